@@ -1,0 +1,29 @@
+// Command publish-agent-version publishes a version of a Diga voice agent: the step that a release workflow ends with.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"publish-agent-version/publish"
+)
+
+// version is stamped by the linker.
+var version = "dev"
+
+func main() {
+	signal.Ignore(syscall.SIGPIPE) // a closed log must not end the process in the middle of a change
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		cancel(publish.Signal{Signal: <-signals})
+		again := <-signals
+		os.Exit(128 + int(again.(syscall.Signal)))
+	}()
+	os.Exit(publish.Step{
+		Args: os.Args[1:], Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Version: version,
+	}.Run(ctx))
+}

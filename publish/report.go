@@ -1,0 +1,180 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/sethvargo/go-githubactions"
+)
+
+// A report is the only thing that speaks to the runner: through masks, log lines, annotations, step outputs and the
+// job summary. Whatever passes through it is cleaned.
+//
+// Outside Actions it speaks plain text: the log on stderr, the results as name=value lines on stdout.
+type report struct {
+	cleaner
+	action  *githubactions.Action
+	actions bool      // inside GitHub Actions
+	results io.Writer // for name=value lines; nil inside Actions
+	outputs *os.File  // nil: there is none
+}
+
+func newReport(s Step) *report {
+	r := &report{cleaner: newCleaner(""), actions: s.Getenv("GITHUB_ACTIONS") == "true"}
+	log := s.Stdout
+	if !r.actions {
+		log, r.results = s.Stderr, tolerant{s.Stdout}
+	}
+	r.action = githubactions.New(githubactions.WithWriter(tolerant{log}), githubactions.WithGetenv(s.Getenv))
+	return r
+}
+
+// tolerant writes what it can: a closed log must not stop a change half-way, and the library panics on an error.
+type tolerant struct{ io.Writer }
+
+func (t tolerant) Write(b []byte) (int, error) {
+	_, _ = t.Writer.Write(b)
+	return len(b), nil
+}
+
+// mask hides the token from here on, by the runner's means and by our own.
+func (r *report) mask(token Token) {
+	secret := token.reveal()
+	r.cleaner = newCleaner(secret)
+	if r.actions && secret != "" { // an empty mask is an error to the runner
+		r.action.AddMask(secret)
+	}
+}
+
+// log writes one line of the story.
+func (r *report) log(format string, args ...any) {
+	r.action.Infof("%s", r.clean(fmt.Sprintf(format, args...), mostLine))
+}
+
+// debug writes one line for those who asked for debug logging.
+func (r *report) debug(format string, args ...any) {
+	if r.action.Getenv("RUNNER_DEBUG") == "1" {
+		r.annotate((*githubactions.Action).Debugf, "debug", "", fmt.Sprintf(format, args...))
+	}
+}
+
+func (r *report) notice(title, message string) {
+	r.annotate((*githubactions.Action).Noticef, "notice", title, message)
+}
+
+func (r *report) warn(title, message string) {
+	r.annotate((*githubactions.Action).Warningf, "warning", title, message)
+}
+
+func (r *report) fail(code, message string) {
+	r.annotate((*githubactions.Action).Errorf, "error", code, message)
+}
+
+func (r *report) annotate(issue func(*githubactions.Action, string, ...any), level, title, message string) {
+	title, message = r.clean(title, mostText), r.clean(message, mostLine)
+	switch {
+	case !r.actions:
+		r.log("%s", strings.TrimPrefix(strings.Join([]string{level, title, message}, ": "), ": "))
+	case title == "":
+		issue(r.action, "%s", message)
+	default:
+		issue(r.action.WithFieldsMap(map[string]string{"title": title}), "%s", message)
+	}
+}
+
+// openOutputs opens the file for step outputs, so that a missing one is found before anything is changed. The file is
+// never created: in a container that would only hide that the right one is not there.
+func (r *report) openOutputs() error {
+	path := r.action.Getenv("GITHUB_OUTPUT")
+	if path == "" {
+		if r.actions {
+			return errors.New("GITHUB_OUTPUT is not set")
+		}
+		return nil
+	}
+	file, err := openAppend(path)
+	if err != nil {
+		return fmt.Errorf("the file that GITHUB_OUTPUT names: %w", err)
+	}
+	r.outputs = file
+	return nil
+}
+
+// openAppend opens an existing regular file. It looks before it opens, for opening a FIFO would wait for a reader.
+func openAppend(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
+	var file *os.File
+	if err == nil {
+		file, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	}
+	if pathError := (*fs.PathError)(nil); errors.As(err, &pathError) {
+		return nil, pathError.Err // without the path, which says nothing to a workflow's author
+	}
+	return file, err
+}
+
+// Output is one step output.
+type output struct{ name, value string }
+
+// setOutputs writes all outputs at once, or none.
+func (r *report) setOutputs(outputs []output) error {
+	var text strings.Builder
+	for _, o := range outputs {
+		// One line each: a cleaned value holds no line break, so the runner finds no delimiter and no second name in it.
+		fmt.Fprintf(&text, "%s=%s\n", o.name, r.clean(o.value, mostLine))
+	}
+	if r.results != nil {
+		_, _ = io.WriteString(r.results, text.String())
+	}
+	if r.outputs == nil {
+		return nil
+	}
+	return appendWhole(r.outputs, text.String())
+}
+
+// addSummary appends Markdown to the job summary; what goes wrong with it is worth a warning and no more.
+func (r *report) addSummary(markdown string) {
+	path := r.action.Getenv("GITHUB_STEP_SUMMARY")
+	if path == "" {
+		if r.actions {
+			r.warn("No job summary", "GITHUB_STEP_SUMMARY is not set.")
+		}
+		return
+	}
+	file, err := openAppend(path)
+	if err == nil {
+		defer file.Close()
+		err = appendWhole(file, markdown)
+	}
+	if err != nil {
+		r.warn("No job summary", fmt.Sprintf("Writing it: %v.", err))
+	}
+}
+
+// appendWhole appends text to a file in one write, on a line of its own, and cuts the file back to what it held if
+// the write fails: the runner would read half an output as an error, or worse as an output.
+func appendWhole(file *os.File, text string) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	size := info.Size()
+	if size > 0 {
+		last := make([]byte, 1)
+		if _, err := file.ReadAt(last, size-1); err != nil || last[0] != '\n' {
+			text = "\n" + text
+		}
+	}
+	if _, err := file.WriteString(text); err != nil {
+		_ = file.Truncate(size)
+		return errors.Unwrap(err)
+	}
+	return nil
+}
