@@ -341,16 +341,16 @@ func reason(err error) string {
 	if errors.As(err, &dns) {
 		return "looking up the name: " + dns.Err
 	}
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err.Error()
-		}
-		if errors.Is(err, errMalformed) && inner == errMalformed {
-			return err.Error()
-		}
+	for inner := err; inner != nil && inner != errMalformed; inner = errors.Unwrap(inner) {
 		err = inner
 	}
+	switch err {
+	case io.EOF:
+		return "the connection was closed"
+	case io.ErrUnexpectedEOF:
+		return "the connection was closed half-way"
+	}
+	return err.Error()
 }
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)

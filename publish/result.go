@@ -328,13 +328,14 @@ func (r *run) broken() int {
 }
 
 func (r *run) logAttempt(a diga.Attempt) {
-	what := "no reply"
+	var said []string
 	if a.Status != 0 {
-		what = diga.StatusText(a.Status)
+		said = append(said, diga.StatusText(a.Status))
 	}
 	if a.Err != nil {
-		what += fmt.Sprintf(" (%s)", r.text(a.Err.Error()))
+		said = append(said, r.text(a.Err.Error()))
 	}
+	what := strings.Join(said, ", but ")
 	line := fmt.Sprintf("Attempt %d: %s after %s.", a.Number, what, shortDuration(a.Elapsed))
 	if a.Method == http.MethodPatch {
 		r.log("%s", line)

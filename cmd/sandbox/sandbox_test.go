@@ -72,6 +72,7 @@ func TestScenarios(t *testing.T) {
 		"publish":    {lines: []string{"\ninbound-phone-number-id=" + sandbox.Switch + "\n", "\nattempts=1\n"}},
 		"retry":      {500 * time.Millisecond, time.Second, []string{"\nattempts=2\n", "503"}},
 		"lost-reply": {500 * time.Millisecond, time.Second, []string{"\nattempts=2\n", "\nstatus=published\n"}},
+		"unknown":    {500 * time.Millisecond, time.Second, []string{"The API now shows version " + sandbox.NextID + " (v1.22.8, number 229) as published", "\n--- exit status 1 -"}},
 		"rate-limit": {2 * time.Second, 4 * time.Second, []string{"\nattempts=2\n", "429"}},
 		"rollback":   {lines: []string{"\npublished-version-id=" + sandbox.NextID + "\n", "\npublished-version-id=" + sandbox.LiveID + "\n"}},
 		"unpublish":  {lines: []string{"\nunpublish: true\n", "\nstatus=unpublished\n", "\npublished-version-id=\n"}},

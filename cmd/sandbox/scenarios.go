@@ -58,6 +58,17 @@ func scenarios() []scenario {
 			live:    sandbox.NextID,
 		},
 		{
+			name:   "unknown",
+			about:  "every reply is lost after the change was made: the step fails, and says what the API shows as published",
+			inputs: map[string]string{"version-id": sandbox.NextID, "max-retries": "1"},
+			order:  func(s *sandbox.Sandbox) { s.Order(sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1}) },
+			exit:   1,
+			outputs: map[string]string{
+				"status": "unknown", "error-code": "ACTION_NETWORK_ERROR", "attempts": "2", "previous-version-id": sandbox.LiveID,
+			},
+			live: sandbox.NextID,
+		},
+		{
 			name:    "rate-limit",
 			about:   "the API takes one request in two seconds and says so with Retry-After",
 			inputs:  map[string]string{"version-id": sandbox.NextID},
