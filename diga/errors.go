@@ -149,6 +149,8 @@ func (a *attempt) cause() Cause {
 	var dns *net.DNSError
 	var op *net.OpError
 	switch {
+	case errors.Is(a.err, errMalformed):
+		return InvalidReply
 	case errors.As(a.err, &proxy):
 		if proxy.status == 0 {
 			return ProxyInvalid

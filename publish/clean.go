@@ -17,8 +17,8 @@ import (
 
 // Bounds of what is shown of a text that somebody else wrote, in characters.
 const (
-	mostText = 600  // one text, such as the API's message
-	mostLine = 3000 // a whole line or annotation; the runner cuts an annotation at 4,096
+	mostText = 400  // one text, such as the API's message
+	mostLine = 3800 // a whole line, of a handful of texts; the runner cuts an annotation at 4,096
 )
 
 // A cleaner stands between every text that this program did not write and every place where one is shown.

@@ -211,8 +211,15 @@ func (r *run) settle(ctx context.Context, f *failure) {
 	outcome := func(show) string { return "What is published now could not be read" }
 	if err == nil {
 		r.settled = &version
+		relation := ""
+		switch {
+		case r.in.Version.Valid && r.in.Version.UUID == version.ID:
+			relation = ", which is the one that was asked for"
+		case r.before != nil && r.before.ID == version.ID:
+			relation = ", as before"
+		}
 		outcome = func(show show) string {
-			return fmt.Sprintf("The API now shows %s as published", describe(version, show))
+			return fmt.Sprintf("The API now shows %s as published%s", describe(version, show), relation)
 		}
 	}
 	happened := f.happens
