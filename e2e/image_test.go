@@ -1,0 +1,132 @@
+package e2e
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/x509"
+	"debug/buildinfo"
+	"encoding/json"
+	"io"
+	"maps"
+	"os/exec"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Bounds on the image, in bytes: on disk, and as a registry would send it.
+const (
+	mostBytes      = 7_500_000
+	mostCompressed = 3_100_000
+)
+
+// engineFiles are what the engine itself puts into every container.
+var engineFiles = []string{".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"}
+
+// contents returns the image's files by their path, and the size of all of them when compressed.
+func contents(t *testing.T) (files map[string][]byte, compressed int) {
+	t.Helper()
+	id := docker(t, "create", image(t))
+	t.Cleanup(func() { _ = exec.Command("docker", "rm", id).Run() })
+	export := exec.CommandContext(t.Context(), "docker", "export", id)
+	archive, err := export.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var small bytes.Buffer
+	z := gzip.NewWriter(&small)
+	if _, err := z.Write(archive); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	files = make(map[string][]byte)
+	for reader := tar.NewReader(bytes.NewReader(archive)); ; {
+		header, err := reader.Next()
+		if err == io.EOF {
+			return files, small.Len()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if header.Typeflag == tar.TypeDir || slices.Contains(engineFiles, header.Name) {
+			continue
+		}
+		if files[header.Name], err = io.ReadAll(reader); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The image holds the binary, the root certificates, and the licence of everything that is linked in, and no more.
+func TestContents(t *testing.T) {
+	files, compressed := contents(t)
+	size := 0
+	for _, content := range files {
+		size += len(content)
+	}
+	t.Logf("%d bytes, %d compressed", size, compressed)
+	if size > mostBytes || compressed > mostCompressed {
+		t.Errorf("%d bytes and %d compressed, want at most %d and %d", size, compressed, mostBytes, mostCompressed)
+	}
+
+	info, err := buildinfo.Read(bytes.NewReader(files["publish-agent-version"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	notice := string(files["licences/NOTICE"])
+	want := []string{"etc/ssl/certs/ca-certificates.crt", "licences/NOTICE", "licences/go/LICENSE", "publish-agent-version"}
+	for _, module := range info.Deps {
+		want = append(want, "licences/"+module.Path+"/LICENSE")
+		if !strings.Contains(notice, module.Path+" "+module.Version) {
+			t.Errorf("NOTICE does not name %s %s:\n%s", module.Path, module.Version, notice)
+		}
+	}
+	slices.Sort(want)
+	if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, want) {
+		t.Errorf("files %q, want %q", got, want)
+	}
+	for path, content := range files {
+		if strings.HasPrefix(path, "licences/") && len(content) < 500 {
+			t.Errorf("%s has only %d bytes", path, len(content))
+		}
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(files["etc/ssl/certs/ca-certificates.crt"]) {
+		t.Error("no certificates in the bundle")
+	}
+}
+
+// A shell in front of the binary would drop variables with a hyphen in their name, and only root may write the runner's files.
+func TestConfiguration(t *testing.T) {
+	var config struct {
+		User            string
+		Entrypoint, Cmd []string
+		Labels          map[string]string
+	}
+	if err := json.Unmarshal([]byte(docker(t, "image", "inspect", "--format", "{{json .Config}}", image(t))), &config); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"/publish-agent-version"}; !reflect.DeepEqual(config.Entrypoint, want) || len(config.Cmd) > 0 {
+		t.Errorf("entry point %q and command %q, want %q and none", config.Entrypoint, config.Cmd, want)
+	}
+	if config.User != "" {
+		t.Errorf("user %q, want root", config.User)
+	}
+	want := config.Labels["org.opencontainers.image.version"]
+	if got := docker(t, "run", "--rm", image(t), "-version"); want == "" || got != want {
+		t.Errorf("-version prints %q, the label says %q", got, want)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	help := docker(t, "run", "--rm", image(t), "-help")
+	for name := range defaults(t) {
+		if !strings.Contains(help, name) {
+			t.Errorf("-help does not name the input %s:\n%s", name, help)
+		}
+	}
+}
