@@ -46,5 +46,6 @@ LABEL org.opencontainers.image.title="publish-agent-version" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /image /
+COPY LICENSE /licences/LICENSE
 # No USER: the runner's output file belongs to another user and only root may write it.
 ENTRYPOINT ["/publish-agent-version"]

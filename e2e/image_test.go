@@ -79,7 +79,7 @@ func TestContents(t *testing.T) {
 		t.Fatal(err)
 	}
 	notice := string(files["licences/NOTICE"])
-	want := []string{"etc/ssl/certs/ca-certificates.crt", "licences/NOTICE", "licences/go/LICENSE", "publish-agent-version"}
+	want := []string{"etc/ssl/certs/ca-certificates.crt", "licences/LICENSE", "licences/NOTICE", "licences/go/LICENSE", "publish-agent-version"}
 	for _, module := range info.Deps {
 		want = append(want, "licences/"+module.Path+"/LICENSE")
 		if !strings.Contains(notice, module.Path+" "+module.Version) {
