@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -161,6 +162,11 @@ func (c *Client) connect() {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
+	if c.BaseURL.Scheme == "https" {
+		// Reading a hundred and more root certificates takes as long as a handshake. It is done once in a process, and
+		// here while the network is waited for.
+		go func() { _, _ = x509.SystemCertPool() }()
+	}
 	c.transport = &http.Transport{
 		Proxy: proxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -228,6 +234,8 @@ func (t *wireTrace) hooks() *httptrace.ClientTrace {
 			conn := info.Conn
 			if secure, ok := conn.(*tls.Conn); ok {
 				t.wire.http2 = secure.ConnectionState().NegotiatedProtocol == "h2"
+			}
+			for secure, ok := conn.(*tls.Conn); ok; secure, ok = conn.(*tls.Conn) { // two, where a proxy speaks TLS
 				conn = secure.NetConn()
 			}
 			if t.conn, _ = conn.(*countingConn); t.conn != nil {

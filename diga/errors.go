@@ -16,9 +16,11 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode"
 )
 
 // Cause is the kind of thing that went wrong: what decides the advice that a reader needs.
@@ -209,23 +211,25 @@ func (a *attempt) tlsCause() (Cause, bool) {
 	}
 }
 
-// handshakeAlert reports whether err is an alert by which the server refuses a TLS handshake.
+// handshakeAlert reports whether err is an alert by which the server turns this client down, for what it offers or for
+// its certificate. The alerts that can come at any time, such as internal_error, are none of these.
 func handshakeAlert(err error) bool {
-	var alert tls.AlertError
-	if !errors.As(err, &alert) {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" {
 		return false
 	}
-	const internalError, userCancelled, closeNotify = 80, 90, 0 // a server that breaks off, at any time
-	return alert != internalError && alert != userCancelled && alert != closeNotify
+	refusals := []tls.AlertError{40, 42, 43, 44, 45, 46, 48, 49, 70, 71, 112, 116, 120} // RFC 8446, section 6.2
+	return slices.ContainsFunc(refusals, func(alert tls.AlertError) bool {
+		return op.Err.Error() == alert.Error() // a received alert has a type that crypto/tls keeps to itself
+	})
 }
 
 // isNetwork reports whether err is the loss or the lack of a connection.
 func isNetwork(err error) bool {
 	var errno syscall.Errno
 	var network net.Error
-	var alert tls.AlertError
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.As(err, &errno) || (errors.As(err, &network) && !handshakeAlert(err)) || errors.As(err, &alert) ||
+		errors.As(err, &errno) || errors.As(err, &network) ||
 		// The one loss without a type: the server closed the connection after the previous reply.
 		err != nil && strings.HasSuffix(err.Error(), "server closed idle connection")
 }
@@ -250,7 +254,7 @@ func (c *call) failure(ctx context.Context) *Error {
 		}
 	}
 	if e.Cause == Answered && c.last.status == 0 && c.last.cut == nil {
-		c.gaveUp = cmp.Or(c.gaveUp, "gave up") + "; the last attempt ended otherwise: " + c.last.transportError().Error()
+		c.gaveUp = cmp.Or(c.gaveUp, "gave up") + "; the last attempt ended otherwise: " + c.last.transportError().Message // not what others said: GaveUp is shown as it is
 	}
 	e.Attempts, e.GaveUp = c.attempts, c.gaveUp
 	e.Unknown = c.unknown && c.method == http.MethodPatch
@@ -260,9 +264,12 @@ func (c *call) failure(ctx context.Context) *Error {
 // good reports whether a whole 200 came.
 func (a *attempt) good() bool { return a.status == http.StatusOK && a.err == nil }
 
+// answered reports whether a reply came that needs no body to say what it means.
+func (a *attempt) answered() bool { return a.status != 0 && a.status != http.StatusOK }
+
 // outcome is the error of an attempt that was not good.
 func (a *attempt) outcome() *Error {
-	if a.status != 0 && a.status != http.StatusOK {
+	if a.answered() {
 		return a.answer()
 	}
 	return a.transportError()
@@ -312,7 +319,10 @@ func (a *attempt) transportError() *Error {
 	case TLSFailed:
 		e.Message, e.Said = fmt.Sprintf("no secure connection to %s", a.host), reason(a.err)
 	case Timeout:
-		e.Message = a.silence() + " within " + seconds(attemptTimeout)
+		e.Message = a.silence()
+		if !a.answered() { // which has less time for the rest
+			e.Message += " within " + seconds(attemptTimeout)
+		}
 	case InvalidReply:
 		e.Message, e.Said = "the reply cannot be read", reason(a.err)
 		if a.truncated() {
@@ -355,11 +365,16 @@ func reason(err error) string {
 	return err.Error()
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+// plainWord reports whether s is 1 to 64 ASCII letters, digits, underscores, dots and hyphens.
+func plainWord(s string) bool {
+	return 0 < len(s) && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || 'z' < r) && (r < 'A' || 'Z' < r) && (r < '0' || '9' < r) && !strings.ContainsRune("_.-", r)
+	})
+}
 
 // answer puts a reply that is not a 200 into words: the API's own where it has some.
 func (a *attempt) answer() *Error {
-	e := &Error{Cause: Answered, Status: a.status, Err: a.err}
+	e := &Error{Cause: Answered, Status: a.status}
 	said := "the API answered " + StatusText(a.status)
 	switch {
 	case a.status == http.StatusProxyAuthRequired && a.proxy != "":
@@ -382,7 +397,7 @@ func (a *attempt) answer() *Error {
 		text = plainText(a.body)
 	} else {
 		var code string
-		if json.Unmarshal(fields["error_code"], &code) == nil && plainWord.MatchString(code) {
+		if json.Unmarshal(fields["error_code"], &code) == nil && plainWord(code) {
 			e.Code = code
 		}
 		_ = json.Unmarshal(fields["message"], &text)
@@ -418,7 +433,9 @@ func details(data json.RawMessage) []Detail {
 	for _, item := range items {
 		var path []string
 		for _, part := range item.Loc {
-			path = append(path, strings.Trim(string(part), `"`))
+			if part[0] != '{' && part[0] != '[' { // neither is a part of a path, and may repeat what was sent
+				path = append(path, strings.Trim(string(part), `"`))
+			}
 		}
 		found = append(found, Detail{Field: strings.Join(path, "."), Message: item.Msg})
 	}
@@ -429,17 +446,16 @@ func details(data json.RawMessage) []Detail {
 // Broken JSON is not shown: what it repeats of the request could not be told from what it says.
 func plainText(body []byte) string {
 	const most = 4096 // bytes looked at
-	text := strings.TrimSpace(string(body[:min(len(body), most)]))
+	text := strings.TrimFunc(string(body[:min(len(body), most)]), func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) })
 	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
 		return ""
 	}
 	if _, rest, ok := strings.Cut(text, "<title>"); ok {
 		text, _, _ = strings.Cut(rest, "</title>")
 	}
+	tag := regexp.MustCompile(`<[^>]*>?`)
 	return strings.Join(strings.Fields(tag.ReplaceAllString(text, " ")), " ")
 }
-
-var tag = regexp.MustCompile(`<[^>]*>?`)
 
 // StatusText is a status with its name: "404 Not Found".
 func StatusText(status int) string {

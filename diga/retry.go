@@ -62,8 +62,9 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 	call := &call{Client: c, request: r}
 	req, err := c.newRequest(ctx, r)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, &Error{Cause: Internal, Message: "the request cannot be built", Said: reason(err), Err: err}
 	}
+	call.path = req.URL.Path // from the root, for the log
 	if ctx.Err() == nil {
 		loop := retryablehttp.Client{
 			HTTPClient:   &http.Client{Transport: call},
@@ -89,7 +90,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.last = c.attempt(req)
 	if c.Attempted != nil {
 		c.Attempted(Attempt{
-			Number: c.attempts, Method: c.method, Path: req.URL.Path,
+			Number: c.attempts, Method: c.method, Path: c.path,
 			Status: c.last.status, Err: c.last.trouble(), Elapsed: time.Since(start),
 			Reused: c.last.reused, HTTP2: c.last.http2,
 		})
@@ -104,7 +105,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 // retryablehttp.CheckRetry.
 func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, error) {
 	c.unknown = c.unknown || c.last.mayHaveApplied()
-	if c.last.cut == nil && !c.last.good() {
+	if c.last.answered() || c.last.cut == nil && !c.last.good() {
 		// What a reply said outlives the attempts after it that bring none: it is the API's own word on the request.
 		if e := c.last.outcome(); e.Status != 0 || c.known == nil || c.known.Status == 0 {
 			c.known = e
@@ -145,14 +146,18 @@ func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, err
 }
 
 // backoff returns the least wait before retry n (from 0) and the width of the random time on top of it. The wait
-// doubles with each retry, half of it fixed and half random; what the server asked for raises the fixed half, and the
-// random half keeps a fleet that was told the same number from coming back at the same instant.
+// doubles with each retry, half of it fixed and half random. What the server asked for is a floor, and widens the random
+// time: of a fleet that was told the same number, each second should bring no more than the server can take.
 func backoff(n int, asked time.Duration) (least, spread time.Duration) {
 	d := maxBackoff
 	if n < 5 { // 1 s × 2⁵ is past maxBackoff, and a larger n would overflow
 		d = min(firstBackoff<<n, maxBackoff)
 	}
-	return max(d/2, asked), d / 2
+	if asked == 0 {
+		return d / 2, d / 2
+	}
+	least = max(d/2, asked)
+	return least, min(max(d, asked/2), maxBackoff/2, math.MaxInt64-least) // the sum must not overflow
 }
 
 func (c *call) jitter(limit time.Duration) time.Duration {

@@ -164,7 +164,7 @@ func readPage(body []byte) (page, error) {
 	}
 	var p page
 	var items []json.RawMessage
-	if json.Unmarshal(fields["data"], &items) != nil {
+	if json.Unmarshal(fields["data"], &items) != nil || items == nil {
 		return page{}, errors.New("data is not a list")
 	}
 	for _, item := range items {
@@ -174,9 +174,11 @@ func readPage(body []byte) (page, error) {
 		}
 		p.versions, p.last = append(p.versions, v), v.ID.String()
 	}
-	if json.Unmarshal(fields["has_more"], &p.more) != nil {
+	var more *bool
+	if json.Unmarshal(fields["has_more"], &more) != nil || more == nil {
 		return page{}, errors.New("has_more is not true or false")
 	}
+	p.more = *more
 	last, err := idField(fields, "last_id")
 	if last.Valid {
 		p.last = last.UUID.String()
@@ -235,6 +237,9 @@ func nearest(name string, versions []Version) []Version {
 			continue
 		}
 		d := distance(fold(name), fold(v.Name))
+		if v.Name == name {
+			d = -1 // a draft, or it would have been found
+		}
 		if d <= max(len(fold(name))/2, 2) {
 			candidates = append(candidates, candidate{v, d})
 		}

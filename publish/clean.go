@@ -21,6 +21,9 @@ const (
 	mostLine = 3800 // a whole line, of a handful of texts; the runner cuts an annotation at 4,096
 )
 
+// escapeSequence matches the control and the operating system commands of a terminal, after ECMA-48.
+const escapeSequence = `\x1b\[[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`
+
 // A cleaner stands between every text that this program did not write and every place where one is shown.
 type cleaner struct{ secrets *strings.Replacer }
 
@@ -38,15 +41,19 @@ func newCleaner(secret string) cleaner {
 }
 
 var (
-	escapeSequence = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`) // ECMA-48: CSI and OSC
-	namedEntities  = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")
-	secondGrammar  = strings.NewReplacer("##[", "## [")
+	namedEntities = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")
+	slashKept     = strings.NewReplacer("%2F", "/")                                                 // as Python escapes for a URL
+	marksKept     = strings.NewReplacer("%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*") // as JavaScript does
+	secondGrammar = strings.NewReplacer("##[", "## [")
 )
 
 // clean returns text as one line of valid UTF-8, at most most characters, that holds no control, format, bidi or
 // separator character, neither of the runner's two command grammars, and no secret. It is text still, not Markdown.
 func (c cleaner) clean(text string, most int) string {
-	text = escapeSequence.ReplaceAllString(strings.ToValidUTF8(text, "\uFFFD"), "")
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if strings.Contains(text, "\x1b") { // compiling the expression takes longer than all the rest
+		text = regexp.MustCompile(escapeSequence).ReplaceAllString(text, "")
+	}
 	text = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r), unicode.In(r, unicode.Z):
@@ -58,9 +65,7 @@ func (c cleaner) clean(text string, most int) string {
 	}, text)
 	text = c.secrets.Replace(strings.Join(strings.Fields(text), " "))
 	text = secondGrammar.Replace(text)
-	// A mark that combines with the "::" before it would hide a command of ours from the runner, which compares by the
-	// rules of a language.
-	text = strings.TrimLeftFunc(text, func(r rune) bool { return r == ' ' || unicode.IsMark(r) })
+	text = strings.TrimLeftFunc(text, func(r rune) bool { return r == ' ' || combines(r) })
 	if rest, live := strings.CutPrefix(text, "::"); live {
 		text = ": :" + rest
 	}
@@ -70,6 +75,10 @@ func (c cleaner) clean(text string, most int) string {
 	return text
 }
 
+// combines reports whether r combines with the character before it. After the "::" of a command it would hide the command
+// from the runner, which compares by the rules of a language.
+func combines(r rune) bool { return unicode.IsMark(r) || r == '\uFF9E' || r == '\uFF9F' }
+
 // encodings lists the forms of secret that are looked for, the longest first, so that none leaves a part of another.
 func encodings(secret string) []string {
 	quoted, _ := json.Marshal(secret)
@@ -78,11 +87,15 @@ func encodings(secret string) []string {
 		fmt.Fprintf(&everyByte, "%%%02X", b)
 	}
 	plainHex := hex.EncodeToString([]byte(secret))
-	query, path := url.QueryEscape(secret), url.PathEscape(secret)
+	inGo := strings.Trim(strconv.Quote(secret), `"`)
 	forms := []string{
-		secret, html.EscapeString(secret), namedEntities.Replace(secret), strings.Trim(string(quoted), `"`), strings.Trim(strconv.Quote(secret), `"`),
-		query, lowerEscapes(query), path, lowerEscapes(path), everyByte.String(), strings.ToLower(everyByte.String()),
+		secret, strings.Trim(string(quoted), `"`), inGo, strings.ReplaceAll(inGo, "/", `\/`), // the last as PHP writes JSON
+		html.EscapeString(secret), namedEntities.Replace(secret), strings.ReplaceAll(namedEntities.Replace(secret), "&apos;", "&#x27;"),
 		plainHex, strings.ToUpper(plainHex),
+	}
+	query := url.QueryEscape(secret)
+	for _, escaped := range []string{query, slashKept.Replace(query), marksKept.Replace(query), url.PathEscape(secret), everyByte.String()} {
+		forms = append(forms, escaped, lowerEscapes(escaped))
 	}
 	for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		forms = append(forms, coding.EncodeToString([]byte(secret)))
@@ -100,26 +113,33 @@ func encodings(secret string) []string {
 	return slices.Compact(forms)
 }
 
-var percentEscape = regexp.MustCompile(`%[0-9A-F]{2}`)
-
-func lowerEscapes(s string) string { return percentEscape.ReplaceAllStringFunc(s, strings.ToLower) }
+// lowerEscapes returns s, in which each percent sign begins an escape, with the escapes in lower case.
+func lowerEscapes(s string) string {
+	parts := strings.Split(s, "%")
+	for i, part := range parts[1:] {
+		parts[i+1] = strings.ToLower(part[:2]) + part[2:]
+	}
+	return strings.Join(parts, "%")
+}
 
 // text is clean for one text among others on a line.
 func (c cleaner) text(text string) string { return c.clean(text, mostText) }
 
 // codeSpan returns text, cleaned, as Markdown that shows it as it is: a code span, in which neither Markdown nor HTML,
-// links or mentions mean anything. It fits in a table.
+// links or mentions mean anything. In a table its pipes have to be escaped as well.
 func (c cleaner) codeSpan(text string) string {
 	text = c.clean(text, mostText)
 	if text == "" {
 		return ""
 	}
-	fence := "`"
-	for strings.Contains(text, fence) {
+	// The shortest fence that is not in the text: GitHub's renderer takes one of more than 80 backticks for plain text,
+	// and all that it encloses for Markdown.
+	fence, runs := "`", strings.FieldsFunc(text, func(r rune) bool { return r != '`' })
+	for slices.Contains(runs, fence) {
 		fence += "`"
 	}
 	if strings.HasPrefix(text, "`") || strings.HasSuffix(text, "`") {
 		text = " " + text + " "
 	}
-	return fence + strings.ReplaceAll(text, "|", `\|`) + fence
+	return fence + text + fence
 }

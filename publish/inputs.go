@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,7 +95,7 @@ func readInputs(get func(name string) string) (Inputs, error) {
 		problem("version-id", "and version-name are empty and unpublish is not true. Choose one of the three. "+
 			"(The API unpublishes when it is given no version, so an empty value is never sent)")
 	case chosen > 1:
-		problem("version-id", "version-name and unpublish: true exclude each other. Choose one of the three")
+		problem("version-id,", "version-name and unpublish: true exclude each other. Choose one of the three")
 	}
 	in.Inbound, in.Outbound = id("inbound-phone-number-id"), id("outbound-phone-number-id")
 	if in.Unpublish && in.Inbound.Valid {
@@ -116,10 +115,10 @@ func readInputs(get func(name string) string) (Inputs, error) {
 		problem("timeout", "must be a duration from 1s to 30m, such as 90s or 2m, not %s", quote(timeout))
 	}
 	retries := or(get("max-retries"), "4")
-	if !regexp.MustCompile(`^([0-9]|10)$`).MatchString(retries) {
+	in.MaxRetries, _ = strconv.Atoi(retries)
+	if in.MaxRetries < 0 || in.MaxRetries > 10 || strconv.Itoa(in.MaxRetries) != retries {
 		problem("max-retries", "must be a whole number from 0 to 10, not %s", quote(retries))
 	}
-	in.MaxRetries, _ = strconv.Atoi(retries)
 	return in, errors.Join(problems...)
 }
 
@@ -130,13 +129,13 @@ func or(value, otherwise string) string {
 	return value
 }
 
-// quote quotes a value for a message, cut to a length that can be read.
+// quote quotes a value for a message. A long one is not shown: a part of a secret would pass for harmless.
 func quote(value string) string {
-	const most = 60
-	if len(value) > most {
-		value = value[:most] + "…"
+	const most = 100
+	if quoted := strconv.Quote(value); len(quoted) <= most {
+		return quoted
 	}
-	return strconv.Quote(value)
+	return fmt.Sprintf("a text of %d bytes", len(value))
 }
 
 // checkToken never repeats the token.
@@ -152,7 +151,12 @@ func checkToken(token string) error {
 	return nil
 }
 
-var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+// isName reports whether s begins with an ASCII letter or digit, and holds nothing but these and others.
+func isName(s, others string) bool {
+	return s != "" && strings.TrimLeft(s, others) == s && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || 'z' < r) && (r < 'A' || 'Z' < r) && (r < '0' || '9' < r) && !strings.ContainsRune(others, r)
+	})
+}
 
 // parseAPIURL reads the address of the API: https, or http where nothing leaves the machine or its container network.
 func parseAPIURL(value string) (*url.URL, error) {
@@ -168,7 +172,7 @@ func parseAPIURL(value string) (*url.URL, error) {
 		return nil, errors.New("must not hold a user name or a password")
 	case u.Scheme != "https" && u.Scheme != "http", u.Opaque != "":
 		return nil, fmt.Errorf("must be a URL that begins with https://, not %s", quote(value))
-	case address == nil && !hostName.MatchString(host), portErr != nil, port < 1, port > 65535:
+	case address == nil && (!isName(host, "._-") || strings.TrimRight(host, "._-") != host), portErr != nil, port < 1, port > 65535:
 		return nil, fmt.Errorf("has no valid host: %s", quote(value))
 	case u.RawQuery != "", u.ForceQuery, u.Fragment != "", strings.Contains(value, "#"):
 		return nil, errors.New("must not hold a query or a fragment")
@@ -181,9 +185,11 @@ func parseAPIURL(value string) (*url.URL, error) {
 }
 
 // staysInside reports whether a host is this machine or has a name of one label, as a job's service container has.
+// A number is no name: some resolvers take it for an IPv4 address.
 func staysInside(host string, address net.IP) bool {
 	if address != nil {
 		return address.IsLoopback()
 	}
-	return !strings.Contains(host, ".")
+	_, err := strconv.ParseUint(host, 0, 64)
+	return err != nil && !strings.Contains(host, ".")
 }

@@ -69,12 +69,13 @@ func (s Step) Run(ctx context.Context) (exit int) {
 	if len(s.Args) > 0 {
 		return s.usage()
 	}
-	r := &run{Step: s, report: newReport(s), start: time.Now()}
+	r := &run{Step: s, report: newReport(s, true), start: time.Now()}
 	defer func() {
 		if recover() != nil {
 			exit = r.broken()
 		}
 	}()
+	r.report = newReport(s, s.Getenv("GITHUB_ACTIONS") == "true")
 	r.failure = r.promote(ctx)
 	return r.finish()
 }
@@ -183,12 +184,13 @@ func (r *run) plan(ctx context.Context) *failure {
 
 // change makes the change, and looks again when its outcome is unknown.
 func (r *run) change(ctx context.Context) *failure {
-	r.log("PATCH %s", r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())
+	if ctx.Err() == nil {
+		r.log("PATCH %s", r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())
+	}
 	r.changing = true
-	confirmed, attempts, err := r.client.Publish(ctx, diga.Change{
+	confirmed, _, err := r.client.Publish(ctx, diga.Change{
 		Agent: r.in.Agent, Version: r.in.Version, Unpublish: r.in.Unpublish, Inbound: r.in.Inbound, Outbound: r.in.Outbound,
 	})
-	r.attempts = attempts
 	if err != nil {
 		f := r.failed(err)
 		if f.unknown {
@@ -208,7 +210,9 @@ func (r *run) settle(ctx context.Context, f *failure) {
 		most = lookTimeAtDeath
 	}
 	version, err := r.published(context.WithoutCancel(ctx), most)
-	outcome := func(show) string { return "What is published now could not be read" }
+	outcome := func(show show) string {
+		return "What is published now could not be read: " + show(strings.TrimSuffix(err.Error(), "."))
+	}
 	if err == nil {
 		r.settled = &version
 		relation := ""

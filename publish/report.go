@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sethvargo/go-githubactions"
 )
@@ -21,10 +22,12 @@ type report struct {
 	actions bool      // inside GitHub Actions
 	results io.Writer // for name=value lines; nil inside Actions
 	outputs *os.File  // nil: there is none
+	set     bool      // the outputs are written
+	held    int64     // and the file held so many bytes before
 }
 
-func newReport(s Step) *report {
-	r := &report{cleaner: newCleaner(""), actions: s.Getenv("GITHUB_ACTIONS") == "true"}
+func newReport(s Step, actions bool) *report {
+	r := &report{cleaner: newCleaner(""), actions: actions}
 	log := s.Stdout
 	if !r.actions {
 		log, r.results = s.Stderr, tolerant{s.Stdout}
@@ -45,7 +48,8 @@ func (t tolerant) Write(b []byte) (int, error) {
 func (r *report) mask(token Token) {
 	secret := token.reveal()
 	r.cleaner = newCleaner(secret)
-	if r.actions && secret != "" { // an empty mask is an error to the runner
+	first, _ := utf8.DecodeRuneInString(secret)
+	if r.actions && secret != "" && !combines(first) { // the runner would refuse an empty mask, and print a hidden one
 		r.action.AddMask(secret)
 	}
 }
@@ -78,7 +82,10 @@ func (r *report) annotate(issue func(*githubactions.Action, string, ...any), lev
 	title, message = r.clean(title, mostText), r.clean(message, mostLine)
 	switch {
 	case !r.actions:
-		r.log("%s", strings.TrimPrefix(strings.Join([]string{level, title, message}, ": "), ": "))
+		if title != "" {
+			level += ": " + title
+		}
+		r.log("%s: %s", level, message)
 	case title == "":
 		issue(r.action, "%s", message)
 	default:
@@ -123,7 +130,7 @@ func openAppend(path string) (*os.File, error) {
 // Output is one step output.
 type output struct{ name, value string }
 
-// setOutputs writes all outputs at once, or none.
+// setOutputs writes all outputs at once, or none. A second call takes back what the first one wrote to the file.
 func (r *report) setOutputs(outputs []output) error {
 	var text strings.Builder
 	for _, o := range outputs {
@@ -136,7 +143,14 @@ func (r *report) setOutputs(outputs []output) error {
 	if r.outputs == nil {
 		return nil
 	}
-	return appendWhole(r.outputs, text.String())
+	if r.set {
+		if err := r.outputs.Truncate(r.held); err != nil {
+			return err
+		}
+	}
+	held, err := appendWhole(r.outputs, text.String())
+	r.held, r.set = held, err == nil
+	return err
 }
 
 // addSummary appends Markdown to the job summary; what goes wrong with it is worth a warning and no more.
@@ -151,19 +165,19 @@ func (r *report) addSummary(markdown string) {
 	file, err := openAppend(path)
 	if err == nil {
 		defer file.Close()
-		err = appendWhole(file, markdown)
+		_, err = appendWhole(file, markdown)
 	}
 	if err != nil {
 		r.warn("No job summary", fmt.Sprintf("Writing it: %v.", err))
 	}
 }
 
-// appendWhole appends text to a file in one write, on a line of its own, and cuts the file back to what it held if
-// the write fails: the runner would read half an output as an error, or worse as an output.
-func appendWhole(file *os.File, text string) error {
+// appendWhole appends text to a file in one write, on a line of its own, and returns how many bytes the file held before.
+// If the write fails it cuts the file back to that: the runner would read half an output as an error, or worse as an output.
+func appendWhole(file *os.File, text string) (held int64, err error) {
 	info, err := file.Stat()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	size := info.Size()
 	if size > 0 {
@@ -174,7 +188,7 @@ func appendWhole(file *os.File, text string) error {
 	}
 	if _, err := file.WriteString(text); err != nil {
 		_ = file.Truncate(size)
-		return errors.Unwrap(err)
+		return size, errors.Unwrap(err)
 	}
-	return nil
+	return size, nil
 }

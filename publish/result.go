@@ -42,7 +42,7 @@ func (r *run) failed(err error) *failure {
 	switch {
 	case e.Unknown:
 		live = "The change may have been applied; running this step again is safe"
-	case r.changing && e.Attempts > 0:
+	case r.changing && e.Status != 0:
 		live = "Nothing was changed, as far as the API's answers tell"
 	}
 	f.happens = func(show show) string {
@@ -63,7 +63,7 @@ func (r *run) failed(err error) *failure {
 func happened(e *diga.Error, show show) string {
 	text := e.Message
 	if e.Said != "" {
-		text += ": " + strings.TrimSuffix(show(e.Said), ".")
+		text += ": " + show(strings.TrimSuffix(e.Said, "."))
 	}
 	if len(e.Details) > 0 {
 		text += ": " + findings(e.Details, show)
@@ -82,6 +82,14 @@ func happened(e *diga.Error, show show) string {
 		text += ". " + choices(named, e.Cause == diga.VersionAmbiguous, show)
 	}
 	return text
+}
+
+// stop ends a sentence with a full stop, unless it ends as a question.
+func stop(s string) string {
+	if strings.HasSuffix(s, "?") {
+		return s
+	}
+	return s + "."
 }
 
 func capital(s string) string {
@@ -238,12 +246,12 @@ func (r *run) stepOutputs() []output {
 	if r.before != nil {
 		add("previous-version-id", r.before.ID.String())
 	}
-	if r.changing {
+	if r.attempts > 0 {
 		add("attempts", strconv.Itoa(r.attempts))
 	}
 	if f := r.failure; f != nil {
 		add("error-code", f.code)
-		add("error-message", f.happens(r.text)+".")
+		add("error-message", stop(f.happens(r.text)))
 		if f.status != 0 {
 			add("http-status", strconv.Itoa(f.status))
 		}
@@ -286,7 +294,7 @@ func (r *run) finish() int {
 	}
 	r.addSummary(r.summary())
 	if f := r.failure; f != nil {
-		r.fail(f.code, f.happens(r.text)+". "+f.do)
+		r.fail(f.code, stop(f.happens(r.text))+" "+f.do)
 		if f.signal != 0 {
 			return 128 + int(f.signal) // as a shell reports a process that a signal ended
 		}
@@ -309,8 +317,11 @@ func (r *run) unwritten(err error) *failure {
 }
 
 // broken reports a panic, without a word of what was held when it came, and returns the exit status.
-func (r *run) broken() int {
-	defer func() { _ = recover() }() // there is nobody left to tell
+func (r *run) broken() (exit int) {
+	defer func() {
+		_ = recover() // there is nobody left to tell
+		exit = 1
+	}()
 	f := &failure{code: codeInternal, do: "Please report it, with this log."}
 	what := "The action broke off. Nothing was changed"
 	switch {
@@ -322,7 +333,10 @@ func (r *run) broken() int {
 	}
 	f.happens = func(show) string { return what }
 	r.failure = f
-	r.fail(f.code, what+". "+f.do)
+	defer r.fail(f.code, what+". "+f.do) // even if the outputs break off too
+	if r.outputs == nil {
+		_ = r.openOutputs()
+	}
 	_ = r.setOutputs(r.stepOutputs())
 	return 1
 }
@@ -338,6 +352,7 @@ func (r *run) logAttempt(a diga.Attempt) {
 	what := strings.Join(said, ", but ")
 	line := fmt.Sprintf("Attempt %d: %s after %s.", a.Number, what, shortDuration(a.Elapsed))
 	if a.Method == http.MethodPatch {
+		r.attempts = a.Number
 		r.log("%s", line)
 	} else {
 		r.debug("%s %s: %s", a.Method, a.Path, line)

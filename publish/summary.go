@@ -2,7 +2,6 @@ package publish
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +14,7 @@ func (r *run) summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n\n", r.headline())
 	if f := r.failure; f != nil {
-		fmt.Fprintf(&b, "**%s** %s.\n\n", r.codeSpan(f.code), f.happens(r.codeSpan))
+		fmt.Fprintf(&b, "**%s** %s\n\n", r.codeSpan(f.code), stop(f.happens(r.codeSpan)))
 		if f.do != "" {
 			fmt.Fprintf(&b, "**What to do:** %s\n\n", f.do)
 		}
@@ -23,9 +22,9 @@ func (r *run) summary() string {
 	if r.client == nil {
 		return b.String()
 	}
-	b.WriteString("| | |\n|---|---|\n")
-	row := func(name, value string) { fmt.Fprintf(&b, "| %s | %s |\n", name, value) }
+	row := func(name, value string) { fmt.Fprintf(&b, "| %s | %s |\n", name, strings.ReplaceAll(value, "|", `\|`)) }
 	row("Agent", r.codeSpan(r.in.Agent.String()))
+	b.WriteString("|:--|:--|\n") // a table needs a heading, and an empty one would be shown as a bar
 	row("Asked for", r.asked(r.codeSpan))
 	row("Published before", r.now(r.codeSpan))
 	row("Published now", r.live(r.codeSpan))
@@ -35,7 +34,7 @@ func (r *run) summary() string {
 	}
 	row("Inbound phone number", r.phoneCell(r.in.Inbound, inbound))
 	row("Outbound phone number", r.phoneCell(r.in.Outbound, outbound))
-	if r.changing {
+	if r.attempts > 0 {
 		row("Requests for the change", strconv.Itoa(r.attempts))
 	}
 	row("Time", shortDuration(time.Since(r.start)))
@@ -89,11 +88,6 @@ func (r *run) phoneCell(asked uuid.NullUUID, confirmed *uuid.NullUUID) string {
 	}
 }
 
-var (
-	repositoryName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._/-]+$`)
-	refName        = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]*$`)
-)
-
 // wayBack is a step to paste that publishes again what was published before, where that has changed or may have.
 func (r *run) wayBack() string {
 	if r.before == nil || !r.changing || r.status() == "failed" && r.confirmed == nil ||
@@ -101,9 +95,9 @@ func (r *run) wayBack() string {
 		return ""
 	}
 	uses := "./" // an action in the workflow's own repository
-	if repository := r.action.Getenv("GITHUB_ACTION_REPOSITORY"); repositoryName.MatchString(repository) {
+	if repository := r.action.Getenv("GITHUB_ACTION_REPOSITORY"); isName(repository, "._/-") && strings.Contains(repository, "/") {
 		uses = repository
-		if ref := r.action.Getenv("GITHUB_ACTION_REF"); refName.MatchString(ref) {
+		if ref := r.action.Getenv("GITHUB_ACTION_REF"); isName(ref, "._/-") {
 			uses += "@" + ref
 		}
 	}

@@ -1,0 +1,206 @@
+package diga
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// generic is encoding/json's own reading of a body: the other opinion on each of ours. It is nil when body is not one
+// JSON object. Of a name that stands twice it keeps the last.
+func generic(body []byte) map[string]any {
+	var fields map[string]any
+	if json.Unmarshal(body, &fields) != nil {
+		return nil
+	}
+	return fields
+}
+
+// sameID reports whether the field reads as id.
+func sameID(fields map[string]any, name string, id uuid.NullUUID) bool {
+	value, there := fields[name]
+	if !there || value == nil {
+		return !id.Valid
+	}
+	text, ok := value.(string)
+	return ok && id.Valid && strings.EqualFold(text, id.UUID.String())
+}
+
+func FuzzPublicationBody(f *testing.F) {
+	for _, body := range []string{
+		`{` + agentField + `,` + versionField + `,` + inField + `,` + outField + `}`,
+		`{` + agentField + `,"published_version_id":null}`,
+		`{` + agentField + `,` + agentField + `}`,
+		`{"Agent_Id":1,` + agentField + `} x`,
+		`{"agent\u005fid":"urn:uuid:a0000000-0000-4000-8000-000000000001"}`,
+		"\ufeff{}", "[]", "null", `{"a":[[{"b":{}}]],`, "{\"\xff\":1,\"\xfe\":2}", `{"\ud800":"\udc00"}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, err := readPublication(body)
+		fields := generic(body)
+		agrees := fields != nil
+		for name, id := range map[string]uuid.NullUUID{
+			"agent_id": {UUID: got.Agent, Valid: true}, "published_version_id": got.Version,
+			"inbound_phone_number_id": got.Inbound, "outbound_phone_number_id": got.Outbound,
+		} {
+			agrees = agrees && sameID(fields, name, id)
+		}
+		if err == nil && !agrees {
+			t.Errorf("accepted as %+v, but encoding/json reads %v", got, fields)
+		}
+		if err != nil && fields != nil && !strings.Contains(err.Error(), " stands twice") {
+			for _, name := range []string{"agent_id", "published_version_id", "inbound_phone_number_id", "outbound_phone_number_id"} {
+				text, ok := fields[name].(string)
+				if _, bad := ParseID(text); ok && bad != nil || !ok && (fields[name] != nil || name == "agent_id") {
+					return
+				}
+			}
+			t.Errorf("refused (%v), but encoding/json reads %v", err, fields)
+		}
+	})
+}
+
+func FuzzVersionPage(f *testing.F) {
+	for _, r := range []reply{pageOf(false, nil), pageOf(true, items(3, 1)), pageOf(true, items(3, 1), `"last_id":null`), pageOf(true, items(2, 1), inField[:1]+"last_id"+inField[24:])} {
+		f.Add([]byte(r.raw[strings.Index(r.raw, "{"):]))
+	}
+	f.Add([]byte(`{"data":[null],"has_more":null}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, err := readPage(body)
+		if err != nil {
+			return
+		}
+		fields := generic(body)
+		list, _ := fields["data"].([]any)
+		last := ""
+		if len(list) != len(got.versions) || fields["has_more"] != got.more {
+			t.Fatalf("accepted as %+v, but encoding/json reads %v", got, fields)
+		}
+		for i, v := range got.versions {
+			item, _ := list[i].(map[string]any)
+			name, _ := item["version_name"].(string)
+			draft, _ := item["is_draft"].(bool)
+			if !sameID(item, "agent_id", valid(v.Agent)) || !sameID(item, "version_id", valid(v.ID)) || v.Name != name || v.Draft != draft {
+				t.Errorf("accepted %+v, but encoding/json reads %v", v, item)
+			}
+			last = v.ID.String()
+		}
+		if text, ok := fields["last_id"].(string); ok {
+			last = strings.ToLower(text)
+		}
+		if got.last != last {
+			t.Errorf("the cursor is %q, but encoding/json reads %v", got.last, fields)
+		}
+		// Whatever a page says, a server that sends it again and again comes to an end.
+		n := &network{replies: []reply{says(200, string(body))}}
+		n.play(t, func(t *testing.T, c *Client) {
+			seen := map[uuid.UUID]bool{}
+			for v, err := range c.Versions(t.Context(), agentID) {
+				if err == nil && (seen[v.ID] || v.Agent != agentID) {
+					t.Errorf("lists %s of %s", v.ID, v.Agent)
+				}
+				seen[v.ID] = true
+			}
+			if len(n.heard()) > 2 {
+				t.Errorf("%d requests", len(n.heard()))
+			}
+		})
+	})
+}
+
+func FuzzErrorBody(f *testing.F) {
+	for _, body := range []string{
+		`{"status":"error","error_code":"AGENT_NOT_FOUND","message":"no"}`,
+		`{"error_code":"💥","message":[],"detail":"x"}`,
+		`{"detail":[{"loc":["body","version_id",3],"msg":"m","input":"i","ctx":{"error":{}},"url":"u"}]}`,
+		`{"detail":[{"loc":[{"input":1}],"MSG":"m"},null,{}]}`,
+		`{"detail":{"input":[1]}}`, "\ufeff{}", "[{}]", "<title>x</title>", "<<a>b>", "plain", "", `{"message":"a","message":"b"}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got := (&attempt{status: 422, body: body}).answer()
+		if got.Cause != Answered || got.Status != 422 || got.Message != "the API answered 422 Unprocessable Entity" {
+			t.Errorf("%+v", got)
+		}
+		if rest := strings.Trim(got.Code, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"); rest != "" || len(got.Code) > 64 {
+			t.Errorf("the code is %q", got.Code)
+		}
+		fields := generic(body)
+		if fields == nil && (got.Code != "" || got.Details != nil || strings.Contains(got.Said, "<") || strings.HasPrefix(got.Said, "{") || len(got.Said) > 3*4096) {
+			t.Errorf("reads %+v of a body that is not an object", got)
+		}
+		if code, _ := fields["error_code"].(string); got.Code != "" && got.Code != code {
+			t.Errorf("the code is %q, but encoding/json reads %v", got.Code, fields)
+		}
+		list, ok := fields["detail"].([]any)
+		if !ok {
+			return
+		}
+		const secret = "s3cret-s3cret"
+		hide(list, secret)
+		hidden, err := json.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = (&attempt{status: 422, body: hidden}).answer()
+		if text, err := json.Marshal(got.Details); err != nil || strings.Contains(string(text), secret) {
+			t.Errorf("%s shows what was sent: %s", hidden, text)
+		}
+	})
+}
+
+// hide puts secret in the place of all that repeats a request.
+func hide(value any, secret string) {
+	switch value := value.(type) {
+	case []any:
+		for _, item := range value {
+			hide(item, secret)
+		}
+	case map[string]any:
+		for name, item := range value {
+			if name == "input" || name == "ctx" || name == "url" {
+				value[name] = secret
+			} else {
+				hide(item, secret)
+			}
+		}
+	}
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	for _, value := range []string{"", "0", "2", "007", "3600", "9223372036", "9223372037", "1e3", "-1", "+5", "NaN", "1.5", "120, 5", "Fri, 31 Dec 9999 23:59:59 GMT", "Sat Jan  1 10:00:09 2000"} {
+		f.Add(value, "Sat, 01 Jan 2000 10:00:00 GMT", int64(0), uint8(0))
+		f.Add(value, "", int64(math.MaxInt32), uint8(200))
+	}
+	f.Fuzz(func(t *testing.T, value, date string, now int64, n uint8) {
+		asked, ok := retryAfter(http.Header{"Retry-After": {value}, "Date": {date}}, time.Unix(now, 0))
+		if asked < 0 || !ok && asked != 0 {
+			t.Errorf("asked for %s, %t", asked, ok)
+		}
+		number, err := strconv.Atoi(value)
+		plain := err == nil && strings.Trim(value, "0123456789") == "" && int64(number) <= int64(math.MaxInt64/time.Second)
+		if plain && (!ok || asked.Seconds() != float64(number)) {
+			t.Errorf("asked for %s, %t", asked, ok)
+		}
+		if _, err := http.ParseTime(value); ok && !plain && err != nil {
+			t.Errorf("asked for %s, though it is neither a number nor a date", asked)
+		}
+		d := min(20*time.Second, time.Duration(math.Pow(2, min(float64(n), 10)))*time.Second)
+		least, spread := backoff(int(n), asked)
+		if least != max(d/2, asked) || spread < 0 || spread > 10*time.Second || least+spread < least {
+			t.Errorf("waits %s and up to %s more, asked %s, d = %s", least, spread, asked, d)
+		}
+		if spread < d/2 && spread != math.MaxInt64-least || asked == 0 && spread != d/2 {
+			t.Errorf("jitter of %s, asked %s, d = %s", spread, asked, d)
+		}
+	})
+}

@@ -1,0 +1,306 @@
+package diga
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// alert is an error as crypto/tls makes it of an alert that the server sent.
+func alert(a tls.AlertError) error { return &net.OpError{Op: "remote error", Err: a} }
+
+func TestMayHaveApplied(t *testing.T) {
+	tests := []struct {
+		name string
+		attempt
+		want bool
+	}{
+		{"nothing sent", attempt{err: io.EOF}, false},
+		{"nothing sent in time", attempt{err: context.DeadlineExceeded, late: true}, false},
+		{"nothing sent before a cancel", attempt{err: context.Canceled, cut: errSignal}, false},
+		{"lost", attempt{sent: true, err: io.EOF}, true},
+		{"reset", attempt{sent: true, err: syscall.ECONNRESET}, true},
+		{"timed out", attempt{sent: true, err: context.DeadlineExceeded, late: true}, true},
+		{"cancelled", attempt{sent: true, err: context.Canceled, cut: errSignal}, true},
+		{"an error of unknown make", attempt{sent: true, err: errors.New("what?")}, true},
+		{"internal_error", attempt{sent: true, err: alert(80)}, true},
+		{"user_canceled", attempt{sent: true, err: alert(90)}, true},
+		{"unexpected_message", attempt{sent: true, err: alert(10)}, true},
+		{"bad_record_mac", attempt{sent: true, err: alert(20)}, true},
+		{"handshake_failure", attempt{sent: true, err: alert(40)}, false},
+		{"bad_certificate", attempt{sent: true, err: alert(42)}, false},
+		{"unknown_ca", attempt{sent: true, err: alert(48)}, false},
+		{"certificate_required", attempt{sent: true, err: alert(116)}, false},
+		{"an alert of our own", attempt{sent: true, err: &net.OpError{Op: "local error", Err: tls.AlertError(42)}}, true},
+		{"a truncated 200", attempt{sent: true, status: 200, err: io.ErrUnexpectedEOF}, true},
+		{"a truncated 502", attempt{sent: true, status: 502, err: io.ErrUnexpectedEOF}, true},
+		{"a truncated 500", attempt{sent: true, status: 500, err: io.ErrUnexpectedEOF}, false},
+		{"a 404 cut off", attempt{sent: true, status: 404, err: context.Canceled, cut: errSignal}, false},
+	}
+	for _, test := range tests {
+		if got := test.mayHaveApplied(); got != test.want {
+			t.Errorf("%s: %t", test.name, got)
+		}
+	}
+	for status := 200; status < 600; status++ {
+		want := status < 300 || status == 502 || status == 504 || 520 <= status && status <= 529
+		if got := (&attempt{sent: true, status: status}).mayHaveApplied(); got != want {
+			t.Errorf("%d: %t", status, got)
+		}
+	}
+}
+
+// TestOutcome plays what a server may do with a change, and asks of the same with a read, which never has an outcome.
+func TestOutcome(t *testing.T) {
+	notFound := refuses(404, "AGENT_NOT_FOUND")
+	cut := reply{raw: published.raw[:len(published.raw)-10], then: hangUp}
+	hang := reply{then: silent}
+	other := says(200, strings.ReplaceAll(published.raw[strings.Index(published.raw, "{"):], versionID.String(), agentID.String()))
+	refusedBy := func(attempts ...int) func(int) error {
+		return func(attempt int) error {
+			for _, a := range attempts {
+				if a == attempt {
+					return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+				}
+			}
+			return nil
+		}
+	}
+	tests := []struct {
+		name    string
+		dial    func(int) error
+		replies []reply
+		retries int
+		unknown bool
+		status  int // 0: none came
+	}{
+		{"connection refused", refusedBy(1, 2), nil, 1, false, 0},
+		{"refused, then lost", refusedBy(1), []reply{lost}, 1, true, 0},
+		{"lost, then refused", refusedBy(2), []reply{lost}, 1, true, 0},
+		{"400", nil, []reply{says(400, "")}, 1, false, 400},
+		{"404", nil, []reply{notFound}, 1, false, 404},
+		{"429", nil, []reply{says(429, "", "Retry-After: 3600")}, 1, false, 429},
+		{"500", nil, []reply{says(500, "")}, 1, false, 500},
+		{"503", nil, []reply{says(503, "")}, 1, false, 503},
+		{"truncated 500", nil, []reply{{raw: says(500, "12345").raw[:44], then: hangUp}}, 1, false, 500},
+		{"302", nil, []reply{says(302, "", "Location: http://api.test/v1/agent")}, 1, false, 302},
+
+		{"lost", nil, []reply{lost}, 1, true, 0},
+		{"silence", nil, []reply{hang}, 1, true, 0},
+		{"lost in the status line", nil, []reply{{raw: "HTTP/1.1 4", then: hangUp}}, 1, true, 0},
+		{"truncated", nil, []reply{cut}, 1, true, 200},
+		{"bad chunks", nil, []reply{{raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", then: hangUp}}, 1, true, 200},
+		{"half of a 200, then silence", nil, []reply{{raw: cut.raw, then: silent}}, 1, true, 200},
+		{"201", nil, []reply{says(201, "{}")}, 1, true, 201},
+		{"204", nil, []reply{{raw: "HTTP/1.1 204 No Content\r\n\r\n"}}, 1, true, 204},
+		{"502", nil, []reply{says(502, "")}, 1, true, 502},
+		{"504", nil, []reply{says(504, "")}, 1, true, 504},
+		{"520", nil, []reply{says(520, "")}, 1, true, 520},
+		{"529", nil, []reply{says(529, "")}, 1, true, 529},
+		{"no publication", nil, []reply{says(200, "{}")}, 1, true, 200},
+		{"another version", nil, []reply{other}, 1, true, 200},
+
+		{"lost, then 404", nil, []reply{lost, notFound}, 1, true, 404},
+		{"silence, then 500", nil, []reply{hang, says(500, "")}, 1, true, 500},
+		{"502, then 404", nil, []reply{says(502, ""), notFound}, 1, true, 404},
+		{"truncated, then 400", nil, []reply{cut, says(400, "")}, 1, true, 400},
+		{"500, lost, 503, 429, 403", nil, []reply{says(500, ""), lost, says(503, ""), says(429, ""), says(403, "")}, 4, true, 403},
+		{"502, then another version", nil, []reply{says(502, ""), other}, 1, true, 200},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			n := &network{dial: test.dial, replies: test.replies}
+			n.play(t, func(t *testing.T, c *Client) {
+				c.MaxRetries = test.retries
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				_, _, err := c.Publish(ctx, promotion)
+				if e := failed(t, err); e.Unknown != test.unknown || e.Status != test.status {
+					t.Errorf("unknown: %t, status %d: %v", e.Unknown, e.Status, e)
+				}
+			})
+			n = &network{dial: test.dial, replies: test.replies}
+			n.play(t, func(t *testing.T, c *Client) {
+				c.MaxRetries = test.retries
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				_, err := c.Version(ctx, agentID, versionID)
+				if e := failed(t, err); e.Unknown || e.Status != test.status {
+					t.Errorf("read: unknown: %t, status %d: %v", e.Unknown, e.Status, e)
+				}
+			})
+		})
+	}
+}
+
+// TestConfirmed checks that a 200 that can be checked settles whatever came before.
+func TestConfirmed(t *testing.T) {
+	for name, before := range map[string]reply{
+		"lost": lost, "silence": {then: silent}, "502": says(502, ""), "truncated": {raw: published.raw[:70], then: hangUp},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &network{replies: []reply{before, before, published}}
+			n.play(t, func(t *testing.T, c *Client) {
+				got, attempts, err := c.Publish(t.Context(), promotion)
+				if want := (Publication{Agent: agentID, Version: valid(versionID)}); err != nil || attempts != 3 || got != want {
+					t.Errorf("%+v after %d attempts: %v", got, attempts, err)
+				}
+			})
+		})
+	}
+}
+
+// brokenPipe is a connection that takes so many bytes and then no more.
+type brokenPipe struct {
+	net.Conn
+	takes int
+}
+
+func (c *brokenPipe) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b[:min(len(b), c.takes)])
+	if c.takes -= n; err == nil && n < len(b) {
+		err = &net.OpError{Op: "write", Net: "tcp", Err: syscall.ECONNRESET}
+	}
+	return n, err
+}
+
+// TestBrokenWrite checks that the outcome is unknown from the first byte that left.
+func TestBrokenWrite(t *testing.T) {
+	for takes, unknown := range map[int]bool{0: false, 1: true, 100: true} {
+		n := &network{}
+		n.play(t, func(t *testing.T, c *Client) {
+			c.Dial = func(context.Context, string, string) (net.Conn, error) {
+				conn, err := n.connect()
+				return &brokenPipe{Conn: conn, takes: takes}, err
+			}
+			_, attempts, err := c.Publish(t.Context(), promotion)
+			if e := failed(t, err); e.Unknown != unknown || e.Cause != Unreachable || e.Said != "connection reset by peer" || attempts != 5 {
+				t.Errorf("%d bytes: unknown: %t, cause %d after %d attempts: %v", takes, e.Unknown, e.Cause, attempts, e)
+			}
+		})
+	}
+}
+
+// TestIdleConnection checks that a change does not go out on a connection that the server has closed meanwhile, and
+// that the bytes of an earlier request do not count as those of a later one.
+func TestIdleConnection(t *testing.T) {
+	n := &network{replies: []reply{says(200, versionBody), {raw: says(200, versionBody).raw, then: hangUp}, published}}
+	n.play(t, func(t *testing.T, c *Client) {
+		for range 2 {
+			if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if _, attempts, err := c.Publish(t.Context(), promotion); err != nil || attempts != 1 || n.dials() != 2 {
+			t.Errorf("%d attempts, %d connections: %v", attempts, n.dials(), err)
+		}
+	})
+
+	n = &network{replies: []reply{says(200, versionBody)}}
+	n.play(t, func(t *testing.T, c *Client) {
+		conn := &brokenPipe{takes: 1 << 20}
+		c.MaxRetries = 0
+		c.Dial = func(context.Context, string, string) (_ net.Conn, err error) {
+			if n.dials() > 0 {
+				return nil, syscall.ECONNREFUSED
+			}
+			conn.Conn, err = n.connect()
+			return conn, err
+		}
+		if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
+			t.Fatal(err)
+		}
+		conn.takes = 0
+		_, _, err := c.Publish(t.Context(), promotion)
+		if e := failed(t, err); e.Unknown {
+			t.Errorf("unknown, though nothing was sent: %v", e)
+		}
+	})
+}
+
+// TestIdleRace has the server close the connection in the very moment in which a change is about to use it.
+func TestIdleRace(t *testing.T) {
+	n := &network{replies: []reply{{raw: says(200, versionBody).raw, then: hangUp}, published}}
+	n.play(t, func(t *testing.T, c *Client) {
+		now := make(chan struct{})
+		n.serve = func(conn net.Conn) { n.answer(lateClose{conn, now}) }
+		if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
+			t.Fatal(err)
+		}
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+			if info.Reused {
+				close(now)
+				synctest.Wait()
+			}
+		}})
+		c.Waiting = func(w Wait) {
+			if e := failed(t, w.After); e.Cause != Unreachable || e.Said != "http: server closed idle connection" {
+				t.Errorf("%+v", e)
+			}
+		}
+		if _, attempts, err := c.Publish(ctx, promotion); err != nil || attempts != 2 || n.dials() != 2 {
+			t.Errorf("%d attempts, %d connections: %v", attempts, n.dials(), err)
+		}
+	})
+}
+
+// lateClose is a connection that is not closed before its time.
+type lateClose struct {
+	net.Conn
+	now <-chan struct{}
+}
+
+func (c lateClose) Close() error {
+	<-c.now
+	return c.Conn.Close()
+}
+
+// TestStalledWrite ends an attempt over HTTP/2 whose request has not left yet, and still may.
+func TestStalledWrite(t *testing.T) {
+	n := &network{}
+	n.play(t, func(t *testing.T, c *Client) {
+		wire := &stalled{}
+		c.MaxRetries = 0
+		c.Dial = func(context.Context, string, string) (conn net.Conn, err error) {
+			wire.Conn, err = n.connect()
+			return wire, err
+		}
+		server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, versionBody) })
+		defer server.Close()
+		if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		release := make(chan struct{})
+		wire.until.Store(&release)
+		_, _, err := c.Publish(t.Context(), promotion)
+		if e := failed(t, err); !e.Unknown || e.Cause != Timeout {
+			t.Errorf("%+v", e)
+		}
+		close(release)
+	})
+}
+
+// stalled is a connection that takes nothing until a channel is closed.
+type stalled struct {
+	net.Conn
+	until atomic.Pointer[chan struct{}]
+}
+
+func (c *stalled) Write(b []byte) (int, error) {
+	if until := c.until.Load(); until != nil {
+		<-*until
+	}
+	return c.Conn.Write(b)
+}

@@ -1,0 +1,277 @@
+package diga
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+)
+
+const (
+	agentField   = `"agent_id":"a0000000-0000-4000-8000-000000000001"`
+	versionField = `"published_version_id":"b0000000-0000-4000-8000-000000000002"`
+	inField      = `"inbound_phone_number_id":"c0000000-0000-4000-8000-000000000003"`
+	outField     = `"outbound_phone_number_id":"d0000000-0000-4000-8000-000000000004"`
+)
+
+// TestPublishRequest compares every byte of the requests.
+func TestPublishRequest(t *testing.T) {
+	unpublished := `{` + agentField + `,"published_version_id":null}`
+	tests := []struct {
+		prefix string // of the API's path
+		change Change
+		body   string
+		reply  string
+	}{
+		{"", promotion, `{"version_id":"b0000000-0000-4000-8000-000000000002"}`, `{` + agentField + `,` + versionField + `}`},
+		{"/diga/", promotion, `{"version_id":"b0000000-0000-4000-8000-000000000002"}`, `{` + agentField + `,` + versionField + `}`},
+		{"/di%2Fga", Change{Agent: agentID, Unpublish: true}, `{"version_id":null}`, unpublished},
+		{"", Change{Agent: agentID, Version: valid(versionID), Inbound: valid(inbound)},
+			`{"version_id":"b0000000-0000-4000-8000-000000000002",` + inField + `}`, `{` + agentField + `,` + versionField + `,` + inField + `}`},
+		{"", Change{Agent: agentID, Version: valid(versionID), Outbound: valid(outbound)},
+			`{"version_id":"b0000000-0000-4000-8000-000000000002",` + outField + `}`, `{` + agentField + `,` + versionField + `,` + outField + `}`},
+		{"", Change{Agent: agentID, Version: valid(versionID), Inbound: valid(inbound), Outbound: valid(outbound)},
+			`{"version_id":"b0000000-0000-4000-8000-000000000002",` + inField + `,` + outField + `}`,
+			`{` + agentField + `,` + versionField + `,` + inField + `,` + outField + `}`},
+	}
+	for _, test := range tests {
+		n := &network{replies: []reply{says(200, test.reply)}}
+		n.play(t, func(t *testing.T, c *Client) {
+			var err error
+			if c.BaseURL, err = url.Parse("http://api.test" + test.prefix); err != nil {
+				t.Fatal(err)
+			}
+			got, attempts, err := c.Publish(t.Context(), test.change)
+			want := Publication{test.change.Agent, test.change.Version, test.change.Inbound, test.change.Outbound}
+			if err != nil || attempts != 1 || got != want {
+				t.Errorf("%+v after %d attempts: %v", got, attempts, err)
+			}
+			head := strings.Join([]string{
+				"PATCH " + strings.TrimSuffix(test.prefix, "/") + "/v1/agent/a0000000-0000-4000-8000-000000000001/published_version HTTP/1.1",
+				"Host: api.test",
+				"User-Agent: test/1",
+				fmt.Sprintf("Content-Length: %d", len(test.body)),
+				"Accept: application/json",
+				"Authorization: Bearer sesame",
+				"Content-Type: application/json",
+				"X-Request-Id: 99999999-9999-4999-8999-999999999999",
+				"Accept-Encoding: gzip",
+			}, "\r\n") + "\r\n\r\n"
+			if r := n.heard()[0]; r.head != head || r.body != test.body {
+				t.Errorf("got\n%s%s\nwant\n%s%s", r.head, r.body, head, test.body)
+			}
+		})
+	}
+}
+
+// TestPublishRefused checks that nothing is sent for a change that says neither what to publish nor to unpublish, or both.
+func TestPublishRefused(t *testing.T) {
+	n := &network{}
+	for _, change := range []Change{{}, {Agent: agentID}, {Agent: agentID, Inbound: valid(inbound)}, {Agent: agentID, Version: valid(versionID), Unpublish: true}} {
+		_, attempts, err := n.client().Publish(t.Context(), change)
+		if e := failed(t, err); e.Cause != Internal || e.Unknown || attempts != 0 || n.dials() != 0 {
+			t.Errorf("%+v: %+v", change, e)
+		}
+	}
+}
+
+// TestOneConnection counts what a publish by id takes.
+func TestOneConnection(t *testing.T) {
+	n := &network{replies: []reply{says(200, versionBody), published}}
+	n.play(t, func(t *testing.T, c *Client) {
+		if _, err := c.PublishedVersion(t.Context(), agentID); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := c.Publish(t.Context(), promotion); err != nil {
+			t.Error(err)
+		}
+		if n.dials() != 1 || len(n.heard()) != 2 {
+			t.Errorf("%d connections, %d requests", n.dials(), len(n.heard()))
+		}
+	})
+}
+
+const whole = agentField + "," + versionField + "," + inField + "," + outField
+
+// reply200 publishes a change that names all four ids, which the API answers with 200 and body.
+func reply200(t *testing.T, body string, judge func(got Publication, err error)) {
+	t.Helper()
+	n := &network{replies: []reply{says(200, body)}}
+	n.play(t, func(t *testing.T, c *Client) {
+		got, attempts, err := c.Publish(t.Context(), Change{Agent: agentID, Version: valid(versionID), Inbound: valid(inbound), Outbound: valid(outbound)})
+		if attempts != 1 {
+			t.Errorf("%.100q: %d attempts", body, attempts)
+		}
+		judge(got, err)
+	})
+}
+
+func TestGoodReplies(t *testing.T) {
+	for _, body := range []string{
+		"{" + whole + "}",
+		"\r\n\t {\n " + strings.NewReplacer(",", " , ", ":", " : ").Replace(whole) + " } \n",
+		`{"x":{` + agentField + `},"y":[null,1e999,{}],` + whole + `,"Agent_Id":"another"}`,
+		"{" + strings.Replace(whole, "agent_id", `agent\u005fid`, 1) + "}",
+		"{" + strings.Replace(whole, "a0000000", "A0000000", 1) + "}",
+		"{" + whole + `,"x":"\ud800","\udfff":"\ud800\ud800"}`,
+		"{" + whole + `,"x":"` + "\xff\xc0\x80" + `"}`,
+		"{" + whole + `,"x":` + strings.Repeat("[", 9998) + strings.Repeat("]", 9998) + "}",
+		"{" + whole + keys(20_000) + "}",
+	} {
+		reply200(t, body, func(got Publication, err error) {
+			if err != nil || got != (Publication{agentID, valid(versionID), valid(inbound), valid(outbound)}) {
+				t.Errorf("%.300q: %+v, %v", body, got, err)
+			}
+		})
+	}
+}
+
+func TestBadReplies(t *testing.T) {
+	const other = "eeeeeeee-eeee-4eee-8eee-eeeeeeeeeeee"
+	const mismatch = "the API answered 200 OK with another publication than was asked for: "
+	tests := map[string]string{ // the body, and how the error ends; "": encoding/json says it in its own words
+		"":                               "not a JSON object",
+		" ":                              "not a JSON object",
+		"null":                           "not a JSON object",
+		"[]":                             "not a JSON object",
+		"[{" + whole + "}]":              "not a JSON object",
+		`"x"`:                            "not a JSON object",
+		"true":                           "not a JSON object",
+		"<html>":                         "not a JSON object",
+		"\ufeff{" + whole + "}":          "not a JSON object",
+		"\x00{" + whole + "}":            "not a JSON object",
+		"{}":                             "agent_id is missing",
+		`{"data":{` + whole + "}}":       "agent_id is missing",
+		"{" + whole + "}\x00":            "more text after the JSON object",
+		"{" + whole + "}{}":              "more text after the JSON object",
+		"{" + whole + "} x":              "more text after the JSON object",
+		"{" + whole + ",}":               "",
+		"{" + whole + "]":                "",
+		"{" + whole:                      "",
+		"{" + whole + `,"x"}`:            "",
+		"{" + whole + `,"x":nul}`:        "",
+		"{" + whole + `,"x":'a'}`:        "",
+		"{" + whole + ",\"x\":\"\x01\"}": "",
+		"{" + whole + `,"x":` + strings.Repeat("[", 10001) + strings.Repeat("]", 10001) + "}": "",
+		"{" + whole + keys(20_000) + `,"777":0}`:                                              `the name "777" stands twice`,
+		"{" + whole + "," + agentField + "}":                                                  `the name "agent_id" stands twice`,
+		"{" + whole + `,"published_version\u005fid":null}`:                                    `the name "published_version_id" stands twice`,
+		"{" + whole + `,"x` + "\xff" + `":1,"x` + "\xfe" + `":1}`:                             "stands twice", // both read as U+FFFD
+	}
+	for _, field := range strings.Split(whole, ",") {
+		parts := strings.Split(field, `"`)
+		name, id := parts[1], parts[3]
+		with := func(text string) string { return "{" + strings.Replace(whole, field, text, 1) + "}" }
+		text := map[string]string{"agent_id": "agent", "published_version_id": "version",
+			"inbound_phone_number_id": "inbound phone number", "outbound_phone_number_id": "outbound phone number"}[name]
+		missing := mismatch + text + ": asked for " + id + ", got null"
+		if name == "agent_id" {
+			missing = "agent_id is missing"
+		}
+		for _, another := range []string{strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:], name + " ", "x"} {
+			tests[with(`"`+another+`":"`+id+`"`)] = missing
+		}
+		tests[with(`"`+name+`":null`)] = missing
+		tests[with(`"`+name+`":"`+other+`"`)] = mismatch + text + ": asked for " + id + ", got " + other
+		for _, value := range []string{"1", "true", "{}", "[]", `["` + id + `"]`} {
+			tests[with(`"`+name+`":`+value)] = name + " is not a string"
+		}
+		for _, value := range []string{"", "null", "urn:uuid:" + id, "{" + id + "}", strings.ReplaceAll(id, "-", ""), id + " ", id[:35] + "g", `\ud800`} {
+			tests[with(`"`+name+`":"`+value+`"`)] = "is not a UUID such as 123e4567-e89b-42d3-a456-426614174000"
+		}
+	}
+	for body, want := range tests {
+		reply200(t, body, func(got Publication, err error) {
+			e := failed(t, err)
+			cause := InvalidReply
+			if strings.HasPrefix(want, mismatch) {
+				cause = Mismatch
+			}
+			if e.Cause != cause || !strings.HasSuffix(e.Error(), want) || !e.Unknown || e.Status != 200 || e.Attempts != 1 || got != (Publication{}) {
+				t.Errorf("%.300q: %+v\nwant %s", body, e, want)
+			}
+		})
+	}
+}
+
+// keys are so many fields, each with a comma before it.
+func keys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"%d":0`, i)
+	}
+	return b.String()
+}
+
+// TestNotAskedFor checks the replies to changes that leave something open.
+func TestNotAskedFor(t *testing.T) {
+	stop := Change{Agent: agentID, Unpublish: true}
+	tests := []struct {
+		change Change
+		fields string // after the agent's
+		want   Publication
+		cause  Cause // 0: it is well
+	}{
+		{promotion, versionField, Publication{Version: valid(versionID)}, 0},
+		{promotion, versionField + `,"inbound_phone_number_id":null,"outbound_phone_number_id":null`, Publication{Version: valid(versionID)}, 0},
+		{promotion, versionField + `,` + inField + `,` + outField, Publication{Version: valid(versionID), Inbound: valid(inbound), Outbound: valid(outbound)}, 0},
+		{promotion, versionField + `,"inbound_phone_number_id":7`, Publication{}, InvalidReply},
+		{promotion, `"x":1`, Publication{}, Mismatch},
+		{promotion, `"published_version_id":null`, Publication{}, Mismatch},
+		{stop, `"x":1`, Publication{}, 0},
+		{stop, `"published_version_id":null`, Publication{}, 0},
+		{stop, `"published_version_id":null,` + inField, Publication{Inbound: valid(inbound)}, 0},
+		{stop, versionField, Publication{}, Mismatch},
+	}
+	for _, test := range tests {
+		n := &network{replies: []reply{says(200, "{"+agentField+","+test.fields+"}")}}
+		n.play(t, func(t *testing.T, c *Client) {
+			got, _, err := c.Publish(t.Context(), test.change)
+			if test.cause != 0 {
+				if e := failed(t, err); e.Cause != test.cause || !e.Unknown {
+					t.Errorf("%s: %+v", test.fields, e)
+				}
+				return
+			}
+			if test.want.Agent = agentID; err != nil || got != test.want {
+				t.Errorf("%s: %+v, %v", test.fields, got, err)
+			}
+		})
+	}
+}
+
+func TestParseID(t *testing.T) {
+	const id = "123e4567-e89b-42d3-a456-426614174000"
+	for s, want := range map[string]bool{
+		id:                                     true,
+		strings.ToUpper(id):                    true,
+		"00000000-0000-0000-0000-000000000000": true,
+		"ffffffff-ffff-ffff-ffff-ffffffffffff": true,
+
+		"":                                     false,
+		id[:35]:                                false,
+		id + "0":                               false,
+		id + "\n":                              false,
+		" " + id[1:]:                           false,
+		id[:35] + "g":                          false,
+		id[:34] + "é":                          false,
+		"urn:uuid:" + id:                       false,
+		"{" + id + "}":                         false,
+		strings.ReplaceAll(id, "-", ""):        false,
+		strings.ReplaceAll(id, "-", "_"):       false,
+		"123e4567e-89b-42d3-a456-42661417400":  false,
+		"{23e4567-e89b-42d3-a456-42661417400}": false,
+		"../../../../../../../../../../../..a": false,
+		strings.Repeat("x", 10_000):            false,
+	} {
+		got, err := ParseID(s)
+		if (err == nil) != want || want && got.String() != strings.ToLower(s) || !want && got != uuid.Nil {
+			t.Errorf("%q: %v, %v", s, got, err)
+		}
+		if err != nil && len(err.Error()) > 200 {
+			t.Errorf("%d bytes of error text", len(err.Error()))
+		}
+	}
+}

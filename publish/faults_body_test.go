@@ -1,0 +1,484 @@
+package publish_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"publish-agent-version/internal/sandbox"
+)
+
+// TestFaultsBody has the rows B of docs/faults.md.
+func TestFaultsBody(t *testing.T) {
+	t.Run("B1", truncatedOnce)
+	t.Run("B2", truncatedAlways)
+	t.Run("B3", truncatedError)
+	t.Run("B4", notAPublication)
+	t.Run("B5", anotherPublication)
+	t.Run("B6", optionalIDs)
+	t.Run("B7", endlessBody)
+	t.Run("B8", codings)
+	t.Run("B9", oddJSON)
+	t.Run("B10", oddErrorCode)
+	t.Run("B11", htmlErrorPage)
+}
+
+// truncated are replies with this status whose body breaks off in the middle of text.
+func truncated(status int, text string) map[string]reply {
+	head, half := fmt.Sprintf("HTTP/1.1 %d Text\r\n", status), text[:len(text)/2]
+	chunk := fmt.Sprintf("%x\r\n", len(text)) // of which half will come
+	return map[string]reply{
+		"by length":      {raw: head + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(text)) + half, then: hangUp},
+		"in a chunk":     {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + chunk + half, then: hangUp},
+		"between chunks": {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", len(half), half), then: hangUp},
+		"a bad chunk":    {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\nnonsense\r\n", len(half), half), then: hangUp},
+		"a long chunk":   {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("f", 17) + "\r\n" + half, then: hangUp},
+		"in gzip":        {raw: head + "Content-Encoding: gzip\r\nConnection: close\r\n\r\n" + string(zipped(text)[:len(zipped(text))/2]), then: hangUp},
+	}
+}
+
+func zipped(text string) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = io.WriteString(z, text)
+	_ = z.Close()
+	return b.Bytes()
+}
+
+func truncatedOnce(t *testing.T) {
+	for name, r := range truncated(200, publicationOK) {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{r, confirms}}
+			p.play(t, trial{}, want{attempts: 2, least: 500 * time.Millisecond, most: time.Second})
+		})
+	}
+	t.Run("sandbox", func(t *testing.T) {
+		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropBody})
+		res := trial{}.runVirtually(t, server)
+		res.check(t, want{attempts: 2})
+		if n := len(api.Requests()); n != 3 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+func truncatedAlways(t *testing.T) {
+	for name, r := range truncated(200, publicationOK) {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{r}}
+			w := unknown("ACTION_RESPONSE_INVALID", 5, "The reply breaks off after ", "gave up after 5 attempts", lookFirst)
+			w.http = "200"
+			p.play(t, trial{}, w.within(leastWaits, mostWaits))
+		})
+	}
+	t.Run("by a reset", func(t *testing.T) { // which is known for what it is
+		r := truncated(200, publicationOK)["by length"]
+		r.then = reset
+		p := &peer{changes: []reply{r}}
+		w := unknown("ACTION_NETWORK_ERROR", 5, "No reply from diga: connection reset by peer", "gave up after 5 attempts")
+		p.play(t, trial{}, w)
+	})
+	t.Run("after a whole object", func(t *testing.T) { // not all was read, so it does not count
+		p := &peer{changes: []reply{{raw: "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + publicationOK, then: hangUp}}}
+		p.play(t, trial{}, unknown("ACTION_RESPONSE_INVALID", 5, fmt.Sprintf("The reply breaks off after %d bytes", len(publicationOK))))
+	})
+	t.Run("a trailer without end", func(t *testing.T) {
+		chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n", len(publicationOK), publicationOK)
+		p := &peer{changes: []reply{{raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk, stream: endless("X: y\r\n", 100_000), then: hangUp}}}
+		p.play(t, trial{}, unknown("ACTION_RESPONSE_INVALID", 5))
+	})
+}
+
+func truncatedError(t *testing.T) {
+	const body = `{"status":"error","message":"half of this","error_code":"NEVER_WHOLE"}`
+	for name := range truncated(500, body) {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{truncated(500, body)[name]}}
+			p.play(t, trial{}, want{
+				code: "HTTP_500", attempts: 5, http: "500", least: leastWaits, most: mostWaits, never: []string{mayBeApplied, "half of"},
+				says: []string{"The API answered 500 Internal Server Error", "gave up after 5 attempts", asFarAs, wasLive},
+			})
+			p = &peer{changes: []reply{truncated(502, body)[name]}}
+			p.play(t, trial{}, unknown("HTTP_502", 5))
+			p = &peer{changes: []reply{truncated(403, body)[name]}}
+			p.play(t, trial{}, refusal("HTTP_403", 403))
+		})
+	}
+}
+
+func notAPublication(t *testing.T) {
+	of := func(fields string) string { return `{"agent_id":"` + sandbox.FrontDesk + `"` + fields + `}` }
+	for name, body := range map[string]string{
+		"HTML":                        "<html><title>Welcome to nginx!</title></html>",
+		"plain text":                  "OK",
+		"null":                        "null",
+		"true":                        "true",
+		"a number":                    "7",
+		"an array":                    "[]",
+		"an array of one":             "[" + publicationOK + "]",
+		"a string":                    `"x"`,
+		"an empty object":             "{}",
+		"half an object":              publicationOK[:40],
+		"an error":                    `{"status":"error","error_code":"OOPS","message":"no"}`,
+		"agent_id is null":            `{"agent_id":null,"published_version_id":"` + sandbox.NextID + `"}`,
+		"agent_id is a number":        `{"agent_id":7}`,
+		"agent_id is an object":       `{"agent_id":{}}`,
+		"agent_id is empty":           `{"agent_id":""}`,
+		"agent_id is a name":          `{"agent_id":"front-desk"}`,
+		"agent_id in braces":          `{"agent_id":"{` + sandbox.FrontDesk + `}"}`,
+		"the version is a number":     of(`,"published_version_id":7`),
+		"the version is a boolean":    of(`,"published_version_id":true`),
+		"the version is an array":     of(`,"published_version_id":["` + sandbox.NextID + `"]`),
+		"the version is a name":       of(`,"published_version_id":"` + sandbox.NextName + `"`),
+		"the version with a blank":    of(`,"published_version_id":" ` + sandbox.NextID + `"`),
+		"a phone is a number":         of(`,"published_version_id":"` + sandbox.NextID + `","inbound_phone_number_id":7`),
+		"a phone is an object":        of(`,"published_version_id":"` + sandbox.NextID + `","outbound_phone_number_id":{}`),
+		"a phone is empty":            of(`,"published_version_id":"` + sandbox.NextID + `","inbound_phone_number_id":""`),
+		"more text after it":          publicationOK + "x",
+		"another object after it":     publicationOK + publicationOK,
+		"a comma too many":            strings.Replace(publicationOK, "}", ",}", 1),
+		"a comment":                   "// x\n" + publicationOK,
+		"single quotes":               strings.ReplaceAll(publicationOK, `"`, `'`),
+		"names in another case":       strings.ReplaceAll(publicationOK, "agent_id", "Agent_ID"),
+		"a version, not a publishing": `{"version_id":"` + sandbox.NextID + `"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{says(200, body)}}
+			w := unknown("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication: ", "Check that api-url is the API", lookFirst)
+			w.http = "200"
+			p.play(t, trial{}, w.within(0, time.Nanosecond))
+		})
+	}
+	t.Run("applied", func(t *testing.T) {
+		_, server := newSandbox(t, sandbox.Fault{Body: "{}"})
+		res := trial{}.runVirtually(t, server)
+		res.check(t, want{code: "ACTION_RESPONSE_INVALID", status: "unknown", attempts: 1, says: []string{mayBeApplied, nowLive}})
+	})
+}
+
+// publication is the body of a confirmation; an empty id is null.
+func publication(agent, version, inbound, outbound string) string {
+	quoted := func(id string) string {
+		if id == "" {
+			return "null"
+		}
+		return `"` + id + `"`
+	}
+	return fmt.Sprintf(`{"agent_id":%q,"published_version_id":%s,"inbound_phone_number_id":%s,"outbound_phone_number_id":%s}`,
+		agent, quoted(version), quoted(inbound), quoted(outbound))
+}
+
+func anotherPublication(t *testing.T) {
+	phones := map[string]string{"inbound-phone-number-id": sandbox.Switch, "outbound-phone-number-id": sandbox.Callback}
+	off := map[string]string{"unpublish": "true"}
+	for name, test := range map[string]struct {
+		inputs map[string]string
+		body   string
+		says   string
+	}{
+		"agent":              {nil, publication(sandbox.NightDesk, sandbox.NextID, "", ""), "agent: asked for " + sandbox.FrontDesk + ", got " + sandbox.NightDesk},
+		"version":            {nil, publication(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version: asked for " + sandbox.NextID + ", got " + sandbox.LiveID},
+		"no version":         {nil, publication(sandbox.FrontDesk, "", "", ""), "version: asked for " + sandbox.NextID + ", got null"},
+		"version left out":   {nil, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "version: asked for " + sandbox.NextID + ", got null"},
+		"inbound":            {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Reception, sandbox.Callback), "inbound phone number: asked for " + sandbox.Switch + ", got " + sandbox.Reception},
+		"no inbound":         {phones, publication(sandbox.FrontDesk, sandbox.NextID, "", sandbox.Callback), "inbound phone number: asked for " + sandbox.Switch + ", got null"},
+		"outbound":           {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Switch), "outbound phone number: asked for " + sandbox.Callback + ", got " + sandbox.Switch},
+		"no outbound":        {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, ""), "outbound phone number: asked for " + sandbox.Callback + ", got null"},
+		"the phones swapped": {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Callback, sandbox.Switch), "got " + sandbox.Callback + "; outbound phone number"},
+		"still published":    {off, publication(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version: asked for null, got " + sandbox.LiveID},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{says(200, test.body)}}
+			w := unknown("ACTION_RESPONSE_MISMATCH", 1, "The API answered 200 OK with another publication than was asked for: ", test.says, "Look at what is published in Diga before anything else")
+			w.http = "200"
+			p.play(t, trial{inputs: test.inputs}, w.within(0, time.Nanosecond))
+		})
+	}
+	for name, test := range map[string]struct {
+		inputs map[string]string
+		body   string
+		status string
+	}{
+		"upper case is no difference": {nil, publication(strings.ToUpper(sandbox.FrontDesk), strings.ToUpper(sandbox.NextID), "", ""), ""},
+		"phones as asked":             {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Callback), ""},
+		"off the air":                 {off, publication(sandbox.FrontDesk, "", "", ""), "unpublished"},
+		"off the air, in few words":   {off, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "unpublished"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{says(200, test.body)}}
+			res := p.play(t, trial{inputs: test.inputs}, want{attempts: 1, status: test.status})
+			if id := res.outputs["agent-id"]; id != sandbox.FrontDesk {
+				t.Errorf("agent-id %q", id)
+			}
+		})
+	}
+}
+
+func optionalIDs(t *testing.T) {
+	ids := `"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID + `"`
+	for name, test := range map[string]struct{ fields, inbound, outbound string }{
+		"null":         {`,"inbound_phone_number_id":null,"outbound_phone_number_id":null`, "", ""},
+		"absent":       {"", "", ""},
+		"one of them":  {`,"inbound_phone_number_id":"` + sandbox.Reception + `"`, sandbox.Reception, ""},
+		"both":         {`,"inbound_phone_number_id":"` + sandbox.Reception + `","outbound_phone_number_id":"` + sandbox.Callback + `"`, sandbox.Reception, sandbox.Callback},
+		"other fields": {`,"inbound_agent_id":7,"x":{"inbound_phone_number_id":"` + sandbox.Reception + `"}`, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{says(200, "{"+ids+test.fields+"}")}}
+			res := p.play(t, trial{}, want{attempts: 1})
+			inbound, in := res.outputs["inbound-phone-number-id"]
+			outbound, out := res.outputs["outbound-phone-number-id"]
+			if !in || !out || inbound != test.inbound || outbound != test.outbound {
+				t.Errorf("outputs %q", res.outputs)
+			}
+		})
+	}
+}
+
+func endlessBody(t *testing.T) {
+	t.Parallel()
+	// A gzip member of 1 MiB of zeros is 1 kB long, and members may follow each other.
+	bomb := bytes.Repeat(zipped(strings.Repeat("\x00", 1<<20)), 512)
+	if len(bomb) > 600<<10 {
+		t.Fatalf("the bomb has %d bytes", len(bomb))
+	}
+	head := func(status int, header string) string {
+		return fmt.Sprintf("HTTP/1.1 %d Text\r\n%s\r\n\r\n", status, header)
+	}
+	chunk := fmt.Sprintf("%x\r\n%s\r\n", 1<<16, strings.Repeat(" ", 1<<16))
+	bodies := map[string]func(status int) reply{
+		"1 GiB": func(status int) reply {
+			return reply{raw: head(status, fmt.Sprint("Content-Length: ", 1<<30)), stream: endless(" ", 1<<30), then: hangUp}
+		},
+		"1 GiB in chunks": func(status int) reply {
+			return reply{raw: head(status, "Transfer-Encoding: chunked"), stream: endless(chunk, 1<<14), then: hangUp}
+		},
+		"1 GiB of one string": func(status int) reply {
+			return reply{raw: head(status, "Connection: close") + `{"agent_id":"`, stream: endless("a", 1<<30), then: hangUp}
+		},
+		"1 GiB of brackets": func(status int) reply {
+			return reply{raw: head(status, "Connection: close"), stream: endless("[", 1<<30), then: hangUp}
+		},
+		"gzip bomb": func(status int) reply {
+			return reply{raw: head(status, fmt.Sprintf("Content-Encoding: gzip\r\nContent-Length: %d", len(bomb))) + string(bomb)}
+		},
+	}
+	for name, body := range bodies {
+		for _, test := range []struct {
+			status int
+			want   want
+		}{
+			{200, unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read: a body of more than 1048576 bytes", lookFirst)},
+			{404, want{code: "HTTP_404", attempts: 1, http: "404", says: []string{asFarAs}}},
+			{500, want{code: "HTTP_500", attempts: 1, http: "500", says: []string{asFarAs}}},
+		} {
+			t.Run(fmt.Sprint(name, " ", test.status), func(t *testing.T) {
+				t.Parallel()
+				p := &peer{changes: []reply{body(test.status)}}
+				res := trial{inputs: map[string]string{"api-url": p.listen(t), "max-retries": "0"}}.runMeasured(t)
+				res.check(t, test.want.within(0, 5*time.Second))
+				p.hears(t, test.want)
+				if res.memory > mostMemory {
+					t.Errorf("took %d bytes", res.memory)
+				}
+			})
+		}
+		t.Run(name+" for the first read", func(t *testing.T) {
+			t.Parallel()
+			p := &peer{before: body(200)}
+			res := trial{inputs: map[string]string{"api-url": p.listen(t), "max-retries": "0"}}.runMeasured(t)
+			res.check(t, want{attempts: 1, most: 5 * time.Second})
+			if res.memory > mostMemory {
+				t.Errorf("took %d bytes", res.memory)
+			}
+		})
+	}
+	t.Run("1 MiB and no more", func(t *testing.T) {
+		t.Parallel()
+		p := &peer{changes: []reply{says(200, publicationOK+strings.Repeat(" ", 1<<20-len(publicationOK)))}}
+		p.play(t, trial{}, want{attempts: 1})
+		p = &peer{changes: []reply{says(200, publicationOK+strings.Repeat(" ", 1<<20-len(publicationOK)+1))}}
+		p.play(t, trial{}, unknown("ACTION_RESPONSE_INVALID", 1))
+	})
+}
+
+func codings(t *testing.T) {
+	good := zipped(publicationOK)
+	flipped := bytes.Clone(good)
+	flipped[len(flipped)-8] ^= 0xff // the checksum
+	broken := bytes.Clone(good)
+	for i := 10; i < len(broken)-8; i++ {
+		broken[i] = 0xff
+	}
+	for name, test := range map[string]struct{ coding, body string }{
+		"gzip that is none":     {"gzip", publicationOK},
+		"gzip of nothing else":  {"gzip", "\x1f\x8b" + strings.Repeat("x", 100)},
+		"a wrong checksum":      {"gzip", string(flipped)},
+		"broken inside":         {"gzip", string(broken)},
+		"br":                    {"br", publicationOK},
+		"deflate":               {"deflate", publicationOK},
+		"zstd":                  {"zstd", publicationOK},
+		"gzip twice":            {"gzip, gzip", string(good)},
+		"an unheard-of coding":  {"rot13", publicationOK},
+		"more after the stream": {"gzip", string(good) + strings.Repeat("x", 20)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{says(200, test.body, "Content-Encoding: "+test.coding)}}
+			w := unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", lookFirst)
+			w.http = "200"
+			p.play(t, trial{}, w.within(0, time.Nanosecond))
+			// The status of an error is known whatever becomes of its body.
+			p = &peer{changes: []reply{says(403, test.body, "Content-Encoding: "+test.coding)}}
+			p.play(t, trial{}, refusal("HTTP_403", 403))
+		})
+	}
+	for name, test := range map[string]struct{ coding, body string }{
+		"gzip": {"gzip", string(good)}, "GZIP": {"GZIP", string(good)}, "identity": {"identity", publicationOK}, "no name": {"", publicationOK},
+	} {
+		t.Run(name+" is read", func(t *testing.T) {
+			p := &peer{changes: []reply{says(200, test.body, "Content-Encoding: "+test.coding)}}
+			p.play(t, trial{}, want{attempts: 1})
+		})
+	}
+}
+
+func oddJSON(t *testing.T) {
+	with := func(fields string) string { return strings.TrimSuffix(publicationOK, "}") + "," + fields + "}" }
+	var keys strings.Builder
+	for i := range 90_000 {
+		fmt.Fprintf(&keys, `"k%d":0,`, i)
+	}
+	for name, test := range map[string]struct {
+		body string
+		read bool
+	}{
+		"9,000 deep":                {with(`"x":` + strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000)), true},
+		"10,001 deep":               {with(`"x":` + strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001)), false},
+		"10,001 deep and no end":    {strings.Repeat(`{"a":`, 10_001), false},
+		"a million keys":            {with(strings.Repeat(`"a":0,`, 1_000_000) + `"b":0`), false},
+		"90,000 keys":               {with(keys.String() + `"k":0`), true},
+		"a key twice":               {with(`"agent_id":"` + sandbox.FrontDesk + `"`), false},
+		"a key twice, escaped":      {with(`"\u0061gent_id":"` + sandbox.NightDesk + `"`), false},
+		"an unknown key twice":      {with(`"x":1,"x":2`), false},
+		"a key twice further in":    {with(`"x":{"y":1,"y":2}`), true},
+		"a key in another case":     {with(`"AGENT_ID":"` + sandbox.NightDesk + `"`), true},
+		"not UTF-8, further in":     {with("\"x\":\"\xff\xfe\""), true},
+		"not UTF-8, in a key":       {with("\"\xff\":0"), true},
+		"not UTF-8, in an id":       {strings.Replace(publicationOK, "a0000000", "a000000\xff", 1), false},
+		"a lone surrogate":          {with(`"x":"\ud800"`), true},
+		"a lone surrogate in an id": {strings.Replace(publicationOK, "a0000000", `a000000\ud800`, 1), false},
+		"an escaped id":             {strings.Replace(publicationOK, "a0000000", `\u00610000000`, 1), true},
+		"a byte order mark":         {"\ufeff" + publicationOK, false},
+		"UTF-16":                    {"\xff\xfe{\x00}\x00", false},
+		"a NUL before":              {"\x00" + publicationOK, false},
+		"a NUL after":               {publicationOK + "\x00", false},
+		"a NUL inside":              {with("\"x\":\"\x00\""), false},
+		"an escaped NUL":            {with(`"x":"\u0000"`), true},
+		"a line break in a string":  {with("\"x\":\"\n\""), false},
+		"a number past all floats":  {with(`"x":1e999999`), true},
+		"NaN":                       {with(`"x":NaN`), false},
+		"__proto__":                 {with(`"__proto__":{"agent_id":7}`), true},
+		"blanks around":             {"\r\n\t " + publicationOK + " \r\n\t", true},
+		"a blank that JSON has not": {"\u00a0" + publicationOK, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{says(200, test.body)}}
+			if test.read {
+				p.play(t, trial{}, want{attempts: 1})
+			} else {
+				p.play(t, trial{}, unknown("ACTION_RESPONSE_INVALID", 1, lookFirst))
+			}
+		})
+	}
+}
+
+func oddErrorCode(t *testing.T) {
+	long := strings.Repeat("A", 1_000_000)
+	for name, test := range map[string]struct{ value, code string }{
+		"a number":       {"7", ""},
+		"an array":       {`["BAD_PARAMETER"]`, ""},
+		"an object":      {`{"code":"BAD_PARAMETER"}`, ""},
+		"true":           {"true", ""},
+		"null":           {"null", ""},
+		"empty":          {`""`, ""},
+		"1 MB":           {`"` + long + `"`, ""},
+		"65 letters":     {`"` + long[:65] + `"`, ""},
+		"64 letters":     {`"` + long[:64] + `"`, long[:64]},
+		"an emoji":       {`"🙈"`, ""},
+		"an accent":      {`"É"`, ""},
+		"a blank":        {`"BAD PARAMETER"`, ""},
+		"a line break":   {`"BAD\nPARAMETER"`, ""},
+		"a final break":  {`"BAD_PARAMETER\n"`, ""},
+		"a command":      {`"::error::x"`, ""},
+		"Markdown":       {`"**x**"`, ""},
+		"lower case":     {`"bad_parameter"`, "bad_parameter"},
+		"dots":           {`"agent.not-found"`, "agent.not-found"},
+		"the token":      {`"` + sandbox.Token + `"`, ""},
+		"another's case": {`"X","ERROR_CODE":"Y"`, "X"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{says(400, `{"status":"error","message":"Because","error_code":`+test.value+`}`)}}
+			code := test.code
+			if code == "" {
+				code = "HTTP_400"
+			}
+			w := refusal(code, 400, ": Because")
+			if test.code == "" {
+				w.never = append(w.never, "🙈", "É", "PARAMETER", "::x", "**x**", long[:65])
+			}
+			res := p.play(t, trial{}, w)
+			if len(res.message()) > 1500 || len(res.summary) > 3000 {
+				t.Errorf("a message of %d bytes, a summary of %d", len(res.message()), len(res.summary))
+			}
+		})
+	}
+	for name, test := range map[string]struct{ value, says string }{
+		"message of 900 kB":  {`"` + long[:900_000] + `"`, long[:399] + "…"},
+		"message null":       {"null", "400 Bad Request. Nothing"},
+		"message a number":   {"7", "400 Bad Request. Nothing"},
+		"message an object":  {`{"x":"y"}`, "400 Bad Request. Nothing"},
+		"message of blanks":  {`" \n\t "`, "400 Bad Request. Nothing"},
+		"message of 3 lines": {`"a\nb\r\nc"`, ": a b c. Nothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{says(400, `{"error_code":"BAD_PARAMETER","message":`+test.value+`}`)}}
+			p.play(t, trial{}, refusal("BAD_PARAMETER", 400, test.says))
+		})
+	}
+}
+
+func htmlErrorPage(t *testing.T) {
+	for name, test := range map[string]struct{ body, says string }{
+		"nginx":             {"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>Oh no</h1></center>\r\n</body>\r\n</html>", ": 502 Bad Gateway"},
+		"no title":          {"<html><body><h1>Down</h1>\n<p>for <b>repair</b></p></body></html>", ": Down for repair"},
+		"an empty title":    {"<title></title><h1>Down</h1>", ""},
+		"a title in pieces": {"<title>\n  Down\n  for repair\n</title>", ": Down for repair"},
+		"no end of a title": {"<title>Down", ": Down"},
+		"no end of a tag":   {"Down<img src=x", ": Down"},
+		"a tag in a tag":    {"<<b>script>Down", ": script>Down"},
+		"a comment":         {"<!-- secret --><p>Down</p>", ": Down"},
+		"200 kB":            {"<body>" + strings.Repeat("Down ", 40_000) + "</body>", ": Down Down"},
+		"all tags":          {strings.Repeat("<br>", 10_000), ""},
+		"plain text":        {"Service unavailable\n", ": Service unavailable"},
+		"nothing":           {"", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, status := range []int{500, 502, 404} {
+				p := &peer{changes: []reply{says(status, test.body, "Content-Type: text/html")}}
+				w := want{code: fmt.Sprint("HTTP_", status), attempts: 1, http: fmt.Sprint(status), says: []string{http.StatusText(status) + test.says}}
+				if status == 502 {
+					w.status = "unknown"
+				}
+				res := p.play(t, trial{inputs: map[string]string{"max-retries": "0"}}, w)
+				if strings.ContainsAny(res.message(), "<") || strings.Contains(res.summary, "<") || len(res.message()) > 1200 {
+					t.Errorf("shows tags, or %d bytes", len(res.message()))
+				}
+			}
+		})
+	}
+}

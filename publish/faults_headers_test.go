@@ -1,0 +1,241 @@
+package publish_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"publish-agent-version/internal/sandbox"
+)
+
+// TestFaultsHeaders has the rows R of docs/faults.md.
+func TestFaultsHeaders(t *testing.T) {
+	t.Run("R1", askedToWait)
+	t.Run("R2", askedToWaitTooLong)
+	t.Run("R3", oddRetryAfter)
+	t.Run("R4", endlessHeaders)
+	t.Run("R5", notHTTP)
+	t.Run("R6", cookies)
+}
+
+// today is the day on which virtual time begins, to the second.
+const today = "Sat, 01 Jan 2000 00:00:"
+
+func askedToWait(t *testing.T) {
+	for _, status := range []int{408, 429, 500, 502, 503, 504, 524} {
+		for name, test := range map[string]struct {
+			headers     []string
+			least, most time.Duration
+		}{
+			"2 s":                  {[]string{"Retry-After: 2"}, 2 * time.Second, 3 * time.Second},
+			"30 s":                 {[]string{"Retry-After: 30"}, 30 * time.Second, 40 * time.Second},
+			"a date":               {[]string{"Retry-After: " + today + "09 GMT"}, 9 * time.Second, 13500 * time.Millisecond},
+			"a date, another Date": {[]string{"Date: Fri, 01 Jan 1999 00:00:01 GMT", "Retry-After: Fri, 01 Jan 1999 00:00:10 GMT"}, 9 * time.Second, 13500 * time.Millisecond},
+		} {
+			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
+				p := &peer{changes: []reply{says(status, "", test.headers...), confirms}}
+				res := p.play(t, trial{}, want{attempts: 2, least: test.least, most: test.most})
+				if asked := fmt.Sprintf("which the reply asked for (%s)", test.least); !strings.Contains(res.stdout, asked) {
+					t.Errorf("the log does not say %q", asked)
+				}
+			})
+		}
+	}
+	t.Run("sandbox", func(t *testing.T) {
+		api, server := newSandbox(t)
+		api.Limit(1, 20*time.Second, true) // which the first read takes
+		res := trial{}.runVirtually(t, server)
+		res.check(t, want{attempts: 2, least: 20 * time.Second, most: 30 * time.Second})
+	})
+}
+
+func askedToWaitTooLong(t *testing.T) {
+	for name, test := range map[string]struct{ header, asked string }{
+		"an hour":         {"3600", "3600 s"},
+		"as long as all":  {"120", "120 s"},
+		"a date":          {"Sat, 01 Jan 2000 01:00:00 GMT", "3600 s"},
+		"a date in 2099":  {"Thu, 01 Jan 2099 00:00:00 GMT", "3124224000 s"},
+		"a date far away": {"Fri, 31 Dec 9999 23:59:59 GMT", "9223372036.85 s"},
+		"292 years":       {"9223372036", "9223372036 s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, status := range []int{429, 503} {
+				p := &peer{changes: []reply{refuses(status, "BUSY", "Come back later", "Retry-After: "+test.header), confirms}}
+				p.play(t, trial{}, want{
+					code: "BUSY", attempts: 1, http: fmt.Sprint(status), most: time.Nanosecond,
+					says: []string{"Come back later; gave up after 1 attempt", "the reply asked to wait " + test.asked, asFarAs, wasLive},
+				})
+			}
+		})
+	}
+	t.Run("of a gateway", func(t *testing.T) {
+		p := &peer{changes: []reply{says(504, "", "Retry-After: 3600")}}
+		w := unknown("HTTP_504", 1, "asked to wait 3600 s")
+		p.play(t, trial{}, w.within(0, time.Nanosecond))
+	})
+	t.Run("after other waits", func(t *testing.T) {
+		p := &peer{changes: []reply{says(503, ""), says(503, "", "Retry-After: 60"), refuses(503, "BUSY", "Come back later", "Retry-After: 60")}}
+		p.play(t, trial{}, want{
+			code: "BUSY", attempts: 3, least: time.Minute, most: 72 * time.Second, says: []string{"gave up after 3 attempts", "asked to wait 60 s", asFarAs},
+		})
+	})
+}
+
+func oddRetryAfter(t *testing.T) {
+	for name, headers := range map[string][]string{
+		"past any time":   {"Retry-After: 9223372037"},
+		"10^30":           {"Retry-After: 1" + strings.Repeat("0", 30)},
+		"negative":        {"Retry-After: -1"},
+		"NaN":             {"Retry-After: NaN"},
+		"a fraction":      {"Retry-After: 1.5"},
+		"a list":          {"Retry-After: 120, 5"},
+		"empty":           {"Retry-After:"},
+		"twice":           {"Retry-After: 120", "Retry-After: 5"},
+		"0":               {"Retry-After: 0"},
+		"a past date":     {"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT"},
+		"a word":          {"Retry-After: soon"},
+		"not ASCII":       {"Retry-After: \u0665"},
+		"long":            {"Retry-After: " + strings.Repeat("9", 10_000)},
+		"a date of sorts": {"Retry-After: 2000-01-01T01:00:00Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, status := range []int{429, 503} {
+				p := &peer{changes: []reply{says(status, "", headers...), says(status, "", headers...), confirms}}
+				p.play(t, trial{}, want{attempts: 3, least: 1500 * time.Millisecond, most: 3 * time.Second})
+			}
+			// Never a hot loop, however long the server keeps it up.
+			p := &peer{changes: []reply{says(429, "", headers...)}}
+			w := want{code: "HTTP_429", http: "429", least: time.Minute, most: 2 * time.Minute, says: []string{asFarAs}}
+			if n := p.runQueue(t, trial{}, w); n > 20 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
+// mostMemory is what the process may take in the face of anything, in bytes.
+const mostMemory = 64 << 20
+
+// endless writes n times text, until nobody reads it.
+func endless(text string, n int) func(io.Writer) {
+	return func(w io.Writer) {
+		block := bytes.Repeat([]byte(text), max(64<<10/len(text), 1))
+		for written := 0; written < n*len(text); written += len(block) {
+			if _, err := w.Write(block); err != nil {
+				return
+			}
+		}
+	}
+}
+
+func endlessHeaders(t *testing.T) {
+	t.Parallel()
+	const head = "HTTP/1.1 200 OK\r\n"
+	for name, r := range map[string]reply{
+		"many":       {raw: head, stream: endless("X-Padding: "+strings.Repeat("x", 1000)+"\r\n", 10<<10), then: hangUp},
+		"many short": {raw: head, stream: endless("a:\r\n", 10<<20/4), then: hangUp},
+		"one":        {raw: head + "X-Padding: ", stream: endless("x", 10<<20), then: hangUp},
+		"the status": {raw: "HTTP/1.1 200 ", stream: endless("x", 10<<20), then: hangUp},
+		"many 1xx":   {stream: endless("HTTP/1.1 103 Early Hints\r\nX-Padding: x\r\n\r\n", 10<<20/42), then: hangUp},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &peer{changes: []reply{r}}
+			res := trial{inputs: map[string]string{"api-url": p.listen(t)}}.runMeasured(t)
+			w := unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", lookFirst)
+			w.http = "none"
+			res.check(t, w.within(0, 5*time.Second))
+			p.hears(t, w)
+			if res.memory > mostMemory {
+				t.Errorf("took %d bytes", res.memory)
+			}
+		})
+	}
+	t.Run("not quite too many", func(t *testing.T) {
+		t.Parallel()
+		p := &peer{changes: []reply{says(200, publicationOK, "X-Padding: "+strings.Repeat("x", 60<<10))}}
+		p.play(t, trial{}, want{attempts: 1})
+	})
+	t.Run("of the first read", func(t *testing.T) {
+		t.Parallel()
+		p := &peer{before: reply{raw: head, stream: endless("a:\r\n", 10<<20/4), then: hangUp}}
+		res := p.play(t, trial{}, want{attempts: 1})
+		if !strings.Contains(res.stdout, "Published now: not known (the reply cannot be read") {
+			t.Error("the log does not say so")
+		}
+	})
+}
+
+func notHTTP(t *testing.T) {
+	length := fmt.Sprint(len(publicationOK))
+	with := func(headers ...string) string {
+		return "HTTP/1.1 200 OK\r\n" + strings.Join(headers, "\r\n") + "\r\n\r\n" + publicationOK
+	}
+	for name, raw := range map[string]string{
+		"two lengths":              with("Content-Length: "+length, "Content-Length: 5"),
+		"two lengths in one":       with("Content-Length: " + length + ", 5"),
+		"a negative length":        with("Content-Length: -1"),
+		"a length of letters":      with("Content-Length: many"),
+		"a length with a sign":     with("Content-Length: +" + length),
+		"a length past 64 bits":    with("Content-Length: 1" + strings.Repeat("0", 30)),
+		"an unknown coding":        with("Transfer-Encoding: brotli"),
+		"chunked twice":            with("Transfer-Encoding: chunked, chunked"),
+		"two codings":              with("Transfer-Encoding: chunked", "Transfer-Encoding: gzip"),
+		"a header without a colon": with("Content-Length: "+length, "nonsense"),
+		"a header without a name":  with("Content-Length: "+length, ": x"),
+		"a header with a NUL":      with("Content-Length: "+length, "X: a\x00b"),
+		"a folded first line":      with(" X: y", "Content-Length: "+length),
+		"a status of two digits":   "HTTP/1.1 20 OK\r\n\r\n",
+		"a status of four digits":  "HTTP/1.1 2000 OK\r\n\r\n",
+		"a negative status":        "HTTP/1.1 -20 OK\r\n\r\n",
+		"no status":                "HTTP/1.1 OK\r\n\r\n",
+		"another protocol":         "ICY 200 OK\r\n\r\n",
+		"HTTP/x.y":                 "HTTP/x.y 200 OK\r\n\r\n",
+		"HTTP/0.9":                 publicationOK + "\r\n\r\n",
+		"HTTP/2":                   "\x00\x00\x00\x04\x00\x00\x00\x00\x00\n\n",
+		"an empty line":            "\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+		"zeros":                    strings.Repeat("\x00", 100) + "\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{{raw: raw, then: hangUp}}}
+			w := unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", "Check that api-url is the API", lookFirst)
+			w.http = "none"
+			p.play(t, trial{}, w.within(0, time.Nanosecond))
+		})
+	}
+	t.Run("applied", func(t *testing.T) {
+		p := &peer{changes: []reply{{raw: "HTTP/1.1 2000 OK\r\n\r\n"}}, after: shows(sandbox.NextID)}
+		p.play(t, trial{}, want{code: "ACTION_RESPONSE_INVALID", status: "unknown", attempts: 1, says: []string{mayBeApplied, nowLive}})
+	})
+	t.Run("what HTTP allows", func(t *testing.T) {
+		for _, raw := range []string{
+			with("Content-Length: "+length, "Content-Length: "+length),
+			with("content-length:"+length, "X: a", "\tfolded"),
+			strings.ReplaceAll(with("Content-Length: "+length), "\r\n", "\n"),
+		} {
+			p := &peer{changes: []reply{{raw: raw}}}
+			p.play(t, trial{}, want{attempts: 1})
+		}
+	})
+}
+
+func cookies(t *testing.T) {
+	const cookie = "Set-Cookie: session=crumbs; Path=/"
+	p := &peer{
+		before:  shows(sandbox.LiveID, cookie),
+		changes: []reply{says(503, "", cookie), says(200, publicationOK, cookie)},
+	}
+	p.play(t, trial{env: map[string]string{"RUNNER_DEBUG": "1"}}, want{attempts: 2, never: []string{"crumbs"}})
+	for _, r := range p.requests("") {
+		if len(r.Cookies()) > 0 || r.Header.Get("Cookie") != "" {
+			t.Errorf("%s with the cookie %q", r.Method, r.Header.Get("Cookie"))
+		}
+	}
+	if n := len(p.requests(http.MethodGet)); n != 1 {
+		t.Errorf("%d reads", n)
+	}
+}

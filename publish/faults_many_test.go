@@ -1,0 +1,151 @@
+package publish_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"publish-agent-version/internal/sandbox"
+)
+
+func TestFaultsMany(t *testing.T) {
+	t.Run("C1", func(t *testing.T) {
+		api, server := newSandbox(t)
+		tr := trial{inputs: map[string]string{"api-url": "http://" + listenOn(t, server), "inbound-phone-number-id": sandbox.Switch}}
+		first, second := tr.run(t), tr.run(t)
+		first.check(t, want{attempts: 1})
+		second.check(t, want{attempts: 1})
+		for name, value := range first.outputs {
+			if name == "previous-version-id" {
+				value = sandbox.NextID
+			}
+			if second.outputs[name] != value {
+				t.Errorf("%s is %q the second time, want %q", name, second.outputs[name], value)
+			}
+		}
+		if line := "That is the version asked for already"; strings.Contains(first.stdout, line) || !strings.Contains(second.stdout, line) {
+			t.Errorf("printed\n%s\nand then\n%s", first.stdout, second.stdout)
+		}
+		if live, inbound, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID || inbound != sandbox.Switch {
+			t.Errorf("live is %s on %s", live, inbound)
+		}
+	})
+
+	// The reply is lost, another publisher comes in between, and the second attempt takes the line back. Only one job at a
+	// time can prevent that: the README says so.
+	t.Run("C2", func(t *testing.T) {
+		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true})
+		url := "http://" + listenOn(t, server)
+		other := trial{inputs: map[string]string{"api-url": url, "version-id": sandbox.OldestID}}
+		var between result
+		tr := trial{inputs: map[string]string{"api-url": url}}
+		dials := 0
+		tr.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if dials++; dials == 2 {
+				between = other.run(t)
+			}
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}
+		res := tr.run(t)
+		res.check(t, want{attempts: 2})
+		between.check(t, want{attempts: 1})
+		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID || between.outputs["previous-version-id"] != sandbox.NextID {
+			t.Errorf("live is %s, and was %s for the other", live, between.outputs["previous-version-id"])
+		}
+		readme, err := os.ReadFile("../README.md")
+		if err != nil || !strings.Contains(string(readme), "\nconcurrency:\n  group: ") {
+			t.Errorf("the README shows no concurrency group (%v)", err)
+		}
+	})
+
+	for _, tt := range []struct {
+		name       string
+		steps      int
+		perSecond  int // so that two requests of each step pass in half the time
+		retryAfter bool
+	}{
+		{"C3/Retry-After", 256, 9, true},
+		{"C3/no Retry-After", 64, 3, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			api, server := newSandbox(t)
+			api.Limit(tt.perSecond, time.Second, tt.retryAfter)
+			var longest time.Duration
+			synctest.Test(t, func(t *testing.T) {
+				l := newPipes()
+				var serving, fleet sync.WaitGroup
+				serving.Go(func() { _ = server.Serve(l) })
+				results := make([]result, tt.steps)
+				for i := range results {
+					fleet.Go(func() {
+						results[i] = trial{dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) }}.run(t)
+					})
+				}
+				fleet.Wait()
+				_ = server.Close()
+				l.Close()
+				serving.Wait()
+				for _, res := range results {
+					res.check(t, want{most: 2 * time.Minute})
+					longest = max(longest, res.elapsed)
+				}
+			})
+			requests := api.Requests()
+			t.Logf("%s, %.1f requests a step", longest, float64(len(requests))/float64(tt.steps))
+			last, waits := make(map[string]time.Time), make(map[time.Duration]string)
+			for _, r := range requests {
+				id := r.Header.Get("X-Request-Id")
+				if r.Method != "PATCH" {
+					continue
+				}
+				if before, again := last[id]; again {
+					wait := r.Time.Sub(before)
+					if other, twice := waits[wait]; twice {
+						t.Errorf("%s and %s waited %s", id, other, wait)
+					}
+					waits[wait] = id
+				}
+				last[id] = r.Time
+			}
+			if len(last) != tt.steps || len(waits) < tt.steps {
+				t.Errorf("%d steps waited %d times", len(last), len(waits))
+			}
+		})
+	}
+
+	t.Run("C4/in flight", func(t *testing.T) {
+		p := &peer{changes: []reply{refuses(503, "BUSY", "try later"), {then: silent}}}
+		res := trial{inputs: map[string]string{"timeout": "20s"}}.runVirtually(t, p)
+		res.check(t, want{
+			code: "BUSY", status: "unknown", http: "503", attempts: 2, least: 20 * time.Second, most: 20 * time.Second,
+			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 20s", mayBeApplied, stillLive},
+		})
+	})
+	t.Run("C4/while it connects", func(t *testing.T) {
+		p := &peer{changes: []reply{{raw: refuses(503, "BUSY", "try later").raw, then: hangUp}}}
+		tr := trial{refuse: func(ctx context.Context, n int) error {
+			if n < 2 {
+				return nil
+			}
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}}
+		res := tr.runVirtually(t, p)
+		res.check(t, want{
+			code: "BUSY", http: "503", least: 2 * time.Minute, most: 2 * time.Minute,
+			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 2m0s", asFarAs, wasLive},
+		})
+	})
+	t.Run("C4/no reply at all", func(t *testing.T) {
+		res := trial{inputs: map[string]string{"timeout": "10s"}}.runVirtually(t, &peer{changes: []reply{{then: silent}}, after: reply{then: silent}})
+		res.check(t, want{
+			code: "ACTION_TIMEOUT", status: "unknown", http: "none", attempts: 1, least: 15 * time.Second, most: 15 * time.Second,
+			says: []string{"No reply from diga; gave up after 10s", mayBeApplied, notReadable},
+		})
+	})
+}

@@ -1,0 +1,545 @@
+package publish_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"publish-agent-version/internal/sandbox"
+)
+
+// TestFaultsStatus has the rows H of docs/faults.md.
+func TestFaultsStatus(t *testing.T) {
+	t.Run("H1", confirmed)
+	t.Run("H2", emptyConfirmation)
+	t.Run("H3", otherSuccess)
+	t.Run("H4", refusedByTheAPI)
+	t.Run("H5", unauthorized)
+	t.Run("H6", foreignNotFound)
+	t.Run("H7", otherRefusals)
+	t.Run("H8", temporary)
+	t.Run("H9", findings)
+	t.Run("H10", oddFindings)
+	t.Run("H11", queued)
+	t.Run("H12", queuedForGood)
+	t.Run("H13", lastWord)
+	t.Run("H14", atLast)
+	t.Run("H15", otherFailures)
+	t.Run("H16", noStatus)
+	t.Run("H17", redirected)
+}
+
+func confirmed(t *testing.T) {
+	t.Run("sandbox", func(t *testing.T) {
+		api, server := newSandbox(t)
+		res := trial{inputs: map[string]string{
+			"inbound-phone-number-id": sandbox.Switch, "outbound-phone-number-id": sandbox.Callback,
+		}}.runVirtually(t, server)
+		res.check(t, want{says: []string{
+			"Version " + sandbox.NextID, sandbox.FrontDesk + " is live", "inbound phone number " + sandbox.Switch, "outbound phone number " + sandbox.Callback,
+		}})
+		want := map[string]string{
+			"status": "published", "agent-id": sandbox.FrontDesk, "published-version-id": sandbox.NextID, "previous-version-id": sandbox.LiveID,
+			"inbound-phone-number-id": sandbox.Switch, "outbound-phone-number-id": sandbox.Callback, "attempts": "1",
+		}
+		if !maps.Equal(res.outputs, want) {
+			t.Errorf("outputs %q, want %q", res.outputs, want)
+		}
+		version, inbound, outbound := api.Live(sandbox.FrontDesk)
+		if version != sandbox.NextID || inbound != sandbox.Switch || outbound != sandbox.Callback {
+			t.Errorf("live is %s with %s and %s", version, inbound, outbound)
+		}
+	})
+	t.Run("requests", func(t *testing.T) {
+		p := &peer{}
+		p.play(t, trial{}, want{attempts: 1})
+		requests := p.requests("")
+		if len(requests) != 2 || requests[0].conn != requests[1].conn {
+			t.Fatalf("%d requests, want 2 on one connection", len(requests))
+		}
+		read, change := requests[0], requests[1]
+		if got, want := read.Method+" "+read.RequestURI, "GET /v1/agent/"+sandbox.FrontDesk+"?is_published=true"; got != want || read.body != "" {
+			t.Errorf("%s with the body %q, want %s", got, read.body, want)
+		}
+		if got, want := change.Method+" "+change.RequestURI, "PATCH /v1/agent/"+sandbox.FrontDesk+"/published_version"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if got, want := change.body, `{"version_id":"`+sandbox.NextID+`"}`; got != want {
+			t.Errorf("sent %s, want %s", got, want)
+		}
+		if got := change.Header.Get("Content-Type"); got != "application/json" {
+			t.Errorf("Content-Type %q", got)
+		}
+		for _, r := range requests {
+			if r.Header.Get("Authorization") != "Bearer "+sandbox.Token || r.Header.Get("Accept") != "application/json" ||
+				r.UserAgent() != "publish-agent-version/test" {
+				t.Errorf("%s: header %v", r.Method, r.Header)
+			}
+		}
+		if id := read.Header.Get("X-Request-Id"); len(id) != 36 || id != change.Header.Get("X-Request-Id") {
+			t.Errorf("request ids %q, %q", id, change.Header.Get("X-Request-Id"))
+		}
+	})
+	for name, first := range map[string]string{
+		"after 100 Continue":    "HTTP/1.1 100 Continue\r\n\r\n",
+		"after 103 Early Hints": "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{{raw: first + confirms.raw}}}
+			p.play(t, trial{}, want{attempts: 1})
+		})
+	}
+	for name, raw := range map[string]string{
+		"HTTP/1.0":     "HTTP/1.0 200 OK\r\n\r\n" + publicationOK,
+		"chunks":       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(publicationOK), publicationOK),
+		"no reason":    "HTTP/1.1 200\r\nContent-Length: " + fmt.Sprint(len(publicationOK)) + "\r\n\r\n" + publicationOK,
+		"another type": says(200, publicationOK, "Content-Type: text/plain").raw,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{{raw: raw, then: hangUp}}}
+			p.play(t, trial{}, want{attempts: 1})
+		})
+	}
+}
+
+func emptyConfirmation(t *testing.T) {
+	for name, r := range map[string]reply{
+		"200 of length 0":       says(200, ""),
+		"200 of blanks":         says(200, " \r\n\t"),
+		"200 up to the end":     {raw: "HTTP/1.1 200 OK\r\n\r\n", then: hangUp},
+		"200 without any chunk": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{r}}
+			w := unknown("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication", lookFirst)
+			w.http = "200"
+			p.play(t, trial{}, w)
+		})
+	}
+	t.Run("204", func(t *testing.T) {
+		p := &peer{changes: []reply{{raw: "HTTP/1.1 204 No Content\r\n\r\n"}}}
+		w := unknown("ACTION_RESPONSE_INVALID", 1, "The API answered 204 No Content, which is not how a publication is confirmed", lookFirst)
+		w.http = "204"
+		p.play(t, trial{}, w)
+	})
+	t.Run("applied", func(t *testing.T) {
+		api, server := newSandbox(t, sandbox.Fault{Status: 204, Applied: true})
+		res := trial{}.runVirtually(t, server)
+		res.check(t, want{code: "ACTION_RESPONSE_INVALID", status: "unknown", attempts: 1, says: []string{mayBeApplied, nowLive}})
+		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
+			t.Errorf("live is %s", live)
+		}
+	})
+}
+
+func otherSuccess(t *testing.T) {
+	for _, status := range []int{201, 202, 203, 205, 206, 207, 226, 299} {
+		for _, body := range []string{publicationOK, ""} {
+			t.Run(fmt.Sprintf("%d with %d bytes", status, len(body)), func(t *testing.T) {
+				p := &peer{changes: []reply{says(status, body)}}
+				w := unknown("ACTION_RESPONSE_INVALID", 1, fmt.Sprintf("The API answered %d", status), "which is not how a publication is confirmed", lookFirst)
+				w.http = fmt.Sprint(status)
+				p.play(t, trial{}, w)
+			})
+		}
+	}
+}
+
+// refusal is the end of a change that an answer with this status turned down for good.
+func refusal(code string, status int, says ...string) want {
+	return want{
+		code: code, attempts: 1, http: fmt.Sprint(status), most: time.Nanosecond,
+		says:  append(says, fmt.Sprintf("The API answered %d", status), asFarAs, wasLive),
+		never: []string{mayBeApplied},
+	}
+}
+
+func refusedByTheAPI(t *testing.T) {
+	for _, test := range []struct {
+		status     int
+		code, does string
+	}{
+		{400, "BAD_PARAMETER", "Check version-id and the phone number ids"},
+		{403, "INTERNAL_SERVER_ERROR", "Check the token's permissions"},
+		{403, "FORBIDDEN", "Check the token's permissions"},
+		{404, "AGENT_NOT_FOUND", "Check agent-id"},
+		{404, "some.Code-1_x", "Check agent-id"},
+	} {
+		t.Run(fmt.Sprint(test.status, " ", test.code), func(t *testing.T) {
+			p := &peer{changes: []reply{refuses(test.status, test.code, "The reason is this.")}}
+			p.play(t, trial{}, refusal(test.code, test.status, ": The reason is this. Nothing", test.does))
+		})
+	}
+	for name, test := range map[string]struct {
+		inputs     map[string]string
+		code, says string
+	}{
+		"a draft":            {map[string]string{"version-id": sandbox.DraftID}, "BAD_PARAMETER", "is a draft"},
+		"no such version":    {map[string]string{"version-id": sandbox.NightID}, "BAD_PARAMETER", "has no version"},
+		"no such phone":      {map[string]string{"inbound-phone-number-id": sandbox.NightID}, "BAD_PARAMETER", "no phone number"},
+		"a read-only token":  {map[string]string{"token": sandbox.ReadToken}, "INTERNAL_SERVER_ERROR", "may not change"},
+		"no such agent":      {map[string]string{"agent-id": sandbox.NextID}, "AGENT_NOT_FOUND", "There is no agent"},
+		"another's phone":    {map[string]string{"agent-id": sandbox.NightDesk, "version-id": sandbox.NightID, "inbound-phone-number-id": sandbox.Reception}, "BAD_PARAMETER", "bound to the published version of Front desk"},
+		"no such token":      {map[string]string{"token": "another-token"}, "UNAUTHORIZED", "missing or not known"},
+		"a wrong api-url":    {map[string]string{"api-url": "http://diga/prefix"}, "HTTP_404", "Not Found"},
+		"unpublish, no such": {map[string]string{"agent-id": sandbox.NextID, "unpublish": "true"}, "AGENT_NOT_FOUND", "There is no agent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := sandbox.New() // a wrong path is the point of one of these
+			res := trial{inputs: test.inputs}.runVirtually(t, &http.Server{Handler: api})
+			res.check(t, want{code: test.code, attempts: 1, says: []string{test.says, asFarAs}})
+			if version, inbound, _ := api.Live(sandbox.FrontDesk); version != sandbox.LiveID || inbound != sandbox.Reception {
+				t.Errorf("live is %s with %s", version, inbound)
+			}
+		})
+	}
+}
+
+func unauthorized(t *testing.T) {
+	const advice = "Check the token"
+	for name, test := range map[string]struct {
+		reply      reply
+		code, says string
+	}{
+		"with a code":    {refuses(401, "UNAUTHORIZED", "Bad token"), "UNAUTHORIZED", "Bad token"},
+		"with a detail":  {says(401, `{"detail":"Not authenticated"}`, "WWW-Authenticate: Bearer"), "HTTP_401", "Not authenticated"},
+		"without a body": {says(401, ""), "HTTP_401", "401 Unauthorized"},
+		"of a gateway":   {says(401, "<html><title>Unauthorized</title></html>"), "HTTP_401", "Unauthorized"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{test.reply}}
+			p.play(t, trial{}, refusal(test.code, 401, test.says, advice))
+		})
+	}
+}
+
+func foreignNotFound(t *testing.T) {
+	for name, body := range map[string]string{
+		"nginx":    "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<center><h1>404 Not Found</h1></center>\r\n</body></html>",
+		"plain":    "404 page not found\n",
+		"empty":    "",
+		"FastAPI":  `{"detail":"Not Found"}`,
+		"no code":  `{"message":"Not Found"}`,
+		"no words": `{"error_code":"not a plain word","message":"Not Found"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{says(404, body)}}
+			w := refusal("HTTP_404", 404, "Check api-url")
+			w.never = append(w.never, "<h1>", "Check agent-id")
+			p.play(t, trial{}, w)
+		})
+	}
+}
+
+func otherRefusals(t *testing.T) {
+	for _, status := range []int{402, 405, 406, 407, 409, 410, 411, 413, 414, 415, 416, 417, 418, 421, 423, 424, 425, 426, 428, 431, 451, 499} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			p := &peer{changes: []reply{refuses(status, "SOME_CODE", "Because")}}
+			p.play(t, trial{}, refusal("SOME_CODE", status, ": Because"))
+			p = &peer{changes: []reply{says(status, "")}}
+			p.play(t, trial{}, refusal(fmt.Sprint("HTTP_", status), status))
+		})
+	}
+}
+
+func temporary(t *testing.T) {
+	for _, status := range []int{408, 500, 502, 503, 504, 520, 521, 522, 523, 524} {
+		applied := status == 502 || status == 504 || status >= 520 // a gateway cannot tell
+		for code, r := range map[string]reply{
+			"SOME_CODE":                 refuses(status, "SOME_CODE", "Because"),
+			fmt.Sprint("HTTP_", status): says(status, "<h1>Oh</h1>"),
+		} {
+			t.Run(fmt.Sprint(status, " ", code), func(t *testing.T) {
+				w := want{
+					code: code, attempts: 5, says: []string{asFarAs, wasLive}, never: []string{mayBeApplied},
+				}
+				if applied {
+					w = unknown(code, 5)
+				}
+				w.http = fmt.Sprint(status)
+				w.says = append(w.says, fmt.Sprintf("The API answered %d", status), "gave up after 5 attempts", "Try again later", "request id")
+				p := &peer{changes: []reply{r}}
+				p.play(t, trial{}, w.within(leastWaits, mostWaits))
+
+				w.attempts = 1
+				p = &peer{changes: []reply{r}}
+				w.says = slices.DeleteFunc(w.says, func(s string) bool { return strings.HasPrefix(s, "gave up") })
+				p.play(t, trial{inputs: map[string]string{"max-retries": "0"}}, w.within(0, time.Nanosecond))
+			})
+		}
+		t.Run(fmt.Sprint(status, " once"), func(t *testing.T) {
+			p := &peer{changes: []reply{says(status, ""), confirms}}
+			p.play(t, trial{}, want{attempts: 2, least: 500 * time.Millisecond, most: time.Second})
+		})
+		t.Run(fmt.Sprint(status, ", then 400"), func(t *testing.T) {
+			p := &peer{changes: []reply{says(status, ""), refuses(400, "BAD_PARAMETER", "No")}}
+			w := want{code: "BAD_PARAMETER", attempts: 2, http: "400", says: []string{asFarAs}}
+			if applied {
+				w = unknown("BAD_PARAMETER", 2)
+			}
+			p.play(t, trial{}, w)
+		})
+	}
+}
+
+// invalid is the body of a 422 with these findings, each a place and a message, and with a copy of what was sent.
+func invalid(pairs ...string) string {
+	type finding struct {
+		Loc   []string       `json:"loc"`
+		Msg   string         `json:"msg"`
+		Type  string         `json:"type"`
+		Input string         `json:"input"`
+		Ctx   map[string]any `json:"ctx"`
+		URL   string         `json:"url"`
+	}
+	var list []finding
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, finding{strings.Split(pairs[i], "."), pairs[i+1], "some_type", "the-input", map[string]any{"k": "the-ctx"}, "https://the-url"})
+	}
+	data, err := json.Marshal(map[string]any{"detail": list})
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
+var neverOfFindings = []string{"the-input", "the-ctx", "the-url", "some_type"}
+
+func findings(t *testing.T) {
+	const advice = "Correct the inputs that are named"
+	for name, test := range map[string]struct {
+		body string
+		says []string
+		not  []string
+	}{
+		"every input": {invalid("body.version_id", "v", "body.inbound_phone_number_id", "i", "body.outbound_phone_number_id", "o", "path.agent_id", "a"),
+			[]string{"version-id: v; inbound-phone-number-id: i; outbound-phone-number-id: o; agent-id: a"}, []string{"body.", "and"}},
+		"another field": {invalid("body.version_id", "v", "body.else", "e"), []string{"version-id: v; body.else: e"}, nil},
+		"one of five":   {invalid("a", "1", "b", "2", "c", "3", "d", "4", "e", "5"), []string{"a: 1; b: 2; c: 3; d: 4; e: 5"}, []string{"more"}},
+		"one of seven":  {invalid("a", "1", "b", "2", "c", "3", "d", "4", "e", "5", "f", "6", "g", "7"), []string{"e: 5; and 2 more"}, []string{"f: 6"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{says(422, test.body)}}
+			w := refusal("HTTP_422", 422, append(test.says, advice)...)
+			w.never = append(w.never, neverOfFindings...)
+			res := p.play(t, trial{}, w)
+			for _, part := range test.not {
+				if strings.Contains(res.outputs["error-message"], part) && part != "and" {
+					t.Errorf("says %q", part)
+				}
+			}
+		})
+	}
+}
+
+func oddFindings(t *testing.T) {
+	long := strings.Repeat("long ", 1000)
+	item := `{"loc":["body","version_id"],"msg":"Input should be a valid UUID"},`
+	for name, test := range map[string]struct {
+		body string
+		says []string
+	}{
+		"a string":           {`{"detail":"Malformed"}`, []string{": Malformed"}},
+		"an object":          {`{"detail":{"msg":"the-input"}}`, nil},
+		"a number":           {`{"detail":7}`, nil},
+		"null":               {`{"detail":null}`, nil},
+		"an empty list":      {`{"detail":[]}`, nil},
+		"a list of strings":  {`{"detail":["the-input"]}`, nil},
+		"an empty item":      {`{"detail":[{}]}`, nil},
+		"integers in loc":    {`{"detail":[{"loc":["body",0,"x",1.5],"msg":"m"}]}`, []string{"body.0.x.1.5: m"}},
+		"loc is a string":    {`{"detail":[{"loc":"the-input","msg":"m"}]}`, nil},
+		"objects in loc":     {`{"detail":[{"loc":[{"a":1},null],"msg":"m"}]}`, []string{": m"}},
+		"no loc":             {`{"detail":[{"msg":"m"}]}`, []string{": m"}},
+		"no msg":             {`{"detail":[{"loc":["body","version_id"]}]}`, []string{"version-id"}},
+		"msg is a number":    {`{"detail":[{"loc":["body"],"msg":7}]}`, nil},
+		"not an object":      {`["the-input"]`, nil},
+		"broken":             {`{"detail":[{"loc":["body"],"msg":"the-input"`, nil},
+		"10,000 items":       {`{"detail":[` + strings.Repeat(item, 9_999) + item[:len(item)-1] + `]}`, []string{"version-id: Input should be a valid UUID; and 9995 more"}},
+		"more than 1 MiB":    {`{"detail":[` + strings.Repeat(item, 99_999) + item[:len(item)-1] + `]}`, nil},
+		"long texts":         {invalid("body.version_id", long, "b", long, "c", long, "d", long, "e", long, "f", long), []string{"and 1 more"}},
+		"a long place":       {invalid(long, "m"), []string{"…"}},
+		"the API's own form": {`{"status":"error","error_code":"BAD_PARAMETER","message":"Because"}`, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{says(422, test.body)}}
+			code := "HTTP_422"
+			if name == "the API's own form" {
+				code = "BAD_PARAMETER"
+			}
+			w := refusal(code, 422, append(test.says, "Correct the inputs that are named")...)
+			w.never = append(w.never, neverOfFindings...)
+			res := p.play(t, trial{}, w)
+			if len(res.message()) > 3800 || len(res.summary) > 8000 {
+				t.Errorf("a message of %d bytes and a summary of %d", len(res.message()), len(res.summary))
+			}
+		})
+	}
+}
+
+func queued(t *testing.T) {
+	busy := says(429, "")
+	p := &peer{changes: []reply{busy, confirms}}
+	p.play(t, trial{}, want{attempts: 2, least: 500 * time.Millisecond, most: time.Second})
+	// It is a place in a queue, and does not use up the retries.
+	p = &peer{changes: []reply{busy, busy, busy, confirms}}
+	p.play(t, trial{inputs: map[string]string{"max-retries": "0"}}, want{attempts: 4, least: 3500 * time.Millisecond, most: 7 * time.Second})
+}
+
+func queuedForGood(t *testing.T) {
+	for name, test := range map[string]struct {
+		reply reply
+		code  string
+	}{
+		"with a code":        {refuses(429, "RATE_LIMITED", "Slow down"), "RATE_LIMITED"},
+		"without":            {says(429, ""), "HTTP_429"},
+		"with a Retry-After": {refuses(429, "RATE_LIMITED", "Slow down", "Retry-After: 7"), "RATE_LIMITED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{test.reply}}
+			w := want{
+				code: test.code, http: "429", least: time.Minute, most: 2 * time.Minute, never: []string{mayBeApplied},
+				says: []string{"The API answered 429 Too Many Requests", "gave up after", "and the timeout leaves", asFarAs, "max-parallel", "raise timeout"},
+			}
+			res := p.runQueue(t, trial{}, w)
+			if res < 6 || res > 20 {
+				t.Errorf("%d requests", res)
+			}
+		})
+	}
+}
+
+// runQueue is play for a change whose number of attempts is a matter of luck. It returns that number.
+func (p *peer) runQueue(t *testing.T, tr trial, w want) int {
+	t.Helper()
+	res := tr.runVirtually(t, p)
+	res.check(t, w)
+	n := len(p.requests(http.MethodPatch))
+	if res.outputs["attempts"] != fmt.Sprint(n) {
+		t.Errorf("%d requests, attempts %q", n, res.outputs["attempts"])
+	}
+	return n
+}
+
+func lastWord(t *testing.T) {
+	var replies []reply
+	for i := range 5 {
+		replies = append(replies, refuses(500, fmt.Sprint("FAILURE_", i+1), fmt.Sprintf("This is reply %d.", i+1)))
+	}
+	p := &peer{changes: replies}
+	p.play(t, trial{}, want{
+		code: "FAILURE_5", attempts: 5, http: "500", least: leastWaits, most: mostWaits, never: []string{mayBeApplied},
+		says: []string{"The API answered 500 Internal Server Error: This is reply 5; gave up after 5 attempts. " + asFarAs, wasLive, "Try again later"},
+	})
+	// The last reply may also be one that is not tried again.
+	p = &peer{changes: append(replies[:2:2], refuses(403, "FORBIDDEN", "No more."))}
+	p.play(t, trial{}, want{code: "FORBIDDEN", attempts: 3, http: "403", says: []string{": No more. " + asFarAs}})
+}
+
+func atLast(t *testing.T) {
+	p := &peer{changes: []reply{says(500, ""), says(502, ""), confirms}}
+	p.play(t, trial{}, want{attempts: 3, least: 1500 * time.Millisecond, most: 3 * time.Second})
+	changes := p.requests(http.MethodPatch)
+	for _, r := range changes {
+		if r.body != changes[0].body || r.Header.Get("X-Request-Id") != changes[0].Header.Get("X-Request-Id") || r.conn != changes[0].conn {
+			t.Errorf("attempts differ: %+v, %+v", r, changes[0])
+		}
+	}
+
+	api, server := newSandbox(t, sandbox.Fault{Status: 500}, sandbox.Fault{Status: 502, Applied: true})
+	res := trial{}.runVirtually(t, server)
+	res.check(t, want{attempts: 3})
+	if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
+		t.Errorf("live is %s", live)
+	}
+}
+
+func otherFailures(t *testing.T) {
+	for _, status := range []int{501, 505, 506, 507, 508, 510, 511, 519, 530, 599} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			p := &peer{changes: []reply{says(status, "")}}
+			p.play(t, trial{}, refusal(fmt.Sprint("HTTP_", status), status, "Try again later"))
+		})
+	}
+	for _, status := range []int{525, 526, 527, 528, 529} { // of gateways, which cannot tell
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			p := &peer{changes: []reply{says(status, "")}}
+			p.play(t, trial{}, unknown(fmt.Sprint("HTTP_", status), 1))
+		})
+	}
+}
+
+func noStatus(t *testing.T) {
+	for name, raw := range map[string]string{
+		"600":                says(600, publicationOK).raw,
+		"999":                says(999, publicationOK).raw,
+		"000":                says(0, publicationOK).raw,
+		"101":                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+		"101 and no more":    "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+		"too many 1xx":       strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 5000) + confirms.raw,
+		"101 and then a 200": "HTTP/1.1 101 Switching Protocols\r\n\r\n" + confirms.raw,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peer{changes: []reply{{raw: raw}}}
+			w := unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", lookFirst)
+			w.http = "none"
+			p.play(t, trial{}, w.within(0, time.Nanosecond))
+		})
+	}
+}
+
+func redirected(t *testing.T) {
+	for _, status := range []int{300, 301, 302, 303, 304, 305, 307, 308, 399} {
+		for name, test := range map[string]struct {
+			location string // a whole header line
+			says     string
+		}{
+			"same host":      {"Location: http://diga/secret-path?secret-query", "not followed: to diga."},
+			"itself":         {"Location: http://diga/v1/agent/" + sandbox.FrontDesk + "/published_version", "not followed: to diga."},
+			"a path":         {"Location: /secret-path", "which is not followed."},
+			"another host":   {"Location: https://login.example/secret-path?secret-query#secret-fragment", "not followed: to login.example."},
+			"with a login":   {"Location: https://secret-user:secret-password@login.example:8443/", "not followed: to login.example:8443."},
+			"another scheme": {"Location: javascript:secret()", "which is not followed."},
+			"none":           {"X-Nothing: x", "which is not followed."},
+			"broken":         {"Location: http://[::secret", "which is not followed."},
+			"empty":          {"Location:", "which is not followed."},
+		} {
+			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
+				body := ""
+				if status != 304 {
+					body = `<a href="secret-link">moved</a>`
+				}
+				p := &peer{changes: []reply{says(status, body, test.location)}}
+				w := refusal("ACTION_REDIRECT_REFUSED", status, "a redirect, ", test.says, "Set api-url to the address of the API itself")
+				w.never = append(w.never, "secret")
+				res := p.play(t, trial{inputs: map[string]string{"token": "a-token-of-no-other-word"}}, w)
+				if requests := p.requests(""); len(requests) != 2 {
+					t.Errorf("%d requests, want a read and a change: %v", len(requests), res.log.Lines)
+				}
+			})
+		}
+	}
+	t.Run("https to http", func(t *testing.T) {
+		target := &peer{}
+		api, server := newSandbox(t, sandbox.Fault{Status: 307, Header: http.Header{"Location": {target.listen(t) + "/v1"}}},
+			sandbox.Fault{Method: http.MethodGet, Status: 307, Header: http.Header{"Location": {target.listen(t) + "/v1"}}})
+		server.TLSConfig = trustedConfig()
+		res := trial{inputs: map[string]string{"api-url": "https://" + listenOn(t, overTLS{server})}}.run(t)
+		res.check(t, want{code: "ACTION_REDIRECT_REFUSED", attempts: 1, http: "307", says: []string{"not followed: to 127.0.0.1:", asFarAs}})
+		if n := len(target.requests("")); n != 0 || len(api.Requests()) != 2 {
+			t.Errorf("%d requests at the target, %d at the API", n, len(api.Requests()))
+		}
+	})
+	t.Run("the first read", func(t *testing.T) {
+		// The read is no more followed than the change, and the step can do without it.
+		p := &peer{before: says(302, "", "Location: http://diga/elsewhere")}
+		p.play(t, trial{}, want{attempts: 1})
+		if n := len(p.requests("")); n != 2 {
+			t.Errorf("%d requests, want 2", n)
+		}
+	})
+}

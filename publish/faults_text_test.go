@@ -1,0 +1,429 @@
+package publish_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"unicode/utf8"
+
+	"publish-agent-version/internal/sandbox"
+	"publish-agent-version/publish"
+)
+
+// inJSON writes v as JSON, with nothing escaped that need not be.
+func inJSON(v any) string {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+type object = map[string]any
+
+// place is somewhere that a text from elsewhere can stand. Its code is what the step then fails with; empty: it
+// depends on the text.
+type place struct {
+	name   string
+	code   string
+	server listening
+	trial
+}
+
+const success = "success"
+
+// places puts text wherever a server or a workflow can.
+func places(text string) []place {
+	changed := func(name, code string, changes ...reply) place {
+		return place{name, code, &peer{changes: changes}, trial{}}
+	}
+	raw := func(text string) reply { return reply{raw: text, then: hangUp} }
+	version := func(change object) object {
+		v := object{"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": "v1", "version_number": 228, "is_published": true}
+		maps.Copy(v, change)
+		return v
+	}
+	before := func(name string, v object) place {
+		return place{name, success, &peer{before: says(200, inJSON(v))}, trial{}}
+	}
+	listed := func(name, code, wanted string, versions ...object) place {
+		page, live := inJSON(object{"data": versions, "has_more": false, "first_id": nil, "last_id": nil}), inJSON(version(nil))
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/version"):
+				_, _ = io.WriteString(w, page)
+			case r.Method == http.MethodPatch:
+				_, _ = io.WriteString(w, inJSON(object{"agent_id": sandbox.FrontDesk, "published_version_id": sandbox.LiveID}))
+			default:
+				_, _ = io.WriteString(w, live)
+			}
+		})}
+		return place{name, code, server, trial{inputs: map[string]string{"version-name": wanted}}}
+	}
+	confirmed := func(change object) string {
+		c := object{"agent_id": sandbox.FrontDesk, "published_version_id": sandbox.NextID}
+		maps.Copy(c, change)
+		return inJSON(c)
+	}
+	const invalid = "ACTION_RESPONSE_INVALID"
+	list := []place{
+		changed("message", "BAD_PARAMETER", says(400, inJSON(object{"error_code": "BAD_PARAMETER", "message": text}))),
+		changed("error_code", "HTTP_400", says(400, inJSON(object{"error_code": "!" + text, "message": "a"}))),
+		changed("details", "HTTP_422", says(422, inJSON(object{"detail": slices.Repeat([]object{{
+			"loc": []any{"body", text}, "msg": text, "type": text, "input": text, "ctx": object{text: text},
+		}}, 7)}))),
+		changed("detail", "HTTP_422", says(422, inJSON(object{"detail": text}))),
+		changed("agent_id", invalid, says(200, confirmed(object{"agent_id": text}))),
+		changed("published_version_id", invalid, says(200, confirmed(object{"published_version_id": text}))),
+		changed("inbound_phone_number_id", invalid, says(200, confirmed(object{"inbound_phone_number_id": text}))),
+		changed("outbound_phone_number_id", invalid, says(200, confirmed(object{"outbound_phone_number_id": text}))),
+		changed("a field's name", invalid, says(200, "{"+strings.TrimSpace(inJSON(text))+":1,"+strings.TrimSpace(inJSON(text))+":2}")),
+		changed("a 200's body", invalid, says(200, "x"+text)),
+		changed("a 404's body", "HTTP_404", says(404, "x"+text)),
+		changed("a page's title", "HTTP_404", says(404, "<html><title>"+text+"</title>")),
+		changed("reason phrase", "", raw("HTTP/1.1 400 "+text+"\r\nContent-Length: 0\r\n\r\n")),
+		changed("status", "", raw("HTTP/1.1 "+text+"\r\n\r\n")),
+		changed("protocol", "", raw(text+"\r\n\r\n")),
+		changed("a header's name", "", raw("HTTP/1.1 400 Bad\r\n"+text+": a\r\n\r\n")),
+		changed("a header's value", "", raw("HTTP/1.1 400 Bad\r\nX-A: "+text+"\r\n\r\n")),
+		changed("Retry-After", "", raw("HTTP/1.1 503 Bad\r\nRetry-After: "+text+"\r\n\r\n")),
+		changed("Location", "", raw("HTTP/1.1 302 Found\r\nLocation: https://"+text+"\r\n\r\n")),
+		changed("Content-Encoding", "", raw("HTTP/1.1 200 OK\r\nContent-Encoding: "+text+"\r\n\r\n"+publicationOK)),
+		changed("Content-Length", "", raw("HTTP/1.1 200 OK\r\nContent-Length: "+text+"\r\n\r\n"+publicationOK)),
+		changed("Transfer-Encoding", "", raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: "+text+"\r\n\r\n"+publicationOK)),
+		changed("the last of two replies", "", refuses(500, "FIRST", "first"), raw("HTTP/1.1 "+text+"\r\n\r\n")),
+		changed("the first of two replies", "HTTP_404", says(500, inJSON(object{"error_code": "FIRST", "message": text})), says(404, "")),
+		before("version_name of what is published", version(object{"version_name": text})),
+		before("version_id of what is published", version(object{"version_id": text})),
+		before("agent_id of what is published", version(object{"agent_id": text})),
+		listed("version-name", success, strings.TrimSpace("x"+text), version(object{"version_name": strings.TrimSpace("x" + text)})),
+		listed("names of other versions", "ACTION_VERSION_NOT_FOUND", "x"+text, slices.Repeat([]object{version(object{"version_name": text})}, 7)...),
+		listed("names of drafts", "ACTION_VERSION_NOT_FOUND", strings.TrimSpace("x"+text), version(object{"version_name": strings.TrimSpace("x" + text), "is_draft": true})),
+		listed("a name twice", "ACTION_VERSION_AMBIGUOUS", strings.TrimSpace("x"+text),
+			version(object{"version_name": strings.TrimSpace("x" + text)}), version(object{"version_name": strings.TrimSpace("x" + text), "version_id": sandbox.OldestID})),
+		{"the action's own name", success, &peer{}, trial{env: map[string]string{"GITHUB_ACTION_REPOSITORY": text, "GITHUB_ACTION_REF": text}}},
+	}
+	for i := range list {
+		list[i].inputs = maps.Clone(list[i].inputs)
+		if list[i].inputs == nil {
+			list[i].inputs = make(map[string]string)
+		}
+		list[i].inputs["max-retries"] = "1"
+		if !utf8.ValidString(text) && list[i].inputs["version-name"] != "" {
+			list[i].code = "" // JSON cannot say the same name
+		}
+	}
+	return list
+}
+
+// wantHarmless puts text everywhere and checks that nothing comes of it but one clean end.
+func wantHarmless(t *testing.T, text string) {
+	t.Helper()
+	for _, place := range places(text) {
+		t.Run(place.name, func(t *testing.T) {
+			res := place.runVirtually(t, place.server)
+			got := res.outputs["error-code"]
+			if got == "" {
+				got = success
+			}
+			if place.code != "" && got != place.code {
+				t.Errorf("%q: got %s, want %s", text, got, place.code)
+			}
+			wantShownAsText(t, res.summary)
+			for _, a := range res.log.Annotations() {
+				if a.Level == "error" && !saysWhatIsLive(a.Message) {
+					t.Errorf("%q: the annotation does not say what is live: %s", text, a.Message)
+				}
+			}
+			if t.Failed() {
+				t.Logf("%q printed:\n%s\nsummary:\n%s", text, res.stdout, res.summary)
+			}
+		})
+	}
+}
+
+// wantShownAsText checks that nothing in a summary but code spans can hold what somebody else wrote.
+func wantShownAsText(t *testing.T, summary string) {
+	t.Helper()
+	if rest := publish.OutsideCode(summary); strings.ContainsAny(rest, "<>[]@!\\") || strings.Contains(rest, "a.example") {
+		t.Errorf("the summary is more than text: %s", rest)
+	}
+	if table := strings.Count(summary, "\n| "); table != 9 && table != 8 {
+		t.Errorf("the table has %d rows", table)
+	}
+}
+
+func saysWhatIsLive(message string) bool {
+	return strings.Contains(message, nothingSent) || strings.Contains(message, mayBeApplied)
+}
+
+func TestFaultsText(t *testing.T) {
+	type text struct{ text, shown string } // shown: as the annotation has it, after the text was the API's message
+	long := strings.Repeat("long ", 1<<16)
+	rows := []struct {
+		id    string
+		texts []text
+	}{
+		{"X1", []text{
+			{"a\n::add-mask::a", "a ::add-mask::a"}, {"a\r::error::forged", "a ::error::forged"}, {"\n::add-mask::a", ": :add-mask::a"},
+			{"a\r\n\n::notice title=b::forged", "a ::notice title=b::forged"},
+		}},
+		{"X2", []text{
+			{"a ##[set-output name=published-version-id]x", "a ## [set-output name=published-version-id]x"},
+			{"##[error]x ##[error]y", "## [error]x ## [error]y"},
+		}},
+		{"X3", []text{
+			{"\u3000::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"}, {"\u00a0::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"},
+			{"\t::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"}, {"::stop-commands::t", ": :stop-commands::t"},
+			{"##[set-env name=PATH]x", "## [set-env name=PATH]x"}, {"##[add-matcher]x", "## [add-matcher]x"},
+			{"\u0301::error::x", ": :error::x"}, {"#\u200b#[error]x", "## [error]x"},
+		}},
+		{"X4", []text{{"%0A::add-mask::x", "%0A::add-mask::x"}, {"%250A::add-mask::x", "%250A::add-mask::x"}, {"%3A%3Aerror", "%3A%3Aerror"}}},
+		{"X5", []text{
+			{"_GitHubActionsFileCommandDelimeter_", "_GitHubActionsFileCommandDelimeter_"}, {"a=b", "a=b"}, {"a<<EOF", "a<<EOF"},
+			{"a\n_GitHubActionsFileCommandDelimeter_\nstatus=published", "a _GitHubActionsFileCommandDelimeter_ status=published"},
+			{"a<<EOF\nb\nEOF\nstatus=published", "a<<EOF b EOF status=published"}, {long, long[:100]},
+		}},
+		{"X7", []text{
+			{"a\x1b[31mb\x1b[0mc\x1b]0;title\ad\x1b]8;;https://a.example\x1b\\e", "abcde"}, {"a\u202eb\u2066c\u200fd\u061ce", "abcde"},
+			{"a\u2028b\u2029c\u0085d", "a b c d"}, {"a\x00b\x07c\x7f\u009bd", "abcd"},
+		}},
+	}
+	for _, row := range rows {
+		t.Run(row.id, func(t *testing.T) {
+			for _, text := range row.texts {
+				p := &peer{changes: []reply{says(400, inJSON(object{"error_code": "BAD_PARAMETER", "message": text.text}))}}
+				res := trial{}.runVirtually(t, p)
+				res.check(t, want{code: "BAD_PARAMETER", http: "400", attempts: 1, says: []string{"The API answered 400 Bad Request: " + text.shown, asFarAs}})
+				if got := res.outputs["error-message"]; !strings.Contains(got, "400 Bad Request: "+text.shown) {
+					t.Errorf("error-message %q, want %q in it", got, text.shown)
+				}
+			}
+			wantHarmless(t, row.texts[0].text)
+		})
+	}
+
+	t.Run("X5", func(t *testing.T) {
+		p := &peer{changes: []reply{says(400, inJSON(object{"error_code": "BAD_PARAMETER", "message": strings.Repeat("2 MB", 1<<19)}))}}
+		res := trial{}.runVirtually(t, p)
+		res.check(t, want{code: "HTTP_400", http: "400", attempts: 1})
+		if n := len(res.stdout) + len(res.summary) + len(fmt.Sprint(res.outputs)); n > 20_000 {
+			t.Errorf("shows %d bytes", n)
+		}
+	})
+
+	t.Run("X6", func(t *testing.T) {
+		for name, form := range publish.Spellings(sandbox.Token) {
+			p := &peer{changes: []reply{says(401, inJSON(object{"error_code": "UNAUTHORIZED", "message": "not known: " + form}))}}
+			res := trial{}.runVirtually(t, p)
+			res.check(t, want{code: "UNAUTHORIZED", http: "401", says: []string{"not known: ", "***"}, never: []string{form + ". "}})
+			if strings.Contains(res.message()+res.summary+res.outputs["error-message"], form) {
+				t.Errorf("%s: %s shows", name, form)
+			}
+		}
+		wantHarmless(t, sandbox.Token)
+		wantHarmless(t, base64.StdEncoding.EncodeToString([]byte("Bearer "+sandbox.Token)))
+		// As a code it is a plain word.
+		res := trial{}.runVirtually(t, &peer{changes: []reply{refuses(401, sandbox.Token, "a")}})
+		res.check(t, want{code: "HTTP_401", http: "401"})
+		// No part of a long one is cut out of an id, or of the end of a message.
+		long := strings.Repeat("0123456789abcdef", 10)
+		for _, text := range []string{long, strings.Repeat("x", 380) + long, strings.Repeat("x", 399) + long} {
+			for _, place := range places(text) {
+				place.inputs["token"] = long
+				res := place.runVirtually(t, place.server)
+				everything := strings.Join(res.log.Printed, "\n") + fmt.Sprint(res.outputs) + res.summary
+				if strings.Contains(everything, long[:16]) && !strings.HasPrefix(place.name, "version_name") {
+					t.Errorf("%s: a part of the token shows:\n%s", place.name, everything)
+				}
+			}
+		}
+	})
+
+	t.Run("X8", func(t *testing.T) {
+		var markup []string
+		for _, text := range publish.Hostile {
+			if strings.ContainsAny(text, "<>[]@!\\`|*&#-") {
+				markup = append(markup, text)
+			}
+		}
+		for chunk := range slices.Chunk(markup, 10) {
+			wantHarmless(t, strings.Join(chunk, " "))
+		}
+		wantHarmless(t, strings.Repeat("`", 100)+"[a](https://a.example)")
+	})
+
+	t.Run("certificate", func(t *testing.T) {
+		for _, text := range []string{"a\n::error::forged", "a\r##[error]forged", "##[add-mask]a", "<b>a</b>", sandbox.Token} {
+			p := &peer{meet: secured(&tls.Config{Certificates: []tls.Certificate{trusted().issue(func(c *x509.Certificate) {
+				c.DNSNames, c.IPAddresses = []string{text}, nil
+				c.Subject.CommonName, c.Subject.Organization = text, []string{text}
+			})}})}
+			res := trial{inputs: map[string]string{"api-url": "https://" + listenOn(t, p)}}.run(t)
+			res.check(t, want{code: "ACTION_TLS_ERROR", attempts: 1, never: []string{"forged", "<b>"}})
+			wantShownAsText(t, res.summary)
+		}
+	})
+}
+
+const leak = "what the server said"
+
+// panicking is a stream that panics when it is given a line that holds one of the words.
+type panicking struct {
+	io.Writer
+	on   []string
+	left int // how often; negative: each time
+}
+
+func (p *panicking) Write(b []byte) (int, error) {
+	for _, word := range p.on {
+		if p.left != 0 && strings.Contains(string(b), word) {
+			p.left--
+			panic(leak)
+		}
+	}
+	return p.Writer.Write(b)
+}
+
+// runTampered is runVirtually for a step that tamper has changed; cancel ends the step's context.
+func (tr trial) runTampered(t *testing.T, server listening, tamper func(s *publish.Step, cancel context.CancelCauseFunc)) (res result) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipes()
+		var serving sync.WaitGroup
+		serving.Go(func() { _ = server.Serve(l) })
+		env, outputs, summary := tr.environment(t)
+		var stdout, stderr bytes.Buffer
+		step := publish.Step{
+			Getenv: func(name string) string { return env[name] }, Stdout: &stdout, Stderr: &stderr, Version: "test",
+			Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) },
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		tamper(&step, cancel)
+		res.exit = step.Run(ctx)
+		_ = server.Close()
+		l.Close()
+		serving.Wait()
+		res.stdout, res.stderr = stdout.String(), stderr.String()
+		tr.collect(t, &res, env, outputs, summary)
+	})
+	return res
+}
+
+func TestFaultsTextX9(t *testing.T) {
+	const (
+		nothing = "The action broke off. Nothing was changed"
+		mayBe   = "The action broke off. The change may have been applied; running this step again is safe"
+		live    = "The action broke off after the API had confirmed the change. It is live"
+	)
+	server := func() *peer {
+		return &peer{before: says(200, inJSON(object{
+			"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": leak, "is_published": true,
+		})), changes: []reply{refuses(503, "FIRST", leak), confirms}}
+	}
+	refusing := func() *peer { return &peer{changes: []reply{refuses(404, "AGENT_NOT_FOUND", leak)}} }
+	losing := func() *peer { return &peer{changes: []reply{{then: hangUp}}} }
+	// The summary is not looked at: it may be complete when the last line breaks off.
+	tr := trial{inputs: map[string]string{"max-retries": "1"}, env: map[string]string{"GITHUB_STEP_SUMMARY": os.DevNull}}
+	wantBroken := func(t *testing.T, res result, status, says, attempts string) {
+		t.Helper()
+		res.check(t, want{code: "ACTION_INTERNAL", status: status, http: "none", says: []string{says, "Please report it"}, never: []string{"panic", "goroutine", ".go:"}})
+		if res.exit != 1 || res.outputs["attempts"] != attempts {
+			t.Errorf("exit status %d, attempts %q; want 1, %q", res.exit, res.outputs["attempts"], attempts)
+		}
+		if !strings.HasPrefix(res.outputs["error-message"], says) || strings.Contains(res.message()+res.outputs["error-message"], leak) {
+			t.Errorf("error-message %q, annotation %q; want %s", res.outputs["error-message"], res.message(), says)
+		}
+	}
+	for _, tt := range []struct {
+		on       string // what a line holds that panics
+		server   func() *peer
+		status   string
+		says     string
+		attempts string
+	}{
+		{"publish-agent-version test", server, "failed", nothing, ""},
+		{"Agent " + sandbox.FrontDesk, server, "failed", nothing, ""},
+		{"Published now", server, "failed", nothing, ""},
+		{"PATCH", server, "failed", nothing, ""},
+		{"Attempt 1", server, "unknown", mayBe, "1"},
+		{"Waiting", server, "unknown", mayBe, "1"},
+		{"Attempt 2", server, "unknown", mayBe, "2"},
+		{"::notice", server, "failed", live, "2"},
+		{"::error title=AGENT_NOT_FOUND", refusing, "failed", nothing, "1"},
+		{"::error title=ACTION_NETWORK_ERROR", losing, "unknown", mayBe, "2"},
+		{"The API now shows", losing, "unknown", mayBe, "2"},
+	} {
+		t.Run("X9/"+tt.on, func(t *testing.T) {
+			res := tr.runTampered(t, tt.server(), func(s *publish.Step, _ context.CancelCauseFunc) { s.Stdout = &panicking{s.Stdout, []string{tt.on}, 1} })
+			wantBroken(t, res, tt.status, tt.says, tt.attempts)
+		})
+	}
+	for _, tt := range []struct{ variable, status, says, attempts string }{
+		{"GITHUB_ACTIONS", "failed", nothing, ""},
+		{"INPUT_TOKEN", "failed", nothing, ""},
+		{"INPUT_MAX-RETRIES", "failed", nothing, ""},
+		{"RUNNER_DEBUG", "failed", nothing, ""},
+		{"GITHUB_ACTION_REPOSITORY", "failed", live, "2"},
+		{"GITHUB_STEP_SUMMARY", "failed", live, "2"},
+	} {
+		t.Run("X9/"+tt.variable, func(t *testing.T) {
+			res := tr.runTampered(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+				getenv := s.Getenv
+				s.Getenv = func(name string) string {
+					if name == tt.variable {
+						panic(leak)
+					}
+					return getenv(name)
+				}
+			})
+			wantBroken(t, res, tt.status, tt.says, tt.attempts)
+		})
+	}
+
+	// Where even the last words fail, the exit status and the outputs have to do.
+	t.Run("X9/the last words", func(t *testing.T) {
+		tr := trial{env: map[string]string{"GITHUB_ACTIONS": ""}}
+		res := tr.runTampered(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+			s.Stderr = &panicking{s.Stderr, []string{"Attempt", "ACTION_INTERNAL"}, -1}
+		})
+		res.check(t, want{code: "ACTION_INTERNAL", status: "unknown", attempts: 1, http: "none"})
+	})
+	t.Run("X9/every line", func(t *testing.T) {
+		for _, actions := range []string{"", "true"} {
+			tr := trial{env: map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": ""}}
+			step := publish.Step{
+				Getenv: func(name string) string { return tr.env[name] }, Version: "test",
+				Stdout: &panicking{io.Discard, []string{""}, -1}, Stderr: &panicking{io.Discard, []string{""}, -1},
+			}
+			if exit := step.Run(t.Context()); exit != 1 {
+				t.Errorf("exit status %d, want 1", exit)
+			}
+		}
+	})
+	t.Run("X9/every variable", func(t *testing.T) {
+		var stdout strings.Builder
+		step := publish.Step{Getenv: func(string) string { panic(leak) }, Version: "test", Stdout: &stdout, Stderr: &stdout}
+		exit := step.Run(t.Context())
+		if want := "::error title=ACTION_INTERNAL::" + nothing + ". Please report it, with this log.\n"; exit != 1 || stdout.String() != want {
+			t.Errorf("exit status %d, printed %q; want 1, %q", exit, &stdout, want)
+		}
+	})
+}

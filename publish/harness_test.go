@@ -1,0 +1,1017 @@
+package publish_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"publish-agent-version/internal/runner"
+	"publish-agent-version/internal/sandbox"
+	"publish-agent-version/publish"
+)
+
+// TestMain gives the tests a network of their own: no proxy, and no certificate authority but theirs.
+func TestMain(m *testing.M) {
+	if os.Getenv(measuring) != "" {
+		measure()
+	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "REQUEST_METHOD"} {
+		os.Unsetenv(name)
+	}
+	dir, err := os.MkdirTemp("", "publish-test-")
+	if err != nil {
+		panic(err)
+	}
+	scratch = dir
+	os.Setenv("SSL_CERT_FILE", trusted().write(dir))
+	os.Setenv("SSL_CERT_DIR", dir)
+	status := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// scratch is a directory that lives as long as the tests.
+var scratch string
+
+// A trial is one run of the step. The zero value publishes sandbox.NextID for sandbox.FrontDesk, inside Actions.
+type trial struct {
+	inputs map[string]string // by their names; over the defaults
+	env    map[string]string // other variables; an empty one is not set
+	held   string            // what the file for the outputs holds already
+	stdout io.Writer         // nil: into the result
+
+	ctx    context.Context // nil: the test's
+	signal syscall.Signal  // what ends the run; 0: nothing does
+	at     time.Duration   // after the start, when signal comes
+
+	dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; not for virtual time
+	refuse func(ctx context.Context, n int) error                            // how the n-th dial in virtual time ends, from 1; nil: every one connects
+}
+
+// result is what a run leaves behind.
+type result struct {
+	exit           int
+	stdout, stderr string
+	log            *runner.Log
+	outputs        map[string]string // nil: the trial named a file of its own, or none
+	summary        string            // empty: the same
+	elapsed        time.Duration
+	memory         int64 // the most that was resident, in bytes; of runMeasured alone
+}
+
+// outputNames are the contract's.
+var outputNames = []string{
+	"status", "agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id",
+	"previous-version-id", "error-code", "error-message", "http-status", "attempts",
+}
+
+// environment returns every variable of the run, with files of its own for the outputs and the summary unless tr names
+// them. The defaults are those that reach the action from a workflow that says no more than it must.
+func (tr trial) environment(t *testing.T) (env map[string]string, outputs, summary string) {
+	t.Helper()
+	env = map[string]string{
+		"GITHUB_ACTIONS":           "true",
+		"GITHUB_ACTION_REPOSITORY": "octo-org/publish-agent-version",
+		"GITHUB_ACTION_REF":        "v1",
+	}
+	inputs := map[string]string{
+		"token": sandbox.Token, "agent-id": sandbox.FrontDesk, "unpublish": "false", "dry-run": "false",
+		"api-url": "http://diga", "timeout": "2m", "max-retries": "4",
+	}
+	if tr.inputs["version-name"] == "" && !strings.EqualFold(tr.inputs["unpublish"], "true") {
+		inputs["version-id"] = sandbox.NextID
+	}
+	maps.Copy(inputs, tr.inputs)
+	for name, value := range inputs {
+		env["INPUT_"+strings.ToUpper(name)] = value
+	}
+	dir := t.TempDir()
+	file := func(variable, content string) (path string) {
+		if _, named := tr.env[variable]; named {
+			return ""
+		}
+		path = filepath.Join(dir, variable)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		env[variable] = path
+		return path
+	}
+	outputs, summary = file("GITHUB_OUTPUT", tr.held), file("GITHUB_STEP_SUMMARY", "")
+	maps.Copy(env, tr.env)
+	return env, outputs, summary
+}
+
+// run runs the step in this process and checks what is true of every run.
+func (tr trial) run(t *testing.T) result {
+	t.Helper()
+	env, outputs, summary := tr.environment(t)
+	ctx := tr.ctx
+	if ctx == nil {
+		ctx = t.Context()
+	}
+	if tr.signal != 0 {
+		cancellable, cancel := context.WithCancelCause(ctx)
+		ctx = cancellable
+		defer time.AfterFunc(tr.at, func() { cancel(publish.Signal{Signal: tr.signal}) }).Stop()
+	}
+	var stdout, stderr bytes.Buffer
+	step := publish.Step{
+		Getenv: func(name string) string { return env[name] },
+		Stdout: &stdout, Stderr: &stderr, Version: "test", Dial: tr.dial,
+	}
+	if tr.stdout != nil {
+		step.Stdout = tr.stdout
+	}
+	begin := time.Now()
+	res := result{exit: step.Run(ctx), elapsed: time.Since(begin)}
+	res.stdout, res.stderr = stdout.String(), stderr.String()
+	tr.collect(t, &res, env, outputs, summary)
+	return res
+}
+
+// runVirtually is run against a server in memory, in virtual time. It ends when every connection has.
+func (tr trial) runVirtually(t *testing.T, server listening) (res result) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipes()
+		var serving sync.WaitGroup
+		serving.Go(func() { _ = server.Serve(l) })
+		var dials atomic.Int64
+		tr.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			n := int(dials.Add(1))
+			if tr.refuse != nil {
+				if err := tr.refuse(ctx, n); err != nil {
+					return nil, err
+				}
+			}
+			return l.dial(ctx)
+		}
+		res = tr.run(t)
+		_ = server.Close()
+		l.Close()
+		serving.Wait()
+	})
+	return res
+}
+
+// listening is an *http.Server or a *peer.
+type listening interface {
+	Serve(net.Listener) error
+	Close() error
+}
+
+// runBinary is run in a process of its own. Of the variables of this process it gets none.
+func (tr trial) runBinary(t *testing.T) result {
+	t.Helper()
+	return tr.runCommand(t, exec.CommandContext(t.Context(), builtAction()))
+}
+
+// runMeasured is runBinary with a look at the memory that it takes.
+func (tr trial) runMeasured(t *testing.T) result {
+	t.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], builtAction())
+	cmd.Env, cmd.ExtraFiles = []string{measuring + "=1"}, []*os.File{write}
+	res := tr.runCommand(t, cmd)
+	write.Close()
+	if _, err := fmt.Fscan(read, &res.memory); err != nil {
+		t.Error(err)
+	}
+	return res
+}
+
+func (tr trial) runCommand(t *testing.T, cmd *exec.Cmd) result {
+	t.Helper()
+	env, outputs, summary := tr.environment(t)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append([]string{}, cmd.Env...) // nil would mean all of them
+	for name, value := range env {
+		if value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	begin := time.Now()
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	res := result{exit: cmd.ProcessState.ExitCode(), elapsed: time.Since(begin), stdout: stdout.String(), stderr: stderr.String()}
+	tr.collect(t, &res, env, outputs, summary)
+	return res
+}
+
+// measuring is the variable that turns this program into one that runs another, and writes the most memory that it took,
+// in bytes, to file 3. What the kernel reports of a process is never less than what its parent had when it started it, so
+// the parent has to be a small one.
+const measuring = "PUBLISH_TEST_MEASURE"
+
+func measure() {
+	os.Unsetenv(measuring)
+	cmd := exec.Command(os.Args[1])
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	_ = cmd.Run() // the exit status says the same
+	fmt.Fprintln(os.NewFile(3, "memory"), cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss<<10)
+	os.Exit(cmd.ProcessState.ExitCode())
+}
+
+// builtAction builds the action once and returns the path of its binary.
+var builtAction = sync.OnceValue(func() string {
+	path := filepath.Join(scratch, "publish-agent-version")
+	build := exec.Command("go", "build", "-o", path, "..")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("building the action: %v\n%s", err, out))
+	}
+	return path
+})
+
+// collect reads what the run left behind and checks what is true of every run.
+func (tr trial) collect(t *testing.T, res *result, env map[string]string, outputs, summary string) {
+	t.Helper()
+	res.log = runner.ReadLog(res.stdout + res.stderr)
+	read := func(path string) string {
+		if path == "" {
+			return ""
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(content)
+	}
+	res.summary = read(summary)
+	text := read(outputs)
+	if outputs == "" && env["GITHUB_ACTIONS"] != "true" {
+		text = res.stdout
+	}
+	list, err := runner.Outputs(text)
+	if err != nil {
+		t.Errorf("outputs: %v", err)
+	}
+	if earlier, err := runner.Outputs(tr.held); err == nil && len(earlier) <= len(list) {
+		list = list[len(earlier):]
+	}
+	if text != "" || outputs != "" {
+		res.outputs = make(map[string]string)
+	}
+	for _, output := range list {
+		if _, twice := res.outputs[output.Name]; twice || !slices.Contains(outputNames, output.Name) {
+			t.Errorf("output %q is not the contract's, or stands twice", output.Name)
+		}
+		res.outputs[output.Name] = output.Value
+	}
+	if !slices.Contains([]int{0, 1, 130, 143}, res.exit) {
+		t.Errorf("exit status %d", res.exit)
+	}
+	res.checkOutputs(t)
+	if env["GITHUB_ACTIONS"] == "true" {
+		res.checkCommands(t, env["RUNNER_DEBUG"] == "1")
+	} else if len(res.log.Commands) > 0 {
+		t.Errorf("commands outside Actions: %v", res.log.Commands)
+	}
+	for _, place := range append(slices.Clone(res.log.Printed), text, res.summary) {
+		token := strings.TrimSpace(env["INPUT_TOKEN"])
+		if seen := runner.Visible(place, token); len(token) >= 8 && len(seen) > 0 {
+			t.Errorf("shows the token, %v:\n%s", seen, place)
+		}
+	}
+	if t.Failed() {
+		t.Logf("printed:\n%s%s\noutputs: %q", res.stdout, res.stderr, res.outputs)
+	}
+}
+
+func (res *result) checkOutputs(t *testing.T) {
+	t.Helper()
+	if res.outputs == nil {
+		return
+	}
+	of := map[bool][]string{true: {"published", "unpublished", "dry-run"}, false: {"failed", "unknown"}}
+	if status := res.outputs["status"]; !slices.Contains(of[res.exit == 0], status) {
+		t.Errorf("status %q with exit status %d", status, res.exit)
+	}
+	confirmed := []string{"agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id"}
+	wrong := []string{"error-code", "error-message", "http-status"}
+	if res.exit != 0 {
+		wrong = confirmed
+		if res.outputs["error-code"] == "" || res.outputs["error-message"] == "" {
+			t.Error("a failure without error-code or error-message")
+		}
+	}
+	for _, name := range wrong {
+		if value, set := res.outputs[name]; set {
+			t.Errorf("output %s is %q with exit status %d", name, value, res.exit)
+		}
+	}
+}
+
+// checkCommands holds the commands that the runner finds against those that the step means to give.
+func (res *result) checkCommands(t *testing.T, debug bool) {
+	t.Helper()
+	for i, command := range res.log.Commands {
+		meant := command.Grammar == 1
+		switch command.Name {
+		case "add-mask":
+			meant = meant && i == 0
+		case "notice", "warning", "error":
+		case "debug":
+			meant = meant && debug
+		default:
+			meant = false
+		}
+		if !meant {
+			t.Errorf("command %d: %+v", i, command)
+		}
+	}
+	if len(res.log.Failures) > 0 {
+		t.Errorf("commands that fail the step: %v", res.log.Failures)
+	}
+	count := make(map[string]int)
+	for _, a := range res.log.Annotations() {
+		count[a.Level]++
+		if a.Level == "error" && res.outputs != nil && a.Title != res.outputs["error-code"] {
+			t.Errorf("the annotation's title is %q, the error-code %q", a.Title, res.outputs["error-code"])
+		}
+	}
+	want := map[bool][2]int{true: {0, 1}, false: {1, 0}}[res.exit == 0]
+	if got := [2]int{count["error"], count["notice"]}; got != want {
+		t.Errorf("%d errors and %d notices with exit status %d", got[0], got[1], res.exit)
+	}
+}
+
+// message is the text of the one error or notice.
+func (res *result) message() string {
+	for _, a := range res.log.Annotations() {
+		if a.Level != "warning" {
+			return a.Message
+		}
+	}
+	return ""
+}
+
+// want is what a run must end with. A zero field is not looked at, but an empty code means success.
+type want struct {
+	code     string
+	status   string        // empty: failed after a failure, else published
+	http     string        // the output http-status; "none": there is none
+	attempts int           // the output, and how many requests for the change a peer hears; -1: there is no such output
+	unheard  bool          // the peer hears none of them
+	says     []string      // parts of the message of the annotation
+	never    []string      // what must be in nothing that is printed or written
+	least    time.Duration // the time that the run takes, at least
+	most     time.Duration // and at most
+}
+
+// check holds res against w.
+func (res *result) check(t *testing.T, w want) {
+	t.Helper()
+	status := w.status
+	if status == "" && w.code != "" {
+		status = "failed"
+	} else if status == "" {
+		status = "published"
+	}
+	if res.outputs["error-code"] != w.code || res.outputs["status"] != status {
+		t.Errorf("code %q, status %q; want %q, %q", res.outputs["error-code"], res.outputs["status"], w.code, status)
+	}
+	if got, set := res.outputs["http-status"]; w.http == "none" && set || w.http != "none" && w.http != "" && got != w.http {
+		t.Errorf("http-status %q, want %s", got, w.http)
+	}
+	if got, set := res.outputs["attempts"]; w.attempts < 0 && set || w.attempts > 0 && got != strconv.Itoa(w.attempts) {
+		t.Errorf("attempts %q, want %d", got, w.attempts)
+	}
+	for _, part := range w.says {
+		if !strings.Contains(res.message(), part) {
+			t.Errorf("the message does not say %q", part)
+		}
+		if w.code != "" && res.summary != "" && !strings.Contains(strings.ReplaceAll(res.summary, "`", ""), part) {
+			t.Errorf("the summary does not say %q:\n%s", part, res.summary)
+		}
+	}
+	for _, part := range w.never {
+		for _, place := range []string{res.stdout, res.stderr, res.summary, fmt.Sprint(res.outputs)} {
+			if strings.Contains(place, part) {
+				t.Errorf("shows %q:\n%s", part, place)
+			}
+		}
+	}
+	headline := map[string]string{
+		"published": "Published", "unpublished": "Unpublished", "dry-run": "Dry run", "failed": "nothing was changed", "unknown": "Not confirmed",
+	}[status]
+	if first, _, _ := strings.Cut(res.summary, "\n"); res.summary != "" && !strings.Contains(first, headline) {
+		t.Errorf("the summary is headed %q, want %q", first, headline)
+	}
+	if res.elapsed < w.least || w.most > 0 && res.elapsed > w.most {
+		t.Errorf("took %s, want %s to %s", res.elapsed, w.least, w.most)
+	}
+	if t.Failed() {
+		t.Logf("printed:\n%s%s\noutputs: %q", res.stdout, res.stderr, res.outputs)
+	}
+}
+
+// within returns w with bounds on the time that the run takes.
+func (w want) within(least, most time.Duration) want {
+	w.least, w.most = least, most
+	return w
+}
+
+// unknown is the end of a change that may have been applied, when the API shows that it was not.
+func unknown(code string, attempts int, says ...string) want {
+	return want{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied, stillLive)}
+}
+
+// unsent is the end of a change that never left this machine.
+func unsent(code string, attempts int, says ...string) want {
+	return want{
+		code: code, attempts: attempts, unheard: true, http: "none",
+		says: append(says, nothingSent), never: []string{asFarAs, mayBeApplied},
+	}
+}
+
+// play runs tr against p in virtual time and checks w.
+func (p *peer) play(t *testing.T, tr trial, w want) result {
+	t.Helper()
+	res := tr.runVirtually(t, p)
+	p.hears(t, w)
+	res.check(t, w)
+	return res
+}
+
+// hears checks how often p was asked to make the change.
+func (p *peer) hears(t *testing.T, w want) {
+	t.Helper()
+	times := max(w.attempts, 0)
+	if w.unheard {
+		times = 0
+	}
+	if n := len(p.requests(http.MethodPatch)); n != times {
+		t.Errorf("%d requests for the change, want %d", n, times)
+	}
+}
+
+// The sentences on what is live that most rows share.
+const (
+	nothingSent   = "Nothing was changed"
+	asFarAs       = "Nothing was changed, as far as the API's answers tell"
+	mayBeApplied  = "The change may have been applied; running this step again is safe"
+	stillLive     = "The API now shows version " + sandbox.LiveID + " (v1.22.7, number 228) as published, as before"
+	nowLive       = "The API now shows version " + sandbox.NextID + " (v1.22.8, number 229) as published, which is the one that was asked for"
+	wasLive       = "published, when this step looked, was version " + sandbox.LiveID
+	notReadable   = "What is published now could not be read"
+	lookFirst     = "Look at what is published in Diga"
+	publicationOK = `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID + `","inbound_phone_number_id":"` + sandbox.Reception + `","outbound_phone_number_id":null}`
+)
+
+// A peer is a server that plays a script, byte by byte where need be. The zero value confirms every change that publishes
+// sandbox.NextID, and shows sandbox.LiveID as published before it and after it.
+type peer struct {
+	before  reply   // to reads before the change; the zero value: as the API would
+	changes []reply // to the requests for the change, one after the other; the last one stays
+	after   reply   // to reads after a request for the change
+
+	// meet is what the n-th connection, from 1, begins with. It returns the connection to speak HTTP on, nil for none; it
+	// closes the connection itself in that case. It may be nil.
+	meet func(n int, conn net.Conn) net.Conn
+
+	mu       sync.Mutex
+	start    time.Time
+	heard    []heard
+	conns    []net.Conn
+	closed   bool
+	serving  sync.WaitGroup
+	listener net.Listener
+}
+
+// heard is a request as it arrived.
+type heard struct {
+	*http.Request
+	body string
+	conn int           // the number of its connection
+	at   time.Duration // after the peer began to serve
+}
+
+// reply is what a peer does when a request has arrived.
+type reply struct {
+	raw    string
+	pace   time.Duration     // before each byte of raw
+	stream func(w io.Writer) // writes what follows raw; nil: nothing does
+	then   ending            // what becomes of the connection
+	first  func()            // called when the request has arrived, before anything else; nil: nothing is
+}
+
+type ending int
+
+const (
+	stay   ending = iota // ready for the next request
+	hangUp               // closed in good order
+	reset                // broken off, which the client's next read or write tells it
+	silent               // open, and never a word again
+)
+
+// says is a whole reply. Each header is a line such as "Retry-After: 2".
+func says(status int, body string, headers ...string) reply {
+	lines := append([]string{fmt.Sprintf("HTTP/1.1 %03d Text", status), fmt.Sprintf("Content-Length: %d", len(body))}, headers...)
+	return reply{raw: strings.Join(lines, "\r\n") + "\r\n\r\n" + body}
+}
+
+// refuses is a whole reply with an error in the API's form.
+func refuses(status int, code, message string, headers ...string) reply {
+	return says(status, fmt.Sprintf(`{"status":"error","error_code":%q,"message":%q}`, code, message), headers...)
+}
+
+// shows is the API's answer to the read of what is published.
+func shows(id string, headers ...string) reply {
+	name, number := map[string]string{sandbox.LiveID: sandbox.LiveName, sandbox.NextID: sandbox.NextName}[id], strings.TrimLeft(id[24:], "0")
+	return says(http.StatusOK, fmt.Sprintf(`{"agent_id":%q,"version_id":%q,"version_name":%q,"version_number":%s,"is_draft":false,"is_published":true}`,
+		sandbox.FrontDesk, id, name, number), headers...)
+}
+
+// confirms is the reply to a change that was made.
+var confirms = says(http.StatusOK, publicationOK, "Content-Type: application/json")
+
+// listen serves on the loopback address until the test ends, and returns the address as a URL.
+func (p *peer) listen(t *testing.T) string {
+	t.Helper()
+	return "http://" + listenOn(t, p)
+}
+
+// listenOn serves on the loopback address until the test ends, and returns host and port.
+func listenOn(t *testing.T, server listening) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) })
+	t.Cleanup(func() {
+		_ = server.Close()
+		l.Close()
+		serving.Wait()
+	})
+	return l.Addr().String()
+}
+
+// newSandbox returns a server for a fresh sandbox with these faults in store. The test fails if what it receives breaks
+// the API's contract.
+func newSandbox(t *testing.T, faults ...sandbox.Fault) (*sandbox.Sandbox, *http.Server) {
+	api := sandbox.New()
+	api.Order(faults...)
+	t.Cleanup(func() {
+		if broken := api.Violations(); len(broken) > 0 {
+			t.Errorf("broke the API's contract: %q", broken)
+		}
+	})
+	return api, &http.Server{Handler: api}
+}
+
+// requests returns what has arrived so far, of one method; an empty method means all.
+func (p *peer) requests(method string) []heard {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []heard
+	for _, h := range p.heard {
+		if method == "" || h.Method == method {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// Serve answers on the connections that l accepts until Close.
+func (p *peer) Serve(l net.Listener) error {
+	p.mu.Lock()
+	p.start, p.listener = time.Now(), l
+	p.mu.Unlock()
+	defer p.serving.Wait()
+	for n := 1; ; n++ {
+		conn, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		p.mu.Lock()
+		p.conns = append(p.conns, conn)
+		if p.closed {
+			conn.Close()
+		}
+		p.mu.Unlock()
+		p.serving.Go(func() {
+			defer conn.Close()
+			secured := conn
+			if p.meet != nil {
+				secured = p.meet(n, conn)
+			}
+			if secured != nil {
+				p.converse(n, secured, conn)
+			}
+		})
+	}
+}
+
+// Close ends every connection.
+func (p *peer) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	if p.listener != nil {
+		p.listener.Close()
+	}
+	for _, conn := range p.conns {
+		conn.Close()
+	}
+	return nil
+}
+
+// converse answers the requests of one connection. The bare connection is the one beneath TLS.
+func (p *peer) converse(n int, conn, bare net.Conn) {
+	in := bufio.NewReader(conn)
+	for {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		h := heard{r, string(body), n, time.Since(p.start)}
+		p.heard = append(p.heard, h)
+		next := p.answer(r.Method)
+		p.mu.Unlock()
+		if next.first != nil {
+			next.first()
+		}
+		if !next.play(conn, bare) {
+			return
+		}
+	}
+}
+
+// answer finds the reply to the request that came last. The caller holds p.mu.
+func (p *peer) answer(method string) reply {
+	changes := 0
+	for _, h := range p.heard {
+		if h.Method == http.MethodPatch {
+			changes++
+		}
+	}
+	next, usual := p.before, shows(sandbox.LiveID)
+	switch {
+	case method == http.MethodPatch && len(p.changes) == 0:
+		return confirms
+	case method == http.MethodPatch:
+		return p.changes[min(changes, len(p.changes))-1]
+	case changes > 0:
+		next = p.after
+	}
+	if next.raw == "" && next.stream == nil && next.then == stay {
+		return usual
+	}
+	return next
+}
+
+// play writes r and reports whether the connection is ready for another request.
+func (r reply) play(conn, bare net.Conn) bool {
+	out := io.Writer(conn)
+	if r.pace > 0 {
+		out = paced{conn, r.pace}
+	}
+	if _, err := io.WriteString(out, r.raw); err != nil {
+		return false
+	}
+	if r.stream != nil {
+		r.stream(conn)
+	}
+	switch r.then {
+	case reset:
+		breakOff(bare)
+	case silent:
+		_, _ = io.Copy(io.Discard, conn)
+	}
+	return r.then == stay
+}
+
+// breakOff ends a connection with a reset.
+func breakOff(conn net.Conn) {
+	switch conn := conn.(type) {
+	case *net.TCPConn:
+		_ = conn.SetLinger(0)
+	case *pipeEnd:
+		conn.link.broken.Store(true)
+	}
+	conn.Close()
+}
+
+// paced writes one byte at a time, each after a wait.
+type paced struct {
+	io.Writer
+	pace time.Duration
+}
+
+func (p paced) Write(b []byte) (int, error) {
+	for i := range b {
+		<-time.After(p.pace)
+		if _, err := p.Writer.Write(b[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(b), nil
+}
+
+// pipes is a network in memory with one server in it. It works in virtual time, and only there.
+type pipes struct {
+	calls chan net.Conn
+	turn  chan struct{} // holds the right to wait for everybody else
+	ended chan struct{}
+	once  sync.Once
+}
+
+func newPipes() *pipes {
+	return &pipes{calls: make(chan net.Conn), turn: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+// dial returns when the server has done with the new connection what it does before it hears a word.
+func (l *pipes) dial(context.Context) (net.Conn, error) {
+	near, err := l.connect()
+	if err != nil {
+		return nil, err
+	}
+	l.turn <- struct{}{}
+	synctest.Wait()
+	<-l.turn
+	return near, nil
+}
+
+func (l *pipes) connect() (net.Conn, error) {
+	near, far := newPipe()
+	select {
+	case l.calls <- far:
+		return near, nil
+	case <-l.ended:
+		near.Close()
+		far.Close()
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	}
+}
+
+func (l *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.calls:
+		return conn, nil
+	case <-l.ended:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipes) Close() error {
+	l.once.Do(func() { close(l.ended) })
+	return nil
+}
+
+func (l *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
+
+// pipeEnd is one end of a connection in memory. Unlike net.Pipe's it takes what is written before it is read, and its
+// errors are those of a socket.
+type pipeEnd struct {
+	net.Conn
+	other *pipeEnd
+	link  *pipeLink
+
+	mu      sync.Mutex
+	more    *sync.Cond
+	waiting []byte // written here, not yet read there
+	closed  bool
+}
+
+// pipeLink is what the two ends of a connection know of it.
+type pipeLink struct {
+	gone   atomic.Bool // one end is closed
+	broken atomic.Bool // and that was a reset
+}
+
+func newPipe() (near, far *pipeEnd) {
+	a, b := net.Pipe()
+	link := new(pipeLink)
+	near, far = &pipeEnd{Conn: a, link: link}, &pipeEnd{Conn: b, link: link}
+	near.other, far.other = far, near
+	for _, end := range []*pipeEnd{near, far} {
+		end.more = sync.NewCond(&end.mu)
+		go end.deliver()
+	}
+	return near, far
+}
+
+// deliver hands over what was written, and then the end.
+func (c *pipeEnd) deliver() {
+	defer c.Conn.Close()
+	for {
+		c.mu.Lock()
+		for len(c.waiting) == 0 && !c.closed {
+			c.more.Wait()
+		}
+		chunk := c.waiting
+		c.waiting = nil
+		c.mu.Unlock()
+		if len(chunk) == 0 || c.link.broken.Load() {
+			return
+		}
+		if _, err := c.Conn.Write(chunk); err != nil {
+			return
+		}
+	}
+}
+
+func (c *pipeEnd) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	switch {
+	case err == nil:
+	case c.isClosed():
+		err = &net.OpError{Op: "read", Net: "tcp", Err: net.ErrClosed}
+	case c.link.broken.Load():
+		err = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	}
+	return n, err
+}
+
+func (c *pipeEnd) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return 0, &net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}
+	case c.link.broken.Load():
+		return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.ECONNRESET)}
+	case c.link.gone.Load():
+		return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}
+	}
+	c.waiting = append(c.waiting, b...)
+	c.more.Signal()
+	return len(b), nil
+}
+
+// SetDeadline sets that of reads: a write never waits.
+func (c *pipeEnd) SetDeadline(t time.Time) error { return c.Conn.SetReadDeadline(t) }
+
+func (c *pipeEnd) SetWriteDeadline(time.Time) error { return nil }
+
+func (c *pipeEnd) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+func (c *pipeEnd) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	c.link.gone.Store(true)
+	c.more.Signal()
+	_ = c.other.Conn.SetWriteDeadline(time.Unix(0, 0)) // what is on the way to here is lost
+	return c.Conn.SetReadDeadline(time.Unix(0, 0))     // and a reader here is woken up
+}
+
+// Certificates are good from born to dead. Virtual time begins in the year 2000.
+var (
+	born = time.Date(1999, time.January, 1, 0, 0, 0, 0, time.UTC)
+	dead = time.Date(2099, time.January, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// An authority signs certificates.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+// trusted is the authority that this process trusts, the only one.
+var trusted = sync.OnceValue(func() *authority { return newAuthority("trusted") })
+
+func newAuthority(name string) *authority {
+	a := &authority{key: newKey()}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: born, NotAfter: dead, KeyUsage: x509.KeyUsageCertSign,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, // so that it can sign for itself
+	}
+	data, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
+	if err != nil {
+		panic(err)
+	}
+	if a.cert, err = x509.ParseCertificate(data); err != nil {
+		panic(err)
+	}
+	return a
+}
+
+func newKey() *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+// write writes a's certificate into a file of dir and returns its path.
+func (a *authority) write(dir string) string {
+	path := filepath.Join(dir, a.cert.Subject.CommonName+".pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), 0o600); err != nil {
+		panic(err)
+	}
+	return path
+}
+
+// issue makes a certificate for the loopback address and localhost. change may make it a bad one; it may be nil.
+func (a *authority) issue(change func(*x509.Certificate)) tls.Certificate {
+	key := newKey()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "server"},
+		NotBefore: born, NotAfter: dead,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	if change != nil {
+		change(template)
+	}
+	data, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{data}, PrivateKey: key}
+}
+
+// trustedConfig is that of a server whose certificate is good.
+func trustedConfig() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{trusted().issue(nil)}}
+}
+
+// secured returns a meet that speaks TLS by config.
+func secured(config *tls.Config) func(int, net.Conn) net.Conn {
+	return func(_ int, conn net.Conn) net.Conn { return tls.Server(conn, config) }
+}
+
+// TestHarness sees one success through each way to run the step.
+func TestHarness(t *testing.T) {
+	t.Run("sockets", func(t *testing.T) {
+		p := &peer{}
+		res := trial{inputs: map[string]string{"api-url": p.listen(t)}}.run(t)
+		res.check(t, want{attempts: 1})
+	})
+	t.Run("TLS", func(t *testing.T) {
+		p := &peer{meet: secured(trustedConfig())}
+		res := trial{inputs: map[string]string{"api-url": "https://" + listenOn(t, p)}}.run(t)
+		res.check(t, want{attempts: 1})
+	})
+	t.Run("virtual time", func(t *testing.T) {
+		p := &peer{changes: []reply{says(503, ""), confirms}}
+		res := trial{}.runVirtually(t, p)
+		res.check(t, want{attempts: 2, least: 500 * time.Millisecond, most: time.Second})
+	})
+	t.Run("a sandbox in virtual time", func(t *testing.T) {
+		api, server := newSandbox(t, sandbox.Fault{Status: 503})
+		res := trial{}.runVirtually(t, server)
+		res.check(t, want{attempts: 2, least: 500 * time.Millisecond, most: time.Second})
+		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
+			t.Errorf("live is %s", live)
+		}
+	})
+	t.Run("a process", func(t *testing.T) {
+		p := &peer{}
+		res := trial{inputs: map[string]string{"api-url": p.listen(t)}}.runMeasured(t)
+		res.check(t, want{attempts: 1})
+		if res.memory < 1<<20 || res.memory > mostMemory {
+			t.Errorf("took %d bytes", res.memory)
+		}
+	})
+}

@@ -1,0 +1,373 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"unicode/utf8"
+
+	"publish-agent-version/internal/runner"
+)
+
+// printed is a report whose environment and streams a test holds.
+type printed struct {
+	*report
+	env            map[string]string
+	stdout, stderr strings.Builder
+}
+
+func newPrinted(env map[string]string) *printed {
+	p := &printed{env: env}
+	step := Step{Getenv: func(name string) string { return p.env[name] }, Stdout: &p.stdout, Stderr: &p.stderr}
+	p.report = newReport(step, env["GITHUB_ACTIONS"] == "true")
+	return p
+}
+
+func inActions() *printed {
+	return newPrinted(map[string]string{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": "1"})
+}
+
+// file makes a file with this content and returns its path.
+func file(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func content(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestReportInsideActions(t *testing.T) {
+	p := inActions()
+	p.mask(secret)
+	p.log("%d%% of %s", 5, "a\nb")
+	p.debug("c %s", "d")
+	p.notice("Title: e, f", "g\n::h")
+	p.warn("i", "j%")
+	p.fail("CODE", "k")
+	p.mask("")
+	want := "::add-mask::" + strings.ReplaceAll(secret, "%", "%25") + "\n" +
+		"5% of a b\n::debug::c d\n::notice title=Title%3A e%2C f::g ::h\n::warning title=i::j%25\n::error title=CODE::k\n"
+	if got := p.stdout.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := p.stderr.String(); got != "" {
+		t.Errorf("standard error has %q", got)
+	}
+}
+
+func TestReportOutsideActions(t *testing.T) {
+	p := newPrinted(map[string]string{"RUNNER_DEBUG": "1"})
+	p.mask(secret)
+	p.log("a %s", secret)
+	p.debug("b")
+	p.notice("c", "d")
+	p.warn("e", "f")
+	p.fail("CODE", "g")
+	if err := p.setOutputs([]output{{"h", "i\nj"}, {"k", secret}, {"l", ""}}); err != nil {
+		t.Error(err)
+	}
+	p.addSummary("# m")
+	if got, want := p.stderr.String(), "a ***\ndebug: b\nnotice: c: d\nwarning: e: f\nerror: CODE: g\n"; got != want {
+		t.Errorf("standard error: got\n%s\nwant\n%s", got, want)
+	}
+	if got, want := p.stdout.String(), "h=i j\nk=***\nl=\n"; got != want {
+		t.Errorf("standard output: got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestDebugIsOffUnlessAskedFor(t *testing.T) {
+	for _, value := range []string{"", "0", "true", "11"} {
+		p := newPrinted(map[string]string{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": value})
+		if p.debug("a"); p.stdout.String() != "" {
+			t.Errorf("RUNNER_DEBUG=%q: got %q", value, &p.stdout)
+		}
+	}
+}
+
+// sinks are the ways by which a text leaves the program, each with the commands that the runner has to find then.
+var sinks = []struct {
+	name     string
+	say      func(p *printed, text string)
+	commands []string
+}{
+	{"log", func(p *printed, text string) { p.log("%s", text) }, nil},
+	{"debug", func(p *printed, text string) { p.debug("%s", text) }, []string{"debug"}},
+	{"notice", func(p *printed, text string) { p.notice("Title", text) }, []string{"notice"}},
+	{"a notice's title", func(p *printed, text string) { p.notice(text, "a") }, []string{"notice"}},
+	{"warning", func(p *printed, text string) { p.warn("Title", text) }, []string{"warning"}},
+	{"a warning's title", func(p *printed, text string) { p.warn(text, "a") }, []string{"warning"}},
+	{"error", func(p *printed, text string) { p.fail("CODE", text) }, []string{"error"}},
+	{"an error's title", func(p *printed, text string) { p.fail(text, "a") }, []string{"error"}},
+	{"outputs", func(p *printed, text string) { _ = p.setOutputs([]output{{"a", text}}) }, nil},
+}
+
+func TestEverySinkIsClean(t *testing.T) {
+	for _, env := range []map[string]string{{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": "1"}, {"RUNNER_DEBUG": "1"}} {
+		for _, sink := range sinks {
+			for _, text := range append([]string{strings.Repeat("long ", 1e3)}, Hostile...) {
+				p := newPrinted(env)
+				p.cleaner = newCleaner(secret)
+				sink.say(p, text+secret+text)
+				for _, stream := range []string{p.stdout.String(), p.stderr.String()} {
+					log := runner.ReadLog(stream)
+					var commands []string
+					for _, c := range log.Commands {
+						commands = append(commands, c.Name)
+					}
+					want := sink.commands
+					if !p.actions || stream == "" {
+						want = nil
+					}
+					if !slices.Equal(commands, want) || len(log.Lines) > 1 || len(log.Failures) > 0 {
+						t.Errorf("%s of %.100q: the runner finds %q in %q", sink.name, text, commands, stream)
+					}
+					if seen := runner.Visible(stream, secret); len(seen) > 0 {
+						t.Errorf("%s of %.100q shows the token: %v", sink.name, text, seen)
+					}
+					if n := utf8.RuneCountInString(stream); n > mostLine+300 {
+						t.Errorf("%s of %.100q prints %d characters", sink.name, text, n)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestOutputsAreReadBack(t *testing.T) {
+	want := []output{{"status", "published"}, {"empty", ""}, {"sign", "a=b"}, {"heredoc", "a<<EOF"}, {"only", "=<<="}, {"é", "ü 中"}}
+	for _, before := range []string{"", "\n", "a=b\n", "a=b", "a<<EOF\nb\nEOF", "a=b\r\n"} {
+		path := file(t, before)
+		p := newPrinted(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": path})
+		if err := p.openOutputs(); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.setOutputs(want); err != nil {
+			t.Fatal(err)
+		}
+		after := content(t, path)
+		held, err := runner.Outputs(before)
+		if err != nil || !strings.HasPrefix(after, before) {
+			t.Fatalf("after %q the file holds %q (%v)", before, after, err)
+		}
+		wantAll := held
+		for _, o := range want {
+			wantAll = append(wantAll, runner.Output{Name: o.name, Value: o.value})
+		}
+		if got, err := runner.Outputs(after); err != nil || !slices.Equal(got, wantAll) {
+			t.Errorf("after %q: got %q, %v; want %q", before, got, err, wantAll)
+		}
+	}
+}
+
+// What another process appends meanwhile stays.
+func TestOutputsAreAppended(t *testing.T) {
+	path := file(t, "first=1\n")
+	p := newPrinted(map[string]string{"GITHUB_OUTPUT": path})
+	if err := p.openOutputs(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("first=1\nsecond=2\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.setOutputs([]output{{"third", "3"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := content(t, path), "first=1\nsecond=2\nthird=3\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A second set of outputs takes the place of the first, and of nothing else.
+func TestOutputsAreReplaced(t *testing.T) {
+	path := file(t, "first=1")
+	p := newPrinted(map[string]string{"GITHUB_OUTPUT": path})
+	if err := p.openOutputs(); err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{"published", "failed", "unknown"} {
+		if err := p.setOutputs([]output{{"status", value}}); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := content(t, path), "first=1\nstatus="+value+"\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A datagram socket keeps the bounds of writes, so that what one read returns was one write.
+func TestOutputsAreOneWrite(t *testing.T) {
+	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := os.NewFile(uintptr(ends[0]), "near"), os.NewFile(uintptr(ends[1]), "far")
+	defer near.Close()
+	defer far.Close()
+	p := inActions()
+	p.outputs = near
+	if err := p.setOutputs([]output{{"a", "1"}, {"b", "2"}, {"c", strings.Repeat("x", mostLine)}}); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 1<<16)
+	n, err := far.Read(got)
+	if want := "a=1\nb=2\nc=" + strings.Repeat("x", mostLine) + "\n"; err != nil || string(got[:n]) != want {
+		t.Errorf("the first write is %q (%v), want everything", got[:n], err)
+	}
+}
+
+func TestOpenOutputs(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, err := range []error{
+		os.WriteFile(at("file"), nil, 0o644),
+		os.Mkdir(at("directory"), 0o755),
+		syscall.Mkfifo(at("fifo"), 0o644),
+		os.Symlink(at("nowhere"), at("dangling")),
+		os.Symlink(at("fifo"), at("link to fifo")),
+		os.Symlink(at("file"), at("link")),
+		os.Symlink(at("loop"), at("loop")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const file, irregular = "the file that GITHUB_OUTPUT names: ", "the file that GITHUB_OUTPUT names: it is not a regular file"
+	tests := []struct{ path, want string }{
+		{"", "GITHUB_OUTPUT is not set"},
+		{at("file"), ""},
+		{at("link"), ""},
+		{at("missing"), file + "no such file or directory"},
+		{at("dangling"), file + "no such file or directory"},
+		{at("file") + "/below", file + "not a directory"},
+		{at("loop"), file + "too many levels of symbolic links"},
+		{at("directory"), irregular},
+		{at("fifo"), irregular}, // and without waiting for a reader
+		{at("link to fifo"), irregular},
+		{os.DevNull, irregular},
+		{at("nul\x00"), file + "invalid argument"},
+		{at(strings.Repeat("x", 300)), file + "file name too long"},
+	}
+	for _, tt := range tests {
+		p := newPrinted(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": tt.path})
+		got := ""
+		if err := p.openOutputs(); err != nil {
+			got = err.Error()
+		}
+		if got != tt.want || (p.outputs != nil) != (tt.want == "") {
+			t.Errorf("%q: got %q, want %q", tt.path, got, tt.want)
+		}
+	}
+	for _, name := range []string{"missing", "nowhere"} {
+		if _, err := os.Lstat(at(name)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s was created", name)
+		}
+	}
+
+	outside := newPrinted(nil)
+	if err := outside.openOutputs(); err != nil || outside.outputs != nil {
+		t.Errorf("outside Actions, without GITHUB_OUTPUT: got %v", err)
+	}
+}
+
+func TestAppendWholeFails(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		t.Skipf("no device that is always full: %v", err)
+	}
+	defer full.Close()
+	if _, err := appendWhole(full, "a=b\n"); !errors.Is(err, syscall.ENOSPC) || err.Error() != "no space left on device" {
+		t.Errorf("got %v", err)
+	}
+
+	path := file(t, "held=1\n")
+	closed, err := openAppend(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	if _, err := appendWhole(closed, "a=b\n"); err == nil {
+		t.Error("a closed file takes text")
+	}
+	readOnly, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer readOnly.Close()
+	if _, err := appendWhole(readOnly, "a=b\n"); !errors.Is(err, syscall.EBADF) {
+		t.Errorf("a file that is open for reading: got %v", err)
+	}
+	if got := content(t, path); got != "held=1\n" {
+		t.Errorf("the file holds %q", got)
+	}
+}
+
+func TestAddSummary(t *testing.T) {
+	dir := t.TempDir()
+	warned := func(reason string) string { return "::warning title=No job summary::" + reason + "\n" }
+	tests := []struct{ name, path, printed string }{
+		{"unset", "", warned("GITHUB_STEP_SUMMARY is not set.")},
+		{"missing", filepath.Join(dir, "missing"), warned("Writing it: no such file or directory.")},
+		{"directory", dir, warned("Writing it: it is not a regular file.")},
+		{"good", file(t, ""), ""},
+	}
+	for _, tt := range tests {
+		p := newPrinted(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": tt.path})
+		p.addSummary("### a\n")
+		if got := p.stdout.String(); got != tt.printed {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.printed)
+		}
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "missing")); err == nil {
+		t.Error("a summary was created")
+	}
+	for _, before := range []string{"", "x\n", "x"} {
+		path := file(t, before)
+		p := newPrinted(map[string]string{"GITHUB_STEP_SUMMARY": path})
+		p.addSummary("### a\n")
+		want := strings.TrimPrefix(strings.TrimSuffix(before, "\n")+"\n### a\n", "\n")
+		if got := content(t, path); got != want {
+			t.Errorf("after %q the summary is %q, want %q", before, got, want)
+		}
+	}
+}
+
+// broken is a stream that nobody reads any more.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+func TestBrokenStreams(t *testing.T) {
+	for _, env := range []map[string]string{{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": "1"}, {"RUNNER_DEBUG": "1"}} {
+		path := file(t, "")
+		env["GITHUB_OUTPUT"] = path
+		step := Step{Getenv: func(name string) string { return env[name] }, Stdout: broken{}, Stderr: broken{}}
+		r := newReport(step, env["GITHUB_ACTIONS"] == "true")
+		r.mask(secret)
+		for _, sink := range sinks[:len(sinks)-1] {
+			sink.say(&printed{report: r}, "a")
+		}
+		if err := errors.Join(r.openOutputs(), r.setOutputs([]output{{"a", "b"}})); err != nil {
+			t.Error(err)
+		}
+		if got := content(t, path); got != "a=b\n" {
+			t.Errorf("%v: the outputs are %q", env, got)
+		}
+	}
+}
+
+func ExampleToken() { fmt.Println(Token("do not print me")) } // Output: ***

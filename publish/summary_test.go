@@ -1,0 +1,126 @@
+package publish_test
+
+import (
+	"flag"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"publish-agent-version/internal/sandbox"
+)
+
+var update = flag.Bool("update", false, "write the golden logs and summaries anew")
+
+// story is a run whose log and job summary are kept as golden files.
+type story struct {
+	name   string
+	inputs map[string]string
+	faults []sandbox.Fault
+	trial
+	change func(api *sandbox.Sandbox) // before the run; nil: nothing
+}
+
+func stories() []story {
+	lost := sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1}
+	return []story{
+		{name: "published", inputs: map[string]string{"inbound-phone-number-id": sandbox.Reception, "outbound-phone-number-id": sandbox.Callback}},
+		{name: "published-by-name", inputs: map[string]string{"version-name": sandbox.NextName}},
+		{name: "published-already", inputs: map[string]string{"version-id": sandbox.LiveID}},
+		{name: "published-for-the-first-time", inputs: map[string]string{"agent-id": sandbox.NightDesk, "version-id": sandbox.NightID, "inbound-phone-number-id": sandbox.Switch}},
+		{name: "published-after-a-retry", faults: []sandbox.Fault{{Status: 503, Body: `{"error_code":"BUSY","message":"Try later"}`}}},
+		{name: "unpublished", inputs: map[string]string{"unpublish": "true"}},
+		{name: "dry-run", inputs: map[string]string{"dry-run": "true", "outbound-phone-number-id": sandbox.Callback}},
+		{name: "dry-run-of-unpublishing", inputs: map[string]string{"dry-run": "true", "unpublish": "true"}},
+		{name: "refused", inputs: map[string]string{"version-id": sandbox.DraftID}},
+		{name: "refused-token", inputs: map[string]string{"token": sandbox.ReadToken}},
+		{name: "refused-by-a-gateway", faults: []sandbox.Fault{{Status: 404, Body: "<html><title>Not here</title></html>"}}},
+		{name: "failed-after-retries", inputs: map[string]string{"max-retries": "1"}, faults: []sandbox.Fault{
+			{Status: 503, Body: `{"error_code":"BUSY","message":"Try later"}`, Times: -1},
+		}},
+		{name: "told-to-wait", faults: []sandbox.Fault{{Status: 429, Header: http.Header{"Retry-After": {"3600"}}, Times: -1}}},
+		{name: "name-not-found", inputs: map[string]string{"version-name": "v1.22.80"}},
+		{name: "name-of-a-draft", inputs: map[string]string{"version-name": sandbox.DraftName}},
+		{name: "name-of-two-versions", inputs: map[string]string{"version-name": sandbox.SharedName}},
+		{name: "not-confirmed-but-live", inputs: map[string]string{"max-retries": "1"}, faults: []sandbox.Fault{lost}},
+		{name: "not-confirmed-and-not-live", inputs: map[string]string{"max-retries": "0"}, faults: []sandbox.Fault{{Drop: sandbox.DropReply}}},
+		{name: "not-confirmed-nor-known", inputs: map[string]string{"max-retries": "0"}, faults: []sandbox.Fault{lost, {Method: "GET", Status: 500, Times: -1}}},
+		{name: "another-confirmed", faults: []sandbox.Fault{{Body: strings.Replace(publicationOK, sandbox.NextID, sandbox.OldestID, 1)}}},
+		{name: "cancelled", trial: trial{signal: syscall.SIGINT, at: 2 * time.Second}, faults: []sandbox.Fault{{Delay: time.Minute, Applied: true}}},
+		{name: "inputs-invalid", inputs: map[string]string{"token": "", "version-id": "", "timeout": "soon", "api-url": "http://api.diga.io"}},
+		{name: "input-invalid", inputs: map[string]string{"version-id": "v1.22.8"}},
+		{name: "hostile-name", inputs: map[string]string{"version-name": "a|b `c` <img src=x> [d](https://a.example) @octocat"}, change: func(api *sandbox.Sandbox) {
+			api.AddVersion(sandbox.FrontDesk, "a|b `c` <img src=x> [d](https://a.example) @octocat", false)
+		}},
+		{name: "hostile-message", faults: []sandbox.Fault{{
+			Status: 400, Body: `{"error_code":"BAD_PARAMETER","message":"a|b ` + "``c``" + ` <img src=x>\n::error::forged ##[add-mask]x [d](https://a.example) @octocat ` + sandbox.Token + `"}`,
+		}}},
+	}
+}
+
+// varying are the parts of a log or a summary that are another each time.
+var varying = []struct {
+	pattern *regexp.Regexp
+	instead string
+}{
+	{regexp.MustCompile(`(?i)(Request id \W*)[0-9a-f-]{36}`), "${1}ffffffff-ffff-4fff-8fff-ffffffffffff"},
+	{regexp.MustCompile(`(Waiting )\S+( before)`), "${1}750ms${2}"},
+	{regexp.MustCompile(`(\| Time \| )(?:[5-9]\d\dms|1s|1.0\ds)`), "${1}751ms"}, // that one wait
+}
+
+// golden compares got with a golden file, or writes it.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	for _, v := range varying {
+		got = v.pattern.ReplaceAllString(got, v.instead)
+	}
+	path := filepath.Join("..", "testdata", file)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v (go test ./publish -update writes it)", err)
+	}
+	if got != string(want) {
+		t.Errorf("%s (go test ./publish -update accepts it): got\n%s\nwant\n%s", file, got, want)
+	}
+}
+
+func TestGolden(t *testing.T) {
+	kept := make(map[string]bool)
+	for _, story := range stories() {
+		t.Run(story.name, func(t *testing.T) {
+			api, server := newSandbox(t, story.faults...)
+			if story.change != nil {
+				story.change(api)
+			}
+			tr := story.trial
+			tr.inputs = story.inputs
+			res := tr.runVirtually(t, server)
+			golden(t, "logs/"+story.name+".txt", res.stdout)
+			golden(t, "summaries/"+story.name+".md", res.summary)
+		})
+		kept["logs/"+story.name+".txt"], kept["summaries/"+story.name+".md"] = true, true
+	}
+	for _, pattern := range []string{"logs/*", "summaries/*"} {
+		files, err := filepath.Glob(filepath.Join("..", "testdata", pattern))
+		if err != nil || len(files) != len(stories()) {
+			t.Errorf("%d files of %s, want %d (%v)", len(files), pattern, len(stories()), err)
+		}
+		for _, file := range files {
+			if name := filepath.ToSlash(strings.TrimPrefix(file, filepath.Join("..", "testdata")+string(filepath.Separator))); !kept[name] {
+				t.Errorf("%s belongs to no story", name)
+			}
+		}
+	}
+}
