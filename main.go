@@ -3,6 +3,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,6 +17,7 @@ var version = "dev"
 
 func main() {
 	signal.Ignore(syscall.SIGPIPE) // a closed log must not end the process in the middle of a change
+	log.SetOutput(io.Discard)      // net/http logs what a server sends unasked, which may be a workflow command
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)

@@ -195,11 +195,12 @@ func (c *Client) Close() {
 	}
 }
 
-// proxyFromEnvironment is http.ProxyFromEnvironment without its error, which shows the proxy's password.
+// proxyFromEnvironment is http.ProxyFromEnvironment with a type for its one error: it trusts no HTTP_PROXY where
+// REQUEST_METHOD is set, as a web server does for CGI.
 func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 	proxy, err := http.ProxyFromEnvironment(req)
 	if err != nil {
-		return nil, &proxyError{}
+		return nil, &proxyError{err: err}
 	}
 	return proxy, nil
 }

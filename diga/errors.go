@@ -19,7 +19,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"unicode"
 )
 
@@ -33,7 +32,7 @@ const (
 	Unreachable                     // the connection could not be made, or was lost
 	ProxyUnreachable                // the same, for the proxy on the way
 	ProxyDenied                     // the proxy asks for credentials, or refuses
-	ProxyInvalid                    // the proxy's address in the environment is not one
+	ProxyInvalid                    // the environment's proxy variables cannot be used
 	CertificateUnknown              // the certificate's authority is not trusted
 	CertificateTime                 // the certificate is not valid at this machine's time
 	CertificateHost                 // the certificate is for another host
@@ -91,10 +90,15 @@ var (
 	errTooLarge  = fmt.Errorf("a body of more than %d bytes", maxBodyBytes)
 )
 
-// proxyError is a proxy's refusal to connect; its status is 0 when the proxy's address could not be read.
-type proxyError struct{ status int }
+// proxyError is a proxy's refusal to connect; or, with status 0, net/http's refusal to use the environment's proxy.
+type proxyError struct {
+	status int
+	err    error
+}
 
-func (e *proxyError) Error() string { return fmt.Sprintf("the proxy answered %d", e.status) }
+func (e *proxyError) Error() string { return "using the proxy" }
+
+func (e *proxyError) Unwrap() error { return e.err }
 
 // mayHaveApplied decides, from what happened on the wire, whether a change may be in force although this attempt
 // brought no good reply: it is the one place that does.
@@ -193,7 +197,6 @@ func (a *attempt) tlsCause() (Cause, bool) {
 	var invalid x509.CertificateInvalidError
 	var host x509.HostnameError
 	var record tls.RecordHeaderError
-	var verification *tls.CertificateVerificationError
 	switch {
 	case errors.As(a.err, &authority), errors.As(a.err, &roots):
 		return CertificateUnknown, true
@@ -203,8 +206,7 @@ func (a *attempt) tlsCause() (Cause, bool) {
 		return CertificateHost, true
 	case errors.As(a.err, &record) && string(record.RecordHeader[:]) == "HTTP/":
 		return PlainHTTP, true
-	case errors.As(a.err, &verification), errors.As(a.err, &record), handshakeAlert(a.err),
-		a.handshakeFailed && !isNetwork(a.err):
+	case handshakeAlert(a.err), a.handshakeFailed && !isNetwork(a.err):
 		return TLSFailed, true
 	default:
 		return 0, false
@@ -226,10 +228,8 @@ func handshakeAlert(err error) bool {
 
 // isNetwork reports whether err is the loss or the lack of a connection.
 func isNetwork(err error) bool {
-	var errno syscall.Errno
-	var network net.Error
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.As(err, &errno) || errors.As(err, &network) ||
+	var network net.Error // system errors and net.ErrClosed among them
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) ||
 		// The one loss without a type: the server closed the connection after the previous reply.
 		err != nil && strings.HasSuffix(err.Error(), "server closed idle connection")
 }
@@ -241,7 +241,7 @@ func (c *call) failure(ctx context.Context) *Error {
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):
 			e = &Error{Cause: Cancelled, Message: ended.Error(), Before: c.known, Err: ended}
-		case e == nil || e.Cause != Answered:
+		case e == nil || e.Status == 0 || e.Status == http.StatusOK:
 			e = &Error{Cause: Timeout, Message: ended.Error(), Before: c.known, Err: ended}
 			if c.last.cut != nil {
 				e.Message = c.last.silence() + "; " + ended.Error()
@@ -302,7 +302,7 @@ func (a *attempt) transportError() *Error {
 			e.Message, e.Said = fmt.Sprintf("no connection to the proxy %s", a.proxy), reason(a.err)
 		}
 	case ProxyInvalid:
-		e.Message = "the proxy's address in the environment is not a URL"
+		e.Message, e.Said = "the proxy variables in the environment cannot be used", reason(a.err)
 	case CertificateUnknown:
 		e.Message = fmt.Sprintf("the certificate of %s is from an authority that is not trusted here", a.host)
 	case CertificateTime:

@@ -34,7 +34,7 @@ func newCleaner(secret string) cleaner {
 		return cleaner{strings.NewReplacer()}
 	}
 	var pairs []string
-	for _, form := range encodings(secret) {
+	for _, form := range encodings(strings.ToValidUTF8(secret, "\uFFFD")) { // as the texts are
 		pairs = append(pairs, form, "***")
 	}
 	return cleaner{strings.NewReplacer(pairs...)}

@@ -97,6 +97,20 @@ func TestCleanLength(t *testing.T) {
 	}
 }
 
+// Half a character is not a token, but it must not tear one apart either.
+func TestCleanWithATokenThatIsNotUTF8(t *testing.T) {
+	for _, tt := range []struct{ token, text, want string }{
+		{"\xef", "a \xff b", "a *** b"},
+		{"\xbf\xbd", "a\ufffdb", "a***b"},
+		{"tok\xffen", "a tok\xffen b", "a *** b"},
+		{"tok\xffen", "é", "é"},
+	} {
+		if got := newCleaner(tt.token).text(tt.text); got != tt.want {
+			t.Errorf("token %q: clean(%q) = %q, want %q", tt.token, tt.text, got, tt.want)
+		}
+	}
+}
+
 // A cut never leaves a part of the token behind: it is looked for first.
 func TestCleanLooksForTheTokenBeforeItCuts(t *testing.T) {
 	c := newCleaner(secret)

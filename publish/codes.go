@@ -71,7 +71,7 @@ func classify(e *diga.Error) (code, do string) {
 	case diga.ProxyDenied:
 		return codeNetworkError, "Check the proxy's credentials in HTTPS_PROXY or HTTP_PROXY, or list the API's host in NO_PROXY."
 	case diga.ProxyInvalid:
-		return codeNetworkError, "Correct HTTPS_PROXY or HTTP_PROXY."
+		return codeNetworkError, "Correct HTTPS_PROXY or HTTP_PROXY, or unset them."
 	case diga.CertificateUnknown:
 		return codeTLSError, "If a private authority signs it, set SSL_CERT_FILE to a file in the workspace that holds the authority's certificate."
 	case diga.CertificateTime:

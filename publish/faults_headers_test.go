@@ -148,7 +148,7 @@ func endlessHeaders(t *testing.T) {
 			res := trial{inputs: map[string]string{"api-url": p.listen(t)}}.runMeasured(t)
 			w := unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", lookFirst)
 			w.http = "none"
-			res.check(t, w.within(0, 5*time.Second))
+			res.check(t, w.within(0, 10*time.Second))
 			p.hears(t, w)
 			if res.memory > mostMemory {
 				t.Errorf("took %d bytes", res.memory)

@@ -97,8 +97,10 @@ func FuzzInputs(f *testing.F) {
 			if dialled != (err == nil) {
 				t.Errorf("%q: dialled: %v, although the problem is %v", values, dialled, err)
 			}
-			wantCode := "ACTION_INPUT_INVALID"
-			if (err != nil) != (ran.outputs["error-code"] == wantCode) || ran.exit != 1 || ran.outputs["status"] != "failed" {
+			if len(token) < 8 { // may be a part of any word, which then has stars
+				return
+			}
+			if (err != nil) != (ran.outputs["error-code"] == "ACTION_INPUT_INVALID") || ran.exit != 1 || ran.outputs["status"] != "failed" {
 				t.Errorf("%q: exit status %d, outputs %q, although the problem is %v", values, ran.exit, ran.outputs, err)
 			}
 		})

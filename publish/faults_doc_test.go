@@ -1,0 +1,78 @@
+package publish_test
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"publish-agent-version/publish"
+)
+
+// TestFaultsDocumented holds the rows of docs/faults.md against the tests: a row names a subtest by its id, or a test
+// function; and each id of a subtest, in the files for faults, is a row.
+func TestFaultsDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../docs/faults.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := make(map[string]string)
+	for _, row := range regexp.MustCompile(`(?m)^\| ([A-Z][0-9]+) \|.*$`).FindAllStringSubmatch(string(doc), -1) {
+		if _, twice := rows[row[1]]; twice {
+			t.Errorf("row %s stands twice", row[1])
+		}
+		rows[row[1]] = row[0]
+	}
+	if len(rows) == 0 {
+		t.Fatal("no rows")
+	}
+
+	var sources strings.Builder
+	tested := make(map[string]bool)
+	for _, pattern := range []string{"../*_test.go", "../*/*_test.go", "../*/*/*_test.go"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			source, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sources.Write(source)
+			for _, id := range regexp.MustCompile(`"([NTHRBXIESC][0-9]{1,2})(?:/[^"]*)?"`).FindAllStringSubmatch(string(source), -1) {
+				if strings.HasPrefix(filepath.Base(path), "faults_") {
+					tested[id[1]] = true
+				}
+			}
+		}
+	}
+	function := regexp.MustCompile("`(Test[A-Za-z]+)`")
+	for id, row := range rows {
+		named := function.FindStringSubmatch(row)
+		if named != nil && !strings.Contains(sources.String(), "\nfunc "+named[1]+"(t *testing.T)") {
+			t.Errorf("row %s names %s, which is not there", id, named[1])
+		}
+		if named == nil && !tested[id] {
+			t.Errorf("row %s has no test", id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(tested)) {
+		if rows[id] == "" {
+			t.Errorf("%s is tested and has no row", id)
+		}
+	}
+
+	codes := make(map[string]bool)
+	for _, code := range publish.Codes() {
+		codes[code.Name] = true
+	}
+	for _, code := range regexp.MustCompile(`ACTION_[A-Z_]+`).FindAllString(string(doc), -1) {
+		if !codes[code] {
+			t.Errorf("%s is no code", code)
+		}
+	}
+}
