@@ -446,15 +446,16 @@ func details(data json.RawMessage) []Detail {
 // Broken JSON is not shown: what it repeats of the request could not be told from what it says.
 func plainText(body []byte) string {
 	const most = 4096 // bytes looked at
-	text := strings.TrimFunc(string(body[:min(len(body), most)]), func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) })
-	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
-		return ""
-	}
+	text := string(body[:min(len(body), most)])
 	if _, rest, ok := strings.Cut(text, "<title>"); ok {
 		text, _, _ = strings.Cut(rest, "</title>")
 	}
-	tag := regexp.MustCompile(`<[^>]*>?`)
-	return strings.Join(strings.Fields(tag.ReplaceAllString(text, " ")), " ")
+	text = regexp.MustCompile(`<[^>]*>?`).ReplaceAllString(text, " ")
+	text = strings.TrimFunc(text, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) })
+	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
+		return ""
+	}
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // StatusText is a status with its name: "404 Not Found".

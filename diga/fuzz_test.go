@@ -122,7 +122,7 @@ func FuzzErrorBody(f *testing.F) {
 		`{"error_code":"💥","message":[],"detail":"x"}`,
 		`{"detail":[{"loc":["body","version_id",3],"msg":"m","input":"i","ctx":{"error":{}},"url":"u"}]}`,
 		`{"detail":[{"loc":[{"input":1}],"MSG":"m"},null,{}]}`,
-		`{"detail":{"input":[1]}}`, "\ufeff{}", "[{}]", "<title>x</title>", "<<a>b>", "plain", "", `{"message":"a","message":"b"}`,
+		`{"detail":{"input":[1]}}`, "\ufeff{}", "[{}]", "<title>x</title>", "<<a>b>", "plain", "<>{", "", `{"message":"a","message":"b"}`,
 	} {
 		f.Add([]byte(body))
 	}

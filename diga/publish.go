@@ -3,6 +3,7 @@ package diga
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -71,16 +72,17 @@ func readPublication(body []byte) (Publication, error) {
 	}
 	agent, err := idField(fields, "agent_id")
 	if err == nil && !agent.Valid {
-		err = fmt.Errorf("agent_id is missing")
+		err = errors.New("agent_id is missing")
 	}
 	p := Publication{Agent: agent.UUID}
-	for name, to := range map[string]*uuid.NullUUID{
-		"published_version_id":     &p.Version,
-		"inbound_phone_number_id":  &p.Inbound,
-		"outbound_phone_number_id": &p.Outbound,
+	for _, field := range []struct {
+		name string
+		to   *uuid.NullUUID
+	}{
+		{"published_version_id", &p.Version}, {"inbound_phone_number_id", &p.Inbound}, {"outbound_phone_number_id", &p.Outbound},
 	} {
 		if err == nil {
-			*to, err = idField(fields, name)
+			*field.to, err = idField(fields, field.name)
 		}
 	}
 	return p, err
