@@ -190,6 +190,10 @@ func TestCleanStarsTheTokenInEveryEncoding(t *testing.T) {
 	} {
 		c := newCleaner(token)
 		for name, form := range Spellings(token) {
+			// Neighbours and missing padding leave a character of base64 that is not the token's alone.
+			if alone := !strings.Contains(name, "before") && !strings.Contains(name, "header") && !strings.Contains(name, "unpadded"); alone && c.text(form) != "***" {
+				t.Errorf("%s, %s: clean(%q) = %q, want stars alone", token, name, form, c.text(form))
+			}
 			for _, text := range []string{form, "a " + form + " b", `"` + form + `"`, "=" + form + "&", form + "\n" + form} {
 				got := c.clean(text, mostLine)
 				if !strings.Contains(got, "***") || len(runner.Visible(got, token)) > 0 || strings.Contains(got, form) {
@@ -234,13 +238,13 @@ func wantClean(t *testing.T, text, token string, most int) {
 	if command, _ := runner.ParseCommand(line); command.Name != "error" || command.Data != got {
 		t.Errorf("clean(%q) = %q hides an annotation: the runner reads %+v", text, got, command)
 	}
-	if strings.Contains(token, "*") { // stars that complete a token again are no news to its reader
-		return
+	if token != "" && checkToken(token) != nil || strings.Contains(token, "*") {
+		return // such a token is never sent, or completed by its own stars
 	}
 	if again := c.clean(got, most); again != got {
 		t.Errorf("clean(%q) = %q, and cleaned again %q", text, got, again)
 	}
-	if checkToken(token) == nil && len(token) >= 8 {
+	if len(token) >= 8 {
 		if seen := runner.Visible(got, token); len(seen) > 0 {
 			t.Errorf("clean(%q) = %q shows %q: %v", text, got, token, seen)
 		}

@@ -58,7 +58,7 @@ func classify(e *diga.Error) (code, do string) {
 		if e.Code != "" {
 			return e.Code, adviceFor(e.Status)
 		}
-		if e.Status == 404 {
+		if e.Status == 404 || e.Status == 400 {
 			return fmt.Sprint(codeHTTPPrefix, e.Status), "Check api-url: the reply is not the API's own."
 		}
 		return fmt.Sprint(codeHTTPPrefix, e.Status), adviceFor(e.Status)

@@ -470,7 +470,10 @@ func htmlErrorPage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, status := range []int{500, 502, 404} {
 				p := &peer{changes: []reply{says(status, test.body, "Content-Type: text/html")}}
-				w := want{code: fmt.Sprint("HTTP_", status), attempts: 1, http: fmt.Sprint(status), says: []string{http.StatusText(status) + test.says}}
+				w := want{
+					code: fmt.Sprint("HTTP_", status), attempts: 1, http: fmt.Sprint(status), says: []string{http.StatusText(status) + test.says},
+					never: []string{"Oh no"},
+				}
 				if status == 502 {
 					w.status = "unknown"
 				}

@@ -14,13 +14,23 @@ import (
 
 const correct = " Correct the inputs; nothing was sent."
 
+// runUnconnected runs a step that must not make a connection.
+func (tr trial) runUnconnected(t *testing.T) result {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	tr.ctx, tr.dial = ctx, func(_ context.Context, _, addr string) (net.Conn, error) {
+		t.Errorf("a connection to %s", addr)
+		cancel()
+		return nil, net.ErrClosed
+	}
+	return tr.run(t)
+}
+
 // runRefused runs a step whose inputs are wrong, and checks that it says so and sends nothing.
 func runRefused(t *testing.T, inputs map[string]string) result {
 	t.Helper()
-	res := trial{inputs: inputs, dial: func(_ context.Context, _, addr string) (net.Conn, error) {
-		t.Errorf("%q: a connection to %s", inputs, addr)
-		return nil, net.ErrClosed
-	}}.run(t)
+	res := trial{inputs: inputs}.runUnconnected(t)
 	res.check(t, want{code: "ACTION_INPUT_INVALID", http: "none", attempts: -1})
 	if len(res.outputs) != 3 || !strings.HasSuffix(res.message(), correct) || strings.Contains(res.summary, "|") {
 		t.Errorf("%q: outputs %q, annotation %q, summary\n%s", inputs, res.outputs, res.message(), res.summary)

@@ -40,7 +40,7 @@ func TestFaultsNetwork(t *testing.T) {
 	t.Run("N16", proxyNotUsed)
 }
 
-// retryTime is the least and the most time that the four waits of a change take which nobody asked to wait.
+// The four waits of a change that is never confirmed take so long, where nobody asks to wait longer.
 const (
 	leastWaits = 7500 * time.Millisecond
 	mostWaits  = 15 * time.Second
@@ -614,28 +614,26 @@ func behind(address, api string, more map[string]string) trial {
 
 func proxyAsksForCredentials(t *testing.T) {
 	t.Parallel()
+	const wanted, https = "407 Proxy Authentication Required", "https://api.diga.example"
 	for name, test := range map[string]struct {
-		api   string
-		reply reply
+		api    string
+		reply  reply
+		status string
 	}{
-		"http":                   {"http://diga", says(407, "<html>Squid says no</html>", `Proxy-Authenticate: Basic realm="squid"`)},
-		"https":                  {"https://api.diga.example", says(407, "", `Proxy-Authenticate: Basic realm="squid"`)},
-		"https, refused":         {"https://api.diga.example", says(403, "blocked by policy")},
-		"https, status line":     {"https://api.diga.example", reply{raw: "HTTP/1.1 407 " + proxyPassword + "\r\n\r\n"}},
-		"https, error in detail": {"https://api.diga.example", refuses(407, "PROXY", "no")},
+		"http":               {"http://diga", says(407, "<html>Squid says no</html>", `Proxy-Authenticate: Basic realm="squid"`), wanted},
+		"https":              {https, says(407, "Squid says no", `Proxy-Authenticate: Basic realm="squid"`), wanted},
+		"https, refused":     {https, says(403, "Squid says no"), "403 Forbidden"},
+		"https, status line": {https, reply{raw: "HTTP/1.1 407 " + proxyPassword + "\r\n\r\n"}, wanted},
+		"https, with a code": {https, refuses(407, "PROXY", "Squid says no"), wanted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := &peer{before: test.reply, changes: []reply{test.reply}}
 			proxy := listenOn(t, p)
 			res := behind("http://diga:"+proxyPassword+"@"+proxy, test.api, nil).runBinary(t)
-			status := "407 Proxy Authentication Required"
-			if name == "https, refused" {
-				status = "403 Forbidden"
-			}
 			res.check(t, want{
 				code: "ACTION_NETWORK_ERROR", attempts: 1, never: []string{proxyPassword, "Squid"},
-				says: []string{"The proxy " + proxy + " answered " + status, "Nothing was changed", "Check the proxy's credentials", "NO_PROXY"},
+				says: []string{"The proxy " + proxy + " answered " + test.status, "Nothing was changed", "Check the proxy's credentials", "NO_PROXY"},
 			})
 			if len(p.requests("")) != 2 { // one for each request of the step
 				t.Errorf("%d requests", len(p.requests("")))

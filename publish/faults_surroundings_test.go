@@ -2,11 +2,9 @@ package publish_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,298 +92,306 @@ func fileLimit(t *testing.T) int {
 }
 
 func TestFaultsSurroundings(t *testing.T) {
-	t.Run("E1", func(t *testing.T) {
-		dir := t.TempDir()
-		at := func(name string) string { return filepath.Join(dir, name) }
-		err := errors.Join(
-			os.Mkdir(at("directory"), 0o755), syscall.Mkfifo(at("fifo"), 0o644), os.Symlink(at("nowhere"), at("dangling")),
-		)
-		if err != nil {
-			t.Fatal(err)
+	t.Run("E1", noFileForOutputs)
+	t.Run("E1/unwritable", readOnlyFileForOutputs)
+	t.Run("E2", fullDiskAtTheEnd)
+	t.Run("E2/after a failure", fullDiskAfterAFailure)
+	t.Run("E3", outputsHeldBefore)
+	t.Run("E4", noJobSummary)
+	t.Run("E5", closedStreams)
+	t.Run("E6", bareMachine)
+	t.Run("E7", outsideActions)
+	t.Run("E8", debugLogging)
+}
+
+func noFileForOutputs(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	err := errors.Join(
+		os.Mkdir(at("directory"), 0o755), syscall.Mkfifo(at("fifo"), 0o644), os.Symlink(at("nowhere"), at("dangling")),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const named = "No outputs can be set: the file that GITHUB_OUTPUT names: "
+	for path, reason := range map[string]string{
+		"":               "No outputs can be set: GITHUB_OUTPUT is not set",
+		at("missing"):    named + "no such file or directory",
+		at("dangling"):   named + "no such file or directory",
+		at("directory"):  named + "it is not a regular file",
+		at("fifo"):       named + "it is not a regular file",
+		at("fifo") + "/": named + "not a directory",
+		os.DevNull:       named + "it is not a regular file",
+	} {
+		summary := newFile(t, "")
+		tr := trial{env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}
+		res := tr.runUnconnected(t)
+		want := runner.Annotation{
+			Level: "error", Title: "ACTION_OUTPUT_UNWRITABLE",
+			Message: reason + ". Nothing was sent. The runner provides this file: check what changes or removes it.",
 		}
-		const named = "No outputs can be set: the file that GITHUB_OUTPUT names: "
-		for path, reason := range map[string]string{
-			"":               "No outputs can be set: GITHUB_OUTPUT is not set",
-			at("missing"):    named + "no such file or directory",
-			at("dangling"):   named + "no such file or directory",
-			at("directory"):  named + "it is not a regular file",
-			at("fifo"):       named + "it is not a regular file",
-			at("fifo") + "/": named + "not a directory",
-			os.DevNull:       named + "it is not a regular file",
-		} {
-			summary := newFile(t, "")
-			res := trial{
-				env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary},
-				dial: func(_ context.Context, _, addr string) (net.Conn, error) {
-					t.Errorf("%q: a connection to %s", path, addr)
-					return nil, net.ErrClosed
-				},
-			}.run(t)
-			want := runner.Annotation{
-				Level: "error", Title: "ACTION_OUTPUT_UNWRITABLE",
-				Message: reason + ". Nothing was sent. The runner provides this file: check what changes or removes it.",
-			}
-			if got := res.log.Annotations(); len(got) != 1 || got[0] != want || res.exit != 1 {
-				t.Errorf("%q: exit status %d, annotations %+v, want %+v", path, res.exit, got, want)
-			}
-			if got := contentOf(t, summary); !strings.Contains(got, "ACTION_OUTPUT_UNWRITABLE") || strings.Contains(got, "|") {
-				t.Errorf("%q: the summary is\n%s", path, got)
+		if got := res.log.Annotations(); len(got) != 1 || got[0] != want || res.exit != 1 {
+			t.Errorf("%q: exit status %d, annotations %+v, want %+v", path, res.exit, got, want)
+		}
+		if got := contentOf(t, summary); !strings.Contains(got, "ACTION_OUTPUT_UNWRITABLE") || strings.Contains(got, "|") {
+			t.Errorf("%q: the summary is\n%s", path, got)
+		}
+	}
+	for _, name := range []string{"missing", "nowhere"} {
+		if _, err := os.Lstat(at(name)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s was created", name)
+		}
+	}
+	// Wrong inputs come first: they are what the workflow's author can mend.
+	res := trial{inputs: map[string]string{"timeout": "x"}, env: map[string]string{"GITHUB_OUTPUT": at("missing")}}.run(t)
+	if got := res.log.Annotations(); len(got) != 1 || got[0].Title != "ACTION_INPUT_INVALID" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func readOnlyFileForOutputs(t *testing.T) {
+	p := &peer{}
+	path, summary := newFile(t, "a=b\n"), newFile(t, "")
+	process := trial{
+		inputs: map[string]string{"api-url": p.listen(t)}, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary},
+	}.process(t, `exec "$@"`)
+	if err := os.Chmod(path, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 { // who may write everything, and so has to be somebody else here
+		process.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		for _, file := range []string{path, summary, builtAction(), process.Dir + "/x"} {
+			for dir := filepath.Dir(file); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+				if err := os.Chmod(dir, 0o755); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
-		for _, name := range []string{"missing", "nowhere"} {
-			if _, err := os.Lstat(at(name)); !errors.Is(err, os.ErrNotExist) {
-				t.Errorf("%s was created", name)
+	}
+	res := process.finish(t)
+	got := res.log.Annotations()
+	if got := got[len(got)-1]; got.Title != "ACTION_OUTPUT_UNWRITABLE" || !strings.Contains(got.Message, "permission denied. Nothing was sent") || res.exit != 1 {
+		t.Errorf("exit status %d, got %+v", res.exit, got)
+	}
+	if n := len(p.requests("")); n > 0 || contentOf(t, path) != "a=b\n" {
+		t.Errorf("%d requests, the file holds %q", n, contentOf(t, path))
+	}
+}
+
+func fullDiskAtTheEnd(t *testing.T) {
+	limit := fileLimit(t)
+	for name, tt := range map[string]struct {
+		inputs map[string]string
+		says   string
+	}{
+		"publish": {
+			map[string]string{"inbound-phone-number-id": sandbox.Reception},
+			"Version " + sandbox.NextID + " of agent " + sandbox.FrontDesk + " is live, with inbound phone number " + sandbox.Reception + ".",
+		},
+		"unpublish": {map[string]string{"unpublish": "true"}, "Agent " + sandbox.FrontDesk + " has no published version any more: it does not answer."},
+		"dry run":   {map[string]string{"dry-run": "true"}, "Nothing was changed. Published now: version " + sandbox.LiveID},
+	} {
+		for _, room := range []int{1, 20, 50} {
+			api, server := newSandbox(t)
+			held := "held=" + strings.Repeat("x", limit-room-6) + "\n"
+			path, summary := newFile(t, held), newFile(t, held)
+			inputs := map[string]string{"api-url": "http://" + listenOn(t, server)}
+			maps.Copy(inputs, tt.inputs)
+			res := trial{inputs: inputs, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
+			got := res.log.Annotations()
+			if len(got) != 2 || res.exit != 1 || got[0].Level != "warning" || got[0].Message != "Writing it: file too large." || got[1].Title != "ACTION_OUTPUT_UNWRITABLE" ||
+				!strings.HasPrefix(got[1].Message, tt.says) || !strings.HasSuffix(got[1].Message, " The outputs could not be written: file too large. Free the disk; running this step again is safe.") {
+				t.Errorf("%s: exit status %d, got %+v", name, res.exit, got)
+			}
+			if contentOf(t, path) != held || contentOf(t, summary) != held {
+				t.Errorf("%s: with room for %d bytes the files hold %q and %q", name, room, contentOf(t, path), contentOf(t, summary))
+			}
+			want := map[string]string{"publish": sandbox.NextID, "unpublish": "", "dry run": sandbox.LiveID}[name]
+			if live, _, _ := api.Live(sandbox.FrontDesk); live != want {
+				t.Errorf("%s: live is %s, want %s", name, live, want)
 			}
 		}
-		// Wrong inputs come first: they are what the workflow's author can mend.
-		res := trial{inputs: map[string]string{"timeout": "x"}, env: map[string]string{"GITHUB_OUTPUT": at("missing")}}.run(t)
-		if got := res.log.Annotations(); len(got) != 1 || got[0].Title != "ACTION_INPUT_INVALID" {
-			t.Errorf("got %+v", got)
+	}
+}
+
+func fullDiskAfterAFailure(t *testing.T) {
+	held := "held=" + strings.Repeat("x", fileLimit(t)-26) + "\n"
+	path := newFile(t, held)
+	p := &peer{changes: []reply{refuses(404, "AGENT_NOT_FOUND", "no such agent")}}
+	res := trial{
+		inputs: map[string]string{"api-url": p.listen(t)}, env: map[string]string{"GITHUB_OUTPUT": path},
+	}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
+	got := res.log.Annotations()
+	if got := got[len(got)-1]; got.Title != "AGENT_NOT_FOUND" || res.exit != 1 || !strings.Contains(res.stdout, "\nThe outputs could not be written: file too large.\n") {
+		t.Errorf("exit status %d, got %+v", res.exit, got)
+	}
+	if contentOf(t, path) != held {
+		t.Errorf("the file holds %q", contentOf(t, path))
+	}
+}
+
+func outputsHeldBefore(t *testing.T) {
+	for _, held := range []string{"a=b", "a=b\n", "a=b\n\n", "a<<EOF\nstatus=x\nEOF", "a=b\r", "\n", "a=" + strings.Repeat("x", 1<<20)} {
+		res := trial{held: held}.runVirtually(t, &peer{})
+		res.check(t, want{attempts: 1})
+		if len(res.outputs) != 7 {
+			t.Errorf("after %.30q: outputs %q", held, res.outputs)
 		}
-	})
-	t.Run("E1/unwritable", func(t *testing.T) {
+	}
+}
+
+func noJobSummary(t *testing.T) {
+	for path, reason := range map[string]string{
+		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it: it is not a regular file.", t.TempDir() + "/missing": "Writing it: no such file or directory.",
+	} {
+		res := trial{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.runVirtually(t, &peer{})
+		res.check(t, want{attempts: 1})
+		if got, want := res.log.Annotations()[0], (runner.Annotation{Level: "warning", Title: "No job summary", Message: reason}); got != want {
+			t.Errorf("%q: got %+v, want %+v", path, got, want)
+		}
+	}
+	limit := fileLimit(t)
+	for _, held := range []string{"", strings.Repeat("x", limit-10)} {
+		summary := newFile(t, held)
 		p := &peer{}
-		path, summary := newFile(t, "a=b\n"), newFile(t, "")
-		process := trial{
-			inputs: map[string]string{"api-url": p.listen(t)}, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary},
-		}.process(t, `exec "$@"`)
-		if err := os.Chmod(path, 0o444); err != nil {
-			t.Fatal(err)
-		}
-		if os.Geteuid() == 0 { // who may write everything, and so has to be somebody else here
-			process.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-			for _, file := range []string{path, summary, builtAction(), process.Dir + "/x"} {
-				for dir := filepath.Dir(file); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
-					if err := os.Chmod(dir, 0o755); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-		}
-		res := process.finish(t)
-		got := res.log.Annotations()
-		if got := got[len(got)-1]; got.Title != "ACTION_OUTPUT_UNWRITABLE" || !strings.Contains(got.Message, "permission denied. Nothing was sent") || res.exit != 1 {
-			t.Errorf("exit status %d, got %+v", res.exit, got)
-		}
-		if n := len(p.requests("")); n > 0 || contentOf(t, path) != "a=b\n" {
-			t.Errorf("%d requests, the file holds %q", n, contentOf(t, path))
-		}
-	})
-
-	t.Run("E2", func(t *testing.T) {
-		limit := fileLimit(t)
-		for name, tt := range map[string]struct {
-			inputs map[string]string
-			says   string
-		}{
-			"publish": {
-				map[string]string{"inbound-phone-number-id": sandbox.Reception},
-				"Version " + sandbox.NextID + " of agent " + sandbox.FrontDesk + " is live, with inbound phone number " + sandbox.Reception + ".",
-			},
-			"unpublish": {map[string]string{"unpublish": "true"}, "Agent " + sandbox.FrontDesk + " has no published version any more: it does not answer."},
-			"dry run":   {map[string]string{"dry-run": "true"}, "Nothing was changed. Published now: version " + sandbox.LiveID},
-		} {
-			for _, room := range []int{1, 20, 50} {
-				api, server := newSandbox(t)
-				held := "held=" + strings.Repeat("x", limit-room-6) + "\n"
-				path, summary := newFile(t, held), newFile(t, held)
-				inputs := map[string]string{"api-url": "http://" + listenOn(t, server)}
-				maps.Copy(inputs, tt.inputs)
-				res := trial{inputs: inputs, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
-				got := res.log.Annotations()
-				if len(got) != 2 || res.exit != 1 || got[0].Level != "warning" || got[0].Message != "Writing it: file too large." || got[1].Title != "ACTION_OUTPUT_UNWRITABLE" ||
-					!strings.HasPrefix(got[1].Message, tt.says) || !strings.HasSuffix(got[1].Message, " The outputs could not be written: file too large. Free the disk; running this step again is safe.") {
-					t.Errorf("%s: exit status %d, got %+v", name, res.exit, got)
-				}
-				if contentOf(t, path) != held || contentOf(t, summary) != held {
-					t.Errorf("%s: with room for %d bytes the files hold %q and %q", name, room, contentOf(t, path), contentOf(t, summary))
-				}
-				want := map[string]string{"publish": sandbox.NextID, "unpublish": "", "dry run": sandbox.LiveID}[name]
-				if live, _, _ := api.Live(sandbox.FrontDesk); live != want {
-					t.Errorf("%s: live is %s, want %s", name, live, want)
-				}
-			}
-		}
-	})
-	t.Run("E2/after a failure", func(t *testing.T) {
-		held := "held=" + strings.Repeat("x", fileLimit(t)-26) + "\n"
-		path := newFile(t, held)
-		p := &peer{changes: []reply{refuses(404, "AGENT_NOT_FOUND", "no such agent")}}
 		res := trial{
-			inputs: map[string]string{"api-url": p.listen(t)}, env: map[string]string{"GITHUB_OUTPUT": path},
+			inputs: map[string]string{"api-url": p.listen(t)}, env: map[string]string{"GITHUB_STEP_SUMMARY": summary},
 		}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
-		got := res.log.Annotations()
-		if got := got[len(got)-1]; got.Title != "AGENT_NOT_FOUND" || res.exit != 1 || !strings.Contains(res.stdout, "\nThe outputs could not be written: file too large.\n") {
-			t.Errorf("exit status %d, got %+v", res.exit, got)
-		}
-		if contentOf(t, path) != held {
-			t.Errorf("the file holds %q", contentOf(t, path))
-		}
-	})
-
-	t.Run("E3", func(t *testing.T) {
-		for _, held := range []string{"a=b", "a=b\n", "a=b\n\n", "a<<EOF\nstatus=x\nEOF", "a=b\r", "\n", "a=" + strings.Repeat("x", 1<<20)} {
-			res := trial{held: held}.runVirtually(t, &peer{})
-			res.check(t, want{attempts: 1})
-			if len(res.outputs) != 7 {
-				t.Errorf("after %.30q: outputs %q", held, res.outputs)
-			}
-		}
-	})
-
-	t.Run("E4", func(t *testing.T) {
-		for path, reason := range map[string]string{
-			"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it: it is not a regular file.", t.TempDir() + "/missing": "Writing it: no such file or directory.",
-		} {
-			res := trial{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.runVirtually(t, &peer{})
-			res.check(t, want{attempts: 1})
-			if got, want := res.log.Annotations()[0], (runner.Annotation{Level: "warning", Title: "No job summary", Message: reason}); got != want {
-				t.Errorf("%q: got %+v, want %+v", path, got, want)
-			}
-		}
-		limit := fileLimit(t)
-		for _, held := range []string{"", strings.Repeat("x", limit-10)} {
-			summary := newFile(t, held)
-			p := &peer{}
-			res := trial{
-				inputs: map[string]string{"api-url": p.listen(t)}, env: map[string]string{"GITHUB_STEP_SUMMARY": summary},
-			}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
-			res.check(t, want{attempts: 1})
-			if got := res.log.Annotations()[0]; got.Message != "Writing it: file too large." || contentOf(t, summary) != held {
-				t.Errorf("got %+v, and the summary holds %q", got, contentOf(t, summary))
-			}
-		}
-	})
-
-	t.Run("E5", func(t *testing.T) {
-		reader, writer, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		reader.Close()
-		defer writer.Close()
-		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-		if err != nil {
-			full = writer // where there is no such device
-		}
-		defer full.Close()
-		for name, tt := range map[string]struct {
-			script  string
-			streams *os.File
-		}{
-			"a pipe without a reader": {`exec "$@"`, writer},
-			"a full disk":             {`exec "$@"`, full},
-			"no standard output":      {`exec "$@" >&-`, nil},
-			"no streams at all":       {`exec "$@" <&- >&- 2>&-`, nil},
-		} {
-			for _, actions := range []string{"true", ""} {
-				api, server := newSandbox(t)
-				outputs, summary := newFile(t, ""), newFile(t, "")
-				process := trial{
-					inputs: map[string]string{"api-url": "http://" + listenOn(t, server)},
-					env:    map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary, "RUNNER_DEBUG": "1"},
-				}.process(t, tt.script)
-				if tt.streams != nil {
-					process.Stdout, process.Stderr = tt.streams, tt.streams
-				}
-				if err := process.Run(); err != nil {
-					t.Errorf("%s: %v\n%s", name, err, process.stderr.String())
-				}
-				got, err := runner.Outputs(contentOf(t, outputs))
-				if err != nil || len(got) != 7 || got[0] != (runner.Output{Name: "status", Value: "published"}) || !strings.Contains(contentOf(t, summary), "Published") {
-					t.Errorf("%s: outputs %q, %v, summary\n%s", name, got, err, contentOf(t, summary))
-				}
-				if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
-					t.Errorf("%s: live is %s", name, live)
-				}
-			}
-		}
-	})
-
-	// That the root is read-only, and memory a container's, are matters of the image and tested with it.
-	t.Run("E6", func(t *testing.T) {
-		var process *process
-		started, statuses := make(chan struct{}), make(chan string, 1)
-		confirm := confirms
-		confirm.first = func() {
-			<-started
-			status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", process.Process.Pid)) // there is none but on Linux
-			statuses <- string(status)
-		}
-		p := &peer{changes: []reply{confirm}}
-		process = trial{inputs: map[string]string{"api-url": p.listen(t)}}.process(t, `exec "$@"`)
-		process.Dir = "/dev" // neither a HOME nor a TMPDIR, and nothing is created here
-		if err := process.Start(); err != nil {
-			t.Fatal(err)
-		}
-		close(started)
-		res := process.finish(t)
 		res.check(t, want{attempts: 1})
-		if _, peak, found := strings.Cut(<-statuses, "VmHWM:"); found {
-			var kilobytes int
-			if _, err := fmt.Sscan(peak, &kilobytes); err != nil || kilobytes > 16<<10 {
-				t.Errorf("%d kB were resident, want at most 16 MiB (%v)", kilobytes, err)
+		if got := res.log.Annotations()[0]; got.Message != "Writing it: file too large." || contentOf(t, summary) != held {
+			t.Errorf("got %+v, and the summary holds %q", got, contentOf(t, summary))
+		}
+	}
+}
+
+func closedStreams(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	defer writer.Close()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		full = writer // where there is no such device
+	}
+	defer full.Close()
+	for name, tt := range map[string]struct {
+		script  string
+		streams *os.File
+	}{
+		"a pipe without a reader": {`exec "$@"`, writer},
+		"a full disk":             {`exec "$@"`, full},
+		"no standard output":      {`exec "$@" >&-`, nil},
+		"no streams at all":       {`exec "$@" <&- >&- 2>&-`, nil},
+	} {
+		for _, actions := range []string{"true", ""} {
+			api, server := newSandbox(t)
+			outputs, summary := newFile(t, ""), newFile(t, "")
+			process := trial{
+				inputs: map[string]string{"api-url": "http://" + listenOn(t, server)},
+				env:    map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary, "RUNNER_DEBUG": "1"},
+			}.process(t, tt.script)
+			if tt.streams != nil {
+				process.Stdout, process.Stderr = tt.streams, tt.streams
+			}
+			if err := process.Run(); err != nil {
+				t.Errorf("%s: %v\n%s", name, err, process.stderr.String())
+			}
+			got, err := runner.Outputs(contentOf(t, outputs))
+			if err != nil || len(got) != 7 || got[0] != (runner.Output{Name: "status", Value: "published"}) || !strings.Contains(contentOf(t, summary), "Published") {
+				t.Errorf("%s: outputs %q, %v, summary\n%s", name, got, err, contentOf(t, summary))
+			}
+			if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
+				t.Errorf("%s: live is %s", name, live)
 			}
 		}
-	})
+	}
+}
 
-	t.Run("E7", func(t *testing.T) {
-		outside := map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": "", "GITHUB_STEP_SUMMARY": ""}
-		res := trial{env: outside}.runVirtually(t, &peer{})
-		want7 := "status=published\nprevious-version-id=" + sandbox.LiveID + "\nattempts=1\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.NextID +
-			"\ninbound-phone-number-id=" + sandbox.Reception + "\noutbound-phone-number-id=\n"
-		if res.exit != 0 || res.stdout != want7 {
-			t.Errorf("exit status %d, standard output %q, want %q", res.exit, res.stdout, want7)
+// That the root is read-only, and memory a container's, are matters of the image and tested with it.
+func bareMachine(t *testing.T) {
+	var process *process
+	started, statuses := make(chan struct{}), make(chan string, 1)
+	confirm := confirms
+	confirm.first = func() {
+		<-started
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", process.Process.Pid)) // there is none but on Linux
+		statuses <- string(status)
+	}
+	p := &peer{changes: []reply{confirm}}
+	process = trial{inputs: map[string]string{"api-url": p.listen(t)}}.process(t, `exec "$@"`)
+	process.Dir = "/dev" // neither a HOME nor a TMPDIR, and nothing is created here
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	close(started)
+	res := process.finish(t)
+	res.check(t, want{attempts: 1})
+	if _, peak, found := strings.Cut(<-statuses, "VmHWM:"); found {
+		var kilobytes int
+		if _, err := fmt.Sscan(peak, &kilobytes); err != nil || kilobytes > 16<<10 {
+			t.Errorf("%d kB were resident, want at most 16 MiB (%v)", kilobytes, err)
 		}
-		for _, line := range []string{"publish-agent-version test\n", "\nAttempt 1: 200 OK after ", "\nnotice: Published: Version " + sandbox.NextID + " of agent "} {
-			if !strings.Contains("\n"+res.stderr, line) {
-				t.Errorf("standard error does not have %q:\n%s", line, res.stderr)
-			}
-		}
+	}
+}
 
-		failing := &peer{changes: []reply{refuses(404, "AGENT_NOT_FOUND", "no\n::error::such agent")}}
-		res = trial{env: outside}.runVirtually(t, failing)
-		if !strings.Contains(res.stdout, "\nerror-code=AGENT_NOT_FOUND\nerror-message=The API answered 404 Not Found: no ::error::such agent. Nothing") || res.exit != 1 ||
-			!strings.Contains(res.stderr, "\nerror: AGENT_NOT_FOUND: The API answered 404 Not Found: no ::error::such agent. Nothing") {
-			t.Errorf("exit status %d, standard output %q, standard error %q", res.exit, res.stdout, res.stderr)
+func outsideActions(t *testing.T) {
+	outside := map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": "", "GITHUB_STEP_SUMMARY": ""}
+	res := trial{env: outside}.runVirtually(t, &peer{})
+	want7 := "status=published\nprevious-version-id=" + sandbox.LiveID + "\nattempts=1\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.NextID +
+		"\ninbound-phone-number-id=" + sandbox.Reception + "\noutbound-phone-number-id=\n"
+	if res.exit != 0 || res.stdout != want7 {
+		t.Errorf("exit status %d, standard output %q, want %q", res.exit, res.stdout, want7)
+	}
+	for _, line := range []string{"publish-agent-version test\n", "\nAttempt 1: 200 OK after ", "\nnotice: Published: Version " + sandbox.NextID + " of agent "} {
+		if !strings.Contains("\n"+res.stderr, line) {
+			t.Errorf("standard error does not have %q:\n%s", line, res.stderr)
 		}
+	}
 
-		// The files are honoured where they are named.
-		res = trial{env: map[string]string{"GITHUB_ACTIONS": ""}}.runVirtually(t, &peer{})
-		res.check(t, want{attempts: 1})
-		if res.stdout != want7 || !strings.Contains(res.summary, "### ✅ Published") {
-			t.Errorf("standard output %q, summary\n%s", res.stdout, res.summary)
-		}
-		for _, path := range []string{"/nowhere/at/all", t.TempDir()} {
-			res := trial{env: map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": ""}}.run(t)
-			if !strings.Contains(res.stdout, "error-code=ACTION_OUTPUT_UNWRITABLE\n") || res.exit != 1 {
-				t.Errorf("%s: exit status %d, standard output %q", path, res.exit, res.stdout)
-			}
-		}
-		res = trial{env: outside, inputs: map[string]string{"version-id": ""}}.run(t)
-		if !strings.HasPrefix(res.stdout, "status=failed\nerror-code=ACTION_INPUT_INVALID\n") || res.exit != 1 {
-			t.Errorf("exit status %d, standard output %q", res.exit, res.stdout)
-		}
-	})
+	failing := &peer{changes: []reply{refuses(404, "AGENT_NOT_FOUND", "no\n::error::such agent")}}
+	res = trial{env: outside}.runVirtually(t, failing)
+	if !strings.Contains(res.stdout, "\nerror-code=AGENT_NOT_FOUND\nerror-message=The API answered 404 Not Found: no ::error::such agent. Nothing") || res.exit != 1 ||
+		!strings.Contains(res.stderr, "\nerror: AGENT_NOT_FOUND: The API answered 404 Not Found: no ::error::such agent. Nothing") {
+		t.Errorf("exit status %d, standard output %q, standard error %q", res.exit, res.stdout, res.stderr)
+	}
 
-	t.Run("E8", func(t *testing.T) {
-		replies := []reply{refuses(503, "BUSY", "body of the first", "Set-Cookie: session=cookie-value", "X-Debug: header-value"), confirms}
-		res := trial{env: map[string]string{"RUNNER_DEBUG": "1"}}.runVirtually(t, &peer{changes: replies})
-		res.check(t, want{attempts: 2, never: []string{"Bearer", "uthorization", "cookie-value", "header-value", "body of the first", `{"`, "BUSY"}})
-		var debug []string
-		for _, c := range res.log.Commands {
-			if c.Name == "debug" {
-				debug = append(debug, c.Data)
-			}
+	// The files are honoured where they are named.
+	res = trial{env: map[string]string{"GITHUB_ACTIONS": ""}}.runVirtually(t, &peer{})
+	res.check(t, want{attempts: 1})
+	if res.stdout != want7 || !strings.Contains(res.summary, "### ✅ Published") {
+		t.Errorf("standard output %q, summary\n%s", res.stdout, res.summary)
+	}
+	for _, path := range []string{"/nowhere/at/all", t.TempDir()} {
+		res := trial{env: map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": ""}}.run(t)
+		if !strings.Contains(res.stdout, "error-code=ACTION_OUTPUT_UNWRITABLE\n") || res.exit != 1 {
+			t.Errorf("%s: exit status %d, standard output %q", path, res.exit, res.stdout)
 		}
-		if len(debug) < 3 || !strings.HasPrefix(debug[0], "GET /v1/agent/"+sandbox.FrontDesk+": Attempt 1: 200 OK after ") {
-			t.Errorf("debug lines %q", debug)
+	}
+	res = trial{env: outside, inputs: map[string]string{"version-id": ""}}.run(t)
+	if !strings.HasPrefix(res.stdout, "status=failed\nerror-code=ACTION_INPUT_INVALID\n") || res.exit != 1 {
+		t.Errorf("exit status %d, standard output %q", res.exit, res.stdout)
+	}
+}
+
+func debugLogging(t *testing.T) {
+	replies := []reply{refuses(503, "BUSY", "body of the first", "Set-Cookie: session=cookie-value", "X-Debug: header-value"), confirms}
+	res := trial{env: map[string]string{"RUNNER_DEBUG": "1"}}.runVirtually(t, &peer{changes: replies})
+	res.check(t, want{attempts: 2, never: []string{"Bearer", "uthorization", "cookie-value", "header-value", "body of the first", `{"`, "BUSY"}})
+	var debug []string
+	for _, c := range res.log.Commands {
+		if c.Name == "debug" {
+			debug = append(debug, c.Data)
 		}
-		quiet := trial{}.runVirtually(t, &peer{changes: replies})
-		if strings.Contains(quiet.stdout, "debug") {
-			t.Errorf("debug lines that nobody asked for:\n%s", quiet.stdout)
-		}
-	})
+	}
+	if len(debug) < 3 || !strings.HasPrefix(debug[0], "GET /v1/agent/"+sandbox.FrontDesk+": Attempt 1: 200 OK after ") {
+		t.Errorf("debug lines %q", debug)
+	}
+	quiet := trial{}.runVirtually(t, &peer{changes: replies})
+	if strings.Contains(quiet.stdout, "debug") {
+		t.Errorf("debug lines that nobody asked for:\n%s", quiet.stdout)
+	}
 }
 
 func TestArguments(t *testing.T) {

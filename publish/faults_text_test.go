@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -117,7 +118,8 @@ func places(text string) []place {
 		listed("names of drafts", "ACTION_VERSION_NOT_FOUND", strings.TrimSpace("x"+text), version(object{"version_name": strings.TrimSpace("x" + text), "is_draft": true})),
 		listed("a name twice", "ACTION_VERSION_AMBIGUOUS", strings.TrimSpace("x"+text),
 			version(object{"version_name": strings.TrimSpace("x" + text)}), version(object{"version_name": strings.TrimSpace("x" + text), "version_id": sandbox.OldestID})),
-		{"the action's own name", success, &peer{}, trial{env: map[string]string{"GITHUB_ACTION_REPOSITORY": text, "GITHUB_ACTION_REF": text}}},
+		{"the action's own name", success, &peer{}, trial{env: map[string]string{"GITHUB_ACTION_REPOSITORY": text + "/a"}}},
+		{"the action's version", success, &peer{}, trial{env: map[string]string{"GITHUB_ACTION_REF": text}}},
 	}
 	for i := range list {
 		list[i].inputs = maps.Clone(list[i].inputs)
@@ -158,11 +160,26 @@ func wantHarmless(t *testing.T, text string) {
 	}
 }
 
+// stepLine is a line of the step to paste.
+var stepLine = regexp.MustCompile(`^(- uses: (\./|[\w*-]+/[\w./-]+(@[\w*./-]+)?)|  with:|    token: \$\{\{ secrets\.DIGA_TOKEN \}\}|    [a-z-]+-id: [0-9a-f-]{36}|    api-url: "http://[\w.:]+")$`)
+
 // wantShownAsText checks that nothing in a summary but code spans can hold what somebody else wrote.
 func wantShownAsText(t *testing.T, summary string) {
 	t.Helper()
 	if rest := publish.OutsideCode(summary); strings.ContainsAny(rest, "<>[]@!\\") || strings.Contains(rest, "a.example") {
 		t.Errorf("the summary is more than text: %s", rest)
+	}
+	if _, block, found := strings.Cut(summary, "```yaml\n"); found {
+		lines := strings.Split(block, "\n")
+		end := slices.Index(lines, "```")
+		for _, line := range lines[:max(end, 0)] {
+			if !stepLine.MatchString(line) {
+				t.Errorf("the step to paste has the line %q", line)
+			}
+		}
+		if rest := strings.Join(lines[end+1:], ""); end < 0 || rest != "" && !strings.HasPrefix(rest, "Add the phone numbers") {
+			t.Errorf("the step to paste does not end: %q", rest)
+		}
 	}
 	if table := strings.Count(summary, "\n| "); table != 9 && table != 8 {
 		t.Errorf("the table has %d rows", table)

@@ -1,23 +1,12 @@
 package publish_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"math/big"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,7 +53,6 @@ type trial struct {
 	inputs map[string]string // by their names; over the defaults
 	env    map[string]string // other variables; an empty one is not set
 	held   string            // what the file for the outputs holds already
-	stdout io.Writer         // nil: into the result
 
 	ctx    context.Context // nil: the test's
 	signal syscall.Signal  // what ends the run; 0: nothing does
@@ -146,9 +134,6 @@ func (tr trial) run(t *testing.T) result {
 		Getenv: func(name string) string { return env[name] },
 		Stdout: &stdout, Stderr: &stderr, Version: "test", Dial: tr.dial,
 	}
-	if tr.stdout != nil {
-		step.Stdout = tr.stdout
-	}
 	begin := time.Now()
 	res := result{exit: step.Run(ctx), elapsed: time.Since(begin)}
 	res.stdout, res.stderr = stdout.String(), stderr.String()
@@ -179,12 +164,6 @@ func (tr trial) runVirtually(t *testing.T, server listening) (res result) {
 		serving.Wait()
 	})
 	return res
-}
-
-// listening is an *http.Server or a *peer.
-type listening interface {
-	Serve(net.Listener) error
-	Close() error
 }
 
 // runBinary is run in a process of its own. Of the variables of this process it gets none.
@@ -298,7 +277,7 @@ func (tr trial) collect(t *testing.T, res *result, env map[string]string, output
 	}
 	res.checkOutputs(t)
 	if env["GITHUB_ACTIONS"] == "true" {
-		res.checkCommands(t, env["RUNNER_DEBUG"] == "1")
+		res.checkCommands(t, strings.TrimSpace(env["INPUT_TOKEN"]), env["RUNNER_DEBUG"] == "1")
 	} else if len(res.log.Commands) > 0 {
 		t.Errorf("commands outside Actions: %v", res.log.Commands)
 	}
@@ -338,13 +317,13 @@ func (res *result) checkOutputs(t *testing.T) {
 }
 
 // checkCommands holds the commands that the runner finds against those that the step means to give.
-func (res *result) checkCommands(t *testing.T, debug bool) {
+func (res *result) checkCommands(t *testing.T, token string, debug bool) {
 	t.Helper()
 	for i, command := range res.log.Commands {
 		meant := command.Grammar == 1
 		switch command.Name {
 		case "add-mask":
-			meant = meant && i == 0
+			meant = meant && i == 0 && token != "" && command.Data == token
 		case "notice", "warning", "error":
 		case "debug":
 			meant = meant && debug
@@ -460,526 +439,17 @@ func unsent(code string, attempts int, says ...string) want {
 	}
 }
 
-// play runs tr against p in virtual time and checks w.
-func (p *peer) play(t *testing.T, tr trial, w want) result {
-	t.Helper()
-	res := tr.runVirtually(t, p)
-	p.hears(t, w)
-	res.check(t, w)
-	return res
-}
-
-// hears checks how often p was asked to make the change.
-func (p *peer) hears(t *testing.T, w want) {
-	t.Helper()
-	times := max(w.attempts, 0)
-	if w.unheard {
-		times = 0
-	}
-	if n := len(p.requests(http.MethodPatch)); n != times {
-		t.Errorf("%d requests for the change, want %d", n, times)
-	}
-}
-
 // The sentences on what is live that most rows share.
 const (
-	nothingSent   = "Nothing was changed"
-	asFarAs       = "Nothing was changed, as far as the API's answers tell"
-	mayBeApplied  = "The change may have been applied; running this step again is safe"
-	stillLive     = "The API now shows version " + sandbox.LiveID + " (v1.22.7, number 228) as published, as before"
-	nowLive       = "The API now shows version " + sandbox.NextID + " (v1.22.8, number 229) as published, which is the one that was asked for"
-	wasLive       = "published, when this step looked, was version " + sandbox.LiveID
-	notReadable   = "What is published now could not be read"
-	lookFirst     = "Look at what is published in Diga"
-	publicationOK = `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID + `","inbound_phone_number_id":"` + sandbox.Reception + `","outbound_phone_number_id":null}`
+	nothingSent  = "Nothing was changed"
+	asFarAs      = "Nothing was changed, as far as the API's answers tell"
+	mayBeApplied = "The change may have been applied; running this step again is safe"
+	stillLive    = "The API now shows version " + sandbox.LiveID + " (v1.22.7, number 228) as published, as before"
+	nowLive      = "The API now shows version " + sandbox.NextID + " (v1.22.8, number 229) as published, which is the one that was asked for"
+	wasLive      = "published, when this step looked, was version " + sandbox.LiveID
+	notReadable  = "What is published now could not be read"
+	lookFirst    = "Look at what is published in Diga"
 )
-
-// A peer is a server that plays a script, byte by byte where need be. The zero value confirms every change that publishes
-// sandbox.NextID, and shows sandbox.LiveID as published before it and after it.
-type peer struct {
-	before  reply   // to reads before the change; the zero value: as the API would
-	changes []reply // to the requests for the change, one after the other; the last one stays
-	after   reply   // to reads after a request for the change
-
-	// meet is what the n-th connection, from 1, begins with. It returns the connection to speak HTTP on, nil for none; it
-	// closes the connection itself in that case. It may be nil.
-	meet func(n int, conn net.Conn) net.Conn
-
-	mu       sync.Mutex
-	start    time.Time
-	heard    []heard
-	conns    []net.Conn
-	closed   bool
-	serving  sync.WaitGroup
-	listener net.Listener
-}
-
-// heard is a request as it arrived.
-type heard struct {
-	*http.Request
-	body string
-	conn int           // the number of its connection
-	at   time.Duration // after the peer began to serve
-}
-
-// reply is what a peer does when a request has arrived.
-type reply struct {
-	raw    string
-	pace   time.Duration     // before each byte of raw
-	stream func(w io.Writer) // writes what follows raw; nil: nothing does
-	then   ending            // what becomes of the connection
-	first  func()            // called when the request has arrived, before anything else; nil: nothing is
-}
-
-type ending int
-
-const (
-	stay   ending = iota // ready for the next request
-	hangUp               // closed in good order
-	reset                // broken off, which the client's next read or write tells it
-	silent               // open, and never a word again
-)
-
-// says is a whole reply. Each header is a line such as "Retry-After: 2".
-func says(status int, body string, headers ...string) reply {
-	lines := append([]string{fmt.Sprintf("HTTP/1.1 %03d Text", status), fmt.Sprintf("Content-Length: %d", len(body))}, headers...)
-	return reply{raw: strings.Join(lines, "\r\n") + "\r\n\r\n" + body}
-}
-
-// refuses is a whole reply with an error in the API's form.
-func refuses(status int, code, message string, headers ...string) reply {
-	return says(status, fmt.Sprintf(`{"status":"error","error_code":%q,"message":%q}`, code, message), headers...)
-}
-
-// shows is the API's answer to the read of what is published.
-func shows(id string, headers ...string) reply {
-	name, number := map[string]string{sandbox.LiveID: sandbox.LiveName, sandbox.NextID: sandbox.NextName}[id], strings.TrimLeft(id[24:], "0")
-	return says(http.StatusOK, fmt.Sprintf(`{"agent_id":%q,"version_id":%q,"version_name":%q,"version_number":%s,"is_draft":false,"is_published":true}`,
-		sandbox.FrontDesk, id, name, number), headers...)
-}
-
-// confirms is the reply to a change that was made.
-var confirms = says(http.StatusOK, publicationOK, "Content-Type: application/json")
-
-// listen serves on the loopback address until the test ends, and returns the address as a URL.
-func (p *peer) listen(t *testing.T) string {
-	t.Helper()
-	return "http://" + listenOn(t, p)
-}
-
-// listenOn serves on the loopback address until the test ends, and returns host and port.
-func listenOn(t *testing.T, server listening) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(l) })
-	t.Cleanup(func() {
-		_ = server.Close()
-		l.Close()
-		serving.Wait()
-	})
-	return l.Addr().String()
-}
-
-// newSandbox returns a server for a fresh sandbox with these faults in store. The test fails if what it receives breaks
-// the API's contract.
-func newSandbox(t *testing.T, faults ...sandbox.Fault) (*sandbox.Sandbox, *http.Server) {
-	api := sandbox.New()
-	api.Order(faults...)
-	t.Cleanup(func() {
-		if broken := api.Violations(); len(broken) > 0 {
-			t.Errorf("broke the API's contract: %q", broken)
-		}
-	})
-	return api, &http.Server{Handler: api}
-}
-
-// requests returns what has arrived so far, of one method; an empty method means all.
-func (p *peer) requests(method string) []heard {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var list []heard
-	for _, h := range p.heard {
-		if method == "" || h.Method == method {
-			list = append(list, h)
-		}
-	}
-	return list
-}
-
-// Serve answers on the connections that l accepts until Close.
-func (p *peer) Serve(l net.Listener) error {
-	p.mu.Lock()
-	p.start, p.listener = time.Now(), l
-	p.mu.Unlock()
-	defer p.serving.Wait()
-	for n := 1; ; n++ {
-		conn, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		p.mu.Lock()
-		p.conns = append(p.conns, conn)
-		if p.closed {
-			conn.Close()
-		}
-		p.mu.Unlock()
-		p.serving.Go(func() {
-			defer conn.Close()
-			secured := conn
-			if p.meet != nil {
-				secured = p.meet(n, conn)
-			}
-			if secured != nil {
-				p.converse(n, secured, conn)
-			}
-		})
-	}
-}
-
-// Close ends every connection.
-func (p *peer) Close() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	if p.listener != nil {
-		p.listener.Close()
-	}
-	for _, conn := range p.conns {
-		conn.Close()
-	}
-	return nil
-}
-
-// converse answers the requests of one connection. The bare connection is the one beneath TLS.
-func (p *peer) converse(n int, conn, bare net.Conn) {
-	in := bufio.NewReader(conn)
-	for {
-		r, err := http.ReadRequest(in)
-		if err != nil {
-			return
-		}
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return
-		}
-		p.mu.Lock()
-		h := heard{r, string(body), n, time.Since(p.start)}
-		p.heard = append(p.heard, h)
-		next := p.answer(r.Method)
-		p.mu.Unlock()
-		if next.first != nil {
-			next.first()
-		}
-		if !next.play(conn, bare) {
-			return
-		}
-	}
-}
-
-// answer finds the reply to the request that came last. The caller holds p.mu.
-func (p *peer) answer(method string) reply {
-	changes := 0
-	for _, h := range p.heard {
-		if h.Method == http.MethodPatch {
-			changes++
-		}
-	}
-	next, usual := p.before, shows(sandbox.LiveID)
-	switch {
-	case method == http.MethodPatch && len(p.changes) == 0:
-		return confirms
-	case method == http.MethodPatch:
-		return p.changes[min(changes, len(p.changes))-1]
-	case changes > 0:
-		next = p.after
-	}
-	if next.raw == "" && next.stream == nil && next.then == stay {
-		return usual
-	}
-	return next
-}
-
-// play writes r and reports whether the connection is ready for another request.
-func (r reply) play(conn, bare net.Conn) bool {
-	out := io.Writer(conn)
-	if r.pace > 0 {
-		out = paced{conn, r.pace}
-	}
-	if _, err := io.WriteString(out, r.raw); err != nil {
-		return false
-	}
-	if r.stream != nil {
-		r.stream(conn)
-	}
-	switch r.then {
-	case reset:
-		breakOff(bare)
-	case silent:
-		_, _ = io.Copy(io.Discard, conn)
-	}
-	return r.then == stay
-}
-
-// breakOff ends a connection with a reset.
-func breakOff(conn net.Conn) {
-	switch conn := conn.(type) {
-	case *net.TCPConn:
-		_ = conn.SetLinger(0)
-	case *pipeEnd:
-		conn.link.broken.Store(true)
-	}
-	conn.Close()
-}
-
-// paced writes one byte at a time, each after a wait.
-type paced struct {
-	io.Writer
-	pace time.Duration
-}
-
-func (p paced) Write(b []byte) (int, error) {
-	for i := range b {
-		<-time.After(p.pace)
-		if _, err := p.Writer.Write(b[i : i+1]); err != nil {
-			return i, err
-		}
-	}
-	return len(b), nil
-}
-
-// pipes is a network in memory with one server in it. It works in virtual time, and only there.
-type pipes struct {
-	calls chan net.Conn
-	turn  chan struct{} // holds the right to wait for everybody else
-	ended chan struct{}
-	once  sync.Once
-}
-
-func newPipes() *pipes {
-	return &pipes{calls: make(chan net.Conn), turn: make(chan struct{}, 1), ended: make(chan struct{})}
-}
-
-// dial returns when the server has done with the new connection what it does before it hears a word.
-func (l *pipes) dial(context.Context) (net.Conn, error) {
-	near, err := l.connect()
-	if err != nil {
-		return nil, err
-	}
-	l.turn <- struct{}{}
-	synctest.Wait()
-	<-l.turn
-	return near, nil
-}
-
-func (l *pipes) connect() (net.Conn, error) {
-	near, far := newPipe()
-	select {
-	case l.calls <- far:
-		return near, nil
-	case <-l.ended:
-		near.Close()
-		far.Close()
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
-	}
-}
-
-func (l *pipes) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.calls:
-		return conn, nil
-	case <-l.ended:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipes) Close() error {
-	l.once.Do(func() { close(l.ended) })
-	return nil
-}
-
-func (l *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
-
-// pipeEnd is one end of a connection in memory. Unlike net.Pipe's it takes what is written before it is read, and its
-// errors are those of a socket.
-type pipeEnd struct {
-	net.Conn
-	other *pipeEnd
-	link  *pipeLink
-
-	mu      sync.Mutex
-	more    *sync.Cond
-	waiting []byte // written here, not yet read there
-	closed  bool
-}
-
-// pipeLink is what the two ends of a connection know of it.
-type pipeLink struct {
-	gone   atomic.Bool // one end is closed
-	broken atomic.Bool // and that was a reset
-}
-
-func newPipe() (near, far *pipeEnd) {
-	a, b := net.Pipe()
-	link := new(pipeLink)
-	near, far = &pipeEnd{Conn: a, link: link}, &pipeEnd{Conn: b, link: link}
-	near.other, far.other = far, near
-	for _, end := range []*pipeEnd{near, far} {
-		end.more = sync.NewCond(&end.mu)
-		go end.deliver()
-	}
-	return near, far
-}
-
-// deliver hands over what was written, and then the end.
-func (c *pipeEnd) deliver() {
-	defer c.Conn.Close()
-	for {
-		c.mu.Lock()
-		for len(c.waiting) == 0 && !c.closed {
-			c.more.Wait()
-		}
-		chunk := c.waiting
-		c.waiting = nil
-		c.mu.Unlock()
-		if len(chunk) == 0 || c.link.broken.Load() {
-			return
-		}
-		if _, err := c.Conn.Write(chunk); err != nil {
-			return
-		}
-	}
-}
-
-func (c *pipeEnd) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	switch {
-	case err == nil:
-	case c.isClosed():
-		err = &net.OpError{Op: "read", Net: "tcp", Err: net.ErrClosed}
-	case c.link.broken.Load():
-		err = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
-	}
-	return n, err
-}
-
-func (c *pipeEnd) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.closed:
-		return 0, &net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}
-	case c.link.broken.Load():
-		return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.ECONNRESET)}
-	case c.link.gone.Load():
-		return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}
-	}
-	c.waiting = append(c.waiting, b...)
-	c.more.Signal()
-	return len(b), nil
-}
-
-// SetDeadline sets that of reads: a write never waits.
-func (c *pipeEnd) SetDeadline(t time.Time) error { return c.Conn.SetReadDeadline(t) }
-
-func (c *pipeEnd) SetWriteDeadline(time.Time) error { return nil }
-
-func (c *pipeEnd) isClosed() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closed
-}
-
-func (c *pipeEnd) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	c.link.gone.Store(true)
-	c.more.Signal()
-	_ = c.other.Conn.SetWriteDeadline(time.Unix(0, 0)) // what is on the way to here is lost
-	return c.Conn.SetReadDeadline(time.Unix(0, 0))     // and a reader here is woken up
-}
-
-// Certificates are good from born to dead. Virtual time begins in the year 2000.
-var (
-	born = time.Date(1999, time.January, 1, 0, 0, 0, 0, time.UTC)
-	dead = time.Date(2099, time.January, 1, 0, 0, 0, 0, time.UTC)
-)
-
-// An authority signs certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-// trusted is the authority that this process trusts, the only one.
-var trusted = sync.OnceValue(func() *authority { return newAuthority("trusted") })
-
-func newAuthority(name string) *authority {
-	a := &authority{key: newKey()}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: born, NotAfter: dead, KeyUsage: x509.KeyUsageCertSign,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, // so that it can sign for itself
-	}
-	data, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
-	if err != nil {
-		panic(err)
-	}
-	if a.cert, err = x509.ParseCertificate(data); err != nil {
-		panic(err)
-	}
-	return a
-}
-
-func newKey() *ecdsa.PrivateKey {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	return key
-}
-
-// write writes a's certificate into a file of dir and returns its path.
-func (a *authority) write(dir string) string {
-	path := filepath.Join(dir, a.cert.Subject.CommonName+".pem")
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), 0o600); err != nil {
-		panic(err)
-	}
-	return path
-}
-
-// issue makes a certificate for the loopback address and localhost. change may make it a bad one; it may be nil.
-func (a *authority) issue(change func(*x509.Certificate)) tls.Certificate {
-	key := newKey()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "server"},
-		NotBefore: born, NotAfter: dead,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	if change != nil {
-		change(template)
-	}
-	data, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	if err != nil {
-		panic(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{data}, PrivateKey: key}
-}
-
-// trustedConfig is that of a server whose certificate is good.
-func trustedConfig() *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{trusted().issue(nil)}}
-}
-
-// secured returns a meet that speaks TLS by config.
-func secured(config *tls.Config) func(int, net.Conn) net.Conn {
-	return func(_ int, conn net.Conn) net.Conn { return tls.Server(conn, config) }
-}
 
 // TestHarness sees one success through each way to run the step.
 func TestHarness(t *testing.T) {

@@ -149,7 +149,7 @@ func (r *run) look(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	version, err := r.published(ctx, lookTime)
+	version, err := r.published(ctx, min(lookTime, r.in.Timeout/4)) // a short budget is for the change
 	if err != nil {
 		r.log("Published now: not known (%v).", err)
 		return

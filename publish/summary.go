@@ -102,7 +102,7 @@ func (r *run) wayBack() string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nThe way back to %s:\n\n```yaml\n- uses: %s\n  with:\n", describe(*r.before, r.codeSpan), uses)
+	fmt.Fprintf(&b, "\nThe way back to %s:\n\n```yaml\n- uses: %s\n  with:\n", describe(*r.before, r.codeSpan), r.text(uses))
 	with := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(&b, "    %s: %s\n", name, value)
