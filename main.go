@@ -23,8 +23,11 @@ func main() {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		cancel(publish.Signal{Signal: <-signals})
-		again := <-signals
-		os.Exit(128 + int(again.(syscall.Signal)))
+		for again := range signals {
+			if again == syscall.SIGINT { // somebody at a keyboard; timeout(1) sends its one SIGTERM twice
+				os.Exit(128 + int(syscall.SIGINT))
+			}
+		}
 	}()
 	os.Exit(publish.Step{
 		Args: os.Args[1:], Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Version: version,

@@ -393,9 +393,10 @@ func (a *attempt) answer() *Error {
 	}
 	var text string
 	fields, err := object(a.body)
-	if err != nil {
+	switch {
+	case err != nil && a.err == nil:
 		text = plainText(a.body)
-	} else {
+	case err == nil:
 		var code string
 		if json.Unmarshal(fields["error_code"], &code) == nil && plainWord(code) {
 			e.Code = code
@@ -443,10 +444,10 @@ func details(data json.RawMessage) []Detail {
 }
 
 // plainText is what a reader sees of a body that is not JSON: an HTML page's title, or else the text between its tags.
-// Broken JSON is not shown: what it repeats of the request could not be told from what it says.
+// Broken JSON is not shown: what it repeats of the request could not be told from what it says. The text is never cut
+// here, and that of a body that broke off never shown: half a secret would pass for harmless.
 func plainText(body []byte) string {
-	const most = 4096 // bytes looked at
-	text := string(body[:min(len(body), most)])
+	text := string(body)
 	if _, rest, ok := strings.Cut(text, "<title>"); ok {
 		text, _, _ = strings.Cut(rest, "</title>")
 	}

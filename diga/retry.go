@@ -16,8 +16,8 @@ const (
 	firstBackoff = 1 * time.Second
 	maxBackoff   = 20 * time.Second
 
-	// A wait must leave this much of the budget: an attempt that is begun only to be cut off can turn a plain failure
-	// into an unknown outcome.
+	// An attempt at the change needs this much of the budget: one that is begun only to be cut off can turn a plain
+	// failure into an unknown outcome.
 	lastAttempt = 250 * time.Millisecond
 )
 
@@ -65,6 +65,9 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 		return nil, 0, &Error{Cause: Internal, Message: "the request cannot be built", Said: reason(err), Err: err}
 	}
 	call.path = req.URL.Path // from the root, for the log
+	if deadline, ok := ctx.Deadline(); ok && r.method == http.MethodPatch && ctx.Err() == nil && time.Until(deadline) < lastAttempt {
+		return nil, 0, &Error{Cause: Timeout, Message: "too little of the timeout was left for the change, so it was not begun"}
+	}
 	if ctx.Err() == nil {
 		loop := retryablehttp.Client{
 			HTTPClient:   &http.Client{Transport: call},

@@ -203,6 +203,19 @@ func TestQueue(t *testing.T) {
 	}
 }
 
+// TestTooLateToBegin checks that a change is not begun that could only be cut off, and that nothing is unknown of it then.
+func TestTooLateToBegin(t *testing.T) {
+	n := &network{replies: []reply{published}}
+	n.play(t, func(t *testing.T, c *Client) {
+		ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond-1)
+		defer cancel()
+		_, attempts, err := c.Publish(ctx, promotion)
+		if e := failed(t, err); e.Cause != Timeout || e.Unknown || attempts != 0 {
+			t.Errorf("%d attempts: %+v", attempts, e)
+		}
+	})
+}
+
 // TestBudget checks, to the nanosecond, that a wait is begun only if it leaves 250 ms, and that jitter keeps to that.
 func TestBudget(t *testing.T) {
 	most := func(limit time.Duration) time.Duration { return limit - 1 }
@@ -214,7 +227,7 @@ func TestBudget(t *testing.T) {
 	}{
 		{"X: y", 750 * time.Millisecond, 500 * time.Millisecond, ""},
 		{"X: y", 750*time.Millisecond - 1, 0, "gave up after 1 attempt, for the next one would have to wait 0.5 s and the timeout leaves 0.5 s"},
-		{"X: y", 100 * time.Millisecond, 0, "gave up after 1 attempt, for the next one would have to wait 0.5 s and the timeout leaves 0 s"},
+		{"X: y", 250 * time.Millisecond, 0, "gave up after 1 attempt, for the next one would have to wait 0.5 s and the timeout leaves 0 s"},
 		{"X: y", time.Second, 750*time.Millisecond - 1, ""},
 		{"X: y", time.Minute, time.Second - 1, ""},
 		{"Retry-After: 2", 2250 * time.Millisecond, 2 * time.Second, ""},

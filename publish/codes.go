@@ -111,7 +111,7 @@ func adviceFor(status int) string {
 	case status == 403:
 		return "Check the token's permissions: it must be allowed to change agents and phone numbers."
 	case status == 404:
-		return "Check agent-id, and that the token belongs to the same workspace as the agent."
+		return "Check agent-id and version-id, and that the token belongs to the same workspace as the agent."
 	case status == 422:
 		return "Correct the inputs that are named."
 	case status == 407:

@@ -30,7 +30,7 @@ type process struct {
 // for shells drop those that have a hyphen in their name.
 func (tr trial) process(t *testing.T, script string) *process {
 	t.Helper()
-	p := &process{trial: tr, Cmd: exec.CommandContext(t.Context(), "sh", "-c", script, "sh", "env", "-i")}
+	p := &process{trial: tr, Cmd: exec.CommandContext(t.Context(), "/bin/sh", "-c", script, "sh", "env", "-i")}
 	p.env, p.outputs, p.summary = tr.environment(t)
 	for name, value := range p.env {
 		if value != "" {
@@ -82,7 +82,7 @@ func contentOf(t *testing.T, path string) string {
 func fileLimit(t *testing.T) int {
 	t.Helper()
 	path := newFile(t, "")
-	command := exec.Command("sh", "-c", `ulimit -f 1 && exec head -c 65536 /dev/zero >"$0"`, path)
+	command := exec.Command("/bin/sh", "-c", `ulimit -f 1 && exec head -c 65536 /dev/zero >"$0"`, path)
 	_ = command.Run() // a signal ends it
 	n := len(contentOf(t, path))
 	if n == 0 || n > 4096 {

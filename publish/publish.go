@@ -3,7 +3,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -87,7 +86,8 @@ func (r *run) promote(ctx context.Context) *failure {
 	}
 	defer r.client.Close()
 	budget := fmt.Errorf("gave up after %s", shortDuration(r.in.Timeout))
-	ctx, cancel := context.WithDeadlineCause(ctx, r.start.Add(r.in.Timeout), budget)
+	signals := ctx
+	ctx, cancel := context.WithDeadlineCause(signals, r.start.Add(r.in.Timeout), budget)
 	defer cancel()
 
 	if r.in.VersionName != "" {
@@ -101,7 +101,11 @@ func (r *run) promote(ctx context.Context) *failure {
 	if r.in.DryRun {
 		return r.plan(ctx)
 	}
-	return r.change(ctx)
+	failure := r.change(ctx)
+	if failure != nil && failure.unknown {
+		r.settle(signals, failure)
+	}
+	return failure
 }
 
 // begin masks the token, checks every input and opens the file for the outputs.
@@ -168,8 +172,16 @@ func (r *run) published(ctx context.Context, most time.Duration) (diga.Version, 
 	return r.client.PublishedVersion(ctx, r.in.Agent)
 }
 
-// plan ends a dry run: it makes sure that the version exists and shows what would change.
+// plan ends a dry run: it makes sure that the version, or at least the agent, exists and shows what would change.
 func (r *run) plan(ctx context.Context) *failure {
+	if r.in.Unpublish && r.before == nil {
+		for _, err := range r.client.Versions(ctx, r.in.Agent) {
+			if err != nil {
+				return r.failed(err)
+			}
+			break
+		}
+	}
 	if r.in.Version.Valid && r.target == nil {
 		version, err := r.client.Version(ctx, r.in.Agent, r.in.Version.UUID)
 		if err != nil {
@@ -177,12 +189,10 @@ func (r *run) plan(ctx context.Context) *failure {
 		}
 		r.target = &version
 	}
-	_, plan := r.success(r.text)
-	r.log("%s", plan)
 	return nil
 }
 
-// change makes the change, and looks again when its outcome is unknown.
+// change makes the change.
 func (r *run) change(ctx context.Context) *failure {
 	if ctx.Err() == nil {
 		r.log("PATCH %s", r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())
@@ -192,24 +202,23 @@ func (r *run) change(ctx context.Context) *failure {
 		Agent: r.in.Agent, Version: r.in.Version, Unpublish: r.in.Unpublish, Inbound: r.in.Inbound, Outbound: r.in.Outbound,
 	})
 	if err != nil {
-		f := r.failed(err)
-		if f.unknown {
-			r.settle(ctx, f)
-		}
-		return f
+		return r.failed(err)
 	}
 	r.confirmed = &confirmed
 	return nil
 }
 
-// settle asks once more what is published, after the budget or a signal if need be, so that a change of unknown outcome
-// leaves its reader with a fact.
-func (r *run) settle(ctx context.Context, f *failure) {
-	most := lookTime
-	if errors.Is(ctx.Err(), context.Canceled) {
-		most = lookTimeAtDeath
+// settle asks once more what is published, so that a change of unknown outcome leaves its reader with a fact. It does so
+// past the budget, and for a moment after a signal; one that comes meanwhile ends it.
+func (r *run) settle(signals context.Context, f *failure) {
+	ctx, most := signals, lookTime
+	if signals.Err() != nil {
+		ctx, most = context.WithoutCancel(signals), lookTimeAtDeath
 	}
-	version, err := r.published(context.WithoutCancel(ctx), most)
+	version, err := r.published(ctx, most)
+	if f.signal == 0 {
+		f.signal = signalOf(context.Cause(signals))
+	}
 	outcome := func(show show) string {
 		return "What is published now could not be read: " + show(strings.TrimSuffix(err.Error(), "."))
 	}
@@ -217,10 +226,10 @@ func (r *run) settle(ctx context.Context, f *failure) {
 		r.settled = &version
 		relation := ""
 		switch {
-		case r.in.Version.Valid && r.in.Version.UUID == version.ID:
-			relation = ", which is the one that was asked for"
 		case r.before != nil && r.before.ID == version.ID:
 			relation = ", as before"
+		case r.in.Version.Valid && r.in.Version.UUID == version.ID:
+			relation = ", which is the one that was asked for"
 		}
 		outcome = func(show show) string {
 			return fmt.Sprintf("The API now shows %s as published%s", describe(version, show), relation)

@@ -52,11 +52,21 @@ func (r *run) failed(err error) *failure {
 		}
 		return text
 	}
-	var signal Signal
-	if errors.As(e, &signal) {
-		f.signal, _ = signal.Signal.(syscall.Signal)
+	if e.Unknown && (e.Cause == diga.Unreachable || e.Cause == diga.Timeout) {
+		f.do = "Run this step again to settle it."
 	}
+	f.signal = signalOf(e)
 	return f
+}
+
+// signalOf returns the signal that err tells of; 0: none.
+func signalOf(err error) syscall.Signal {
+	var signal Signal
+	if !errors.As(err, &signal) {
+		return 0
+	}
+	number, _ := signal.Signal.(syscall.Signal)
+	return number
 }
 
 // happened puts e into a sentence without a full stop.
@@ -276,12 +286,16 @@ func (r *run) success(show show) (title, message string) {
 	p := r.confirmed
 	switch {
 	case p == nil:
-		return "Dry run", fmt.Sprintf("Nothing was changed. Published now: %s. After a real run: %s.", r.now(show), r.then(show))
+		message = fmt.Sprintf("Nothing was changed. Published now: %s. After a real run: %s.", r.now(show), r.then(show))
+		if r.target != nil && r.target.Draft {
+			message += " The API may refuse a draft."
+		}
+		return "Dry run", message
 	case r.in.Unpublish:
 		return "Unpublished", fmt.Sprintf("Agent %s has no published version any more: it does not answer.", p.Agent)
 	default:
 		return "Published", fmt.Sprintf("%s of agent %s is live, with %s.", capital(r.then(show)), p.Agent,
-			or(phoneNumbers(p.Inbound, p.Outbound, show), "no phone number"))
+			or(phoneNumbers(p.Inbound, p.Outbound, show), "no phone number in the API's reply"))
 	}
 }
 
@@ -327,6 +341,7 @@ func (r *run) broken() (exit int) {
 	switch {
 	case r.confirmed != nil:
 		what = "The action broke off after the API had confirmed the change. It is live"
+		f.unknown = true // to a step that asks: "failed" would say that nothing was changed
 	case r.changing && (r.failure == nil || r.failure.unknown):
 		what = "The action broke off. The change may have been applied; running this step again is safe"
 		f.unknown = true

@@ -44,6 +44,9 @@ func (r *run) summary() string {
 }
 
 func (r *run) headline() string {
+	if r.failure != nil && r.confirmed != nil {
+		return "⚠️ Done, but the step failed"
+	}
 	switch r.status() {
 	case "published":
 		return "✅ Published"
@@ -54,8 +57,8 @@ func (r *run) headline() string {
 	case "unknown":
 		return "⚠️ Not confirmed: the change may have been applied"
 	}
-	if r.confirmed != nil {
-		return "⚠️ Done, but the step failed"
+	if r.attempts > 0 {
+		return "❌ Not done: nothing was changed, as far as the API's answers tell"
 	}
 	return "❌ Not done: nothing was changed"
 }
@@ -70,7 +73,7 @@ func (r *run) live(show show) string {
 	case r.status() == "unknown", r.before == nil:
 		return "not known"
 	default:
-		return "the same"
+		return "the same, as far as is known"
 	}
 }
 
@@ -80,7 +83,7 @@ func (r *run) phoneCell(asked uuid.NullUUID, confirmed *uuid.NullUUID) string {
 	case confirmed != nil && confirmed.Valid:
 		return r.codeSpan(confirmed.UUID.String())
 	case confirmed != nil:
-		return "none"
+		return "none in the API's reply"
 	case asked.Valid:
 		return r.codeSpan(asked.UUID.String()) + " asked for"
 	default:
