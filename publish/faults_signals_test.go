@@ -123,6 +123,16 @@ func TestFaultsSignals(t *testing.T) {
 		})
 	}
 
+	// The change failed by itself, and its outcome is being looked up when the signal comes.
+	t.Run("S1/during the last look", func(t *testing.T) {
+		tr := trial{inputs: map[string]string{"max-retries": "0"}, signal: syscall.SIGINT, at: 2 * time.Second}
+		res := tr.runVirtually(t, &peer{changes: []reply{{then: hangUp}}, after: silence})
+		res.check(t, want{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, says: []string{mayBeApplied, notReadable}, least: 2 * time.Second, most: 2 * time.Second})
+		if res.exit != 130 {
+			t.Errorf("exit status %d", res.exit)
+		}
+	})
+
 	// Not a signal, and so not one of their exit statuses.
 	t.Run("another cause", func(t *testing.T) {
 		p := &peer{}

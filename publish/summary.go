@@ -27,7 +27,11 @@ func (r *run) summary() string {
 	b.WriteString("|:--|:--|\n") // a table needs a heading, and an empty one would be shown as a bar
 	row("Asked for", r.asked(r.codeSpan))
 	row("Published before", r.now(r.codeSpan))
-	row("Published now", r.live(r.codeSpan))
+	if r.status() == "dry-run" {
+		row("After a real run", r.then(r.codeSpan))
+	} else {
+		row("Published now", r.live(r.codeSpan))
+	}
 	var inbound, outbound *uuid.NullUUID
 	if p := r.confirmed; p != nil {
 		inbound, outbound = &p.Inbound, &p.Outbound
