@@ -1,0 +1,89 @@
+package main
+
+import (
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	token     = "a-token-that-may-publish"
+	agentID   = "a0000000-0000-4000-8000-000000000001"
+	versionID = "b0000000-0000-4000-8000-000000000001"
+)
+
+// api answers every request well, at once and without a look at it, so that a program's time is its own.
+type api struct {
+	http, https string // base addresses
+	authority   string // the file with the certificate of https, which is its own authority
+
+	pages     []string // of the listing of versions
+	requests  atomic.Int64
+	firstByte atomic.Int64 // when the first byte over HTTP came since this was 0, in Unix nanoseconds
+}
+
+// newAPI starts an API, on two addresses, that lives as long as this program. Its file is in dir.
+func newAPI(dir string) (*api, error) {
+	a := &api{authority: filepath.Join(dir, "authority.pem")}
+	plain, secure := httptest.NewUnstartedServer(a), httptest.NewUnstartedServer(a)
+	plain.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateActive {
+			a.firstByte.CompareAndSwap(0, time.Now().UnixNano())
+		}
+	}
+	plain.Start()
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	a.http, a.https = plain.URL, secure.URL
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
+	return a, os.WriteFile(a.authority, certificate, 0o600)
+}
+
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.requests.Add(1)
+	_, _ = io.Copy(io.Discard, r.Body) // or HTTP/2 resets the stream, and curl 7 takes that for a failure
+	w.Header().Set("Content-Type", "application/json")
+	switch {
+	case r.Method == http.MethodPatch:
+		_, _ = io.WriteString(w, publication)
+	case strings.HasSuffix(r.URL.Path, "/version"):
+		page := slices.IndexFunc(a.pages, func(page string) bool { return strings.Contains(page, r.FormValue("after")) })
+		if r.FormValue("after") != "" {
+			page++
+		}
+		_, _ = io.WriteString(w, a.pages[page])
+	default:
+		_, _ = io.WriteString(w, version(0, "live"))
+	}
+}
+
+const publication = `{"agent_id":"` + agentID + `","published_version_id":"` + versionID + `",` +
+	`"inbound_phone_number_id":null,"outbound_phone_number_id":null}`
+
+// version is the version of a number, of which 0 is live. It has 2 kB, most of them for what the agent is told to be.
+func version(number int, name string) string {
+	return fmt.Sprintf(`{"agent_id":%q,"version_id":"b0000000-0000-4000-8000-%012d","version_number":%d,"version_name":%q,`+
+		`"is_draft":false,"is_published":%t,"name":"Front desk","system_prompt":%q}`,
+		agentID, number, number, name, number == 0, strings.Repeat("You are the front desk. ", 80))
+}
+
+// list makes the listing one of n versions, all called by their number.
+func (a *api) list(n int) {
+	a.pages = nil
+	for first := 1; first <= n; first += 100 {
+		var page []string
+		for number := first; number < min(first+100, n+1); number++ {
+			page = append(page, version(number, fmt.Sprint("v", number)))
+		}
+		a.pages = append(a.pages, fmt.Sprintf(`{"data":[%s],"has_more":%t}`, strings.Join(page, ","), first+100 <= n))
+	}
+}

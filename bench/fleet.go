@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"sync"
+	"time"
+
+	"publish-agent-version/internal/sandbox"
+)
+
+// fleet starts many steps at once against the sandbox with a limit that they go over by far.
+func (b bench) fleet() error {
+	const (
+		steps = 64
+		ideal = 15 * time.Second // the limit lets half of the requests through at once and the others within this time
+	)
+	fmt.Println("| Retry-After | steps | all done after, s | ideal, s | requests a step |\n|---|---|---|---|---|")
+	for _, says := range []bool{false, true} {
+		s := sandbox.New()
+		s.Limit(steps, ideal, says)
+		server := httptest.NewServer(s)
+		step := program{"a step", []string{b.action}, []string{
+			"INPUT_TOKEN=" + sandbox.Token, "INPUT_AGENT-ID=" + sandbox.FrontDesk, "INPUT_VERSION-ID=" + sandbox.NextID, "INPUT_API-URL=" + server.URL,
+		}}
+		failures := make([]error, steps)
+		start := time.Now()
+		var running sync.WaitGroup
+		for i := range steps {
+			running.Go(func() { _, failures[i] = step.run() })
+		}
+		running.Wait()
+		took := time.Since(start)
+		server.Close()
+		if err := errors.Join(failures...); err != nil {
+			return err
+		}
+		header := map[bool]string{false: "none", true: "until one can pass"}[says]
+		fmt.Printf("| %s | %d | %.1f | %.0f | %.1f |\n", header, steps, took.Seconds(), ideal.Seconds(), float64(len(s.Requests()))/steps)
+	}
+	return nil
+}
