@@ -13,13 +13,15 @@ import (
 // fleet starts many steps at once against the sandbox with a limit that they go over by far.
 func (b bench) fleet() error {
 	const (
-		steps = 64
-		ideal = 15 * time.Second // the limit lets half of the requests through at once and the others within this time
+		rounds = 3
+		steps  = 64
+		drain  = 15 * time.Second // the limit lets half of the requests through at once and the others within this time
 	)
-	fmt.Println("| Retry-After | steps | all done after, s | ideal, s | requests a step |\n|---|---|---|---|---|")
-	for _, says := range []bool{false, true} {
+	fmt.Println("| Retry-After | steps | all done after, s | requests a step |\n|---|---|---|---|")
+	for i := range 2 * rounds {
+		says := i >= rounds
 		s := sandbox.New()
-		s.Limit(steps, ideal, says)
+		s.Limit(steps, drain, says)
 		server := httptest.NewServer(s)
 		step := program{"a step", []string{b.action}, []string{
 			"INPUT_TOKEN=" + sandbox.Token, "INPUT_AGENT-ID=" + sandbox.FrontDesk, "INPUT_VERSION-ID=" + sandbox.NextID, "INPUT_API-URL=" + server.URL,
@@ -37,7 +39,7 @@ func (b bench) fleet() error {
 			return err
 		}
 		header := map[bool]string{false: "none", true: "until one can pass"}[says]
-		fmt.Printf("| %s | %d | %.1f | %.0f | %.1f |\n", header, steps, took.Seconds(), ideal.Seconds(), float64(len(s.Requests()))/steps)
+		fmt.Printf("| %s | %d | %.1f | %.1f |\n", header, steps, took.Seconds(), float64(len(s.Requests()))/steps)
 	}
 	return nil
 }
