@@ -332,7 +332,7 @@ func TestFleet(t *testing.T) {
 		{1, api{window: 10 * time.Second, says: exactly}, goal{}},
 		{1, api{window: 60 * time.Second, says: exactly}, goal{}},
 
-		// Out of reach of waits that double to 20 s, whatever their jitter. Who is told nothing has to ask in order to
+		// Missed by waits that double to 20 s with every jitter that was tried. Who is told nothing has to ask in order to
 		// find out; and a limit that stores little lets its chances pass while nobody asks.
 		{0, api{bucket: 10, says: nothing}, goal{requests: 6.4}},
 		{0, api{window: 1 * time.Second, says: nothing}, goal{requests: 6.4}},
