@@ -127,7 +127,7 @@ func openAppend(path string) (*os.File, error) {
 	return file, err
 }
 
-// Output is one step output.
+// output is one step output.
 type output struct{ name, value string }
 
 // setOutputs writes all outputs at once, or none. A second call takes back what the first one wrote to the file.
