@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,8 +32,8 @@ const (
 	maxBodyBytes     = 1 << 20 // after decompression
 )
 
-// Client calls the API for one run of the step. Only BaseURL and Token must be set. It keeps one connection and sends
-// one request at a time; it is not safe for concurrent use.
+// Client calls the API for one run of the step. Only BaseURL and Token must be set. It is safe for concurrent use, and
+// opens as few connections as the protocol allows: one over HTTP/2, else one for each request under way.
 type Client struct {
 	BaseURL   *url.URL // scheme, host and an optional path prefix
 	Token     string   // sent as "Authorization: Bearer"
@@ -48,12 +49,15 @@ type Client struct {
 	// Jitter picks a duration d, 0 ≤ d < limit; nil means uniformly at random. It is not called with limit ≤ 0.
 	Jitter func(limit time.Duration) time.Duration
 
-	// Attempted hears of each attempt when it is over, and Waiting of each wait before it begins. Both may be nil.
+	// Attempted hears of each attempt when it is over, and Waiting of each wait before it begins. Both may be nil. Calls
+	// that run at the same time report at the same time.
 	Attempted func(Attempt)
 	Waiting   func(Wait)
 
 	connectOnce sync.Once
 	transport   *http.Transport
+	first       firstConnection
+	http1       atomic.Bool // a connection has turned out to speak HTTP/1.1, or there is no other choice
 }
 
 // request is what one call sends, the same on each attempt.
@@ -61,9 +65,18 @@ type request struct {
 	method string
 	path   string // below BaseURL; escaped
 	query  url.Values
-	body   any  // sent as JSON; nil: none
-	once   bool // one attempt and no more
+	body   any // sent as JSON; nil: none
+	tries  Tries
 }
+
+// Tries says whether a read is tried again when it fails. A change always is.
+type Tries int
+
+// What a caller can choose.
+const (
+	Retried Tries = iota // under the retry policy
+	Once                 // one attempt and no more
+)
 
 // newRequest builds r without sending it.
 func (c *Client) newRequest(ctx context.Context, r request) (*retryablehttp.Request, error) {
@@ -111,8 +124,16 @@ func (c *Client) attempt(req *http.Request) attempt {
 	caller := req.Context()
 	ctx, cancel := context.WithTimeout(caller, attemptTimeout)
 	defer cancel()
-	var trace wireTrace
+	connected := c.first.enter(ctx, req.URL)
+	defer connected()
+	trace := wireTrace{connected: connected, http1: &c.http1}
 	req = req.WithContext(httptrace.WithClientTrace(ctx, trace.hooks()))
+	if c.http1.Load() && (req.Body == nil || req.Body == http.NoBody) {
+		// net/http sends a request without a body again by itself when a reused connection turns out to be closed, and
+		// requests that run at the same time hand each other such connections without end. Not over HTTP/2: there the
+		// frame that ends an empty body would be sent, and some servers refuse a GET with one.
+		req.Body, req.GetBody = io.NopCloser(strings.NewReader("")), nil
+	}
 
 	a := attempt{host: req.URL.Host}
 	if proxy, _ := c.transport.Proxy(req); proxy != nil {
@@ -139,6 +160,35 @@ func (c *Client) attempt(req *http.Request) attempt {
 	return a
 }
 
+// firstConnection lets one request open the first TLS connection while the others wait: only its handshake tells whether
+// they can share it (HTTP/2) or need their own. Plain HTTP has nothing to wait for. The zero value is ready.
+type firstConnection struct {
+	mu     sync.Mutex
+	opened chan struct{} // closed when there is a connection, or when the first attempt at one has failed
+}
+
+// enter returns when the caller may open connections, or when ctx ends. The caller must call the function that it
+// returns, which may be called many times, when it has a connection or has failed to get one.
+func (f *firstConnection) enter(ctx context.Context, target *url.URL) (connected func()) {
+	if target.Scheme != "https" {
+		return func() {}
+	}
+	f.mu.Lock()
+	first := f.opened == nil
+	if first {
+		f.opened = make(chan struct{})
+	}
+	f.mu.Unlock()
+	if first {
+		return sync.OnceFunc(func() { close(f.opened) })
+	}
+	select {
+	case <-f.opened:
+	case <-ctx.Done():
+	}
+	return func() {}
+}
+
 // readBody reads the whole decoded body, maxBodyBytes at most, and closes it.
 func readBody(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
@@ -162,6 +212,7 @@ func (c *Client) connect() {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
+	c.http1.Store(c.BaseURL.Scheme == "http")
 	if c.BaseURL.Scheme == "https" {
 		// Reading a hundred and more root certificates takes as long as a handshake. It is done once in a process, and
 		// here while the network is waited for.
@@ -216,6 +267,9 @@ type wire struct {
 
 // wireTrace observes an attempt from inside net/http, which may call its hooks from goroutines that outlive it.
 type wireTrace struct {
+	connected func()       // called when there is a connection
+	http1     *atomic.Bool // set when it speaks HTTP/1.1
+
 	mu   sync.Mutex
 	wire wire
 	conn *countingConn
@@ -229,12 +283,16 @@ func (t *wireTrace) hooks() *httptrace.ClientTrace {
 			t.wire.handshakeFailed = err != nil
 		},
 		GotConn: func(info httptrace.GotConnInfo) {
+			defer t.connected()
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			t.wire = wire{got: true, reused: info.Reused}
 			conn := info.Conn
 			if secure, ok := conn.(*tls.Conn); ok {
 				t.wire.http2 = secure.ConnectionState().NegotiatedProtocol == "h2"
+			}
+			if !t.wire.http2 {
+				t.http1.Store(true)
 			}
 			for secure, ok := conn.(*tls.Conn); ok; secure, ok = conn.(*tls.Conn) { // two, where a proxy speaks TLS
 				conn = secure.NetConn()

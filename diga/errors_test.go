@@ -165,8 +165,8 @@ func TestTLS(t *testing.T) {
 				c.MaxRetries = 1
 				test.server(t, a, n, c)
 				_, _, err := c.Publish(t.Context(), promotion)
-				if e := check(t, err, test.cause, test.text, test.again); e.Unknown {
-					t.Error("unknown, though no server took the request")
+				if e := check(t, err, test.cause, test.text, test.again); e.Effect != NoEffect {
+					t.Errorf("effect %d, though no server took the request", e.Effect)
 				}
 			})
 		})
@@ -187,7 +187,7 @@ func (a authority) serveHTTP2(t *testing.T, n *network, c *Client, handler http.
 
 // TestHTTP2 loses so many requests by RST_STREAM.
 func TestHTTP2(t *testing.T) {
-	for lose, unknown := range map[int]bool{0: false, 2: false, 9: true} {
+	for lose, fails := range map[int]bool{0: false, 2: false, 9: true} {
 		requests := 0
 		n := &network{}
 		n.play(t, func(t *testing.T, c *Client) {
@@ -204,7 +204,7 @@ func TestHTTP2(t *testing.T) {
 			if !last.HTTP2 || attempts != min(lose+1, 5) || requests != attempts || n.dials() != 1 {
 				t.Errorf("%d attempts, %d requests on %d connections; HTTP/2: %t", attempts, requests, n.dials(), last.HTTP2)
 			}
-			if !unknown && err != nil || unknown && !failed(t, err).Unknown {
+			if !fails && err != nil || fails && failed(t, err).Effect != MaybePending {
 				t.Errorf("%d lost: %v", lose, err)
 			}
 		})
@@ -218,7 +218,7 @@ func TestHTTP2Status(t *testing.T) {
 		server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(999) })
 		defer server.Close()
 		_, _, err := c.Publish(t.Context(), promotion)
-		check(t, err, InvalidReply, `the reply cannot be read: not HTTP as it should be: status "999 "`, false)
+		check(t, err, InvalidReply, `the reply cannot be read: malformed HTTP: status "999 "`, false)
 	})
 }
 
@@ -298,7 +298,7 @@ func TestProxy(t *testing.T) {
 		{"403", "https", nil, says(403, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 403 Forbidden", false},
 		{"503", "https", nil, says(503, "").raw, ProxyUnreachable, "the proxy proxy.test:3128 answered 503 Service Unavailable", true},
 		{"503", "http", nil, says(503, "").raw, Answered, "the API answered 503 Service Unavailable", true},
-		{"lost", "https", nil, "", Unreachable, "no reply from api.test: the connection was closed half-way", true},
+		{"lost", "https", nil, "", Unreachable, "no reply from api.test: the connection closed early", true},
 		{"not HTTP", "https", nil, "SSH-2.0\r\n\r\n", InvalidReply, `the reply cannot be read: malformed HTTP response "SSH-2.0"`, false},
 	}
 	for _, test := range tests {
@@ -344,8 +344,8 @@ func TestProxyTLS(t *testing.T) {
 			(&network{replies: []reply{lost}}).answer(tls.Server(outside, inner))
 		}
 		_, _, err := c.Publish(t.Context(), promotion)
-		if e := check(t, err, Unreachable, "no reply from api.test: the connection was closed; gave up after 1 attempt", false); !e.Unknown {
-			t.Error("not unknown, though the request was sent")
+		if e := check(t, err, Unreachable, "no reply from api.test: the connection was closed; gave up after 1 attempt", false); e.Effect != MaybePending {
+			t.Errorf("effect %d, though the request was sent", e.Effect)
 		}
 	})
 }
@@ -356,7 +356,7 @@ func TestRequestNotBuilt(t *testing.T) {
 	c := n.client()
 	c.BaseURL.Host = "api test"
 	_, _, err := c.Publish(t.Context(), promotion)
-	if e := failed(t, err); e.Cause != Internal || e.Unknown || e.Attempts != 0 {
+	if e := failed(t, err); e.Cause != Internal || e.Effect != NoEffect || e.Attempts != 0 {
 		t.Errorf("%+v", e)
 	}
 }
@@ -369,7 +369,7 @@ func zip(text string) string {
 	return b.String()
 }
 
-// TestMalformed plays replies that are not HTTP as it should be.
+// TestMalformed plays replies that are malformed HTTP.
 func TestMalformed(t *testing.T) {
 	body := published.raw[strings.Index(published.raw, "{"):]
 	zipped := zip(body)
@@ -392,19 +392,19 @@ func TestMalformed(t *testing.T) {
 		{"another transfer coding", ok + "Transfer-Encoding: rot13\r\n\r\n", InvalidReply, cannot + `unsupported transfer encoding: "rot13"`, false},
 		{"too many headers", ok + "X: " + strings.Repeat("x", maxHeaderBytes+8192), InvalidReply,
 			cannot + "net/http: server response headers exceeded 65536 bytes; aborted", false},
-		{"a status without a meaning", "HTTP/1.1 999 ::error::\r\n\r\n", InvalidReply, cannot + `not HTTP as it should be: status "999 ::error::"`, false},
-		{"the end of the headers missing", ok + "X: y\r\n", Unreachable, "no reply from api.test: the connection was closed half-way", true},
+		{"a status without a meaning", "HTTP/1.1 999 ::error::\r\n\r\n", InvalidReply, cannot + `malformed HTTP: status "999 ::error::"`, false},
+		{"the end of the headers missing", ok + "X: y\r\n", Unreachable, "no reply from api.test: the connection closed early", true},
 		{"nothing", "", Unreachable, "no reply from api.test: the connection was closed", true},
-		{"half of a body", ok + "Content-Length: 9\r\n\r\n{", InvalidReply, "the reply breaks off after 1 byte: the connection was closed half-way", true},
+		{"half a body", ok + "Content-Length: 9\r\n\r\n{", InvalidReply, "the reply breaks off after 1 byte: the connection closed early", true},
 		{"a broken chunk", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n", InvalidReply,
 			"the reply breaks off after 2 bytes: invalid byte in chunk length", true},
 		{"brotli", says(200, body, "Content-Encoding: br").raw, InvalidReply,
-			cannot + `not HTTP as it should be: a body in the encoding "br", which was not asked for`, false},
+			cannot + `malformed HTTP: a body in the encoding "br", which was not asked for`, false},
 		{"gzip", says(200, zipped, gz).raw, 0, "", false},
 		{"gzip that is none", says(200, body, gz).raw, InvalidReply, cannot + "gzip: invalid header", false},
 		{"gzip with a wrong sum", says(200, zipped[:len(zipped)-8]+"12345678", gz).raw, InvalidReply, cannot + "gzip: invalid checksum", false},
 		{"gzip that is corrupt", says(200, zipped[:10]+"\xff\xff\xff\xff"+zipped[14:], gz).raw, InvalidReply, cannot + "flate: corrupt input before offset 1", false},
-		{"half of a gzip", says(200, zipped[:10], gz).raw, InvalidReply, "the reply breaks off after 0 bytes: the connection was closed half-way", true},
+		{"half of a gzip", says(200, zipped[:10], gz).raw, InvalidReply, "the reply breaks off after 0 bytes: the connection closed early", true},
 		{"gzip of 4 MiB", says(200, zip(strings.Repeat(" ", 4<<20)), gz).raw, InvalidReply, cannot + "a body of more than 1048576 bytes", false},
 		{"more than 1 MiB", says(200, body+strings.Repeat(" ", 1<<20)).raw, InvalidReply, cannot + "a body of more than 1048576 bytes", false},
 		{"1 MiB", says(200, body+strings.Repeat(" ", 1<<20-len(body))).raw, 0, "", false},
@@ -515,7 +515,7 @@ func TestRedirects(t *testing.T) {
 			n.play(t, func(t *testing.T, c *Client) {
 				_, _, err := c.Publish(t.Context(), promotion)
 				e := failed(t, err)
-				if e.Cause != Redirected || e.Said != said || e.Unknown || strings.Contains(e.Error(), "sesame") || len(n.heard()) != 1 || n.dials() != 1 {
+				if e.Cause != Redirected || e.Said != said || e.Effect != NoEffect || strings.Contains(e.Error(), "sesame") || len(n.heard()) != 1 || n.dials() != 1 {
 					t.Errorf("%d to %q: %+v after %d requests", status, location, e, len(n.heard()))
 				}
 			})

@@ -260,7 +260,7 @@ func play(t *testing.T, api api, reads int, seed uint64) (o fleetOutcome) {
 			defer client.Close()
 			agent, version := uuid.UUID{15: byte(i)}, uuid.NullUUID{UUID: uuid.UUID{1}, Valid: true}
 			for range reads {
-				_, _ = client.PublishedVersion(ctx, agent)
+				_, _ = client.PublishedVersion(ctx, Once, agent)
 				<-time.After(way(random))
 			}
 			_, _, err := client.Publish(ctx, Change{Agent: agent, Version: version})

@@ -49,7 +49,7 @@ func FuzzPublicationBody(f *testing.F) {
 		agrees := fields != nil
 		for name, id := range map[string]uuid.NullUUID{
 			"agent_id": {UUID: got.Agent, Valid: true}, "published_version_id": got.Version,
-			"inbound_phone_number_id": got.Inbound, "outbound_phone_number_id": got.Outbound,
+			"inbound_phone_number_id": got.Phones[Inbound], "outbound_phone_number_id": got.Phones[Outbound],
 		} {
 			agrees = agrees && sameID(fields, name, id)
 		}
@@ -74,36 +74,32 @@ func FuzzVersionPage(f *testing.F) {
 	}
 	f.Add([]byte(`{"data":[null],"has_more":null}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got, err := readPage(body)
+		got, more, next, err := readPage(body, readVersion)
 		if err != nil {
 			return
 		}
 		fields := generic(body)
 		list, _ := fields["data"].([]any)
-		last := ""
-		if len(list) != len(got.versions) || fields["has_more"] != got.more {
-			t.Fatalf("accepted as %+v, but encoding/json reads %v", got, fields)
+		if len(list) != len(got) || fields["has_more"] != more {
+			t.Fatalf("accepted as %+v, %t, but encoding/json reads %v", got, more, fields)
 		}
-		for i, v := range got.versions {
+		for i, v := range got {
 			item, _ := list[i].(map[string]any)
 			name, _ := item["version_name"].(string)
+			agent, _ := item["name"].(string)
 			draft, _ := item["is_draft"].(bool)
-			if !sameID(item, "agent_id", valid(v.Agent)) || !sameID(item, "version_id", valid(v.ID)) || v.Name != name || v.Draft != draft {
+			if !sameID(item, "agent_id", valid(v.Agent)) || !sameID(item, "version_id", valid(v.ID)) || v.Name != name || v.AgentName != agent || v.Draft != draft {
 				t.Errorf("accepted %+v, but encoding/json reads %v", v, item)
 			}
-			last = v.ID.String()
 		}
-		if text, ok := fields["last_id"].(string); ok {
-			last = strings.ToLower(text)
-		}
-		if got.last != last {
-			t.Errorf("the cursor is %q, but encoding/json reads %v", got.last, fields)
+		if last, _ := fields["last_id"].(string); next != strings.ToLower(last) {
+			t.Errorf("the cursor is %q, but encoding/json reads %v", next, fields)
 		}
 		// Whatever a page says, a server that sends it again and again comes to an end.
 		n := &network{replies: []reply{says(200, string(body))}}
 		n.play(t, func(t *testing.T, c *Client) {
 			seen := map[uuid.UUID]bool{}
-			for v, err := range c.Versions(t.Context(), agentID) {
+			for v, err := range c.Versions(t.Context(), Retried, agentID) {
 				if err == nil && (seen[v.ID] || v.Agent != agentID) {
 					t.Errorf("lists %s of %s", v.ID, v.Agent)
 				}

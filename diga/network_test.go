@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 // never says a word.
 type network struct {
 	replies []reply                 // one for each request; the last one stays
+	reply   func(r received) reply  // instead of the replies
 	dial    func(attempt int) error // attempt counts from 1; nil: every connection is made
 	secure  *tls.Config             // nil: the server does not speak TLS
 	serve   func(conn net.Conn)     // instead of the replies
@@ -100,6 +101,7 @@ func (n *network) play(t *testing.T, do func(t *testing.T, c *Client)) {
 		c := n.client()
 		defer n.servers.Wait()
 		defer c.Close()
+		defer synctest.Wait() // a request that took another's connection may have left its own to be made
 		do(t, c)
 	})
 }
@@ -118,9 +120,10 @@ func (n *network) client() *Client {
 func (n *network) connect() (net.Conn, error) {
 	n.mu.Lock()
 	n.connections++
+	number := n.connections
 	n.mu.Unlock()
 	if n.dial != nil {
-		if err := n.dial(n.dials()); err != nil {
+		if err := n.dial(number); err != nil {
 			return nil, err
 		}
 	}
@@ -184,6 +187,9 @@ func (n *network) next(r received) reply {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.requests = append(n.requests, r)
+	if n.reply != nil {
+		return n.reply(r)
+	}
 	if len(n.replies) == 0 {
 		return reply{then: silent}
 	}

@@ -19,48 +19,67 @@ import (
 // alert is an error as crypto/tls makes it of an alert that the server sent.
 func alert(a tls.AlertError) error { return &net.OpError{Op: "remote error", Err: a} }
 
-func TestMayHaveApplied(t *testing.T) {
+func TestEffect(t *testing.T) {
+	own := []byte(`{"status":"error","error_code":"INTERNAL_SERVER_ERROR","message":"Error: Internal Server Error"}`)
 	tests := []struct {
 		name string
 		attempt
-		want bool
+		want Effect
 	}{
-		{"nothing sent", attempt{err: io.EOF}, false},
-		{"nothing sent in time", attempt{err: context.DeadlineExceeded, late: true}, false},
-		{"nothing sent before a cancel", attempt{err: context.Canceled, cut: errSignal}, false},
-		{"lost", attempt{sent: true, err: io.EOF}, true},
-		{"reset", attempt{sent: true, err: syscall.ECONNRESET}, true},
-		{"timed out", attempt{sent: true, err: context.DeadlineExceeded, late: true}, true},
-		{"cancelled", attempt{sent: true, err: context.Canceled, cut: errSignal}, true},
-		{"an error of unknown make", attempt{sent: true, err: errors.New("what?")}, true},
-		{"internal_error", attempt{sent: true, err: alert(80)}, true},
-		{"user_canceled", attempt{sent: true, err: alert(90)}, true},
-		{"unexpected_message", attempt{sent: true, err: alert(10)}, true},
-		{"bad_record_mac", attempt{sent: true, err: alert(20)}, true},
-		{"handshake_failure", attempt{sent: true, err: alert(40)}, false},
-		{"bad_certificate", attempt{sent: true, err: alert(42)}, false},
-		{"unknown_ca", attempt{sent: true, err: alert(48)}, false},
-		{"certificate_required", attempt{sent: true, err: alert(116)}, false},
-		{"an alert of our own", attempt{sent: true, err: &net.OpError{Op: "local error", Err: tls.AlertError(42)}}, true},
-		{"a truncated 200", attempt{sent: true, status: 200, err: io.ErrUnexpectedEOF}, true},
-		{"a truncated 502", attempt{sent: true, status: 502, err: io.ErrUnexpectedEOF}, true},
-		{"a truncated 500", attempt{sent: true, status: 500, err: io.ErrUnexpectedEOF}, false},
-		{"a 404 cut off", attempt{sent: true, status: 404, err: context.Canceled, cut: errSignal}, false},
+		{"nothing sent", attempt{err: io.EOF}, NoEffect},
+		{"nothing sent in time", attempt{err: context.DeadlineExceeded, late: true}, NoEffect},
+		{"nothing sent before a cancel", attempt{err: context.Canceled, cut: errSignal}, NoEffect},
+		{"lost", attempt{sent: true, err: io.EOF}, MaybePending},
+		{"reset", attempt{sent: true, err: syscall.ECONNRESET}, MaybePending},
+		{"timed out", attempt{sent: true, err: context.DeadlineExceeded, late: true}, MaybePending},
+		{"cancelled", attempt{sent: true, err: context.Canceled, cut: errSignal}, MaybePending},
+		{"an error of unknown make", attempt{sent: true, err: errors.New("what?")}, MaybePending},
+		{"internal_error", attempt{sent: true, err: alert(80)}, MaybePending},
+		{"user_canceled", attempt{sent: true, err: alert(90)}, MaybePending},
+		{"unexpected_message", attempt{sent: true, err: alert(10)}, MaybePending},
+		{"bad_record_mac", attempt{sent: true, err: alert(20)}, MaybePending},
+		{"handshake_failure", attempt{sent: true, err: alert(40)}, NoEffect},
+		{"bad_certificate", attempt{sent: true, err: alert(42)}, NoEffect},
+		{"unknown_ca", attempt{sent: true, err: alert(48)}, NoEffect},
+		{"certificate_required", attempt{sent: true, err: alert(116)}, NoEffect},
+		{"an alert of our own", attempt{sent: true, err: &net.OpError{Op: "local error", Err: tls.AlertError(42)}}, MaybePending},
+		{"a truncated 200", attempt{sent: true, status: 200, err: io.ErrUnexpectedEOF}, MaybePending},
+		{"a truncated 502", attempt{sent: true, status: 502, err: io.ErrUnexpectedEOF}, MaybePending},
+		{"a truncated 500", attempt{sent: true, status: 500, body: own, err: io.ErrUnexpectedEOF}, MaybePending},
+		{"the API's own 500", attempt{sent: true, status: 500, body: own}, MaybeApplied},
+		{"the API's own 408", attempt{sent: true, status: 408, body: own}, MaybeApplied},
+		{"a 201 with an error's body", attempt{sent: true, status: 201, body: own}, MaybePending},
+		{"a code without a message", attempt{sent: true, status: 500, body: []byte(`{"error_code":"A"}`)}, MaybePending},
+		{"a message without a code", attempt{sent: true, status: 500, body: []byte(`{"message":"Internal server error"}`)}, MaybePending},
+		{"null for a code", attempt{sent: true, status: 500, body: []byte(`{"error_code":null,"message":"a"}`)}, MaybePending},
+		{"null for a message", attempt{sent: true, status: 500, body: []byte(`{"error_code":"A","message":null}`)}, MaybePending},
+		{"a code of more than one word", attempt{sent: true, status: 500, body: []byte(`{"error_code":"A B","message":"a"}`)}, MaybePending},
+		{"the API's own 404", attempt{sent: true, status: 404, body: own}, NoEffect},
+		{"a 404 cut off", attempt{sent: true, status: 404, err: context.Canceled, cut: errSignal}, NoEffect},
 	}
 	for _, test := range tests {
-		if got := test.mayHaveApplied(); got != test.want {
-			t.Errorf("%s: %t", test.name, got)
+		if got := test.effect(); got != test.want {
+			t.Errorf("%s: %d", test.name, got)
 		}
 	}
 	for status := 200; status < 600; status++ {
-		want := status < 300 || status == 502 || status == 504 || 520 <= status && status <= 529
-		if got := (&attempt{sent: true, status: status}).mayHaveApplied(); got != want {
-			t.Errorf("%d: %t", status, got)
+		want := MaybePending
+		if 300 <= status && status < 500 && status != 408 {
+			want = NoEffect
+		}
+		if got := (&attempt{sent: true, status: status}).effect(); got != want {
+			t.Errorf("%d: %d", status, got)
+		}
+		if status >= 400 && want == MaybePending {
+			want = MaybeApplied
+		}
+		if got := (&attempt{sent: true, status: status, body: own}).effect(); got != want {
+			t.Errorf("%d in the API's own words: %d", status, got)
 		}
 	}
 }
 
-// TestOutcome plays what a server may do with a change, and asks of the same with a read, which never has an outcome.
+// TestOutcome plays what a server may do with a change, and asks of the same with a read, which never has an effect.
 func TestOutcome(t *testing.T) {
 	notFound := refuses(404, "AGENT_NOT_FOUND")
 	cut := reply{raw: published.raw[:len(published.raw)-10], then: hangUp}
@@ -81,41 +100,46 @@ func TestOutcome(t *testing.T) {
 		dial    func(int) error
 		replies []reply
 		retries int
-		unknown bool
+		effect  Effect
 		status  int // 0: none came
 	}{
-		{"connection refused", refusedBy(1, 2), nil, 1, false, 0},
-		{"refused, then lost", refusedBy(1), []reply{lost}, 1, true, 0},
-		{"lost, then refused", refusedBy(2), []reply{lost}, 1, true, 0},
-		{"400", nil, []reply{says(400, "")}, 1, false, 400},
-		{"404", nil, []reply{notFound}, 1, false, 404},
-		{"429", nil, []reply{says(429, "", "Retry-After: 3600")}, 1, false, 429},
-		{"500", nil, []reply{says(500, "")}, 1, false, 500},
-		{"503", nil, []reply{says(503, "")}, 1, false, 503},
-		{"truncated 500", nil, []reply{{raw: says(500, "12345").raw[:44], then: hangUp}}, 1, false, 500},
-		{"302", nil, []reply{says(302, "", "Location: http://api.test/v1/agent")}, 1, false, 302},
+		{"connection refused", refusedBy(1, 2), nil, 1, NoEffect, 0},
+		{"refused, then lost", refusedBy(1), []reply{lost}, 1, MaybePending, 0},
+		{"lost, then refused", refusedBy(2), []reply{lost}, 1, MaybePending, 0},
+		{"400", nil, []reply{says(400, "")}, 1, NoEffect, 400},
+		{"404", nil, []reply{notFound}, 1, NoEffect, 404},
+		{"429", nil, []reply{says(429, "", "Retry-After: 3600")}, 1, NoEffect, 429},
+		{"500", nil, []reply{says(500, "")}, 1, MaybePending, 500},
+		{"503", nil, []reply{says(503, "")}, 1, MaybePending, 503},
+		{"truncated 500", nil, []reply{{raw: says(500, "12345").raw[:44], then: hangUp}}, 1, MaybePending, 500},
+		{"302", nil, []reply{says(302, "", "Location: http://api.test/v1/agent")}, 1, NoEffect, 302},
 
-		{"lost", nil, []reply{lost}, 1, true, 0},
-		{"silence", nil, []reply{hang}, 1, true, 0},
-		{"lost in the status line", nil, []reply{{raw: "HTTP/1.1 4", then: hangUp}}, 1, true, 0},
-		{"truncated", nil, []reply{cut}, 1, true, 200},
-		{"bad chunks", nil, []reply{{raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", then: hangUp}}, 1, true, 200},
-		{"half of a 200, then silence", nil, []reply{{raw: cut.raw, then: silent}}, 1, true, 200},
-		{"201", nil, []reply{says(201, "{}")}, 1, true, 201},
-		{"204", nil, []reply{{raw: "HTTP/1.1 204 No Content\r\n\r\n"}}, 1, true, 204},
-		{"502", nil, []reply{says(502, "")}, 1, true, 502},
-		{"504", nil, []reply{says(504, "")}, 1, true, 504},
-		{"520", nil, []reply{says(520, "")}, 1, true, 520},
-		{"529", nil, []reply{says(529, "")}, 1, true, 529},
-		{"no publication", nil, []reply{says(200, "{}")}, 1, true, 200},
-		{"another version", nil, []reply{other}, 1, true, 200},
+		{"the API's own 500", nil, []reply{refuses(500, "BROKEN")}, 1, MaybeApplied, 500},
+		{"the API's own 503, then a gateway's", nil, []reply{refuses(503, "BUSY"), says(503, "<html>")}, 1, MaybePending, 503},
+		{"the API's own 500, then its 404", nil, []reply{refuses(500, "BROKEN"), notFound}, 1, MaybeApplied, 404},
+		{"429, then the API's own 408", nil, []reply{says(429, ""), refuses(408, "SLOW")}, 0, MaybeApplied, 408},
 
-		{"lost, then 404", nil, []reply{lost, notFound}, 1, true, 404},
-		{"silence, then 500", nil, []reply{hang, says(500, "")}, 1, true, 500},
-		{"502, then 404", nil, []reply{says(502, ""), notFound}, 1, true, 404},
-		{"truncated, then 400", nil, []reply{cut, says(400, "")}, 1, true, 400},
-		{"500, lost, 503, 429, 403", nil, []reply{says(500, ""), lost, says(503, ""), says(429, ""), says(403, "")}, 4, true, 403},
-		{"502, then another version", nil, []reply{says(502, ""), other}, 1, true, 200},
+		{"lost", nil, []reply{lost}, 1, MaybePending, 0},
+		{"silence", nil, []reply{hang}, 1, MaybePending, 0},
+		{"lost in the status line", nil, []reply{{raw: "HTTP/1.1 4", then: hangUp}}, 1, MaybePending, 0},
+		{"truncated", nil, []reply{cut}, 1, MaybePending, 200},
+		{"bad chunks", nil, []reply{{raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", then: hangUp}}, 1, MaybePending, 200},
+		{"half of a 200, then silence", nil, []reply{{raw: cut.raw, then: silent}}, 1, MaybePending, 200},
+		{"201", nil, []reply{says(201, "{}")}, 1, MaybePending, 201},
+		{"204", nil, []reply{{raw: "HTTP/1.1 204 No Content\r\n\r\n"}}, 1, MaybePending, 204},
+		{"502", nil, []reply{says(502, "")}, 1, MaybePending, 502},
+		{"504", nil, []reply{says(504, "")}, 1, MaybePending, 504},
+		{"520", nil, []reply{says(520, "")}, 1, MaybePending, 520},
+		{"529", nil, []reply{says(529, "")}, 1, MaybePending, 529},
+		{"no publication", nil, []reply{says(200, "{}")}, 1, MaybePending, 200},
+		{"another version", nil, []reply{other}, 1, MaybePending, 200},
+
+		{"lost, then 404", nil, []reply{lost, notFound}, 1, MaybePending, 404},
+		{"silence, then 500", nil, []reply{hang, says(500, "")}, 1, MaybePending, 500},
+		{"502, then 404", nil, []reply{says(502, ""), notFound}, 1, MaybePending, 404},
+		{"truncated, then 400", nil, []reply{cut, says(400, "")}, 1, MaybePending, 400},
+		{"500, lost, 503, 429, 403", nil, []reply{says(500, ""), lost, says(503, ""), says(429, ""), says(403, "")}, 4, MaybePending, 403},
+		{"502, then another version", nil, []reply{says(502, ""), other}, 1, MaybePending, 200},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -125,8 +149,8 @@ func TestOutcome(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 				defer cancel()
 				_, _, err := c.Publish(ctx, promotion)
-				if e := failed(t, err); e.Unknown != test.unknown || e.Status != test.status {
-					t.Errorf("unknown: %t, status %d: %v", e.Unknown, e.Status, e)
+				if e := failed(t, err); e.Effect != test.effect || e.Status != test.status {
+					t.Errorf("effect %d, status %d: %v", e.Effect, e.Status, e)
 				}
 			})
 			n = &network{dial: test.dial, replies: test.replies}
@@ -134,9 +158,9 @@ func TestOutcome(t *testing.T) {
 				c.MaxRetries = test.retries
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 				defer cancel()
-				_, err := c.Version(ctx, agentID, versionID)
-				if e := failed(t, err); e.Unknown || e.Status != test.status {
-					t.Errorf("read: unknown: %t, status %d: %v", e.Unknown, e.Status, e)
+				_, err := c.Version(ctx, Retried, agentID, versionID)
+				if e := failed(t, err); e.Effect != NoEffect || e.Status != test.status {
+					t.Errorf("read: effect %d, status %d: %v", e.Effect, e.Status, e)
 				}
 			})
 		})
@@ -174,9 +198,9 @@ func (c *brokenPipe) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// TestBrokenWrite checks that the outcome is unknown from the first byte that left.
+// TestBrokenWrite checks that a change may be pending from the first byte that left.
 func TestBrokenWrite(t *testing.T) {
-	for takes, unknown := range map[int]bool{0: false, 1: true, 100: true} {
+	for takes, effect := range map[int]Effect{0: NoEffect, 1: MaybePending, 100: MaybePending} {
 		n := &network{}
 		n.play(t, func(t *testing.T, c *Client) {
 			c.Dial = func(context.Context, string, string) (net.Conn, error) {
@@ -184,8 +208,8 @@ func TestBrokenWrite(t *testing.T) {
 				return &brokenPipe{Conn: conn, takes: takes}, err
 			}
 			_, attempts, err := c.Publish(t.Context(), promotion)
-			if e := failed(t, err); e.Unknown != unknown || e.Cause != Unreachable || e.Said != "connection reset by peer" || attempts != 5 {
-				t.Errorf("%d bytes: unknown: %t, cause %d after %d attempts: %v", takes, e.Unknown, e.Cause, attempts, e)
+			if e := failed(t, err); e.Effect != effect || e.Cause != Unreachable || e.Said != "connection reset by peer" || attempts != 5 {
+				t.Errorf("%d bytes: effect %d, cause %d after %d attempts: %v", takes, e.Effect, e.Cause, attempts, e)
 			}
 		})
 	}
@@ -197,7 +221,7 @@ func TestIdleConnection(t *testing.T) {
 	n := &network{replies: []reply{says(200, versionBody), {raw: says(200, versionBody).raw, then: hangUp}, published}}
 	n.play(t, func(t *testing.T, c *Client) {
 		for range 2 {
-			if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
+			if _, err := c.Version(t.Context(), Retried, agentID, versionID); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -218,13 +242,13 @@ func TestIdleConnection(t *testing.T) {
 			conn.Conn, err = n.connect()
 			return conn, err
 		}
-		if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
+		if _, err := c.Version(t.Context(), Retried, agentID, versionID); err != nil {
 			t.Fatal(err)
 		}
 		conn.takes = 0
 		_, _, err := c.Publish(t.Context(), promotion)
-		if e := failed(t, err); e.Unknown {
-			t.Errorf("unknown, though nothing was sent: %v", e)
+		if e := failed(t, err); e.Effect != NoEffect {
+			t.Errorf("effect %d, though nothing was sent: %v", e.Effect, e)
 		}
 	})
 }
@@ -235,7 +259,7 @@ func TestIdleRace(t *testing.T) {
 	n.play(t, func(t *testing.T, c *Client) {
 		now := make(chan struct{})
 		n.serve = func(conn net.Conn) { n.answer(lateClose{conn, now}) }
-		if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
+		if _, err := c.Version(t.Context(), Retried, agentID, versionID); err != nil {
 			t.Fatal(err)
 		}
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
@@ -278,14 +302,14 @@ func TestStalledWrite(t *testing.T) {
 		}
 		server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, versionBody) })
 		defer server.Close()
-		if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
+		if _, err := c.Version(t.Context(), Retried, agentID, versionID); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
 		release := make(chan struct{})
 		wire.until.Store(&release)
 		_, _, err := c.Publish(t.Context(), promotion)
-		if e := failed(t, err); !e.Unknown || e.Cause != Timeout {
+		if e := failed(t, err); e.Effect != MaybePending || e.Cause != Timeout {
 			t.Errorf("%+v", e)
 		}
 		close(release)

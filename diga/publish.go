@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -18,15 +17,24 @@ type Change struct {
 	Version   uuid.NullUUID // the version to publish
 	Unpublish bool          // true takes the agent off the air; Version must then be null
 
-	// Inbound and Outbound are the phone numbers to bind. Null is left out of the request; the API does not say
-	// whether that keeps or drops a binding.
-	Inbound, Outbound uuid.NullUUID
+	Bindings [Directions]Binding // of phone numbers
 }
+
+// Binding is what a change says about the phone number in one direction. The zero value leaves it out of the request;
+// the API does not say whether that keeps or drops what is bound.
+type Binding struct {
+	Phone   uuid.NullUUID // the number to bind
+	Release bool          // true sends null; Phone must then be null
+}
+
+// MarshalJSON writes the id, or null.
+func (b Binding) MarshalJSON() ([]byte, error) { return json.Marshal(b.Phone) }
 
 // Publication is what the API confirmed. Null stands for null and for a field that the reply left out.
 type Publication struct {
-	Agent                      uuid.UUID
-	Version, Inbound, Outbound uuid.NullUUID
+	Agent   uuid.UUID
+	Version uuid.NullUUID
+	Phones  [Directions]uuid.NullUUID
 }
 
 // Publish makes change (OpenAPI operation publish_agent_version) and returns what the API confirmed, checked against
@@ -41,9 +49,9 @@ func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, 
 		path:   "v1/agent/" + change.Agent.String() + "/published_version",
 		body: struct {
 			Version  uuid.NullUUID `json:"version_id"` // null unpublishes
-			Inbound  uuid.NullUUID `json:"inbound_phone_number_id,omitzero"`
-			Outbound uuid.NullUUID `json:"outbound_phone_number_id,omitzero"`
-		}{change.Version, change.Inbound, change.Outbound},
+			Inbound  Binding       `json:"inbound_phone_number_id,omitzero"`
+			Outbound Binding       `json:"outbound_phone_number_id,omitzero"`
+		}{change.Version, change.Bindings[Inbound], change.Bindings[Outbound]},
 	})
 	if err != nil {
 		return Publication{}, attempts, err
@@ -51,13 +59,13 @@ func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, 
 	got, err := readPublication(body)
 	if err != nil {
 		return Publication{}, attempts, &Error{
-			Cause: InvalidReply, Status: http.StatusOK, Attempts: attempts, Unknown: true,
+			Cause: InvalidReply, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
 			Message: "the API answered 200 OK, but not with a publication", Said: err.Error(),
 		}
 	}
 	if differences := got.differences(change); differences != "" {
 		return Publication{}, attempts, &Error{
-			Cause: Mismatch, Status: http.StatusOK, Attempts: attempts, Unknown: true,
+			Cause: Mismatch, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
 			Message: "the API answered 200 OK with another publication than was asked for: " + differences, // ids only
 		}
 	}
@@ -79,7 +87,8 @@ func readPublication(body []byte) (Publication, error) {
 		name string
 		to   *uuid.NullUUID
 	}{
-		{"published_version_id", &p.Version}, {"inbound_phone_number_id", &p.Inbound}, {"outbound_phone_number_id", &p.Outbound},
+		{"published_version_id", &p.Version},
+		{"inbound_phone_number_id", &p.Phones[Inbound]}, {"outbound_phone_number_id", &p.Phones[Outbound]},
 	} {
 		if err == nil {
 			*field.to, err = idField(fields, field.name)
@@ -88,24 +97,7 @@ func readPublication(body []byte) (Publication, error) {
 	return p, err
 }
 
-// idField reads a UUID, which may be null or absent.
-func idField(fields map[string]json.RawMessage, name string) (uuid.NullUUID, error) {
-	data, there := fields[name]
-	if !there || string(data) == "null" {
-		return uuid.NullUUID{}, nil
-	}
-	var text string
-	if json.Unmarshal(data, &text) != nil {
-		return uuid.NullUUID{}, fmt.Errorf("%s is not a string", name)
-	}
-	id, err := ParseID(text)
-	if err != nil {
-		return uuid.NullUUID{}, fmt.Errorf("%s: %w", name, err)
-	}
-	return uuid.NullUUID{UUID: id, Valid: true}, nil
-}
-
-// differences lists how p is not what change asked for; empty: it is. A phone that was not asked for may be anything.
+// differences lists how p is not what change says; empty: it is. A phone number that was left out may be anything.
 func (p Publication) differences(change Change) string {
 	var list []string
 	check := func(name string, asked, got uuid.NullUUID) {
@@ -115,11 +107,10 @@ func (p Publication) differences(change Change) string {
 	}
 	check("agent", uuid.NullUUID{UUID: change.Agent, Valid: true}, uuid.NullUUID{UUID: p.Agent, Valid: true})
 	check("version", change.Version, p.Version)
-	if change.Inbound.Valid {
-		check("inbound phone number", change.Inbound, p.Inbound)
-	}
-	if change.Outbound.Valid {
-		check("outbound phone number", change.Outbound, p.Outbound)
+	for d, binding := range change.Bindings {
+		if binding != (Binding{}) {
+			check(Direction(d).String()+" phone number", binding.Phone, p.Phones[d])
+		}
 	}
 	return strings.Join(list, "; ")
 }
@@ -129,19 +120,4 @@ func orNull(id uuid.NullUUID) string {
 		return "null"
 	}
 	return id.UUID.String()
-}
-
-// ParseID reads a UUID in its one canonical form, 8-4-4-4-12 hexadecimal digits in either case. uuid.Parse alone would
-// take URNs, braces and bare digits too.
-func ParseID(s string) (uuid.UUID, error) {
-	if len(s) == 36 {
-		if id, err := uuid.Parse(s); err == nil {
-			return id, nil
-		}
-	}
-	shown := fmt.Sprintf("a text of %d bytes", len(s)) // no part of it: a part of a secret would pass for harmless
-	if len(s) <= 60 {
-		shown = strconv.Quote(s)
-	}
-	return uuid.UUID{}, fmt.Errorf("%s is not a UUID such as 123e4567-e89b-42d3-a456-426614174000", shown)
 }

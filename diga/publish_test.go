@@ -16,6 +16,11 @@ const (
 	outField     = `"outbound_phone_number_id":"d0000000-0000-4000-8000-000000000004"`
 )
 
+type (
+	bindings = [Directions]Binding
+	phones   = [Directions]uuid.NullUUID
+)
+
 // TestPublishRequest compares every byte of the requests.
 func TestPublishRequest(t *testing.T) {
 	unpublished := `{` + agentField + `,"published_version_id":null}`
@@ -28,13 +33,16 @@ func TestPublishRequest(t *testing.T) {
 		{"", promotion, `{"version_id":"b0000000-0000-4000-8000-000000000002"}`, `{` + agentField + `,` + versionField + `}`},
 		{"/diga/", promotion, `{"version_id":"b0000000-0000-4000-8000-000000000002"}`, `{` + agentField + `,` + versionField + `}`},
 		{"/di%2Fga", Change{Agent: agentID, Unpublish: true}, `{"version_id":null}`, unpublished},
-		{"", Change{Agent: agentID, Version: valid(versionID), Inbound: valid(inbound)},
+		{"", Change{Agent: agentID, Version: valid(versionID), Bindings: bindings{Inbound: {Phone: valid(inbound)}}},
 			`{"version_id":"b0000000-0000-4000-8000-000000000002",` + inField + `}`, `{` + agentField + `,` + versionField + `,` + inField + `}`},
-		{"", Change{Agent: agentID, Version: valid(versionID), Outbound: valid(outbound)},
+		{"", Change{Agent: agentID, Version: valid(versionID), Bindings: bindings{Outbound: {Phone: valid(outbound)}}},
 			`{"version_id":"b0000000-0000-4000-8000-000000000002",` + outField + `}`, `{` + agentField + `,` + versionField + `,` + outField + `}`},
-		{"", Change{Agent: agentID, Version: valid(versionID), Inbound: valid(inbound), Outbound: valid(outbound)},
+		{"", Change{Agent: agentID, Version: valid(versionID), Bindings: bindings{{Phone: valid(inbound)}, {Phone: valid(outbound)}}},
 			`{"version_id":"b0000000-0000-4000-8000-000000000002",` + inField + `,` + outField + `}`,
 			`{` + agentField + `,` + versionField + `,` + inField + `,` + outField + `}`},
+		{"", Change{Agent: agentID, Version: valid(versionID), Bindings: bindings{{Release: true}, {Phone: valid(outbound)}}},
+			`{"version_id":"b0000000-0000-4000-8000-000000000002","inbound_phone_number_id":null,` + outField + `}`,
+			`{` + agentField + `,` + versionField + `,` + outField + `}`},
 	}
 	for _, test := range tests {
 		n := &network{replies: []reply{says(200, test.reply)}}
@@ -44,7 +52,7 @@ func TestPublishRequest(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, attempts, err := c.Publish(t.Context(), test.change)
-			want := Publication{test.change.Agent, test.change.Version, test.change.Inbound, test.change.Outbound}
+			want := Publication{test.change.Agent, test.change.Version, phones{test.change.Bindings[Inbound].Phone, test.change.Bindings[Outbound].Phone}}
 			if err != nil || attempts != 1 || got != want {
 				t.Errorf("%+v after %d attempts: %v", got, attempts, err)
 			}
@@ -69,9 +77,9 @@ func TestPublishRequest(t *testing.T) {
 // TestPublishRefused checks that nothing is sent for a change that says neither what to publish nor to unpublish, or both.
 func TestPublishRefused(t *testing.T) {
 	n := &network{}
-	for _, change := range []Change{{}, {Agent: agentID}, {Agent: agentID, Inbound: valid(inbound)}, {Agent: agentID, Version: valid(versionID), Unpublish: true}} {
+	for _, change := range []Change{{}, {Agent: agentID}, {Agent: agentID, Bindings: bindings{Inbound: {Phone: valid(inbound)}}}, {Agent: agentID, Version: valid(versionID), Unpublish: true}} {
 		_, attempts, err := n.client().Publish(t.Context(), change)
-		if e := failed(t, err); e.Cause != Internal || e.Unknown || attempts != 0 || n.dials() != 0 {
+		if e := failed(t, err); e.Cause != Internal || e.Effect != NoEffect || attempts != 0 || n.dials() != 0 {
 			t.Errorf("%+v: %+v", change, e)
 		}
 	}
@@ -81,7 +89,7 @@ func TestPublishRefused(t *testing.T) {
 func TestOneConnection(t *testing.T) {
 	n := &network{replies: []reply{says(200, versionBody), published}}
 	n.play(t, func(t *testing.T, c *Client) {
-		if _, err := c.PublishedVersion(t.Context(), agentID); err != nil {
+		if _, err := c.PublishedVersion(t.Context(), Once, agentID); err != nil {
 			t.Error(err)
 		}
 		if _, _, err := c.Publish(t.Context(), promotion); err != nil {
@@ -100,7 +108,7 @@ func reply200(t *testing.T, body string, judge func(got Publication, err error))
 	t.Helper()
 	n := &network{replies: []reply{says(200, body)}}
 	n.play(t, func(t *testing.T, c *Client) {
-		got, attempts, err := c.Publish(t.Context(), Change{Agent: agentID, Version: valid(versionID), Inbound: valid(inbound), Outbound: valid(outbound)})
+		got, attempts, err := c.Publish(t.Context(), Change{Agent: agentID, Version: valid(versionID), Bindings: bindings{{Phone: valid(inbound)}, {Phone: valid(outbound)}}})
 		if attempts != 1 {
 			t.Errorf("%.100q: %d attempts", body, attempts)
 		}
@@ -121,7 +129,7 @@ func TestGoodReplies(t *testing.T) {
 		"{" + whole + keys(20_000) + "}",
 	} {
 		reply200(t, body, func(got Publication, err error) {
-			if err != nil || got != (Publication{agentID, valid(versionID), valid(inbound), valid(outbound)}) {
+			if err != nil || got != (Publication{agentID, valid(versionID), phones{valid(inbound), valid(outbound)}}) {
 				t.Errorf("%.300q: %+v, %v", body, got, err)
 			}
 		})
@@ -189,7 +197,7 @@ func TestBadReplies(t *testing.T) {
 			if strings.HasPrefix(want, mismatch) {
 				cause = Mismatch
 			}
-			if e.Cause != cause || !strings.HasSuffix(e.Error(), want) || !e.Unknown || e.Status != 200 || e.Attempts != 1 || got != (Publication{}) {
+			if e.Cause != cause || !strings.HasSuffix(e.Error(), want) || e.Effect != MaybePending || e.Status != 200 || e.Attempts != 1 || got != (Publication{}) {
 				t.Errorf("%.300q: %+v\nwant %s", body, e, want)
 			}
 		})
@@ -216,13 +224,13 @@ func TestNotAskedFor(t *testing.T) {
 	}{
 		{promotion, versionField, Publication{Version: valid(versionID)}, 0},
 		{promotion, versionField + `,"inbound_phone_number_id":null,"outbound_phone_number_id":null`, Publication{Version: valid(versionID)}, 0},
-		{promotion, versionField + `,` + inField + `,` + outField, Publication{Version: valid(versionID), Inbound: valid(inbound), Outbound: valid(outbound)}, 0},
+		{promotion, versionField + `,` + inField + `,` + outField, Publication{Version: valid(versionID), Phones: phones{valid(inbound), valid(outbound)}}, 0},
 		{promotion, versionField + `,"inbound_phone_number_id":7`, Publication{}, InvalidReply},
 		{promotion, `"x":1`, Publication{}, Mismatch},
 		{promotion, `"published_version_id":null`, Publication{}, Mismatch},
 		{stop, `"x":1`, Publication{}, 0},
 		{stop, `"published_version_id":null`, Publication{}, 0},
-		{stop, `"published_version_id":null,` + inField, Publication{Inbound: valid(inbound)}, 0},
+		{stop, `"published_version_id":null,` + inField, Publication{Phones: phones{Inbound: valid(inbound)}}, 0},
 		{stop, versionField, Publication{}, Mismatch},
 	}
 	for _, test := range tests {
@@ -230,7 +238,7 @@ func TestNotAskedFor(t *testing.T) {
 		n.play(t, func(t *testing.T, c *Client) {
 			got, _, err := c.Publish(t.Context(), test.change)
 			if test.cause != 0 {
-				if e := failed(t, err); e.Cause != test.cause || !e.Unknown {
+				if e := failed(t, err); e.Cause != test.cause || e.Effect != MaybePending {
 					t.Errorf("%s: %+v", test.fields, e)
 				}
 				return

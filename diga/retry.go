@@ -50,8 +50,8 @@ type call struct {
 	attempts int
 	retries  int           // the attempts that count against MaxRetries
 	last     attempt       // the latest
-	known    *Error        // what the latest reply said or, where none came, the latest trouble; nil: nothing yet
-	unknown  bool          // one of them may have been applied
+	known    *Error        // what the latest reply said or, where none came, the latest error; nil: nothing yet
+	effect   Effect        // of all of them
 	wait     time.Duration // before the next
 	gaveUp   string        // why there is no next, when there might have been
 }
@@ -66,7 +66,7 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 	}
 	call.path = req.URL.Path // from the root, for the log
 	if deadline, ok := ctx.Deadline(); ok && r.method == http.MethodPatch && ctx.Err() == nil && time.Until(deadline) < lastAttempt {
-		return nil, 0, &Error{Cause: Timeout, Message: "too little of the timeout was left for the change, so it was not begun"}
+		return nil, 0, &Error{Cause: Timeout, Message: "too little of the timeout was left to send the change"}
 	}
 	if ctx.Err() == nil {
 		loop := retryablehttp.Client{
@@ -107,14 +107,14 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 // decide says, after each attempt, whether another follows, and sets the wait before it. It is a
 // retryablehttp.CheckRetry.
 func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, error) {
-	c.unknown = c.unknown || c.last.mayHaveApplied()
+	c.effect = max(c.effect, c.last.effect())
 	if c.last.answered() || c.last.cut == nil && !c.last.good() {
 		// What a reply said outlives the attempts after it that bring none: it is the API's own word on the request.
 		if e := c.last.outcome(); e.Status != 0 || c.known == nil || c.known.Status == 0 {
 			c.known = e
 		}
 	}
-	if c.once || ctx.Err() != nil || !c.last.worthRetrying() {
+	if c.tries == Once || ctx.Err() != nil || !c.last.worthRetrying() {
 		return false, nil
 	}
 	if c.last.status != http.StatusTooManyRequests {
@@ -129,11 +129,11 @@ func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, err
 	if deadline, ok := ctx.Deadline(); ok {
 		room := time.Until(deadline) - lastAttempt
 		if least > room {
-			c.gaveUp = fmt.Sprintf("gave up after %s, for the next one would have to wait %s and the timeout leaves %s",
-				plural(c.attempts, "attempt"), seconds(least), seconds(max(room, 0)))
+			reason := "the next would wait " + seconds(least)
 			if asked > 0 {
-				c.gaveUp += fmt.Sprintf(" (the reply asked to wait %s)", seconds(asked))
+				reason = "the reply asked to wait " + seconds(asked)
 			}
+			c.gaveUp = fmt.Sprintf("gave up after %s: %s, the timeout leaves %s", plural(c.attempts, "attempt"), reason, seconds(max(room, 0)))
 			return false, nil
 		}
 		spread = min(spread, room-least)

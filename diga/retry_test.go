@@ -203,14 +203,14 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// TestTooLateToBegin checks that a change is not begun that could only be cut off, and that nothing is unknown of it then.
+// TestTooLateToBegin checks that a change is not begun that could only be cut off, and that it has no effect then.
 func TestTooLateToBegin(t *testing.T) {
 	n := &network{replies: []reply{published}}
 	n.play(t, func(t *testing.T, c *Client) {
 		ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond-1)
 		defer cancel()
 		_, attempts, err := c.Publish(ctx, promotion)
-		if e := failed(t, err); e.Cause != Timeout || e.Unknown || attempts != 0 {
+		if e := failed(t, err); e.Cause != Timeout || e.Effect != NoEffect || attempts != 0 {
 			t.Errorf("%d attempts: %+v", attempts, e)
 		}
 	})
@@ -226,14 +226,14 @@ func TestBudget(t *testing.T) {
 		gaveUp string
 	}{
 		{"X: y", 750 * time.Millisecond, 500 * time.Millisecond, ""},
-		{"X: y", 750*time.Millisecond - 1, 0, "gave up after 1 attempt, for the next one would have to wait 0.5 s and the timeout leaves 0.5 s"},
-		{"X: y", 250 * time.Millisecond, 0, "gave up after 1 attempt, for the next one would have to wait 0.5 s and the timeout leaves 0 s"},
+		{"X: y", 750*time.Millisecond - 1, 0, "gave up after 1 attempt: the next would wait 0.5 s, the timeout leaves 0.5 s"},
+		{"X: y", 250 * time.Millisecond, 0, "gave up after 1 attempt: the next would wait 0.5 s, the timeout leaves 0 s"},
 		{"X: y", time.Second, 750*time.Millisecond - 1, ""},
 		{"X: y", time.Minute, time.Second - 1, ""},
 		{"Retry-After: 2", 2250 * time.Millisecond, 2 * time.Second, ""},
-		{"Retry-After: 2", 2250*time.Millisecond - 1, 0, "gave up after 1 attempt, for the next one would have to wait 2 s and the timeout leaves 2 s (the reply asked to wait 2 s)"},
-		{"Retry-After: 3600", 2 * time.Minute, 0, "gave up after 1 attempt, for the next one would have to wait 3600 s and the timeout leaves 119.75 s (the reply asked to wait 3600 s)"},
-		{"Retry-After: Thu, 01 Jan 2099 00:00:00 GMT", 2 * time.Minute, 0, "gave up after 1 attempt, for the next one would have to wait 3124224000 s and the timeout leaves 119.75 s (the reply asked to wait 3124224000 s)"},
+		{"Retry-After: 2", 2250*time.Millisecond - 1, 0, "gave up after 1 attempt: the reply asked to wait 2 s, the timeout leaves 2 s"},
+		{"Retry-After: 3600", 2 * time.Minute, 0, "gave up after 1 attempt: the reply asked to wait 3600 s, the timeout leaves 119.75 s"},
+		{"Retry-After: Thu, 01 Jan 2099 00:00:00 GMT", 2 * time.Minute, 0, "gave up after 1 attempt: the reply asked to wait 3124224000 s, the timeout leaves 119.75 s"},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprint(test.header, test.budget), func(t *testing.T) {
@@ -272,40 +272,40 @@ func TestLastWord(t *testing.T) {
 		elapsed time.Duration
 	}{
 		{"the last of two", []reply{first, second}, 0, 0, 1,
-			Error{Cause: Answered, Status: 503, Code: "SECOND", Attempts: 2, GaveUp: "gave up after 2 attempts"}, 500 * time.Millisecond},
+			Error{Cause: Answered, Status: 503, Code: "SECOND", Attempts: 2, Effect: MaybeApplied, GaveUp: "gave up after 2 attempts"}, 500 * time.Millisecond},
 		{"a final status after a retry", []reply{first, refuses(404, "GONE")}, 0, 0, 4,
-			Error{Cause: Answered, Status: 404, Code: "GONE", Attempts: 2}, 500 * time.Millisecond},
+			Error{Cause: Answered, Status: 404, Code: "GONE", Attempts: 2, Effect: MaybeApplied}, 500 * time.Millisecond},
 		{"then a lost connection", []reply{first, lost}, 0, 0, 1,
-			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 2, Unknown: true,
-				GaveUp: "gave up after 2 attempts; the last attempt ended otherwise: no reply from api.test"}, 500 * time.Millisecond},
+			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 2, Effect: MaybePending,
+				GaveUp: "gave up after 2 attempts; the last attempt failed differently: no reply from api.test"}, 500 * time.Millisecond},
 		{"then malformed HTTP", []reply{first, {raw: "SSH-2.0\r\n\r\n"}}, 0, 0, 4,
-			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 2, Unknown: true,
-				GaveUp: "gave up; the last attempt ended otherwise: the reply cannot be read"}, 500 * time.Millisecond},
+			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 2, Effect: MaybePending,
+				GaveUp: "gave up; the last attempt failed differently: the reply cannot be read"}, 500 * time.Millisecond},
 		{"a lost connection, then a status", []reply{lost, second}, 0, 0, 1,
-			Error{Cause: Answered, Status: 503, Code: "SECOND", Attempts: 2, Unknown: true, GaveUp: "gave up after 2 attempts"}, 500 * time.Millisecond},
+			Error{Cause: Answered, Status: 503, Code: "SECOND", Attempts: 2, Effect: MaybePending, GaveUp: "gave up after 2 attempts"}, 500 * time.Millisecond},
 		{"the budget ends during an attempt", []reply{first, {then: silent}}, 3 * time.Second, 0, 4,
-			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 2, Unknown: true, GaveUp: "gave up after 3s"}, 3 * time.Second},
+			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 2, Effect: MaybePending, GaveUp: "gave up after 3s"}, 3 * time.Second},
 		{"the budget ends during the first attempt", []reply{{then: silent}}, 3 * time.Second, 0, 4,
-			Error{Cause: Timeout, Attempts: 1, Unknown: true, Message: "no reply from api.test; gave up after 3s"}, 3 * time.Second},
+			Error{Cause: Timeout, Attempts: 1, Effect: MaybePending, Message: "no reply from api.test; gave up after 3s"}, 3 * time.Second},
 		{"the budget ends after a lost connection", []reply{lost, {then: silent}}, 3 * time.Second, 0, 4,
-			Error{Cause: Timeout, Attempts: 2, Unknown: true, Message: "no reply from api.test; gave up after 3s", Before: &Error{}}, 3 * time.Second},
+			Error{Cause: Timeout, Attempts: 2, Effect: MaybePending, Message: "no reply from api.test; gave up after 3s", Before: &Error{}}, 3 * time.Second},
 		{"the budget ends in an error's body", []reply{slow}, 3 * time.Second, 0, 4,
-			Error{Cause: Answered, Status: 500, Attempts: 1, GaveUp: "gave up after 3s"}, 3 * time.Second},
+			Error{Cause: Answered, Status: 500, Attempts: 1, Effect: MaybePending, GaveUp: "gave up after 3s"}, 3 * time.Second},
 		{"the budget ends in a 200's body", []reply{{raw: published.raw[:60], then: silent}}, 3 * time.Second, 0, 4,
-			Error{Cause: Timeout, Attempts: 1, Unknown: true, Message: "no end of the reply from api.test; gave up after 3s"}, 3 * time.Second},
+			Error{Cause: Timeout, Attempts: 1, Effect: MaybePending, Message: "no end of the reply from api.test; gave up after 3s"}, 3 * time.Second},
 		{"the budget leaves no time to wait", []reply{first}, 2 * time.Second, 0, 4,
-			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 3,
-				GaveUp: "gave up after 3 attempts, for the next one would have to wait 2 s and the timeout leaves 0.25 s"}, 1500 * time.Millisecond},
+			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 3, Effect: MaybeApplied,
+				GaveUp: "gave up after 3 attempts: the next would wait 2 s, the timeout leaves 0.25 s"}, 1500 * time.Millisecond},
 		{"a cancel while waiting", []reply{first}, 0, time.Second, 4,
-			Error{Cause: Cancelled, Status: 500, Attempts: 2, Message: errSignal.Error(), Before: &Error{Code: "FIRST"}}, time.Second},
+			Error{Cause: Cancelled, Status: 500, Attempts: 2, Effect: MaybeApplied, Message: errSignal.Error(), Before: &Error{Code: "FIRST"}}, time.Second},
 		{"a cancel while waiting after a lost connection", []reply{lost}, 0, time.Second, 4,
-			Error{Cause: Cancelled, Attempts: 2, Unknown: true, Message: errSignal.Error(), Before: &Error{}}, time.Second},
+			Error{Cause: Cancelled, Attempts: 2, Effect: MaybePending, Message: errSignal.Error(), Before: &Error{}}, time.Second},
 		{"a cancel in flight", []reply{first, {then: silent}}, 0, time.Second, 4,
-			Error{Cause: Cancelled, Status: 500, Attempts: 2, Unknown: true, Message: errSignal.Error(), Before: &Error{Code: "FIRST"}}, time.Second},
+			Error{Cause: Cancelled, Status: 500, Attempts: 2, Effect: MaybePending, Message: errSignal.Error(), Before: &Error{Code: "FIRST"}}, time.Second},
 		{"a cancel in the first flight", []reply{{then: silent}}, 0, time.Second, 4,
-			Error{Cause: Cancelled, Attempts: 1, Unknown: true, Message: errSignal.Error()}, time.Second},
+			Error{Cause: Cancelled, Attempts: 1, Effect: MaybePending, Message: errSignal.Error()}, time.Second},
 		{"a cancel in an error's body", []reply{slow}, 0, time.Second, 4,
-			Error{Cause: Cancelled, Status: 500, Attempts: 1, Message: errSignal.Error(), Before: &Error{}}, time.Second},
+			Error{Cause: Cancelled, Status: 500, Attempts: 1, Effect: MaybePending, Message: errSignal.Error(), Before: &Error{}}, time.Second},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -354,13 +354,13 @@ func TestNothingBegins(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errSignal)
 		_, attempts, err := c.Publish(ctx, promotion)
-		if e := failed(t, err); e.Cause != Cancelled || e.Unknown || e.Message != errSignal.Error() || attempts != 0 || n.dials() != 0 {
+		if e := failed(t, err); e.Cause != Cancelled || e.Effect != NoEffect || e.Message != errSignal.Error() || attempts != 0 || n.dials() != 0 {
 			t.Errorf("%+v, %d dials", e, n.dials())
 		}
 		ctx, stop := context.WithTimeoutCause(t.Context(), -1, errBudget)
 		defer stop()
 		_, attempts, err = c.Publish(ctx, promotion)
-		if e := failed(t, err); e.Cause != Timeout || e.Unknown || e.Message != errBudget.Error() || attempts != 0 || n.dials() != 0 {
+		if e := failed(t, err); e.Cause != Timeout || e.Effect != NoEffect || e.Message != errBudget.Error() || attempts != 0 || n.dials() != 0 {
 			t.Errorf("%+v, %d dials", e, n.dials())
 		}
 	})
@@ -376,20 +376,20 @@ func TestAttemptTime(t *testing.T) {
 		attempts []time.Duration
 		log      string // what it says of the first attempt
 		message  string
-		unknown  bool
+		effect   Effect
 	}{
 		{"silence", reply{then: silent}, []time.Duration{half, half},
-			"no reply from api.test within 30 s", "no reply from api.test within 30 s", true},
+			"no reply from api.test within 30 s", "no reply from api.test within 30 s", MaybePending},
 		{"one byte of the header a second", reply{raw: fmt.Sprintf(head, 200), pace: time.Second}, []time.Duration{half, half},
-			"no reply from api.test within 30 s", "no reply from api.test within 30 s", true},
+			"no reply from api.test within 30 s", "no reply from api.test within 30 s", MaybePending},
 		{"one byte of a 200 in turn", reply{raw: fmt.Sprintf(head, 200) + strings.Repeat(" ", 1000), pace: time.Second / 10}, []time.Duration{half, half},
-			"no end of the reply from api.test within 30 s", "no end of the reply from api.test within 30 s", true},
+			"no end of the reply from api.test within 30 s", "no end of the reply from api.test within 30 s", MaybePending},
 		{"a 200 that stops", reply{raw: fmt.Sprintf(head, 200), then: silent}, []time.Duration{half, half},
-			"no end of the reply from api.test within 30 s", "no end of the reply from api.test within 30 s", true},
+			"no end of the reply from api.test within 30 s", "no end of the reply from api.test within 30 s", MaybePending},
 		{"a 500 that stops", reply{raw: fmt.Sprintf(head, 500), then: silent}, []time.Duration{five, five},
-			"no end of the reply from api.test", "the API answered 500 Internal Server Error", false},
+			"no end of the reply from api.test", "the API answered 500 Internal Server Error", MaybePending},
 		{"a 404 that stops", reply{raw: fmt.Sprintf(head, 404), then: silent}, []time.Duration{five},
-			"no end of the reply from api.test", "the API answered 404 Not Found", false},
+			"no end of the reply from api.test", "the API answered 404 Not Found", NoEffect},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -403,8 +403,8 @@ func TestAttemptTime(t *testing.T) {
 					}
 				}
 				_, _, err := c.Publish(t.Context(), promotion)
-				if e := failed(t, err); e.Message != test.message || e.Unknown != test.unknown || !slices.Equal(attempts, test.attempts) {
-					t.Errorf("%v, unknown: %t, attempts of %s", e, e.Unknown, attempts)
+				if e := failed(t, err); e.Message != test.message || e.Effect != test.effect || !slices.Equal(attempts, test.attempts) {
+					t.Errorf("%v, effect %d, attempts of %s", e, e.Effect, attempts)
 				}
 			})
 		})
@@ -451,8 +451,8 @@ func TestLog(t *testing.T) {
 		"0s: PATCH " + path + " (the API answered 503 Service Unavailable: because): 4s before 2, asked 4s",
 		"4s: 2. PATCH " + path + ": 0 (no reply from api.test: the connection was closed) after 0s, true false",
 		"4s: PATCH " + path + " (no reply from api.test: the connection was closed): 1s before 3, asked 0s",
-		"11s: 3. PATCH " + path + ": 200 (the reply breaks off after 18 bytes: the connection was closed half-way) after 6s, false false",
-		"11s: PATCH " + path + " (the reply breaks off after 18 bytes: the connection was closed half-way): 2s before 4, asked 0s",
+		"11s: 3. PATCH " + path + ": 200 (the reply breaks off after 18 bytes: the connection closed early) after 6s, false false",
+		"11s: PATCH " + path + " (the reply breaks off after 18 bytes: the connection closed early): 2s before 4, asked 0s",
 		"13s: 4. PATCH " + path + ": 200 (<nil>) after 0s, false false",
 	}
 	if !slices.Equal(log, want) {

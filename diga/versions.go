@@ -23,15 +23,16 @@ type Version struct {
 	Agent     uuid.UUID
 	Number    int    // assigned by the platform; 0: not known
 	Name      string // may be empty; need not be unique
+	AgentName string // may be empty
 	Draft     bool
 	Published bool
 	Created   time.Time // zero: not known
 }
 
-// PublishedVersion reads, in one attempt, the version that is published now. Every end but a version that says so of
-// itself is an error: what the API answers when nothing is published is not documented.
-func (c *Client) PublishedVersion(ctx context.Context, agent uuid.UUID) (Version, error) {
-	v, err := c.version(ctx, agent, url.Values{"is_published": {"true"}}, true)
+// PublishedVersion reads the version that is published now (public reference, get-agent-by-id). Any reply but a version
+// that says so of itself is an error: what the API answers when nothing is published is not documented.
+func (c *Client) PublishedVersion(ctx context.Context, tries Tries, agent uuid.UUID) (Version, error) {
+	v, err := c.version(ctx, tries, agent, url.Values{"is_published": {"true"}})
 	if err == nil && !v.Published {
 		err = &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API answered with a version that is not published"}
 	}
@@ -39,16 +40,16 @@ func (c *Client) PublishedVersion(ctx context.Context, agent uuid.UUID) (Version
 }
 
 // Version reads one version of an agent. The error is an *Error; a Status of 404 or 400 says that there is none.
-func (c *Client) Version(ctx context.Context, agent, version uuid.UUID) (Version, error) {
-	v, err := c.version(ctx, agent, url.Values{"version_id": {version.String()}}, false)
+func (c *Client) Version(ctx context.Context, tries Tries, agent, version uuid.UUID) (Version, error) {
+	v, err := c.version(ctx, tries, agent, url.Values{"version_id": {version.String()}})
 	if err == nil && v.ID != version {
 		err = &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("asked for version %s, the API answered with %s", version, v.ID)}
 	}
 	return v, err
 }
 
-func (c *Client) version(ctx context.Context, agent uuid.UUID, query url.Values, once bool) (Version, error) {
-	body, _, err := c.do(ctx, request{method: http.MethodGet, path: "v1/agent/" + agent.String(), query: query, once: once})
+func (c *Client) version(ctx context.Context, tries Tries, agent uuid.UUID, query url.Values) (Version, error) {
+	body, _, err := c.do(ctx, request{method: http.MethodGet, path: "v1/agent/" + agent.String(), query: query, tries: tries})
 	if err != nil {
 		return Version{}, err
 	}
@@ -85,7 +86,7 @@ func readVersion(data []byte) (Version, error) {
 	}
 	v := Version{ID: id.UUID, Agent: agent.UUID}
 	for name, to := range map[string]any{
-		"version_number": &v.Number, "version_name": &v.Name, "is_draft": &v.Draft, "is_published": &v.Published,
+		"version_number": &v.Number, "version_name": &v.Name, "name": &v.AgentName, "is_draft": &v.Draft, "is_published": &v.Published,
 	} {
 		if value, there := fields[name]; there && json.Unmarshal(value, to) != nil {
 			return Version{}, fmt.Errorf("%s has another type than it should", name)
@@ -100,153 +101,97 @@ func readVersion(data []byte) (Version, error) {
 	return v, nil
 }
 
-// errLoop ends a listing that would never end, or whose end cannot be reached.
-var errLoop = errors.New("the list of versions repeats itself before its end")
+// maxVersions bounds a listing of versions.
+const maxVersions = 100_000
 
-// Versions lists every version of an agent, newest first, each once even when the list changes while it is read. The
-// last pair carries an error, an *Error, when the list could not be read to its end.
-func (c *Client) Versions(ctx context.Context, agent uuid.UUID) iter.Seq2[Version, error] {
+// Versions lists every version of an agent (public reference, list-agent-versions), newest first. The last pair carries
+// an *Error when the list could not be read to its end.
+func (c *Client) Versions(ctx context.Context, tries Tries, agent uuid.UUID) iter.Seq2[Version, error] {
+	r := request{method: http.MethodGet, path: "v1/agent/" + agent.String() + "/version", tries: tries}
 	return func(yield func(Version, error) bool) {
-		limit := 100 // the most that the API gives at once
-		seen := make(map[uuid.UUID]bool)
-		for after := ""; ; {
-			query := url.Values{"limit": {strconv.Itoa(limit)}}
-			if after != "" {
-				query.Set("after", after)
-			}
-			body, _, err := c.do(ctx, request{method: http.MethodGet, path: "v1/agent/" + agent.String() + "/version", query: query})
-			if errors.Is(err, errTooLarge) && limit > 1 {
-				limit = max(limit/4, 1) // versions carry their whole configuration, and some are long
+		for v, err := range list(ctx, c, r, maxVersions, "versions", readVersion, func(v Version) uuid.UUID { return v.ID }) {
+			if err == nil && v.Agent != agent {
 				continue
 			}
-			var page page
-			if err == nil {
-				if page, err = readPage(body); err != nil {
-					err = invalidReply("a page of versions", err)
-				}
-			}
-			if err != nil {
-				yield(Version{}, err)
+			if !yield(v, err) {
 				return
 			}
-			fresh := false
-			for _, v := range page.versions {
-				if v.Agent != agent || seen[v.ID] {
-					continue
-				}
-				seen[v.ID], fresh = true, true
-				if !yield(v, nil) {
-					return
-				}
-			}
-			if !page.more {
-				return
-			}
-			if !fresh {
-				yield(Version{}, invalidReply("the whole list", errLoop))
-				return
-			}
-			after = page.last
 		}
 	}
 }
 
-type page struct {
-	versions []Version
-	more     bool
-	last     string // the cursor of the next page
-}
-
-func readPage(body []byte) (page, error) {
-	fields, err := object(body)
-	if err != nil {
-		return page{}, err
-	}
-	var p page
-	var items []json.RawMessage
-	if json.Unmarshal(fields["data"], &items) != nil || items == nil {
-		return page{}, errors.New("data is not a list")
-	}
-	for _, item := range items {
-		v, err := readVersion(item)
-		if err != nil {
-			return page{}, err
-		}
-		p.versions, p.last = append(p.versions, v), v.ID.String()
-	}
-	var more *bool
-	if json.Unmarshal(fields["has_more"], &more) != nil || more == nil {
-		return page{}, errors.New("has_more is not true or false")
-	}
-	p.more = *more
-	last, err := idField(fields, "last_id")
-	if last.Valid {
-		p.last = last.UUID.String()
-	}
-	return p, err
-}
+// maxListed bounds the versions that an error lists.
+const maxListed = 5
 
 // VersionNamed finds the one version of an agent that has exactly this name and is not a draft. It reads every page,
-// for names need not be unique. The error is an *Error: VersionNotFound and VersionAmbiguous carry a *NameError.
-func (c *Client) VersionNamed(ctx context.Context, agent uuid.UUID, name string) (Version, error) {
-	var matches, others []Version
-	for v, err := range c.Versions(ctx, agent) {
-		switch {
-		case err != nil:
+// for names need not be unique, and keeps no more than it returns. The error is an *Error: VersionNotFound and
+// VersionAmbiguous carry a *NameError.
+func (c *Client) VersionNamed(ctx context.Context, tries Tries, agent uuid.UUID, name string) (Version, error) {
+	result := NameError{Name: name}
+	var similar nearest
+	for v, err := range c.Versions(ctx, tries, agent) {
+		if err != nil {
 			return Version{}, err
-		case v.Name == name && !v.Draft:
-			matches = append(matches, v)
-		default:
-			others = append(others, v)
+		}
+		result.Total++
+		if v.Name != name || v.Draft {
+			similar.add(v, name)
+			continue
+		}
+		result.Matches++
+		if len(result.Versions) < maxListed {
+			result.Versions = append(result.Versions, v)
 		}
 	}
-	switch len(matches) {
+	switch result.Matches {
 	case 1:
-		return matches[0], nil
+		return result.Versions[0], nil
 	case 0:
-		return Version{}, &Error{
-			Cause: VersionNotFound, Message: "no version of the agent has this name", Said: strconv.Quote(name),
-			Err: &NameError{Name: name, Versions: nearest(name, others), Total: len(others)},
-		}
+		result.Versions = similar.versions()
+		return Version{}, &Error{Cause: VersionNotFound, Message: "no version of the agent has this name", Said: strconv.Quote(name), Err: &result}
 	default:
-		return Version{}, &Error{
-			Cause: VersionAmbiguous, Message: fmt.Sprintf("%d versions of the agent have this name", len(matches)), Said: strconv.Quote(name),
-			Err: &NameError{Name: name, Versions: matches, Total: len(matches) + len(others)},
-		}
+		message := fmt.Sprintf("%d versions of the agent have this name", result.Matches)
+		return Version{}, &Error{Cause: VersionAmbiguous, Message: message, Said: strconv.Quote(name), Err: &result}
 	}
 }
 
 // NameError lists the versions that a reader needs to choose another name or an id.
 type NameError struct {
 	Name     string
-	Versions []Version // of the same name, or those with the nearest names, nearest first, five at most
+	Matches  int       // versions that have the name and are not drafts
+	Versions []Version // those, or else the ones with the most similar names, most similar first; five at most
 	Total    int       // versions that the agent has
 }
 
 func (e *NameError) Error() string { return fmt.Sprintf("%q is not the name of one version", e.Name) }
 
-// nearest picks the versions whose names are most like name, five at most, drafts with the very name first.
-func nearest(name string, versions []Version) []Version {
-	type candidate struct {
-		Version
-		distance int
+// nearest collects the versions whose names are most like a name, a draft with the very name first.
+type nearest []candidate
+
+type candidate struct {
+	Version
+	distance int
+}
+
+func (n *nearest) add(v Version, name string) {
+	if v.Name == "" {
+		return
 	}
-	var candidates []candidate
-	for _, v := range versions {
-		if v.Name == "" {
-			continue
-		}
-		d := distance(fold(name), fold(v.Name))
-		if v.Name == name {
-			d = -1 // a draft, or it would have been found
-		}
-		if d <= max(len(fold(name))/2, 2) {
-			candidates = append(candidates, candidate{v, d})
-		}
+	d := distance(fold(name), fold(v.Name))
+	if v.Name == name {
+		d = -1 // a draft: another would have been found
 	}
-	slices.SortStableFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
+	if d > max(len(fold(name))/2, 2) {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(*n, d+1, func(c candidate, d int) int { return cmp.Compare(c.distance, d) }) // after its equals
+	*n = slices.Insert(*n, i, candidate{v, d})
+	*n = (*n)[:min(len(*n), maxListed)]
+}
+
+func (n nearest) versions() []Version {
 	var list []Version
-	for _, c := range candidates[:min(len(candidates), 5)] {
+	for _, c := range n {
 		list = append(list, c.Version)
 	}
 	return list

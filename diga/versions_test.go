@@ -1,8 +1,10 @@
 package diga
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -50,7 +52,7 @@ func targets(t *testing.T, n *network, path string) (queries []string) {
 const agentPath = "/v1/agent/a0000000-0000-4000-8000-000000000001"
 
 func TestVersion(t *testing.T) {
-	whole := Version{ID: versionID, Agent: agentID, Number: 7, Name: "v1.2.0", Published: true, Created: time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC)}
+	whole := Version{ID: versionID, Agent: agentID, Number: 7, Name: "v1.2.0", AgentName: "Front desk", Published: true, Created: time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC)}
 	ids := agentField + `,"version_id":"` + versionID.String() + `"`
 	least := Version{ID: versionID, Agent: agentID}
 	tests := []struct {
@@ -62,7 +64,7 @@ func TestVersion(t *testing.T) {
 		{[]reply{says(200, versionBody)}, whole, 0, ""},
 		{[]reply{lost, says(503, ""), says(200, versionBody)}, whole, 0, ""},
 		{[]reply{says(200, "{"+ids+"}")}, least, 0, ""},
-		{[]reply{says(200, "{"+ids+`,"version_number":null,"version_name":null,"is_draft":null,"is_published":null,"created_at":null}`)}, least, 0, ""},
+		{[]reply{says(200, "{"+ids+`,"version_number":null,"version_name":null,"name":null,"is_draft":null,"is_published":null,"created_at":null}`)}, least, 0, ""},
 		{[]reply{says(200, "{"+ids+`,"created_at":"2025-03-01T12:00:00Z","version_created_at":"soon","Version_Name":"x"}`)},
 			Version{ID: versionID, Agent: agentID, Created: whole.Created}, 0, ""},
 		{[]reply{says(200, "{"+ids+`,"created_at":"2025-03-01T12:00:00Z","version_created_at":null}`)}, Version{ID: versionID, Agent: agentID, Created: whole.Created}, 0, ""},
@@ -76,6 +78,7 @@ func TestVersion(t *testing.T) {
 		{[]reply{says(200, "{"+ids+`,"version_number":"7"}`)}, Version{}, InvalidReply, "version_number has another type than it should"},
 		{[]reply{says(200, "{"+ids+`,"version_number":1.5}`)}, Version{}, InvalidReply, "version_number has another type than it should"},
 		{[]reply{says(200, "{"+ids+`,"version_name":7}`)}, Version{}, InvalidReply, "version_name has another type than it should"},
+		{[]reply{says(200, "{"+ids+`,"name":["x"]}`)}, Version{}, InvalidReply, "name has another type than it should"},
 		{[]reply{says(200, "{"+ids+`,"is_draft":"false"}`)}, Version{}, InvalidReply, "is_draft has another type than it should"},
 		{[]reply{says(200, "{"+ids+`,"is_published":1}`)}, Version{}, InvalidReply, "is_published has another type than it should"},
 		{[]reply{says(200, "{"+ids+","+ids+"}")}, Version{}, InvalidReply, `the name "agent_id" stands twice`},
@@ -84,11 +87,11 @@ func TestVersion(t *testing.T) {
 	for _, test := range tests {
 		n := &network{replies: test.replies}
 		n.play(t, func(t *testing.T, c *Client) {
-			got, err := c.Version(t.Context(), agentID, versionID)
+			got, err := c.Version(t.Context(), Retried, agentID, versionID)
 			if test.text == "" && (err != nil || got != test.want) {
 				t.Errorf("%+v, %v", got, err)
 			} else if test.text != "" {
-				if e := failed(t, err); e.Cause != test.cause || !strings.HasSuffix(e.Error(), test.text) || e.Unknown || len(n.heard()) != 1 {
+				if e := failed(t, err); e.Cause != test.cause || !strings.HasSuffix(e.Error(), test.text) || e.Effect != NoEffect || len(n.heard()) != 1 {
 					t.Errorf("%+v", e)
 				}
 			}
@@ -99,7 +102,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestPublishedVersion checks the one read that is never tried again.
+// TestPublishedVersion checks the read that is made before and after each change, tried once: nothing is asked again.
 func TestPublishedVersion(t *testing.T) {
 	for name, test := range map[string]struct {
 		reply reply
@@ -116,8 +119,8 @@ func TestPublishedVersion(t *testing.T) {
 	} {
 		n := &network{replies: []reply{test.reply, says(200, versionBody)}}
 		n.play(t, func(t *testing.T, c *Client) {
-			_, err := c.PublishedVersion(t.Context(), agentID)
-			if e := failed(t, err); e.Cause != test.cause || e.Unknown || e.GaveUp != "" {
+			_, err := c.PublishedVersion(t.Context(), Once, agentID)
+			if e := failed(t, err); e.Cause != test.cause || e.Effect != NoEffect || e.GaveUp != "" {
 				t.Errorf("%s: %+v", name, e)
 			}
 		})
@@ -132,7 +135,7 @@ func TestVersions(t *testing.T) {
 	last := func(number int) string { return fmt.Sprintf(`"last_id":%q`, id(number)) }
 	after := func(limit, number int) string { return fmt.Sprintf("after=%s&limit=%d", id(number), limit) }
 	stranger := strings.Replace(item(77, "x"), agentID.String(), outbound.String(), 1)
-	const loop = "not with the whole list: the list of versions repeats itself before its end"
+	const loop = "not with the whole list of versions: the list repeats itself before its end"
 	tests := []struct {
 		name    string
 		replies []reply
@@ -179,7 +182,7 @@ func TestVersions(t *testing.T) {
 			n := &network{replies: test.replies}
 			n.play(t, func(t *testing.T, c *Client) {
 				number, text := test.first, ""
-				for v, err := range c.Versions(t.Context(), agentID) {
+				for v, err := range c.Versions(t.Context(), Retried, agentID) {
 					if text != "" {
 						t.Error("the list goes on after an error")
 					}
@@ -207,7 +210,7 @@ func TestVersions(t *testing.T) {
 func TestVersionsStop(t *testing.T) {
 	n := &network{replies: []reply{pageOf(true, items(9, 5))}}
 	n.play(t, func(t *testing.T, c *Client) {
-		for v, err := range c.Versions(t.Context(), agentID) {
+		for v, err := range c.Versions(t.Context(), Retried, agentID) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -260,7 +263,7 @@ func TestVersionNamed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			n := &network{replies: test.pages}
 			n.play(t, func(t *testing.T, c *Client) {
-				got, err := c.VersionNamed(t.Context(), agentID, test.asked)
+				got, err := c.VersionNamed(t.Context(), Retried, agentID, test.asked)
 				if len(n.heard()) != len(test.pages) {
 					t.Errorf("%d requests for %d pages", len(n.heard()), len(test.pages))
 				}
@@ -272,7 +275,7 @@ func TestVersionNamed(t *testing.T) {
 				}
 				e := failed(t, err)
 				var named *NameError
-				if !errors.As(err, &named) || e.Cause != test.cause || e.Unknown || named.Name != test.asked || named.Total != test.total {
+				if !errors.As(err, &named) || e.Cause != test.cause || e.Effect != NoEffect || named.Name != test.asked || named.Total != test.total {
 					t.Fatalf("%+v: %+v", e, named)
 				}
 				var near []int
@@ -287,8 +290,101 @@ func TestVersionNamed(t *testing.T) {
 	}
 	n := &network{replies: []reply{pageOf(true, items(9, 5)), refuses(403, "NO")}}
 	n.play(t, func(t *testing.T, c *Client) {
-		if _, err := c.VersionNamed(t.Context(), agentID, "v9"); failed(t, err).Code != "NO" {
+		if _, err := c.VersionNamed(t.Context(), Retried, agentID, "v9"); failed(t, err).Code != "NO" {
 			t.Error("a name is taken for unique before every page was read")
+		}
+	})
+}
+
+// TestNearest looks for names in thousands of random ones, and compares what VersionNamed finds with a sort of them all.
+func TestNearest(t *testing.T) {
+	for seed := range uint64(4) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		name := func() string {
+			letters := make([]byte, 1+random.IntN(9))
+			for i := range letters {
+				letters[i] = "vV0123.- "[random.IntN(9)]
+			}
+			return string(letters)
+		}
+		const total = 2345
+		asked := "v1.0." + name()
+		var all []Version // newest first
+		var pages []reply
+		for len(all) < total {
+			var page []string
+			for range min(maxPage, total-len(all)) {
+				v := Version{ID: id(total - len(all)), Agent: agentID, Number: total - len(all), Name: name()}
+				switch random.IntN(300) {
+				case 0:
+					v.Name, v.Draft = asked, true
+				case 1, 2:
+					v.Name = ""
+				case 3:
+					v.Name = strings.ToUpper(asked) + " "
+				}
+				all = append(all, v)
+				page = append(page, item(v.Number, v.Name, fmt.Sprintf(`"is_draft":%t`, v.Draft)))
+			}
+			pages = append(pages, pageOf(len(all) < total, page))
+		}
+
+		far := func(v Version) int {
+			if v.Name == asked {
+				return -1
+			}
+			return distance(fold(asked), fold(v.Name))
+		}
+		want := slices.Clone(all)
+		want = slices.DeleteFunc(want, func(v Version) bool { return v.Name == "" || far(v) > max(len(fold(asked))/2, 2) })
+		slices.SortStableFunc(want, func(a, b Version) int { return cmp.Compare(far(a), far(b)) })
+		if len(want) < 10 {
+			t.Errorf("only %d names are like %q", len(want), asked)
+		}
+		want = want[:5]
+
+		n := &network{replies: pages}
+		n.play(t, func(t *testing.T, c *Client) {
+			_, err := c.VersionNamed(t.Context(), Retried, agentID, asked)
+			var named *NameError
+			if e := failed(t, err); !errors.As(err, &named) || e.Cause != VersionNotFound || named.Total != total || named.Matches != 0 {
+				t.Fatalf("%+v: %+v", e, named)
+			}
+			if !slices.Equal(named.Versions, want) {
+				t.Errorf("nearest to %q are\n%+v, want\n%+v", asked, named.Versions, want)
+			}
+		})
+	}
+}
+
+// TestAmbiguous checks that all versions of a name are counted, also where only some are listed.
+func TestAmbiguous(t *testing.T) {
+	var pages []reply
+	for number := 40; number > 0; number -= 10 {
+		var page []string
+		for i := range 10 {
+			name := "v1"
+			if i%3 == 1 {
+				name = "v2"
+			}
+			page = append(page, item(number-i, name, fmt.Sprintf(`"is_draft":%t`, i == 5)))
+		}
+		pages = append(pages, pageOf(number > 10, page))
+	}
+	n := &network{replies: pages}
+	n.play(t, func(t *testing.T, c *Client) {
+		_, err := c.VersionNamed(t.Context(), Retried, agentID, "v1")
+		var named *NameError
+		e := failed(t, err)
+		if !errors.As(err, &named) || e.Cause != VersionAmbiguous || e.Message != "24 versions of the agent have this name" || named.Matches != 24 || named.Total != 40 {
+			t.Fatalf("%+v: %+v", e, named)
+		}
+		var numbers []int
+		for _, v := range named.Versions {
+			numbers = append(numbers, v.Number)
+		}
+		if want := []int{40, 38, 37, 34, 32}; !slices.Equal(numbers, want) {
+			t.Errorf("lists %d, want %d", numbers, want)
 		}
 	})
 }

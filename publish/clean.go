@@ -19,6 +19,8 @@ import (
 const (
 	mostText = 400  // one text, such as the API's message
 	mostLine = 3800 // a whole line, of a handful of texts; the runner cuts an annotation at 4,096
+
+	mostAnnotation = 400 // an annotation that lists nothing
 )
 
 // escapeSequence matches the control and the operating system commands of a terminal, after ECMA-48.
@@ -142,4 +144,13 @@ func (c cleaner) codeSpan(text string) string {
 		text = " " + text + " "
 	}
 	return fence + text + fence
+}
+
+// codeHTML returns text, cleaned, as HTML that shows it as it is, for places where Markdown is not read.
+func (c cleaner) codeHTML(text string) string {
+	text = c.clean(text, mostText)
+	if text == "" {
+		return ""
+	}
+	return "<code>" + html.EscapeString(text) + "</code>"
 }

@@ -71,7 +71,7 @@ func truncatedAlways(t *testing.T) {
 	for name, r := range truncated(200, publicationOK) {
 		t.Run(name, func(t *testing.T) {
 			p := &peer{changes: []reply{r}}
-			w := unknown("ACTION_RESPONSE_INVALID", 5, "The reply breaks off after ", "gave up after 5 attempts", lookFirst)
+			w := unknown("ACTION_RESPONSE_INVALID", 5, "The reply breaks off after ", "gave up after 5 attempts", isSafe)
 			w.http = "200"
 			p.play(t, trial{}, w.within(leastWaits, mostWaits))
 		})
@@ -100,8 +100,8 @@ func truncatedError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := &peer{changes: []reply{truncated(500, body)[name]}}
 			p.play(t, trial{}, want{
-				code: "HTTP_500", attempts: 5, http: "500", least: leastWaits, most: mostWaits, never: []string{mayBeApplied, "half of"},
-				says: []string{"The API answered 500 Internal Server Error", "gave up after 5 attempts", asFarAs, wasLive},
+				code: "HTTP_500", status: "unknown", attempts: 5, http: "500", least: leastWaits, most: mostWaits, verify: time.Second, never: []string{"half of"},
+				says: []string{"The API answered 500 Internal Server Error", "gave up after 5 attempts", mayBeApplied},
 			})
 			p = &peer{changes: []reply{truncated(502, body)[name]}}
 			p.play(t, trial{}, unknown("HTTP_502", 5))
@@ -149,7 +149,7 @@ func notAPublication(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &peer{changes: []reply{says(200, body)}}
-			w := unknown("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication: ", "Check that api-url is the API", lookFirst)
+			w := unknown("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication: ", "Check that api-url is the API", isSafe)
 			w.http = "200"
 			p.play(t, trial{}, w.within(0, time.Nanosecond))
 		})
@@ -157,7 +157,7 @@ func notAPublication(t *testing.T) {
 	t.Run("applied", func(t *testing.T) {
 		_, server := newSandbox(t, sandbox.Fault{Body: "{}"})
 		res := trial{}.runVirtually(t, server)
-		res.check(t, want{code: "ACTION_RESPONSE_INVALID", status: "unknown", attempts: 1, says: []string{mayBeApplied, nowLive}})
+		res.check(t, want{attempts: 1, says: []string{readBack}})
 	})
 }
 
@@ -194,7 +194,7 @@ func anotherPublication(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &peer{changes: []reply{says(200, test.body)}}
-			w := unknown("ACTION_RESPONSE_MISMATCH", 1, "The API answered 200 OK with another publication than was asked for: ", test.says, "Look at what is published in Diga before anything else")
+			w := unknown("ACTION_RESPONSE_MISMATCH", 1, "The API answered 200 OK with another publication than was asked for: ", test.says, checkFirst)
 			w.http = "200"
 			p.play(t, trial{inputs: test.inputs}, w.within(0, time.Nanosecond))
 		})
@@ -273,9 +273,9 @@ func endlessBody(t *testing.T) {
 			status int
 			want   want
 		}{
-			{200, unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read: a body of more than 1048576 bytes", lookFirst)},
-			{404, want{code: "HTTP_404", attempts: 1, http: "404", says: []string{asFarAs}}},
-			{500, want{code: "HTTP_500", attempts: 1, http: "500", says: []string{asFarAs}}},
+			{200, unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read: a body of more than 1048576 bytes", isSafe)},
+			{404, want{code: "HTTP_404", attempts: 1, http: "404", says: []string{nothingChanged}}},
+			{500, unknown("HTTP_500", 1)},
 		} {
 			t.Run(fmt.Sprint(name, " ", test.status), func(t *testing.T) {
 				t.Parallel()
@@ -329,7 +329,7 @@ func codings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &peer{changes: []reply{says(200, test.body, "Content-Encoding: "+test.coding)}}
-			w := unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", lookFirst)
+			w := unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe)
 			w.http = "200"
 			p.play(t, trial{}, w.within(0, time.Nanosecond))
 			// The status of an error is known whatever becomes of its body.
@@ -391,7 +391,7 @@ func oddJSON(t *testing.T) {
 			if test.read {
 				p.play(t, trial{}, want{attempts: 1})
 			} else {
-				p.play(t, trial{}, unknown("ACTION_RESPONSE_INVALID", 1, lookFirst))
+				p.play(t, trial{}, unknown("ACTION_RESPONSE_INVALID", 1, isSafe))
 			}
 		})
 	}
@@ -438,11 +438,11 @@ func oddErrorCode(t *testing.T) {
 		})
 	}
 	for name, test := range map[string]struct{ value, says string }{
-		"message of 900 kB":  {`"` + long[:900_000] + `"`, long[:399] + "…"},
-		"message null":       {"null", "400 Bad Request. Nothing"},
-		"message a number":   {"7", "400 Bad Request. Nothing"},
-		"message an object":  {`{"x":"y"}`, "400 Bad Request. Nothing"},
-		"message of blanks":  {`" \n\t "`, "400 Bad Request. Nothing"},
+		"message of 900 kB":  {`"` + long[:900_000] + `"`, long[:100]},
+		"message null":       {"null", "(400 Bad Request). Nothing"},
+		"message a number":   {"7", "(400 Bad Request). Nothing"},
+		"message an object":  {`{"x":"y"}`, "(400 Bad Request). Nothing"},
+		"message of blanks":  {`" \n\t "`, "(400 Bad Request). Nothing"},
 		"message of 3 lines": {`"a\nb\r\nc"`, ": a b c. Nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -451,6 +451,9 @@ func oddErrorCode(t *testing.T) {
 		})
 	}
 }
+
+// ourTags takes the tags out of a summary that the summary itself has.
+var ourTags = strings.NewReplacer("<details>", "", "<details open>", "", "<summary>", "", "</summary>", "", "</details>", "", "<code>", "", "</code>", "")
 
 func htmlErrorPage(t *testing.T) {
 	for name, test := range map[string]struct{ body, says string }{
@@ -474,11 +477,11 @@ func htmlErrorPage(t *testing.T) {
 					code: fmt.Sprint("HTTP_", status), attempts: 1, http: fmt.Sprint(status), says: []string{http.StatusText(status) + test.says},
 					never: []string{"Oh no"},
 				}
-				if status == 502 {
+				if status != 404 {
 					w.status = "unknown"
 				}
 				res := p.play(t, trial{inputs: map[string]string{"max-retries": "0"}}, w)
-				if strings.ContainsAny(res.message(), "<") || strings.Contains(res.summary, "<") || len(res.message()) > 1200 {
+				if strings.ContainsAny(res.message(), "<") || strings.Contains(ourTags.Replace(res.summary), "<") || len(res.message()) > 1200 {
 					t.Errorf("shows tags, or %d bytes", len(res.message()))
 				}
 			}

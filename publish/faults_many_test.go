@@ -138,7 +138,7 @@ func TestFaultsMany(t *testing.T) {
 		res := tr.runVirtually(t, p)
 		res.check(t, want{
 			code: "BUSY", http: "503", least: 2 * time.Minute, most: 2 * time.Minute,
-			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 2m0s", asFarAs, wasLive},
+			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 2m0s", stillLive},
 		})
 	})
 	t.Run("C4/no reply at all", func(t *testing.T) {

@@ -116,21 +116,21 @@ func emptyConfirmation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &peer{changes: []reply{r}}
-			w := unknown("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication", lookFirst)
+			w := unknown("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication", isSafe)
 			w.http = "200"
 			p.play(t, trial{}, w)
 		})
 	}
 	t.Run("204", func(t *testing.T) {
 		p := &peer{changes: []reply{{raw: "HTTP/1.1 204 No Content\r\n\r\n"}}}
-		w := unknown("ACTION_RESPONSE_INVALID", 1, "The API answered 204 No Content, which is not how a publication is confirmed", lookFirst)
+		w := unknown("ACTION_RESPONSE_INVALID", 1, "The API answered 204 No Content, which is not how a publication is confirmed", isSafe)
 		w.http = "204"
 		p.play(t, trial{}, w)
 	})
 	t.Run("applied", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 204, Applied: true})
 		res := trial{}.runVirtually(t, server)
-		res.check(t, want{code: "ACTION_RESPONSE_INVALID", status: "unknown", attempts: 1, says: []string{mayBeApplied, nowLive}})
+		res.check(t, want{attempts: 1, says: []string{readBack}})
 		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
 			t.Errorf("live is %s", live)
 		}
@@ -142,7 +142,7 @@ func otherSuccess(t *testing.T) {
 		for _, body := range []string{publicationOK, ""} {
 			t.Run(fmt.Sprintf("%d with %d bytes", status, len(body)), func(t *testing.T) {
 				p := &peer{changes: []reply{says(status, body)}}
-				w := unknown("ACTION_RESPONSE_INVALID", 1, fmt.Sprintf("The API answered %d", status), "which is not how a publication is confirmed", lookFirst)
+				w := unknown("ACTION_RESPONSE_INVALID", 1, fmt.Sprintf("The API answered %d", status), "which is not how a publication is confirmed", isSafe)
 				w.http = fmt.Sprint(status)
 				p.play(t, trial{}, w)
 			})
@@ -154,7 +154,7 @@ func otherSuccess(t *testing.T) {
 func refusal(code string, status int, says ...string) want {
 	return want{
 		code: code, attempts: 1, http: fmt.Sprint(status), most: time.Nanosecond,
-		says:  append(says, fmt.Sprintf("The API answered %d", status), asFarAs, wasLive),
+		says:  append(says, fmt.Sprintf("The API answered %d", status), stillLive),
 		never: []string{mayBeApplied},
 	}
 }
@@ -192,7 +192,7 @@ func refusedByTheAPI(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			api := sandbox.New() // a wrong path is the point of one of these
 			res := trial{inputs: test.inputs}.runVirtually(t, &http.Server{Handler: api})
-			res.check(t, want{code: test.code, attempts: 1, says: []string{test.says, asFarAs}})
+			res.check(t, want{code: test.code, attempts: 1, says: []string{test.says, nothingChanged}})
 			if version, inbound, _ := api.Live(sandbox.FrontDesk); version != sandbox.LiveID || inbound != sandbox.Reception {
 				t.Errorf("live is %s with %s", version, inbound)
 			}
@@ -256,7 +256,7 @@ func temporary(t *testing.T) {
 		} {
 			t.Run(fmt.Sprint(status, " ", code), func(t *testing.T) {
 				w := want{
-					code: code, attempts: 5, says: []string{asFarAs, wasLive}, never: []string{mayBeApplied},
+					code: code, attempts: 5, says: []string{stillLive}, never: []string{mayBeApplied},
 				}
 				if applied {
 					w = unknown(code, 5)
@@ -278,7 +278,7 @@ func temporary(t *testing.T) {
 		})
 		t.Run(fmt.Sprint(status, ", then 400"), func(t *testing.T) {
 			p := &peer{changes: []reply{says(status, ""), refuses(400, "BAD_PARAMETER", "No")}}
-			w := want{code: "BAD_PARAMETER", attempts: 2, http: "400", says: []string{asFarAs}}
+			w := want{code: "BAD_PARAMETER", attempts: 2, http: "400", says: []string{nothingChanged}}
 			if applied {
 				w = unknown("BAD_PARAMETER", 2)
 			}
@@ -402,7 +402,7 @@ func queuedForGood(t *testing.T) {
 			p := &peer{changes: []reply{test.reply}}
 			w := want{
 				code: test.code, http: "429", least: time.Minute, most: 2 * time.Minute, never: []string{mayBeApplied},
-				says: []string{"The API answered 429 Too Many Requests", "gave up after", "and the timeout leaves", asFarAs, "max-parallel", "raise timeout"},
+				says: []string{"The API answered 429 Too Many Requests", "gave up after", "and the timeout leaves", nothingChanged, "max-parallel", "raise timeout"},
 			}
 			res := p.runQueue(t, trial{}, w)
 			if res < 6 || res > 20 {
@@ -432,11 +432,11 @@ func lastWord(t *testing.T) {
 	p := &peer{changes: replies}
 	p.play(t, trial{}, want{
 		code: "FAILURE_5", attempts: 5, http: "500", least: leastWaits, most: mostWaits, never: []string{mayBeApplied},
-		says: []string{"The API answered 500 Internal Server Error: This is reply 5; gave up after 5 attempts. " + asFarAs, wasLive, "Try again later"},
+		says: []string{"The API answered 500 Internal Server Error: This is reply 5; gave up after 5 attempts. " + stillLive, "Try again later"},
 	})
 	// The last reply may also be one that is not tried again.
 	p = &peer{changes: append(replies[:2:2], refuses(403, "FORBIDDEN", "No more."))}
-	p.play(t, trial{}, want{code: "FORBIDDEN", attempts: 3, http: "403", says: []string{": No more. " + asFarAs}})
+	p.play(t, trial{}, want{code: "FORBIDDEN", attempts: 3, http: "403", says: []string{": No more. " + nothingChanged}})
 }
 
 func atLast(t *testing.T) {
@@ -484,7 +484,7 @@ func noStatus(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &peer{changes: []reply{{raw: raw}}}
-			w := unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", lookFirst)
+			w := unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe)
 			w.http = "none"
 			p.play(t, trial{}, w.within(0, time.Nanosecond))
 		})
@@ -528,7 +528,7 @@ func redirected(t *testing.T) {
 			sandbox.Fault{Method: http.MethodGet, Status: 307, Header: http.Header{"Location": {target.listen(t) + "/v1"}}})
 		server.TLSConfig = trustedConfig()
 		res := trial{inputs: map[string]string{"api-url": "https://" + listenOn(t, overTLS{server})}}.run(t)
-		res.check(t, want{code: "ACTION_REDIRECT_REFUSED", attempts: 1, http: "307", says: []string{"not followed: to 127.0.0.1:", asFarAs}})
+		res.check(t, want{code: "ACTION_REDIRECT_REFUSED", attempts: 1, http: "307", says: []string{"not followed: to 127.0.0.1:", nothingChanged}})
 		if n := len(target.requests("")); n != 0 || len(api.Requests()) != 2 {
 			t.Errorf("%d requests at the target, %d at the API", n, len(api.Requests()))
 		}

@@ -187,7 +187,7 @@ func wantShownAsText(t *testing.T, summary string) {
 }
 
 func saysWhatIsLive(message string) bool {
-	return strings.Contains(message, nothingSent) || strings.Contains(message, mayBeApplied)
+	return strings.Contains(message, nothingChanged) || strings.Contains(message, mayBeApplied)
 }
 
 func TestFaultsText(t *testing.T) {
@@ -227,7 +227,7 @@ func TestFaultsText(t *testing.T) {
 			for _, text := range row.texts {
 				p := &peer{changes: []reply{says(400, inJSON(object{"error_code": "BAD_PARAMETER", "message": text.text}))}}
 				res := trial{}.runVirtually(t, p)
-				res.check(t, want{code: "BAD_PARAMETER", http: "400", attempts: 1, says: []string{"The API answered 400 Bad Request: " + text.shown, asFarAs}})
+				res.check(t, want{code: "BAD_PARAMETER", http: "400", attempts: 1, says: []string{"Diga refused v1.22.8: " + text.shown, nothingChanged}})
 				if got := res.outputs["error-message"]; !strings.Contains(got, "400 Bad Request: "+text.shown) {
 					t.Errorf("error-message %q, want %q in it", got, text.shown)
 				}

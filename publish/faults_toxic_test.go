@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"publish-agent-version/internal/sandbox"
+
 	"github.com/Shopify/toxiproxy/v2/stream"
 	"github.com/Shopify/toxiproxy/v2/toxics"
-	"publish-agent-version/internal/sandbox"
 )
 
 // A toxicProxy stands between the step and a server, and spoils what passes by the toxics of Toxiproxy, in virtual time.

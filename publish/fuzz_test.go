@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"publish-agent-version/diga"
 	"publish-agent-version/internal/runner"
 )
 
@@ -86,7 +87,8 @@ func FuzzInputs(f *testing.F) {
 		for i, name := range inputNames {
 			env["INPUT_"+strings.ToUpper(name)] = values[i]
 		}
-		in, err := readInputs(func(name string) string { return strings.TrimSpace(env["INPUT_"+strings.ToUpper(name)]) })
+		in, problems := readInputs(func(name string) string { return strings.TrimSpace(env["INPUT_"+strings.ToUpper(name)]) })
+		err := joined(problems)
 		if err == nil {
 			wantSound(t, in)
 		}
@@ -119,7 +121,7 @@ func wantSound(t *testing.T, in Inputs) {
 		}
 	}
 	switch {
-	case chosen != 1, in.Unpublish && (in.Inbound.Valid || in.Outbound.Valid):
+	case chosen != 1, in.Unpublish && (in.Phones[diga.Inbound].asked() || in.Phones[diga.Outbound].asked()):
 		t.Errorf("more or less than one choice in %+v", in)
 	case in.Timeout < time.Second, in.Timeout > 30*time.Minute, in.MaxRetries < 0, in.MaxRetries > 10:
 		t.Errorf("out of bounds: %+v", in)
@@ -282,7 +284,7 @@ func fuzzed(t *testing.T, env map[string]string, dial func(context.Context, stri
 	if rest := OutsideCode(summary); strings.ContainsAny(rest, "<>[]@!\\") {
 		t.Errorf("the summary is more than text: %q in\n%s", rest, summary)
 	}
-	if checkToken(token) == nil && len(token) >= 8 && !strings.Contains(token, "*") {
+	if checkToken(token) == "" && len(token) >= 8 && !strings.Contains(token, "*") {
 		everything := strings.Join(log.Printed, "\n") + "\n" + content(t, env["GITHUB_OUTPUT"]) + "\n" + summary
 		if seen := runner.Visible(everything, token); len(seen) > 0 {
 			t.Errorf("the token shows: %v in\n%s", seen, everything)

@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -10,8 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
 )
 
 // A Token authorises requests. It prints as stars; reveal alone gives it away.
@@ -35,33 +35,60 @@ type Inputs struct {
 	VersionName string
 	Unpublish   bool
 
-	Inbound, Outbound uuid.NullUUID // null: left out of the request
-	DryRun            bool
-	APIURL            *url.URL
-	Timeout           time.Duration // 1 s to 30 min
-	MaxRetries        int           // 0 to 10
+	Phones     [diga.Directions]PhoneInput
+	TakeOver   bool // a number that another agent has may be taken from it
+	DryRun     bool
+	APIURL     *url.URL
+	Timeout    time.Duration // 1 s to 30 min
+	MaxRetries int           // 0 to 10
+}
+
+// PhoneInput is what the inputs ask for in one direction: one of the three, or nothing.
+type PhoneInput struct {
+	ID      uuid.NullUUID
+	Number  string // E.164
+	Release bool   // no number is to be bound
+}
+
+// asked reports whether the inputs ask for anything in this direction.
+func (p PhoneInput) asked() bool { return p != PhoneInput{} }
+
+// problem is what is wrong with one input.
+type problem struct {
+	name   string // of the input
+	format string // for the values
+	values []any  // strings that the workflow wrote
+}
+
+// text returns the problem as a clause that begins with the input's name.
+func (p problem) text(show show) string {
+	shown := make([]any, len(p.values))
+	for i, value := range p.values {
+		shown[i] = show(value.(string))
+	}
+	return show(p.name) + " " + fmt.Sprintf(p.format, shown...)
 }
 
 const defaultAPIURL = "https://api.diga.io"
 
-// readInputs reads every input by get, which takes an input's name and returns its trimmed value. The error joins
-// all problems, each of which begins with the input's name.
-func readInputs(get func(name string) string) (Inputs, error) {
-	var problems []error
-	problem := func(name, format string, args ...any) {
-		problems = append(problems, fmt.Errorf("%s %s", name, fmt.Sprintf(format, args...)))
+// readInputs reads every input by get, which takes an input's name and returns its trimmed value. It returns all problems
+// at once.
+func readInputs(get func(name string) string) (Inputs, []problem) {
+	var problems []problem
+	wrong := func(name, format string, values ...any) {
+		problems = append(problems, problem{name, format, values})
 	}
-	id := func(name string) uuid.NullUUID {
-		value := get(name)
+	parseID := func(name, value string) uuid.NullUUID {
 		if value == "" {
 			return uuid.NullUUID{}
 		}
-		parsed, err := diga.ParseID(value)
+		id, err := diga.ParseID(value)
 		if err != nil {
-			problem(name, "is not valid: %v", err)
+			wrong(name, "is not valid: %s", err.Error())
 		}
-		return uuid.NullUUID{UUID: parsed, Valid: true}
+		return uuid.NullUUID{UUID: id, Valid: true}
 	}
+	id := func(name string) uuid.NullUUID { return parseID(name, get(name)) }
 	flag := func(name string) bool {
 		switch value := get(name); value {
 		case "true", "True", "TRUE":
@@ -69,57 +96,88 @@ func readInputs(get func(name string) string) (Inputs, error) {
 		case "", "false", "False", "FALSE":
 			return false
 		default:
-			problem(name, "must be true or false, not %s", quote(value))
+			wrong(name, "must be true or false, not %s", quote(value))
 			return false
 		}
 	}
+	phone := func(name string) (p PhoneInput) { // name is that of the number; -id follows for that of the id
+		byID, number := get(name+"-id"), get(name)
+		if byID == "none" {
+			p.Release = true
+		} else {
+			p.ID = parseID(name+"-id", byID)
+		}
+		switch e164, ok := diga.E164(number); {
+		case number == "":
+		case byID != "":
+			wrong(name, "and %s exclude each other: set one of them", name+"-id")
+		case number == "none":
+			wrong(name, "takes a number; to release the bound one, set %s to none", name+"-id")
+		case !ok:
+			wrong(name, "must be a number with its country code, such as +34910000001, not %s", quote(number))
+		default:
+			p.Number = e164
+		}
+		return p
+	}
 
 	in := Inputs{Token: Token(get("token"))}
-	if err := checkToken(in.Token.reveal()); err != nil {
-		problem("token", "%v", err)
+	if problem := checkToken(in.Token.reveal()); problem != "" {
+		wrong("token", problem)
 	}
 	agent := id("agent-id")
 	in.Agent = agent.UUID
 	if !agent.Valid {
-		problem("agent-id", "is missing or empty: is the variable that it comes from defined here?")
+		wrong("agent-id", "is missing or empty: is the variable that it comes from defined here?")
 	}
 	in.Version, in.VersionName, in.Unpublish = id("version-id"), get("version-name"), flag("unpublish")
-	chosen := 0
-	for _, is := range []bool{in.Version.Valid, in.VersionName != "", in.Unpublish} {
-		if is {
-			chosen++
+	var chosen []string
+	for _, choice := range []struct {
+		name string
+		is   bool
+	}{{"version-id", in.Version.Valid}, {"version-name", in.VersionName != ""}, {"unpublish", in.Unpublish}} {
+		if choice.is {
+			chosen = append(chosen, choice.name)
 		}
 	}
-	switch {
-	case chosen == 0:
-		problem("version-id", "and version-name are empty and unpublish is not true. Choose one of the three. "+
-			"(The API unpublishes when it is given no version, so an empty value is never sent)")
-	case chosen > 1:
-		problem("version-id,", "version-name and unpublish: true exclude each other. Choose one of the three")
+	switch len(chosen) {
+	case 0:
+		wrong("version-id", "and %s are empty and %s is not true: choose one of them. An empty version is never sent: "+
+			"to Diga it would mean to unpublish", "version-name", "unpublish")
+	case 2:
+		wrong(chosen[0], "and %s exclude each other: choose one of them", chosen[1])
+	case 3:
+		wrong(chosen[0], "%s and %s exclude each other: choose one of them", chosen[1], chosen[2])
 	}
-	in.Inbound, in.Outbound = id("inbound-phone-number-id"), id("outbound-phone-number-id")
-	if in.Unpublish && in.Inbound.Valid {
-		problem("inbound-phone-number-id", "has no meaning with unpublish: true")
+	for d := range diga.Directions {
+		name := d.String() + "-phone-number"
+		in.Phones[d] = phone(name)
+		for _, name := range []string{name, name + "-id"} {
+			if in.Unpublish && get(name) != "" {
+				wrong(name, "has no meaning with %s: leave it out", "unpublish: true")
+			}
+		}
 	}
-	if in.Unpublish && in.Outbound.Valid {
-		problem("outbound-phone-number-id", "has no meaning with unpublish: true")
-	}
-	in.DryRun = flag("dry-run")
+	in.TakeOver, in.DryRun = flag("take-over"), flag("dry-run")
 
-	var err error
-	if in.APIURL, err = parseAPIURL(or(get("api-url"), defaultAPIURL)); err != nil {
-		problem("api-url", "%v", err)
+	address := or(get("api-url"), defaultAPIURL)
+	var addressProblem string
+	if in.APIURL, addressProblem = parseAPIURL(address); strings.Contains(addressProblem, "%s") {
+		wrong("api-url", addressProblem, quote(address))
+	} else if addressProblem != "" {
+		wrong("api-url", addressProblem) // without the value: it may hold a password
 	}
+	var err error
 	timeout := or(get("timeout"), "2m")
 	if in.Timeout, err = time.ParseDuration(timeout); err != nil || in.Timeout < time.Second || in.Timeout > 30*time.Minute {
-		problem("timeout", "must be a duration from 1s to 30m, such as 90s or 2m, not %s", quote(timeout))
+		wrong("timeout", "must be a duration from 1s to 30m, such as 90s or 2m, not %s", quote(timeout))
 	}
 	retries := or(get("max-retries"), "4")
 	in.MaxRetries, _ = strconv.Atoi(retries)
 	if in.MaxRetries < 0 || in.MaxRetries > 10 || strconv.Itoa(in.MaxRetries) != retries {
-		problem("max-retries", "must be a whole number from 0 to 10, not %s", quote(retries))
+		wrong("max-retries", "must be a whole number from 0 to 10, not %s", quote(retries))
 	}
-	return in, errors.Join(problems...)
+	return in, problems
 }
 
 func or(value, otherwise string) string {
@@ -139,16 +197,16 @@ func quote(value string) string {
 }
 
 // checkToken never repeats the token.
-func checkToken(token string) error {
+func checkToken(token string) (problem string) {
 	switch {
 	case token == "":
-		return errors.New("is missing or empty: is the secret undefined, or is this a pull request from a fork, which gets no secrets?")
+		return "is missing or empty: is the secret undefined, or is this a pull request from a fork, which gets no secrets?"
 	case strings.HasPrefix(strings.ToLower(token), "bearer "):
-		return errors.New(`must be the token alone, without "Bearer" in front`)
+		return `must be the token alone, without "Bearer" in front`
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return errors.New("holds a blank, a line break or another character that no token has: was it pasted with something else?")
+		return "has a blank, a line break or another character that no token has: was it pasted with something else?"
 	}
-	return nil
+	return ""
 }
 
 // isName reports whether s begins with an ASCII letter or digit, and holds nothing but these and others.
@@ -159,29 +217,30 @@ func isName(s, others string) bool {
 }
 
 // parseAPIURL reads the address of the API: https, or http where nothing leaves the machine or its container network.
-func parseAPIURL(value string) (*url.URL, error) {
+// It returns what is wrong with it as a format for quoted, the value as it may be shown.
+func parseAPIURL(value string) (u *url.URL, wrong string) {
 	u, err := url.Parse(value)
 	if err != nil {
-		return nil, fmt.Errorf("is not a URL: %s", quote(value))
+		return nil, "is not a URL: %s"
 	}
 	host := u.Hostname()
 	address := net.ParseIP(host)
 	port, portErr := strconv.Atoi(or(u.Port(), "443"))
 	switch {
 	case u.User != nil:
-		return nil, errors.New("must not hold a user name or a password")
+		return nil, "must not contain a user name or a password"
 	case u.Scheme != "https" && u.Scheme != "http", u.Opaque != "":
-		return nil, fmt.Errorf("must be a URL that begins with https://, not %s", quote(value))
+		return nil, "must be a URL that begins with https://, not %s"
 	case address == nil && (!isName(host, "._-") || strings.TrimRight(host, "._-") != host), portErr != nil, port < 1, port > 65535:
-		return nil, fmt.Errorf("has no valid host: %s", quote(value))
+		return nil, "has no valid host: %s"
 	case u.RawQuery != "", u.ForceQuery, u.Fragment != "", strings.Contains(value, "#"):
-		return nil, errors.New("must not hold a query or a fragment")
+		return nil, "must not contain a query or a fragment"
 	case slices.Contains(strings.Split(u.Path, "/"), ".."):
-		return nil, errors.New("must not hold .. in its path")
+		return nil, "must not contain .. in its path"
 	case u.Scheme == "http" && !staysInside(host, address):
-		return nil, fmt.Errorf("must begin with https://: the token would cross the network in the clear (http:// is for localhost and for service containers), not %s", quote(value))
+		return nil, "must begin with https://, not %s: over http the token would cross the network unencrypted (allowed to localhost and service containers only)"
 	}
-	return u, nil
+	return u, ""
 }
 
 // staysInside reports whether a host is this machine or has a name of one label, as a job's service container has.

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -10,8 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
+	"publish-agent-version/diga"
 	"publish-agent-version/internal/runner"
+
+	"github.com/google/uuid"
 )
 
 const (
@@ -24,7 +27,17 @@ const (
 func read(changes map[string]string) (Inputs, error) {
 	values := map[string]string{"token": secret, "agent-id": agentID, "version-id": versionID}
 	maps.Copy(values, changes)
-	return readInputs(func(name string) string { return values[name] })
+	in, problems := readInputs(func(name string) string { return values[name] })
+	return in, joined(problems)
+}
+
+// joined is all problems as one error, a line each, in the spelling of a log.
+func joined(problems []problem) error {
+	var errs []error
+	for _, p := range problems {
+		errs = append(errs, errors.New(p.text(func(text string) string { return text })))
+	}
+	return errors.Join(errs...)
 }
 
 func id(s string) uuid.NullUUID { return uuid.NullUUID{UUID: uuid.MustParse(s), Valid: true} }
@@ -45,7 +58,7 @@ func TestReadInputs(t *testing.T) {
 		}, func(*Inputs) {}},
 		{"upper-case ids", map[string]string{"agent-id": strings.ToUpper(agentID), "version-id": strings.ToUpper(versionID)}, func(*Inputs) {}},
 		{"both phones", map[string]string{"inbound-phone-number-id": phoneID, "outbound-phone-number-id": phoneID},
-			func(in *Inputs) { in.Inbound, in.Outbound = id(phoneID), id(phoneID) }},
+			func(in *Inputs) { in.Phones = [diga.Directions]PhoneInput{{ID: id(phoneID)}, {ID: id(phoneID)}} }},
 		{"a name", map[string]string{"version-id": "", "version-name": "v1 | é"},
 			func(in *Inputs) { in.Version, in.VersionName = uuid.NullUUID{}, "v1 | é" }},
 		{"unpublish", map[string]string{"version-id": "", "unpublish": "true"},
@@ -263,12 +276,12 @@ func TestParseAPIURL(t *testing.T) {
 		{"::", notURL},
 	}
 	for _, tt := range tests {
-		u, err := parseAPIURL(tt.value)
+		u, wrong := parseAPIURL(tt.value)
 		got := fmt.Sprint(u)
-		if err != nil {
-			got = err.Error()
+		if wrong != "" {
+			got = strings.ReplaceAll(wrong, "%s", quote(tt.value))
 		}
-		if got != tt.want && (err == nil || !strings.HasPrefix(got, tt.want)) {
+		if got != tt.want && (wrong == "" || !strings.HasPrefix(got, tt.want)) {
 			t.Errorf("%q: got %q, want %q", tt.value, got, tt.want)
 		}
 		if strings.Contains(got, "password@") {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +27,7 @@ type peer struct {
 	before  reply   // to reads before the change; the zero value: as the API would
 	changes []reply // to the requests for the change, one after the other; the last one stays
 	after   reply   // to reads after a request for the change
+	phones  reply   // to reads of phone numbers; the zero value: nothing is bound
 
 	// meet is what the n-th connection, from 1, begins with. It returns the connection to speak HTTP on, nil for none; it
 	// closes the connection itself in that case. It may be nil.
@@ -77,14 +79,20 @@ func refuses(status int, code, message string, headers ...string) reply {
 
 // shows is the API's answer to the read of what is published.
 func shows(id string, headers ...string) reply {
-	name, number := map[string]string{sandbox.LiveID: sandbox.LiveName, sandbox.NextID: sandbox.NextName}[id], strings.TrimLeft(id[24:], "0")
-	return says(http.StatusOK, fmt.Sprintf(`{"agent_id":%q,"version_id":%q,"version_name":%q,"version_number":%s,"is_draft":false,"is_published":true}`,
-		sandbox.FrontDesk, id, name, number), headers...)
+	return says(http.StatusOK, version(id, true), headers...)
+}
+
+// version is the API's JSON of a version.
+func version(id string, published bool) string {
+	name := map[string]string{sandbox.LiveID: sandbox.LiveName, sandbox.NextID: sandbox.NextName}[id]
+	number, _ := strconv.Atoi(id[24:])
+	return fmt.Sprintf(`{"agent_id":%q,"version_id":%q,"version_name":%q,"name":"Front desk","version_number":%d,"is_draft":false,"is_published":%t}`,
+		sandbox.FrontDesk, id, name, number, published)
 }
 
 // publicationOK is the body of a confirmation.
 const publicationOK = `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID +
-	`","inbound_phone_number_id":"` + sandbox.Reception + `","outbound_phone_number_id":null}`
+	`","inbound_phone_number_id":null,"outbound_phone_number_id":null}`
 
 // confirms is the reply to a change that was made.
 var confirms = says(http.StatusOK, publicationOK, "Content-Type: application/json")
@@ -196,7 +204,7 @@ func (p *peer) converse(n int, conn, bare net.Conn) {
 		}
 		p.mu.Lock()
 		p.heard = append(p.heard, heard{r, string(body), n})
-		next := p.answer(r.Method)
+		next := p.answer(r)
 		p.mu.Unlock()
 		if next.first != nil {
 			next.first()
@@ -208,27 +216,42 @@ func (p *peer) converse(n int, conn, bare net.Conn) {
 }
 
 // answer finds the reply to the request that came last. The caller holds p.mu.
-func (p *peer) answer(method string) reply {
+func (p *peer) answer(r *http.Request) reply {
 	changes := 0
 	for _, h := range p.heard {
 		if h.Method == http.MethodPatch {
 			changes++
 		}
 	}
-	next, usual := p.before, shows(sandbox.LiveID)
+	next := p.before
 	switch {
-	case method == http.MethodPatch && len(p.changes) == 0:
+	case r.Method == http.MethodPatch && len(p.changes) == 0:
 		return confirms
-	case method == http.MethodPatch:
+	case r.Method == http.MethodPatch:
 		return p.changes[min(changes, len(p.changes))-1]
+	case strings.HasPrefix(r.URL.Path, "/v1/phone/"):
+		if p.phones.scripted() {
+			return p.phones
+		}
+		return says(http.StatusOK, `{"data":[],"has_more":false}`)
 	case changes > 0:
 		next = p.after
 	}
-	if next.raw == "" && next.stream == nil && next.then == stay {
-		return usual
+	if next.scripted() {
+		return next
 	}
-	return next
+	switch id := r.URL.Query().Get("version_id"); {
+	case id != "":
+		return shows(id)
+	case strings.HasSuffix(r.URL.Path, "/version"):
+		return says(http.StatusOK, `{"data":[`+version(sandbox.NextID, false)+`,`+version(sandbox.LiveID, true)+`],"has_more":false}`)
+	default:
+		return shows(sandbox.LiveID)
+	}
 }
+
+// scripted reports whether r is more than the zero value.
+func (r reply) scripted() bool { return r.raw != "" || r.stream != nil || r.then != stay }
 
 // play writes r and reports whether the connection is ready for another request.
 func (r reply) play(conn, bare net.Conn) bool {

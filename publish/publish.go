@@ -1,4 +1,4 @@
-// Package publish is the step: it promotes one version of an agent and tells the runner what came of it.
+// Package publish is the step: it publishes one version of an agent and tells the runner what came of it.
 package publish
 
 import (
@@ -7,17 +7,12 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/google/uuid"
 	"publish-agent-version/diga"
-)
 
-const (
-	lookTime        = 5 * time.Second        // for a read that the step can do without
-	lookTimeAtDeath = 800 * time.Millisecond // the same after a signal, of which the runner wants to see the end soon
+	"github.com/google/uuid"
 )
 
 // Step is one run of the action.
@@ -54,12 +49,13 @@ type run struct {
 	client *diga.Client
 	start  time.Time
 
-	target    *diga.Version // the version to publish, as far as it was read
-	before    *diga.Version // what was published before; nil: not known
-	changing  bool          // the change may have been sent
-	attempts  int           // requests that the change took
-	confirmed *diga.Publication
-	settled   *diga.Version // what the API shows after a change of unknown outcome; nil: not known
+	before    before
+	plan      plan
+	changing  bool              // the change may have been sent
+	attempts  int               // requests that the change took
+	confirmed *diga.Publication // what is in force, when that is certain
+	readBack  *failure          // why it had to be read back; nil: the API confirmed it
+	after     state             // what was read after the change
 	failure   *failure
 }
 
@@ -71,60 +67,52 @@ func (s Step) Run(ctx context.Context) (exit int) {
 	r := &run{Step: s, report: newReport(s, true), start: time.Now()}
 	defer func() {
 		if recover() != nil {
-			exit = r.broken()
+			exit = r.reportPanic()
 		}
 	}()
 	r.report = newReport(s, s.Getenv("GITHUB_ACTIONS") == "true")
-	r.failure = r.promote(ctx)
+	r.failure = r.publish(ctx)
 	return r.finish()
 }
 
-// promote is the order of things. Nothing is changed before every check and every read that the change depends on.
-func (r *run) promote(ctx context.Context) *failure {
+// publish is the order of things. Nothing is changed before every check and every read that the change depends on.
+func (r *run) publish(signals context.Context) *failure {
 	if err := r.begin(); err != nil {
 		return err
 	}
 	defer r.client.Close()
 	budget := fmt.Errorf("gave up after %s", shortDuration(r.in.Timeout))
-	signals := ctx
 	ctx, cancel := context.WithDeadlineCause(signals, r.start.Add(r.in.Timeout), budget)
 	defer cancel()
 
-	if r.in.VersionName != "" {
-		err := r.resolveName(ctx)
-		if err != nil {
-			r.look(ctx) // a failure too should say what is live
-			return r.failed(err)
-		}
+	var err error
+	r.before, err = readBefore(ctx, r.client, r.in)
+	r.logBefore()
+	if err != nil {
+		return r.readFailed(err)
 	}
-	r.look(ctx)
-	if r.in.DryRun {
-		return r.plan(ctx)
+	var refused *failure
+	if r.plan, refused = newPlan(r.in, r.before); refused != nil || r.in.DryRun {
+		return refused
 	}
-	failure := r.change(ctx)
-	if failure != nil && failure.unknown {
-		r.settle(signals, failure)
+	if err := r.change(ctx); err != nil {
+		return r.verify(signals, err)
 	}
-	return failure
+	r.checkNumbers(signals)
+	return nil
 }
 
 // begin masks the token, checks every input and opens the file for the outputs.
 func (r *run) begin() *failure {
 	r.mask(Token(r.action.GetInput("token")))
 	r.log("publish-agent-version %s", r.Version)
-	in, err := readInputs(r.action.GetInput)
+	in, problems := readInputs(r.action.GetInput)
 	outputsErr := r.openOutputs()
-	if err != nil {
-		problems := strings.Split(err.Error(), "\n")
-		return &failure{code: codeInputInvalid, do: "Correct the inputs; nothing was sent.", happens: func(show show) string {
-			return numbered(problems, show)
-		}}
+	if len(problems) > 0 {
+		return invalidInputs(problems)
 	}
 	if outputsErr != nil {
-		return &failure{code: codeOutputUnwritable, do: "The runner provides this file: check what changes or removes it.",
-			happens: func(show show) string {
-				return "No outputs can be set: " + show(outputsErr.Error()) + ". Nothing was sent"
-			}}
+		return unwritableBefore(outputsErr)
 	}
 	r.in = in
 	r.client = &diga.Client{
@@ -136,106 +124,117 @@ func (r *run) begin() *failure {
 	return nil
 }
 
-// resolveName finds the version that version-name names.
-func (r *run) resolveName(ctx context.Context) error {
-	version, err := r.client.VersionNamed(ctx, r.in.Agent, r.in.VersionName)
-	if err != nil {
-		return err
-	}
-	r.target = &version
-	r.in.Version = uuid.NullUUID{UUID: version.ID, Valid: true}
-	r.log("The name is that of %s.", describe(version, r.text))
-	return nil
-}
-
-// look reads what is published now. The step can do without.
-func (r *run) look(ctx context.Context) {
-	if ctx.Err() != nil {
-		return
-	}
-	version, err := r.published(ctx, min(lookTime, r.in.Timeout/4)) // a short budget is for the change
-	if err != nil {
-		r.log("Published now: not known (%v).", err)
-		return
-	}
-	r.before = &version
-	r.log("Published now: %s.", describe(version, r.text))
-	if r.in.Version.Valid && version.ID == r.in.Version.UUID {
-		r.target = &version
-		r.log("That is the version asked for already; the phone numbers may still differ.")
-	}
-}
-
-func (r *run) published(ctx context.Context, most time.Duration) (diga.Version, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("no answer within %s", shortDuration(most)))
-	defer cancel()
-	return r.client.PublishedVersion(ctx, r.in.Agent)
-}
-
-// plan ends a dry run: it makes sure that the version, or at least the agent, exists and shows what would change.
-func (r *run) plan(ctx context.Context) *failure {
-	if r.in.Unpublish && r.before == nil {
-		for _, err := range r.client.Versions(ctx, r.in.Agent) {
-			if err != nil {
-				return r.failed(err)
-			}
-			break
-		}
-	}
-	if r.in.Version.Valid && r.target == nil {
-		version, err := r.client.Version(ctx, r.in.Agent, r.in.Version.UUID)
-		if err != nil {
-			return r.failed(err)
-		}
-		r.target = &version
-	}
-	return nil
-}
-
-// change makes the change.
-func (r *run) change(ctx context.Context) *failure {
+// change sends the change, and returns why it was not confirmed.
+func (r *run) change(ctx context.Context) error {
 	if ctx.Err() == nil {
 		r.log("PATCH %s", r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())
 	}
 	r.changing = true
-	confirmed, _, err := r.client.Publish(ctx, diga.Change{
-		Agent: r.in.Agent, Version: r.in.Version, Unpublish: r.in.Unpublish, Inbound: r.in.Inbound, Outbound: r.in.Outbound,
-	})
-	if err != nil {
-		return r.failed(err)
+	confirmed, _, err := r.client.Publish(ctx, r.plan.change())
+	if err == nil {
+		r.confirmed = &confirmed
 	}
-	r.confirmed = &confirmed
-	return nil
+	return err
 }
 
-// settle asks once more what is published, so that a change of unknown outcome leaves its reader with a fact. It does so
-// past the budget, and for a moment after a signal; one that comes meanwhile ends it.
-func (r *run) settle(signals context.Context, f *failure) {
-	ctx, most := signals, lookTime
-	if signals.Err() != nil {
-		ctx, most = context.WithoutCancel(signals), lookTimeAtDeath
+// verify decides by the state, and not by the status code, what came of a change that was not confirmed. It reads past
+// the timeout if it must, and for a moment after a signal. A replica may show what was true before the change, so nothing
+// but success is said before a second look.
+func (r *run) verify(signals context.Context, err error) *failure {
+	f, effect := r.changeFailed(err)
+	if effect == diga.NoEffect {
+		return f
 	}
-	version, err := r.published(ctx, most)
+	var wanted [diga.Directions]bool
+	for d, binding := range r.plan.change().Bindings {
+		wanted[d] = binding != diga.Binding{} || len(r.before.bound[d].value) > 0
+	}
+	limit := verifyTime
+	ctx := signals
+	if signals.Err() != nil {
+		limit, ctx = cancelledTime, context.WithoutCancel(signals)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", shortDuration(limit)))
+	defer cancel()
+
+	found, settled := unreadable, false
+	for {
+		r.after = readAfter(ctx, r.client, r.in.Agent, wanted)
+		found = r.plan.compare(r.before.state, r.after)
+		if found == inForce || settled || signals.Err() != nil || !sleep(ctx, replicaLag) {
+			break
+		}
+		settled = true
+	}
 	if f.signal == 0 {
 		f.signal = signalOf(context.Cause(signals))
 	}
-	outcome := func(show show) string {
-		return "What is published now could not be read: " + show(strings.TrimSuffix(err.Error(), "."))
+	f.status = r.plan.outcome(effect, found, settled)
+	if f.status != failed && f.status != unknown {
+		r.confirmed, r.readBack = r.observed(), f
+		r.log("Read back: all that was asked for is in force.")
+		r.warnLost()
+		return nil
 	}
-	if err == nil {
-		r.settled = &version
-		relation := ""
-		switch {
-		case r.before != nil && r.before.ID == version.ID:
-			relation = ", as before"
-		case r.in.Version.Valid && r.in.Version.UUID == version.ID:
-			relation = ", which is the one that was asked for"
-		}
-		outcome = func(show show) string {
-			return fmt.Sprintf("The API now shows %s as published%s", describe(version, show), relation)
+	r.explain(f, effect, found)
+	r.log("Read back: %s.", f.live(r.text))
+	return f
+}
+
+// sleep waits for d and reports whether ctx lasted that long.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// observed is the publication that reading back showed.
+func (r *run) observed() *diga.Publication {
+	p := &diga.Publication{Agent: r.in.Agent, Version: r.plan.version}
+	for d, binding := range r.plan.change().Bindings {
+		if bound(binding, r.after.bound[d]) {
+			p.Phones[d] = binding.Phone
+		} else if phone, only := r.after.onlyPhone(diga.Direction(d)); only {
+			p.Phones[d] = uuid.NullUUID{UUID: phone.ID, Valid: true}
 		}
 	}
-	happened := f.happens
-	f.happens = func(show show) string { return happened(show) + ". " + outcome(show) }
-	r.log("%s.", outcome(r.text))
+	return p
+}
+
+// checkNumbers looks, after a confirmed change, for numbers that it may have released unasked. The reply tells of one
+// number in each direction; where more were bound before, they are read.
+func (r *run) checkNumbers(signals context.Context) {
+	var wanted [diga.Directions]bool
+	any := false
+	for d := range diga.Directions {
+		unasked := r.plan.bindings[d] == (diga.Binding{}) && r.plan.carried[d].ID == uuid.Nil
+		wanted[d] = unasked && r.plan.version.Valid && len(r.before.bound[d].value) > 0
+		any = any || wanted[d]
+	}
+	if !any || !sleep(signals, replicaLag) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(signals, optionalReadTime)
+	defer cancel()
+	r.after = readAfter(ctx, r.client, r.in.Agent, wanted)
+	r.warnLost()
+}
+
+// warnLost warns of each number that is not bound any more, although nothing asked for that.
+func (r *run) warnLost() {
+	if !r.plan.version.Valid {
+		return // the agent is off the air, its numbers with it
+	}
+	for d, phones := range r.plan.lost(r.before.state, r.after) {
+		for _, phone := range phones {
+			r.warn("Phone number released", fmt.Sprintf("%s was bound to %s for %s calls and is not any more, although nothing asked for that. %s",
+				phoneName(phone, r.text), agentName(r.before, r.in.Agent, r.text), diga.Direction(d),
+				"Diga binds one number in each direction when it publishes; bind this one again in Diga if it is needed."))
+		}
+	}
 }

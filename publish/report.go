@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/sethvargo/go-githubactions"
@@ -17,6 +18,7 @@ import (
 //
 // Outside Actions it speaks plain text: the log on stderr, the results as name=value lines on stdout.
 type report struct {
+	mu sync.Mutex // reads that run at the same time log their attempts and waits
 	cleaner
 	action  *githubactions.Action
 	actions bool      // inside GitHub Actions
@@ -36,7 +38,7 @@ func newReport(s Step, actions bool) *report {
 	return r
 }
 
-// tolerant writes what it can: a closed log must not stop a change half-way, and the library panics on an error.
+// tolerant writes what it can: a closed log must not interrupt a change, and the library panics on an error.
 type tolerant struct{ io.Writer }
 
 func (t tolerant) Write(b []byte) (int, error) {
@@ -56,7 +58,10 @@ func (r *report) mask(token Token) {
 
 // log writes one line of the story.
 func (r *report) log(format string, args ...any) {
-	r.action.Infof("%s", r.clean(fmt.Sprintf(format, args...), mostLine))
+	line := r.clean(fmt.Sprintf(format, args...), mostLine)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.action.Infof("%s", line)
 }
 
 // debug writes one line for those who asked for debug logging.
@@ -80,12 +85,16 @@ func (r *report) fail(code, message string) {
 
 func (r *report) annotate(issue func(*githubactions.Action, string, ...any), level, title, message string) {
 	title, message = r.clean(title, mostText), r.clean(message, mostLine)
-	switch {
-	case !r.actions:
+	if !r.actions {
 		if title != "" {
 			level += ": " + title
 		}
 		r.log("%s: %s", level, message)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
 	case title == "":
 		issue(r.action, "%s", message)
 	default:

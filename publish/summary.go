@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"publish-agent-version/diga"
+
 	"github.com/google/uuid"
 )
 
@@ -14,91 +16,160 @@ func (r *run) summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n\n", r.headline())
 	if f := r.failure; f != nil {
-		fmt.Fprintf(&b, "**%s** %s\n\n", r.codeSpan(f.code), stop(f.happens(r.codeSpan)))
-		if f.do != "" {
-			fmt.Fprintf(&b, "**What to do:** %s\n\n", f.do)
+		fmt.Fprintf(&b, "**%s** %s\n\n", r.codeSpan(f.code), endSentence(f.what(r.codeSpan)))
+		if f.live != nil {
+			fmt.Fprintf(&b, "%s\n\n", endSentence(f.live(r.codeSpan)))
 		}
+		fmt.Fprintf(&b, "**What to do:** %s\n\n", f.advice(r.codeSpan))
 	}
 	if r.client == nil {
 		return b.String()
 	}
-	row := func(name, value string) { fmt.Fprintf(&b, "| %s | %s |\n", name, strings.ReplaceAll(value, "|", `\|`)) }
-	row("Agent", r.codeSpan(r.in.Agent.String()))
-	b.WriteString("|:--|:--|\n") // a table needs a heading, and an empty one would be shown as a bar
-	row("Asked for", r.asked(r.codeSpan))
-	row("Published before", r.now(r.codeSpan))
-	if r.status() == "dry-run" {
-		row("After a real run", r.then(r.codeSpan))
-	} else {
-		row("Published now", r.live(r.codeSpan))
+	b.WriteString(r.table())
+	if f := r.readBack; f != nil {
+		fmt.Fprintf(&b, "\nConfirmed by reading it back; the request ended with: %s.\n", f.cause(r.codeSpan))
 	}
-	var inbound, outbound *uuid.NullUUID
-	if p := r.confirmed; p != nil {
-		inbound, outbound = &p.Inbound, &p.Outbound
-	}
-	row("Inbound phone number", r.phoneCell(r.in.Inbound, inbound))
-	row("Outbound phone number", r.phoneCell(r.in.Outbound, outbound))
-	if r.attempts > 0 {
-		row("Requests for the change", strconv.Itoa(r.attempts))
-	}
-	row("Time", shortDuration(time.Since(r.start)))
-	row("Request id", r.codeSpan(r.client.RequestID.String()))
-	b.WriteString(r.wayBack())
+	b.WriteString(r.rollback())
+	b.WriteString(r.details())
 	return b.String()
 }
 
+// headline is the first line, which alone must tell the story.
 func (r *run) headline() string {
-	if r.failure != nil && r.confirmed != nil {
+	agent, target := r.agent(r.codeSpan), r.name(r.target(), r.codeSpan)
+	was := r.before.version
+	switch f := r.failure; {
+	case f != nil && r.client == nil:
+		return "❌ Nothing was sent"
+	case f != nil && r.confirmed != nil:
 		return "⚠️ Done, but the step failed"
+	case f != nil && f.status == unknown && r.in.Unpublish:
+		return fmt.Sprintf("⚠️ %s: could not confirm that it is off the air", agent)
+	case f != nil && f.status == unknown:
+		return fmt.Sprintf("⚠️ %s: could not confirm %s", agent, target)
+	case f != nil && was.known:
+		return fmt.Sprintf("❌ %s is still on %s", agent, r.name(was.value, r.codeSpan))
+	case f != nil && r.in.Unpublish:
+		return fmt.Sprintf("❌ %s was not unpublished", agent)
+	case f != nil:
+		return fmt.Sprintf("❌ %s: %s was not published", agent, target)
+	case r.in.DryRun && r.in.Unpublish:
+		return fmt.Sprintf("🔍 Dry run: %s would be off the air", agent)
+	case r.in.DryRun:
+		return fmt.Sprintf("🔍 Dry run: %s would be on %s", agent, target)
+	case r.in.Unpublish:
+		return fmt.Sprintf("✅ %s is off the air", agent)
+	default:
+		return fmt.Sprintf("✅ %s: %s is live", agent, target)
 	}
-	switch r.status() {
-	case "published":
-		return "✅ Published"
-	case "unpublished":
-		return "✅ Unpublished"
-	case "dry-run":
-		return "🔍 Dry run: nothing was changed"
-	case "unknown":
-		return "⚠️ Not confirmed: the change may have been applied"
+}
+
+// table compares the version and the numbers before with those after the step, or with those that were asked for.
+func (r *run) table() string {
+	var b strings.Builder
+	row := func(cells ...string) {
+		for _, cell := range cells {
+			fmt.Fprintf(&b, "| %s ", strings.ReplaceAll(or(cell, "–"), "|", `\|`))
+		}
+		b.WriteString("|\n")
+	}
+	heads := [2]string{"before", "now"}
+	then, numbers := r.versionAfter(), r.boundNow
+	switch {
+	case r.failure == nil && r.in.DryRun:
+		heads[1] = "after a real run"
+		then, numbers = r.versionAsked(), r.boundThen
+	case r.failure != nil && r.failure.status == failed && r.confirmed == nil:
+		heads = [2]string{"live", "asked for"}
+		then, numbers = r.versionAsked(), r.boundThen
+	}
+	row(" ", heads[0], heads[1])
+	b.WriteString("|:--|:--|:--|\n")
+	row("Version", r.versionBefore(), then)
+	for d, name := range [diga.Directions]string{"Answers on", "Calls from"} {
+		was := "not known"
+		if bound := r.before.bound[d]; bound.known {
+			was = phoneNames(bound.value, r.codeSpan)
+		}
+		is := "not known"
+		if phones, known := numbers(diga.Direction(d)); known {
+			is = phoneNames(phones, r.codeSpan)
+		}
+		row(name, was, is)
+	}
+	return b.String()
+}
+
+func (r *run) versionBefore() string {
+	if !r.before.version.known {
+		return "not known"
+	}
+	return fullVersionName(r.before.version.value, r.codeSpan)
+}
+
+func (r *run) versionAsked() string {
+	if r.in.Unpublish {
+		return "none"
+	}
+	return fullVersionName(r.target(), r.codeSpan)
+}
+
+// versionAfter is what is live after the step.
+func (r *run) versionAfter() string {
+	switch {
+	case r.confirmed != nil && r.in.Unpublish, r.after.offline:
+		return "**none**"
+	case r.confirmed != nil:
+		return "**" + fullVersionName(r.target(), r.codeSpan) + "**"
+	case r.after.version.known:
+		return fullVersionName(r.after.version.value, r.codeSpan)
+	default:
+		return "not known"
+	}
+}
+
+// details are the ids and figures that few readers need.
+func (r *run) details() string {
+	var lines []string
+	add := func(name, value string) { lines = append(lines, fmt.Sprintf("- %s: %s", name, value)) }
+	add("agent", r.codeSpan(r.in.Agent.String()))
+	if target := r.target(); target.ID != uuid.Nil {
+		add("version asked for", r.codeSpan(target.ID.String()))
+	}
+	if r.before.version.known {
+		add("version before", r.codeSpan(r.before.version.value.ID.String()))
+	}
+	seen := make(map[uuid.UUID]bool)
+	for d := range diga.Directions {
+		then, _ := r.boundThen(d)
+		for _, p := range append(then, r.before.bound[d].value...) {
+			if !seen[p.ID] {
+				seen[p.ID] = true
+				add("phone number "+or(r.codeSpan(p.Number), "id"), r.codeSpan(p.ID.String()))
+			}
+		}
 	}
 	if r.attempts > 0 {
-		return "❌ Not done: nothing was changed, as far as the API's answers tell"
+		add("requests for the change", strconv.Itoa(r.attempts))
 	}
-	return "❌ Not done: nothing was changed"
+	add("time", shortDuration(time.Since(r.start)))
+	add("request id", r.codeSpan(r.client.RequestID.String()))
+	return fold("Details", false, strings.Join(lines, "\n")+"\n")
 }
 
-// live says what is published after the step.
-func (r *run) live(show show) string {
-	switch {
-	case r.confirmed != nil:
-		return r.then(show)
-	case r.settled != nil:
-		return describe(*r.settled, show) + ", as the API showed after the failure"
-	case r.status() == "unknown", r.before == nil:
-		return "not known"
-	default:
-		return "the same, as far as is known"
+// fold is a block that opens with a click. The title is HTML.
+func fold(title string, open bool, markdown string) string {
+	attribute := ""
+	if open {
+		attribute = " open"
 	}
+	return fmt.Sprintf("\n<details%s><summary>%s</summary>\n\n%s\n</details>\n", attribute, title, markdown)
 }
 
-// phoneCell says what was asked for and, with a confirmation, what the API says is bound.
-func (r *run) phoneCell(asked uuid.NullUUID, confirmed *uuid.NullUUID) string {
-	switch {
-	case confirmed != nil && confirmed.Valid:
-		return r.codeSpan(confirmed.UUID.String())
-	case confirmed != nil:
-		return "none in the API's reply"
-	case asked.Valid:
-		return r.codeSpan(asked.UUID.String()) + " asked for"
-	default:
-		return "not in the request"
-	}
-}
-
-// wayBack is a step to paste that publishes again what was published before, where that has changed or may have.
-func (r *run) wayBack() string {
-	if r.before == nil || !r.changing || r.status() == "failed" && r.confirmed == nil ||
-		r.in.Version.Valid && r.in.Version.UUID == r.before.ID {
+// rollback is a step to paste that publishes again what was live before, where that has changed or may have.
+func (r *run) rollback() string {
+	was := r.before.version
+	if !was.known || !r.changing || r.status() == failed && r.confirmed == nil || !r.changes() {
 		return ""
 	}
 	uses := "./" // an action in the workflow's own repository
@@ -109,23 +180,32 @@ func (r *run) wayBack() string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nThe way back to %s:\n\n```yaml\n- uses: %s\n  with:\n", describe(*r.before, r.codeSpan), r.text(uses))
-	with := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, "    %s: %s\n", name, value)
-		}
-	}
+	fmt.Fprintf(&b, "```yaml\n- uses: %s\n  with:\n", r.text(uses))
+	with := func(name, value string) { fmt.Fprintf(&b, "    %s: %s\n", name, value) }
 	with("token", "${{ secrets.DIGA_TOKEN }}")
 	with("agent-id", r.in.Agent.String())
-	with("version-id", r.before.ID.String())
-	with("inbound-phone-number-id", orEmpty(r.in.Inbound))
-	with("outbound-phone-number-id", orEmpty(r.in.Outbound))
+	with("version-id", was.value.ID.String())
+	for d, bound := range r.before.bound {
+		name := diga.Direction(d).String() + "-phone-number-id"
+		phone, only := r.before.onlyPhone(diga.Direction(d))
+		switch {
+		case only:
+			with(name, phone.ID.String())
+		case bound.known && len(bound.value) == 0 && r.plan.bindings[d].Phone.Valid:
+			with(name, "none")
+		}
+	}
 	if address := r.in.APIURL.String(); address != defaultAPIURL {
 		with("api-url", strconv.Quote(r.text(address)))
 	}
 	b.WriteString("```\n")
-	if r.in.Unpublish {
-		b.WriteString("\nAdd the phone numbers that it answered on: unpublishing may have released them.\n")
+	if r.in.Unpublish && !(r.before.bound[diga.Inbound].known && r.before.bound[diga.Outbound].known) {
+		b.WriteString("\nAdd the phone numbers that the agent had: unpublishing may have released them.\n")
 	}
-	return b.String()
+	return fold("Roll back to "+fullVersionName(was.value, r.codeHTML), r.failure != nil, b.String())
+}
+
+// changes reports whether the step asked for anything that was not in force before.
+func (r *run) changes() bool {
+	return r.plan.compare(state{}, r.before.state) != inForce
 }

@@ -1,0 +1,349 @@
+package diga
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestAtTheSameTime makes many reads at once of a server that answers when all of them have arrived, and counts the
+// connections: one would not do where each request needs its own, and more would be a waste over HTTP/2.
+func TestAtTheSameTime(t *testing.T) {
+	const reads, rounds = 40, 10
+	for name, test := range map[string]struct {
+		start func(*httptest.Server)
+		http2 bool
+		conns int32
+	}{
+		"plain HTTP": {(*httptest.Server).Start, false, reads},
+		"HTTP/1.1":   {(*httptest.Server).StartTLS, false, reads},
+		"HTTP/2":     {func(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() }, true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range rounds {
+				var conns atomic.Int32
+				var arrived sync.WaitGroup
+				arrived.Add(reads)
+				all := make(chan struct{})
+				go func() { arrived.Wait(); close(all) }()
+				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.ContentLength != 0 { // some servers refuse a GET that has one, even an empty one
+						t.Errorf("a read with a body of %d bytes", r.ContentLength)
+					}
+					arrived.Done()
+					select {
+					case <-all:
+						_, _ = io.WriteString(w, versionBody)
+					case <-r.Context().Done():
+					}
+				}))
+				server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+					if state == http.StateNew {
+						conns.Add(1)
+					}
+				}
+				test.start(server)
+				c := clientOf(t, server)
+
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				var calls sync.WaitGroup
+				for range reads {
+					calls.Go(func() {
+						if _, err := c.Version(ctx, Once, agentID, versionID); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				calls.Wait()
+				cancel()
+				c.Close()
+				server.Close()
+				if n := conns.Load(); n != test.conns {
+					t.Errorf("%d connections for %d reads, want %d", n, reads, test.conns)
+				}
+				if t.Failed() {
+					return
+				}
+			}
+		})
+	}
+}
+
+// clientOf is a Client of a real server, which it trusts. It tells t when an attempt is not made by HTTP/2 although the
+// server speaks it, or the other way round.
+func clientOf(t *testing.T, server *httptest.Server) *Client {
+	base, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Client{BaseURL: base, Token: "sesame", Attempted: func(a Attempt) {
+		if a.Err == nil && a.HTTP2 != server.EnableHTTP2 {
+			t.Errorf("HTTP/2: %t", a.HTTP2)
+		}
+	}}
+	c.connectOnce.Do(c.connect)
+	if server.TLS != nil {
+		c.transport.TLSClientConfig.RootCAs = x509.NewCertPool()
+		c.transport.TLSClientConfig.RootCAs.AddCert(server.Certificate())
+	}
+	return c
+}
+
+// TestEveryReadAtTheSameTime makes one of each call at once, with all the callbacks, for the race detector to look at.
+func TestEveryReadAtTheSameTime(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPatch:
+			_, _ = io.WriteString(w, "{"+agentField+","+versionField+"}")
+		case r.URL.Path == phonesPath || r.URL.Path == agentPath+"/version":
+			_, _ = io.WriteString(w, `{"data":[],"has_more":false}`)
+		case r.URL.Path == phonesPath+inbound.String():
+			_, _ = io.WriteString(w, phoneBody)
+		default:
+			_, _ = io.WriteString(w, versionBody)
+		}
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	c := clientOf(t, server)
+	defer c.Close()
+	var attempts atomic.Int32
+	c.Attempted = func(Attempt) { attempts.Add(1) }
+	var calls sync.WaitGroup
+	for _, call := range []func() error{
+		func() error { _, err := c.PublishedVersion(t.Context(), Once, agentID); return err },
+		func() error { _, err := c.Version(t.Context(), Retried, agentID, versionID); return err },
+		func() error { _, err := c.Phone(t.Context(), Once, inbound); return err },
+		func() error { _, err := c.Phones(t.Context(), Retried); return err },
+		func() error { _, err := c.PhonesOf(t.Context(), Once, agentID, Inbound); return err },
+		func() error { _, err := c.PhonesOf(t.Context(), Once, agentID, Outbound); return err },
+		func() error { _, _, err := c.Publish(t.Context(), promotion); return err },
+	} {
+		calls.Go(func() {
+			if err := call(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	calls.Wait()
+	if n := attempts.Load(); n != 7 {
+		t.Errorf("%d attempts", n)
+	}
+}
+
+// TestFirstConnection lets the first of many reads have a connection that comes to nothing, while the others wait for it.
+func TestFirstConnection(t *testing.T) {
+	const second, minute = time.Second, time.Minute
+	after := func(text string) func(net.Conn) {
+		return func(conn net.Conn) {
+			<-time.After(second)
+			_, _ = io.WriteString(conn, text)
+			conn.Close()
+		}
+	}
+	hang := func(conn net.Conn) { reply{then: silent}.write(conn); conn.Close() }
+	tests := []struct {
+		name  string
+		dial  error               // of the first connection, after a second
+		serve func(conn net.Conn) // the first connection
+
+		first time.Duration // the time that the first read has
+		cause Cause         // of its error
+		ends  time.Duration // when it does
+
+		others time.Duration // the time that each of the others has
+		answer Cause         // of their errors; -1: they succeed
+		at     time.Duration // when they end
+	}{
+		{"refused", syscall.ECONNREFUSED, nil, minute, Unreachable, second, minute, -1, second},
+		{"closed", nil, after(""), minute, Unreachable, second, minute, -1, second},
+		{"not TLS", nil, after("SSH-2.0\r\n"), minute, TLSFailed, second, minute, -1, second},
+		{"hangs, others have less time", nil, hang, minute, Timeout, 30 * second, 5 * second, Timeout, 5 * second},
+		{"hangs, others have more time", nil, hang, 5 * second, Timeout, 5 * second, minute, -1, 5 * second},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			n := &network{dial: func(attempt int) error {
+				if attempt == 1 && test.dial != nil {
+					<-time.After(second)
+					return test.dial
+				}
+				return nil
+			}}
+			n.play(t, func(t *testing.T, c *Client) {
+				server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, versionBody) })
+				defer server.Close()
+				if good := n.serve; test.serve != nil {
+					var once sync.Once // is the first
+					n.serve = func(conn net.Conn) {
+						first := false
+						once.Do(func() { first = true })
+						if first {
+							test.serve(conn)
+						} else {
+							good(conn)
+						}
+					}
+				}
+				type end struct {
+					err error
+					at  time.Duration
+				}
+				ends := make([]end, 10)
+				var reads sync.WaitGroup
+				read := func(i int, limit time.Duration) {
+					reads.Go(func() {
+						ctx, cancel := context.WithTimeout(t.Context(), limit)
+						defer cancel()
+						_, err := c.Version(ctx, Once, agentID, versionID)
+						ends[i] = end{err, time.Since(n.start)}
+					})
+				}
+				read(0, test.first)
+				synctest.Wait()
+				for i := range ends[1:] {
+					read(1+i, test.others)
+				}
+				synctest.Wait()
+				if n.dials() != 1 {
+					t.Errorf("%d connections, though it is not known yet whether they are needed", n.dials())
+				}
+				reads.Wait()
+				synctest.Wait() // before the server ends, on which connections may still be made
+				if e := failed(t, ends[0].err); e.Cause != test.cause || ends[0].at != test.ends {
+					t.Errorf("the first read ended after %s: cause %d, %v", ends[0].at, e.Cause, e)
+				}
+				for _, end := range ends[1:] {
+					cause := Cause(-1)
+					if end.err != nil {
+						cause = failed(t, end.err).Cause
+					}
+					if cause != test.answer || end.at != test.at {
+						t.Errorf("another read ended after %s: cause %d, %v", end.at, cause, end.err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestPlainConnections checks that over plain HTTP, where each request needs a connection, none waits for that of another.
+func TestPlainConnections(t *testing.T) {
+	n := &network{replies: []reply{says(200, versionBody)}, dial: func(int) error { <-time.After(time.Second); return nil }}
+	n.play(t, func(t *testing.T, c *Client) {
+		const reads = 10
+		var calls sync.WaitGroup
+		for range reads {
+			calls.Go(func() {
+				if _, err := c.Version(t.Context(), Once, agentID, versionID); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		calls.Wait()
+		if elapsed := time.Since(n.start); elapsed != time.Second || n.dials() != reads {
+			t.Errorf("%d connections in %s", n.dials(), elapsed)
+		}
+	})
+}
+
+// TestCancelledWhileWaiting checks that a read that waits for another's connection ends with its own context, unsent.
+func TestCancelledWhileWaiting(t *testing.T) {
+	n := &network{}
+	n.play(t, func(t *testing.T, c *Client) {
+		newAuthority(t).trust(c)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		var reads sync.WaitGroup
+		reads.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			_, _ = c.Version(ctx, Once, agentID, versionID)
+		})
+		synctest.Wait()
+		time.AfterFunc(time.Second, func() { cancel(errSignal) })
+		_, _, err := c.Publish(ctx, promotion)
+		if e := failed(t, err); e.Cause != Cancelled || e.Effect != NoEffect || time.Since(n.start) != time.Second || n.dials() != 1 {
+			t.Errorf("%+v after %s, %d connections", e, time.Since(n.start), n.dials())
+		}
+		reads.Wait()
+	})
+}
+
+// TestOnceIsOnce loses reads on connections that had served others: net/http would send each again on another one, and
+// count that as no attempt.
+func TestOnceIsOnce(t *testing.T) {
+	const reads = 20
+	for _, secure := range []bool{false, true} {
+		n := &network{}
+		n.play(t, func(t *testing.T, c *Client) {
+			if secure {
+				a := newAuthority(t)
+				a.trust(c)
+				config := &tls.Config{Certificates: a.issue(t, "api.test", nil)}
+				n.serve = func(conn net.Conn) { n.answer(tls.Server(conn, config)) }
+			}
+			n.reply = func(received) reply {
+				if len(n.requests) <= reads {
+					return reply{raw: says(200, versionBody).raw, pace: time.Millisecond}
+				}
+				return lost
+			}
+			for _, fails := range []bool{false, true} {
+				var calls sync.WaitGroup
+				for range reads {
+					calls.Go(func() {
+						if _, err := c.Version(t.Context(), Once, agentID, versionID); (err != nil) != fails {
+							t.Errorf("lost: %t, %v", fails, err)
+						}
+					})
+				}
+				calls.Wait()
+			}
+			if len(n.heard()) != 2*reads {
+				t.Errorf("TLS: %t, %d requests for %d reads", secure, len(n.heard()), 2*reads)
+			}
+		})
+	}
+}
+
+// TestOnceAtFirst does the same to the second of two reads that start together: it takes the connection of the first, for
+// its own takes too long.
+func TestOnceAtFirst(t *testing.T) {
+	n := &network{replies: []reply{{raw: says(200, versionBody).raw, pace: time.Millisecond}, lost, says(200, versionBody)}}
+	n.play(t, func(t *testing.T, c *Client) {
+		done := make(chan struct{})
+		n.dial = func(attempt int) error {
+			if attempt == 2 {
+				<-done
+				return syscall.ECONNREFUSED
+			}
+			return nil
+		}
+		var lost atomic.Int32
+		var calls sync.WaitGroup
+		for range 2 {
+			calls.Go(func() {
+				if _, err := c.Version(t.Context(), Once, agentID, versionID); err != nil {
+					lost.Add(1)
+				}
+			})
+		}
+		calls.Wait()
+		close(done)
+		if lost.Load() != 1 || len(n.heard()) != 2 {
+			t.Errorf("%d of 2 reads lost, %d requests", lost.Load(), len(n.heard()))
+		}
+	})
+}

@@ -1,0 +1,76 @@
+package diga
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/google/uuid"
+)
+
+// object reads a body that is one JSON object and nothing else. Names are matched exactly and may not stand twice:
+// encoding/json would fold their case and let the last one win, and two readers of one reply could then disagree.
+func object(body []byte) (map[string]json.RawMessage, error) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
+		return nil, errors.New("not a JSON object")
+	}
+	fields := make(map[string]json.RawMessage)
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return nil, err
+		}
+		key := name.(string)
+		if _, twice := fields[key]; twice {
+			return nil, fmt.Errorf("the name %q stands twice", key)
+		}
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return nil, err
+		}
+		fields[key] = value
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("more text after the JSON object")
+	}
+	return fields, nil
+}
+
+// idField reads a UUID, which may be null or absent.
+func idField(fields map[string]json.RawMessage, name string) (uuid.NullUUID, error) {
+	data, there := fields[name]
+	if !there || string(data) == "null" {
+		return uuid.NullUUID{}, nil
+	}
+	var text string
+	if json.Unmarshal(data, &text) != nil {
+		return uuid.NullUUID{}, fmt.Errorf("%s is not a string", name)
+	}
+	id, err := ParseID(text)
+	if err != nil {
+		return uuid.NullUUID{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return uuid.NullUUID{UUID: id, Valid: true}, nil
+}
+
+// ParseID reads a UUID in its one canonical form, 8-4-4-4-12 hexadecimal digits in either case. uuid.Parse alone would
+// take URNs, braces and bare digits too.
+func ParseID(s string) (uuid.UUID, error) {
+	if len(s) == 36 {
+		if id, err := uuid.Parse(s); err == nil {
+			return id, nil
+		}
+	}
+	shown := fmt.Sprintf("a text of %d bytes", len(s)) // no part of it: a part of a secret would pass for harmless
+	if len(s) <= 60 {
+		shown = strconv.Quote(s)
+	}
+	return uuid.UUID{}, fmt.Errorf("%s is not a UUID such as 123e4567-e89b-42d3-a456-426614174000", shown)
+}

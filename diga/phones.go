@@ -1,0 +1,151 @@
+package diga
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+
+	"github.com/google/uuid"
+)
+
+// Direction says which calls a phone number is bound for.
+type Direction int
+
+// The directions. "for d := range Directions" visits both.
+const (
+	Inbound    Direction = iota // calls to the number, which the agent answers
+	Outbound                    // calls that the agent makes from the number
+	Directions                  // how many there are
+)
+
+// String returns "inbound" or "outbound".
+func (d Direction) String() string { return [...]string{"inbound", "outbound"}[d] }
+
+// Assigned is the only status in which a phone number can take calls.
+const Assigned = "assigned"
+
+// Phone is a phone number of the company.
+type Phone struct {
+	ID       uuid.UUID
+	Number   string                    // as the API writes it, normally E.164; may be empty
+	Nickname string                    // may be empty
+	Status   string                    // reserved, assigned, released or finished
+	Agents   [Directions]uuid.NullUUID // the agent that it is bound to in each direction; null: none
+}
+
+// BoundTo reports whether the number is bound to agent in direction d.
+func (p Phone) BoundTo(agent uuid.UUID, d Direction) bool {
+	return p.Agents[d] == uuid.NullUUID{UUID: agent, Valid: true}
+}
+
+const (
+	maxPhones    = 10_000 // of a listing
+	maxPhoneText = 500    // bytes of each text of a phone number: a listing keeps them all
+)
+
+// Phone reads one phone number (public reference, get-phone). The error is an *Error.
+func (c *Client) Phone(ctx context.Context, tries Tries, id uuid.UUID) (Phone, error) {
+	body, _, err := c.do(ctx, request{method: http.MethodGet, path: "v1/phone/" + id.String(), tries: tries})
+	if err != nil {
+		return Phone{}, err
+	}
+	p, err := readPhone(body)
+	if err != nil {
+		return Phone{}, invalidReply("a phone number", err)
+	}
+	if p.ID != id {
+		return Phone{}, &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("asked for phone number %s, the API answered with %s", id, p.ID)}
+	}
+	return p, nil
+}
+
+// Phones reads every phone number that the token can see (public reference, list-phones). The error is an *Error.
+func (c *Client) Phones(ctx context.Context, tries Tries) ([]Phone, error) {
+	return collect(c.listPhones(ctx, tries, nil))
+}
+
+// PhonesOf reads the phone numbers that are bound to an agent in one direction. The error is an *Error.
+func (c *Client) PhonesOf(ctx context.Context, tries Tries, agent uuid.UUID, d Direction) ([]Phone, error) {
+	all, err := collect(c.listPhones(ctx, tries, url.Values{d.String() + "_agent_id": {agent.String()}}))
+	var bound []Phone
+	for _, p := range all {
+		if p.BoundTo(agent, d) { // whether or not the API knows the filter
+			bound = append(bound, p)
+		}
+	}
+	return bound, err
+}
+
+func (c *Client) listPhones(ctx context.Context, tries Tries, filter url.Values) iter.Seq2[Phone, error] {
+	// The slash at the end of the path matters: without it the API answers with a redirect.
+	r := request{method: http.MethodGet, path: "v1/phone/", query: filter, tries: tries}
+	return list(ctx, c, r, maxPhones, "phone numbers", readPhone, func(p Phone) uuid.UUID { return p.ID })
+}
+
+func collect[T any](items iter.Seq2[T, error]) ([]T, error) {
+	var all []T
+	for item, err := range items {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, item)
+	}
+	return all, nil
+}
+
+// readPhone reads a phone number. Only its id must be there. A text of more than maxPhoneText is left empty.
+func readPhone(data []byte) (Phone, error) {
+	fields, err := object(data)
+	if err != nil {
+		return Phone{}, err
+	}
+	id, err := idField(fields, "id")
+	if err != nil {
+		return Phone{}, err
+	}
+	if !id.Valid {
+		return Phone{}, errors.New("id is missing")
+	}
+	p := Phone{ID: id.UUID}
+	for d := range Directions {
+		if p.Agents[d], err = idField(fields, d.String()+"_agent_id"); err != nil {
+			return Phone{}, err
+		}
+	}
+	for _, field := range []struct {
+		name string
+		to   *string
+	}{{"number", &p.Number}, {"nickname", &p.Nickname}, {"status", &p.Status}} {
+		if value, there := fields[field.name]; there && json.Unmarshal(value, field.to) != nil {
+			return Phone{}, fmt.Errorf("%s is not a string", field.name)
+		}
+		if len(*field.to) > maxPhoneText {
+			*field.to = "" // a part of it would pass for the whole
+		}
+	}
+	return p, nil
+}
+
+// E164 takes the blanks, hyphens, dots and brackets out of a phone number as people write it and returns what is left,
+// if that has the form of E.164: a plus sign, and 2 to 15 digits of which the first is not 0. Nothing is guessed: a
+// number with a leading 00, or without its country code, is not valid.
+func E164(number string) (string, bool) {
+	digits := strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || strings.ContainsRune(".()[]", r) {
+			return -1
+		}
+		return r
+	}, number)
+	rest, plus := strings.CutPrefix(digits, "+")
+	ok := plus && 2 <= len(rest) && len(rest) <= 15 && rest[0] != '0' && strings.Trim(rest, "0123456789") == ""
+	if !ok {
+		return "", false
+	}
+	return digits, true
+}

@@ -1,0 +1,114 @@
+package diga
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// plainWord reports whether s is 1 to 64 ASCII letters, digits, underscores, dots and hyphens.
+func plainWord(s string) bool {
+	return 0 < len(s) && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || 'z' < r) && (r < 'A' || 'Z' < r) && (r < '0' || '9' < r) && !strings.ContainsRune("_.-", r)
+	})
+}
+
+// answer puts a reply that is not a 200 into words: the API's own where it has some.
+func (a *attempt) answer() *Error {
+	e := &Error{Cause: Answered, Status: a.status}
+	said := "the API answered " + StatusText(a.status)
+	switch {
+	case a.status == http.StatusProxyAuthRequired && a.proxy != "":
+		e.Cause = ProxyDenied
+		e.Message = fmt.Sprintf("the proxy %s answered %s", a.proxy, StatusText(a.status))
+		return e
+	case a.status < 300:
+		e.Cause = InvalidReply
+		e.Message = said + ", which is not how a publication is confirmed"
+		return e
+	case a.status < 400:
+		e.Cause = Redirected
+		e.Message = said + ", a redirect, which is not followed"
+		e.Said = a.redirectHost()
+		return e
+	}
+	var text string
+	fields, err := object(a.body)
+	switch {
+	case err != nil && a.err == nil:
+		text = plainText(a.body)
+	case err == nil:
+		var code string
+		if json.Unmarshal(fields["error_code"], &code) == nil && plainWord(code) {
+			e.Code = code
+		}
+		_ = json.Unmarshal(fields["message"], &text)
+		if detail := fields["detail"]; detail != nil && json.Unmarshal(detail, &text) != nil {
+			e.Details = details(detail)
+		}
+	}
+	e.Message, e.Said = said, strings.TrimSpace(text)
+	return e
+}
+
+// redirectHost is the host of the Location header, and no more of it: a path or a query may hold what is not meant for
+// a log. It is empty where there is none.
+func (a *attempt) redirectHost() string {
+	target, err := url.Parse(a.header.Get("Location"))
+	if err != nil || target.Host == "" {
+		return ""
+	}
+	return "to " + target.Host
+}
+
+// details reads the findings of a FastAPI validation error. It takes no part of them but loc and msg: input, ctx and
+// url repeat what was sent.
+func details(data json.RawMessage) []Detail {
+	var items []struct {
+		Loc []json.RawMessage `json:"loc"`
+		Msg string            `json:"msg"`
+	}
+	if json.Unmarshal(data, &items) != nil {
+		return nil
+	}
+	found := make([]Detail, 0, len(items))
+	for _, item := range items {
+		var path []string
+		for _, part := range item.Loc {
+			if part[0] != '{' && part[0] != '[' { // neither is a part of a path, and may repeat what was sent
+				path = append(path, strings.Trim(string(part), `"`))
+			}
+		}
+		found = append(found, Detail{Field: strings.Join(path, "."), Message: item.Msg})
+	}
+	return found
+}
+
+// plainText is what a reader sees of a body that is not JSON: an HTML page's title, or else the text between its tags.
+// Broken JSON is not shown: what it repeats of the request could not be told from what it says. The text is never cut
+// here, and that of a body that broke off never shown: half a secret would pass for harmless.
+func plainText(body []byte) string {
+	text := string(body)
+	if _, rest, ok := strings.Cut(text, "<title>"); ok {
+		text, _, _ = strings.Cut(rest, "</title>")
+	}
+	text = regexp.MustCompile(`<[^>]*>?`).ReplaceAllString(text, " ")
+	text = strings.TrimFunc(text, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) })
+	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
+		return ""
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// StatusText is a status with its name: "404 Not Found".
+func StatusText(status int) string {
+	if text := http.StatusText(status); text != "" {
+		return strconv.Itoa(status) + " " + text
+	}
+	return strconv.Itoa(status)
+}

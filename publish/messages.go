@@ -1,0 +1,432 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
+)
+
+// happened puts e into a sentence without a full stop.
+func (r *run) happened(e *diga.Error, show show) string {
+	text := e.Message
+	if e.Code != "" && 400 <= e.Status && e.Status < 500 && r.changing && e.Cause == diga.Answered {
+		text = "Diga refused " + r.wanted(show)
+		if e.Said == "" && len(e.Details) == 0 {
+			text += " (" + diga.StatusText(e.Status) + ")"
+		}
+	}
+	if e.Said != "" {
+		text += ": " + show(strings.TrimSuffix(e.Said, "."))
+	}
+	if len(e.Details) > 0 {
+		text += ": " + findings(e.Details, show)
+	}
+	if e.GaveUp != "" {
+		text += "; " + e.GaveUp
+	}
+	if before := e.Before; before != nil {
+		text += "; before that: " + r.happened(before, show)
+		if before.Code != "" {
+			text += " (" + show(before.Code) + ")"
+		}
+	}
+	var named *diga.NameError
+	if errors.As(e, &named) {
+		text += ". " + choices(named, show)
+	}
+	return text
+}
+
+// findings lists what a 422 found, by the names of the inputs, five at most.
+func findings(details []diga.Detail, show show) string {
+	const most = 5
+	var list []string
+	for _, d := range details[:min(len(details), most)] {
+		text := show(d.Message)
+		if d.Field != "" {
+			text = show(inputName(d.Field)) + ": " + text
+		}
+		list = append(list, text)
+	}
+	if more := len(details) - most; more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(list, "; ")
+}
+
+// inputName is the input behind a field of the request; other fields keep the API's name.
+func inputName(field string) string {
+	switch field {
+	case "body.version_id":
+		return "version-id"
+	case "body.inbound_phone_number_id":
+		return "inbound-phone-number-id"
+	case "body.outbound_phone_number_id":
+		return "outbound-phone-number-id"
+	case "path.agent_id":
+		return "agent-id"
+	}
+	return field
+}
+
+// choices lists the versions that a reader may have meant.
+func choices(e *diga.NameError, show show) string {
+	if len(e.Versions) == 0 {
+		return fmt.Sprintf("None of the agent's %d versions has a similar name", e.Total)
+	}
+	var list []string
+	for _, v := range e.Versions {
+		text := show(v.Name)
+		if e.Matches > 1 {
+			text = show(v.ID.String())
+		}
+		if v.Number != 0 {
+			text += fmt.Sprintf(" (%d)", v.Number)
+		}
+		switch {
+		case e.Matches > 1 && !v.Created.IsZero():
+			text += ", created " + v.Created.UTC().Format(time.RFC3339)
+		case e.Matches > 1:
+		case v.Name == e.Name:
+			text += " has this name but is a draft"
+		case strings.EqualFold(v.Name, e.Name):
+			text += " differs in case"
+		case strings.TrimPrefix(v.Name, "v") == strings.TrimPrefix(e.Name, "v"):
+			text += " differs by a leading v"
+		}
+		list = append(list, text)
+	}
+	if e.Matches > 1 {
+		if more := e.Matches - len(e.Versions); more > 0 {
+			list = append(list, fmt.Sprintf("and %d more", more))
+		}
+		return "They are " + strings.Join(list, "; ")
+	}
+	return "The most similar: " + strings.Join(list, "; ")
+}
+
+// text lists the numbers that a reader may have meant.
+func (e *phoneNotFound) text(show show) string {
+	text, list := "There is no phone number "+show(e.number), e.all
+	if len(e.same) > 0 {
+		text, list = fmt.Sprintf("%d phone numbers are %s", len(e.same), show(e.number)), e.same
+	}
+	const most = 5
+	var names []string
+	for _, p := range list[:min(len(list), most)] {
+		names = append(names, phoneName(p, show)+" with the id "+show(p.ID.String()))
+	}
+	if more := len(list) - most; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	switch {
+	case len(names) == 0:
+		return text + ". The token sees no numbers at all"
+	case len(e.same) > 0:
+		return text + ". They are " + strings.Join(names, "; ")
+	default:
+		return text + ". There are " + strings.Join(names, "; ")
+	}
+}
+
+// versionName names a version by its name, or else by its number or its id.
+func versionName(v diga.Version, show show) string {
+	switch {
+	case v.Name != "":
+		return show(v.Name)
+	case v.Number != 0:
+		return fmt.Sprintf("version %d", v.Number)
+	default:
+		return "version " + show(v.ID.String())
+	}
+}
+
+// fullVersionName is the name with the number.
+func fullVersionName(v diga.Version, show show) string {
+	text := versionName(v, show)
+	if v.Name != "" && v.Number != 0 {
+		text += fmt.Sprintf(" (%d)", v.Number)
+	}
+	if v.Draft {
+		text += ", a draft"
+	}
+	return text
+}
+
+// name names a version, with its number where another version in the story has the same name.
+func (r *run) name(v diga.Version, show show) string {
+	for _, other := range []reading[diga.Version]{r.before.version, r.before.target, r.after.version} {
+		if other.known && other.value.Name == v.Name && other.value.ID != v.ID {
+			return fullVersionName(v, show)
+		}
+	}
+	return versionName(v, show)
+}
+
+// target is the version that was asked for, with all that is known of it.
+func (r *run) target() diga.Version {
+	for _, v := range []reading[diga.Version]{r.before.target, r.before.version, r.after.version} {
+		if v.known && r.plan.version.Valid && v.value.ID == r.plan.version.UUID {
+			return v.value
+		}
+	}
+	return diga.Version{ID: r.in.Version.UUID, Name: r.in.VersionName}
+}
+
+// wanted says what is to be done: the object of "refused".
+func (r *run) wanted(show show) string {
+	if r.in.Unpublish {
+		return "to unpublish"
+	}
+	return r.name(r.target(), show)
+}
+
+// agentName names the agent by its name, or else by its id.
+func agentName(b before, id uuid.UUID, show show) string {
+	for _, v := range []reading[diga.Version]{b.version, b.target} {
+		if v.known && v.value.AgentName != "" {
+			return show(v.value.AgentName)
+		}
+	}
+	return "agent " + show(id.String())
+}
+
+func (r *run) agent(show show) string { return agentName(r.before, r.in.Agent, show) }
+
+// phoneName names a phone number as people write it, with its nickname, or else by its id.
+func phoneName(p diga.Phone, show show) string {
+	if p.Number == "" {
+		return "phone number " + show(p.ID.String())
+	}
+	text := show(p.Number)
+	if p.Nickname != "" {
+		text += " (" + show(p.Nickname) + ")"
+	}
+	return text
+}
+
+// phone is a number with all that is known of it.
+func (r *run) phone(id uuid.UUID) diga.Phone {
+	for d := range diga.Directions {
+		known := append([]diga.Phone{r.before.asked[d].value}, r.before.bound[d].value...)
+		for _, p := range append(known, r.after.bound[d].value...) {
+			if p.ID == id && p.Number != "" {
+				return p
+			}
+		}
+	}
+	return diga.Phone{ID: id}
+}
+
+func phoneNames(phones []diga.Phone, show show) string {
+	var names []string
+	for _, p := range phones {
+		names = append(names, phoneName(p, show))
+	}
+	return strings.Join(names, " and ")
+}
+
+// boundNow lists the numbers that are bound once the step is done, and whether that is known.
+func (r *run) boundNow(d diga.Direction) ([]diga.Phone, bool) {
+	switch {
+	case r.after.bound[d].known:
+		return r.after.bound[d].value, true
+	case r.confirmed != nil && r.confirmed.Phones[d].Valid:
+		return []diga.Phone{r.phone(r.confirmed.Phones[d].UUID)}, true
+	case r.confirmed != nil && (r.plan.bindings[d].Release || r.before.bound[d].known && len(r.before.bound[d].value) == 0):
+		return nil, true
+	case r.confirmed == nil && (r.failure == nil || r.failure.status == failed):
+		return r.before.bound[d].value, r.before.bound[d].known
+	default:
+		return nil, false
+	}
+}
+
+// boundThen lists the numbers that a real run would leave bound.
+func (r *run) boundThen(d diga.Direction) ([]diga.Phone, bool) {
+	switch binding := r.plan.change().Bindings[d]; {
+	case binding.Phone.Valid:
+		return []diga.Phone{r.phone(binding.Phone.UUID)}, true
+	case binding.Release, r.in.Unpublish:
+		return nil, true
+	default:
+		return r.before.bound[d].value, r.before.bound[d].known
+	}
+}
+
+// asked says what the inputs ask for.
+func (r *run) asked(show show) string {
+	text := "unpublish"
+	if !r.in.Unpublish {
+		text = "publish " + r.wanted(show)
+	}
+	for d, p := range r.in.Phones {
+		switch {
+		case p.Release:
+			text += fmt.Sprintf(", release the %s number", diga.Direction(d))
+		case p.asked():
+			text += fmt.Sprintf(", %s number %s", diga.Direction(d), show(or(p.Number, p.ID.UUID.String())))
+		}
+	}
+	return text
+}
+
+// liveNow says what reading back showed as live, as a clause.
+func (r *run) liveNow(show show) string {
+	now, was := r.after.version, r.before.version
+	switch {
+	case r.after.offline:
+		return "no version is live"
+	case !now.known:
+		return "what is live is not known"
+	case was.known && was.value.ID == now.value.ID:
+		return r.name(now.value, show) + " is still live"
+	default:
+		return r.name(now.value, show) + " is live"
+	}
+}
+
+// nothingChanged says what is live when nothing was changed.
+func (r *run) nothingChanged(show show) string {
+	if !r.before.version.known {
+		return "Nothing was changed"
+	}
+	return "Nothing was changed: " + r.name(r.before.version.value, show) + " is still live"
+}
+
+// unbound names the first number that was asked for and is not bound.
+func (r *run) unbound(show show) string {
+	for d, binding := range r.plan.bindings {
+		switch {
+		case binding == (diga.Binding{}) || bound(binding, r.after.bound[d]):
+		case binding.Release:
+			return fmt.Sprintf("its %s number is not released", diga.Direction(d))
+		default:
+			return phoneName(r.phone(binding.Phone.UUID), show) + " is not bound"
+		}
+	}
+	return ""
+}
+
+// success is what a step that did not fail ends with.
+func (r *run) success(show show) (title, message string) {
+	was := ""
+	if r.before.version.known && r.before.version.value.ID != r.target().ID {
+		was = r.name(r.before.version.value, show) + " → "
+	}
+	switch {
+	case r.confirmed == nil && r.in.Unpublish:
+		title, message = "Dry run", fmt.Sprintf("%s: a real run would unpublish it.", r.agent(show))
+		if r.before.version.known {
+			message = fmt.Sprintf("%s: a real run would unpublish %s.", r.agent(show), r.name(r.before.version.value, show))
+		}
+	case r.confirmed == nil:
+		title, message = "Dry run", fmt.Sprintf("%s: %s%s would be live%s.", r.agent(show), was, r.name(r.target(), show), r.numbers(r.boundThen, show))
+		if r.target().Draft {
+			message += " It is a draft: Diga may refuse it."
+		}
+	case r.in.Unpublish:
+		title, message = "Unpublished", fmt.Sprintf("%s is off the air: nothing is live any more.", r.agent(show))
+		if was != "" {
+			message = fmt.Sprintf("%s is off the air: %s is not live any more.", r.agent(show), r.name(r.before.version.value, show))
+		}
+	default:
+		title, message = "Published", fmt.Sprintf("%s: %s%s is live%s.", r.agent(show), was, r.name(r.target(), show), r.numbers(r.boundNow, show))
+	}
+	if f := r.readBack; f != nil {
+		message += fmt.Sprintf(" Confirmed by reading it back; the request ended with: %s.", f.cause(show))
+	}
+	return title, message
+}
+
+// numbers says on which numbers the agent answers and from which it calls, as the end of a sentence.
+func (r *run) numbers(bound func(diga.Direction) ([]diga.Phone, bool), show show) string {
+	inbound, inboundKnown := bound(diga.Inbound)
+	outbound, outboundKnown := bound(diga.Outbound)
+	text := ""
+	if len(inbound) > 0 {
+		text += " on " + phoneNames(inbound, show)
+	}
+	if len(outbound) > 0 {
+		text += ", calls from " + phoneNames(outbound, show)
+	}
+	if text == "" && inboundKnown && outboundKnown {
+		text = ", without a phone number"
+	}
+	return text
+}
+
+// logBefore tells the log what was read before the change. A read that the step could do without costs one line when it
+// fails, the numbers together one.
+func (r *run) logBefore() {
+	b := r.before
+	if b.version.known {
+		r.log("Live now: %s of %s.", fullVersionName(b.version.value, r.text), r.agent(r.text))
+	} else if b.version.err != nil {
+		r.log("What is live could not be read: %s.", r.text(b.version.err.Error()))
+	}
+	for d, bound := range b.bound {
+		if len(bound.value) > 0 {
+			r.log("Bound for %s calls: %s.", diga.Direction(d), phoneNames(bound.value, r.text))
+		}
+	}
+	for _, err := range []error{b.bound[0].err, b.bound[1].err, b.asked[0].err, b.asked[1].err} {
+		var unknownPhone *phoneNotFound
+		if err != nil && !errors.As(err, &unknownPhone) {
+			r.log("Phone numbers could not be read, so they are not checked: %s.", r.text(err.Error()))
+			break
+		}
+	}
+	switch {
+	case !r.in.Version.Valid && b.target.known:
+		r.log("%s is version %s.", r.text(r.in.VersionName), b.target.value.ID)
+	case b.target.err != nil && r.in.Version.Valid && !errors.Is(b.target.err, errNotNeeded):
+		r.log("The version could not be read: %s.", r.text(b.target.err.Error()))
+	}
+}
+
+func (r *run) logAttempt(a diga.Attempt) {
+	var said []string
+	if a.Status != 0 {
+		said = append(said, diga.StatusText(a.Status))
+	}
+	if a.Err != nil {
+		said = append(said, r.text(a.Err.Error()))
+	}
+	what := strings.Join(said, ", but ")
+	line := fmt.Sprintf("Attempt %d: %s after %s.", a.Number, what, shortDuration(a.Elapsed))
+	if a.Method == http.MethodPatch {
+		r.attempts = a.Number
+		r.log("%s", line)
+	} else {
+		r.debug("%s %s: %s", a.Method, a.Path, line)
+	}
+	r.debug("Connection used before: %t; HTTP/2: %t.", a.Reused, a.HTTP2)
+}
+
+func (r *run) logWait(w diga.Wait) {
+	asked := ""
+	if w.Asked > 0 {
+		asked = fmt.Sprintf(", which the reply asked for (%s)", shortDuration(w.Asked))
+	}
+	if w.Method == http.MethodPatch {
+		r.log("Waiting %s before attempt %d%s.", shortDuration(w.Duration), w.Next, asked)
+	} else {
+		r.log("%s %s failed (%v). Waiting %s before attempt %d%s.",
+			w.Method, w.Path, w.After, shortDuration(w.Duration), w.Next, asked)
+	}
+}
+
+// shortDuration formats d for a reader: "2m0s", "1.25s", "83ms".
+func shortDuration(d time.Duration) string {
+	if d < time.Second {
+		return max(d.Round(time.Millisecond), time.Millisecond).String()
+	}
+	return d.Round(10 * time.Millisecond).String()
+}
