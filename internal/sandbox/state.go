@@ -116,7 +116,7 @@ func (s *Sandbox) DropLeftOut(on bool) {
 }
 
 // TakeInUse decides what becomes of publishing on a phone number that another agent has in the same direction: it is
-// refused (false, as in a new sandbox), or it takes the number away from that agent.
+// refused (false, as in a new sandbox), or it takes the number away from that agent, whose version stays published.
 func (s *Sandbox) TakeInUse(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,6 +132,7 @@ func (s *Sandbox) WithoutPhones(on bool) {
 
 // StaleReads lets the first n reads after each change that a request makes see the state of before it, as if a replica
 // answered them. A request that changes nothing does not count, nor does a read that a fault or the rate limit answers.
+// What Bind and PublishBehind do begins no such reads, but is hidden while they last. n = 0 ends it for later changes.
 func (s *Sandbox) StaleReads(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
