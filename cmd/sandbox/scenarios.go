@@ -20,6 +20,8 @@ type scenario struct {
 	exit    int
 	outputs map[string]string // those that must have a certain value
 	live    string            // the version on the air afterwards; empty: none
+	warns   []string          // what must be in a warning annotation
+	answers []string          // the numbers that Front desk answers afterwards; nil: Reception's while a version is live, else none
 }
 
 // previousID is the version before the live one.
@@ -36,10 +38,42 @@ func scenarios() []scenario {
 		},
 		{
 			name:    "publish",
-			about:   "a version goes live by its id, on another phone number",
+			about:   "a version goes live by its id, on one more phone number",
 			inputs:  map[string]string{"version-id": sandbox.NextID, "inbound-phone-number-id": sandbox.Switch},
 			outputs: map[string]string{"status": "published", "inbound-phone-number-id": sandbox.Switch},
 			live:    sandbox.NextID,
+			answers: []string{sandbox.SwitchNumber, sandbox.ReceptionNumber},
+		},
+		{
+			name:   "by-number",
+			about:  "a version goes live on a phone number that is given as people write it",
+			inputs: map[string]string{"version-id": sandbox.NextID, "inbound-phone-number": "+34 910 000 002"},
+			outputs: map[string]string{
+				"status": "published", "inbound-phone-number-id": sandbox.Switch, "inbound-phone-number": sandbox.SwitchNumber,
+			},
+			live:    sandbox.NextID,
+			answers: []string{sandbox.SwitchNumber, sandbox.ReceptionNumber},
+		},
+		{
+			name:    "number-in-use",
+			about:   "another agent answers the phone number: the step refuses before it sends anything",
+			inputs:  map[string]string{"version-id": sandbox.NextID, "inbound-phone-number-id": sandbox.Hotline},
+			exit:    1,
+			outputs: map[string]string{"status": "failed", "error-code": "ACTION_PHONE_IN_USE", "attempts": ""},
+			live:    sandbox.LiveID,
+		},
+		{
+			name:   "number-dropped",
+			about:  "the agent answers two numbers, and the API drops those that a request leaves out: the step warns",
+			inputs: map[string]string{"version-id": sandbox.NextID},
+			order: func(s *sandbox.Sandbox) {
+				s.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
+				s.DropLeftOut(true)
+			},
+			outputs: map[string]string{"status": "published", "published-version-id": sandbox.NextID},
+			live:    sandbox.NextID,
+			warns:   []string{sandbox.ReceptionNumber, sandbox.SwitchNumber},
+			answers: []string{},
 		},
 		{
 			name:    "retry",
@@ -58,15 +92,36 @@ func scenarios() []scenario {
 			live:    sandbox.NextID,
 		},
 		{
-			name:   "unknown",
-			about:  "every reply is lost after the change was made: the step fails, and says what the API shows as published",
+			name:    "lost-and-confirmed",
+			about:   "every reply is lost after the change was made: the step reads back that the version is live",
+			inputs:  map[string]string{"version-id": sandbox.NextID, "max-retries": "1"},
+			order:   func(s *sandbox.Sandbox) { s.Order(sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1}) },
+			outputs: map[string]string{"status": "published", "attempts": "2", "previous-version-id": sandbox.LiveID},
+			live:    sandbox.NextID,
+		},
+		{
+			name:   "gateway-503",
+			about:  "a gateway answers 503 each time after the change was made: the step reads back that the version is live",
 			inputs: map[string]string{"version-id": sandbox.NextID, "max-retries": "1"},
-			order:  func(s *sandbox.Sandbox) { s.Order(sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1}) },
+			order: func(s *sandbox.Sandbox) {
+				s.Order(sandbox.Fault{
+					Status: http.StatusServiceUnavailable, Header: http.Header{"Content-Type": {"text/html"}},
+					Body: "<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>", Applied: true, Times: -1,
+				})
+			},
+			outputs: map[string]string{"status": "published", "attempts": "2", "previous-version-id": sandbox.LiveID},
+			live:    sandbox.NextID,
+		},
+		{
+			name:   "unknown",
+			about:  "every connection breaks before the change is made: the step cannot be sure that nothing is still on its way",
+			inputs: map[string]string{"version-id": sandbox.NextID, "max-retries": "1"},
+			order:  func(s *sandbox.Sandbox) { s.Order(sandbox.Fault{Drop: sandbox.DropReply, Times: -1}) },
 			exit:   1,
 			outputs: map[string]string{
 				"status": "unknown", "error-code": "ACTION_NETWORK_ERROR", "attempts": "2", "previous-version-id": sandbox.LiveID,
 			},
-			live: sandbox.NextID,
+			live: sandbox.LiveID,
 		},
 		{
 			name:    "rate-limit",
@@ -128,6 +183,6 @@ func scenarios() []scenario {
 func list(w io.Writer) {
 	fmt.Fprintln(w, "scenarios:")
 	for _, sc := range scenarios() {
-		fmt.Fprintf(w, "  %-11s %s\n", sc.name, sc.about)
+		fmt.Fprintf(w, "  %-18s %s\n", sc.name, sc.about)
 	}
 }

@@ -21,13 +21,13 @@ const banner = `The API is at http://{{.Addr}} until Ctrl-C.
             {{.ReadToken}} (publishing answers 403)
   agents    {{.FrontDesk}} Front desk, {{.Versions}} versions, {{.LiveName}} is live
             {{.NightDesk}} Night desk, nothing is live
+            {{.Support}} Support, {{.SupportID}} is live
   versions  {{.LiveID}} {{.LiveName}}
             {{.NextID}} {{.NextName}}
             {{.DraftID}} {{.DraftName}}, a draft
             {{.NightID}} of Night desk
-  phones    {{.Reception}} answered by Front desk
-            {{.Switch}}
-            {{.Callback}}
+  phones{{range $i, $phone := .Phones}}{{if $i}}
+        {{end}}    {{$phone}}{{end}}
 
 With curl:
 
@@ -41,22 +41,44 @@ With the action (env, because a shell has no variables with hyphens):
 
 // serve offers a fresh sandbox on l until ctx is done, and logs one line for each request.
 func serve(ctx context.Context, l net.Listener, stdout io.Writer) error {
+	api := sandbox.New()
 	err := template.Must(template.New("").Parse(banner)).Execute(stdout, map[string]any{
 		"Addr": l.Addr(), "Token": sandbox.Token, "ReadToken": sandbox.ReadToken,
 		"FrontDesk": sandbox.FrontDesk, "NightDesk": sandbox.NightDesk, "Versions": sandbox.Versions,
 		"LiveID": sandbox.LiveID, "LiveName": sandbox.LiveName, "NextID": sandbox.NextID, "NextName": sandbox.NextName,
 		"DraftID": sandbox.DraftID, "DraftName": sandbox.DraftName, "NightID": sandbox.NightID,
-		"Reception": sandbox.Reception, "Switch": sandbox.Switch, "Callback": sandbox.Callback,
+		"Support": sandbox.Support, "SupportID": sandbox.SupportID, "Phones": describe(api.Phones()),
 	})
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: logged(sandbox.New(), stdout), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: logged(api, stdout), ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() { server.Close() })()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
+}
+
+// describe tells of each phone number its id, the number, its status if that keeps it from taking calls, and who has it.
+func describe(phones []sandbox.Phone) []string {
+	var lines []string
+	for _, p := range phones {
+		line := p.ID + " " + p.Number
+		if p.Status != "assigned" {
+			line += ", " + p.Status
+		}
+		for _, a := range agents() {
+			if p.InboundAgentID != nil && *p.InboundAgentID == a.id {
+				line += ", inbound " + a.name
+			}
+			if p.OutboundAgentID != nil && *p.OutboundAgentID == a.id {
+				line += ", outbound " + a.name
+			}
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // logged writes one line for each request that h answers: what was asked, quoted, the status, and how long it took.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,13 @@ import (
 	"publish-agent-version/internal/sandbox"
 	"publish-agent-version/publish"
 )
+
+type agent struct{ id, name string }
+
+// agents are the sandbox's, in the order in which they are shown.
+func agents() []agent {
+	return []agent{{sandbox.FrontDesk, "Front desk"}, {sandbox.NightDesk, "Night desk"}, {sandbox.Support, "Support"}}
+}
 
 // dial opens connections to the listener; nil means the network.
 type dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -46,6 +54,8 @@ func try(ctx context.Context, name string, l net.Listener, d dial, stdout io.Wri
 	defer server.Close()
 
 	fmt.Fprintf(stdout, "%s: %s\n", sc.name, sc.about)
+	section(stdout, "before")
+	onAir(stdout, api)
 	inputs := maps.Clone(sc.inputs)
 	for {
 		inputs["agent-id"], inputs["api-url"] = sandbox.FrontDesk, "http://"+l.Addr().String()
@@ -54,6 +64,8 @@ func try(ctx context.Context, name string, l net.Listener, d dial, stdout io.Wri
 			return err
 		}
 		res.show(stdout, inputs)
+		section(stdout, "after")
+		onAir(stdout, api)
 		if !sc.back {
 			return sc.judge(stdout, api, res)
 		}
@@ -134,12 +146,41 @@ func (res result) show(w io.Writer, inputs map[string]string) {
 	section(w, fmt.Sprintf("exit status %d", res.exit))
 }
 
+// onAir writes a line for each agent: which version is live, and on which numbers.
+func onAir(w io.Writer, api *sandbox.Sandbox) {
+	for _, a := range agents() {
+		version, _, _ := api.Live(a.id)
+		line := a.name + ": " + cmp.Or(version, "nothing") + " is live"
+		if numbers := numbersOf(api, a.id, sandbox.Inbound); len(numbers) > 0 {
+			line += ", answers " + strings.Join(numbers, " and ")
+		}
+		if numbers := numbersOf(api, a.id, sandbox.Outbound); len(numbers) > 0 {
+			line += ", calls from " + strings.Join(numbers, " and ")
+		}
+		fmt.Fprintln(w, line)
+	}
+}
+
+// numbersOf returns an agent's phone numbers as people dial them.
+func numbersOf(api *sandbox.Sandbox, agentID string, d sandbox.Direction) []string {
+	var numbers []string
+	for _, id := range api.Numbers(agentID, d) {
+		for _, p := range api.Phones() {
+			if p.ID == id {
+				numbers = append(numbers, p.Number)
+			}
+		}
+	}
+	return numbers
+}
+
 func section(w io.Writer, title string) {
 	fmt.Fprintf(w, "\n--- %s %s\n", title, strings.Repeat("-", 60-len(title)))
 }
 
 // judge says what the API saw of the scenario, and returns every difference from what should have happened.
 func (sc scenario) judge(w io.Writer, api *sandbox.Sandbox, res result) error {
+	section(w, "what the API saw")
 	for _, r := range api.Requests() {
 		fmt.Fprintf(w, "request: %s %s %s\n", r.Method, r.Path, r.RawQuery)
 	}
@@ -155,6 +196,18 @@ func (sc scenario) judge(w io.Writer, api *sandbox.Sandbox, res result) error {
 	}
 	live, _, _ := api.Live(sandbox.FrontDesk)
 	expect("live version", live, sc.live)
+	answers := sc.answers
+	if answers == nil && sc.live != "" {
+		answers = []string{sandbox.ReceptionNumber}
+	}
+	expect("numbers that Front desk answers", strings.Join(numbersOf(api, sandbox.FrontDesk, sandbox.Inbound), " "), strings.Join(answers, " "))
+	for _, text := range sc.warns {
+		if !slices.ContainsFunc(res.log.Annotations(), func(a runner.Annotation) bool {
+			return a.Level == "warning" && strings.Contains(a.Message, text)
+		}) {
+			wrong = append(wrong, fmt.Errorf("no warning has %q", text))
+		}
+	}
 	for _, v := range api.Violations() {
 		wrong = append(wrong, fmt.Errorf("not as the OpenAPI document has it: %s", v))
 	}

@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"strings"
 	"time"
 )
 
-// Fault is something to go wrong with the next requests of one method. The zero value lets one PATCH through unharmed,
+// Fault is something to go wrong with the next requests of one kind. The zero value lets one PATCH through unharmed,
 // which is the way to say "not this one, the next". For example:
 //
 //	Fault{Status: 503}                       refused, with an empty body
@@ -17,8 +18,13 @@ import (
 //	Fault{Drop: DropBody}                    the change is made, half of the reply's body arrives
 //	Fault{Body: "{}"}                        the change is made, the reply says something else
 //	Fault{Delay: time.Hour}                  silence
+//	Fault{Method: "GET", Path: "/v1/phone/", Status: 500, Times: -1}
+//	                                         phone numbers can no longer be read
+//	Fault{Method: "GET", Path: "is_published=true", Status: 500}
+//	                                         the live version cannot be read, once
 type Fault struct {
 	Method  string        // whose requests; empty: PATCH
+	Path    string        // only requests that have this in their path and query, as they were sent; empty: any
 	Status  int           // answer this instead of doing what is asked; 0: do it, and answer as the API would
 	Header  http.Header   // added to the reply's header
 	Body    string        // instead of the reply's body; with neither this nor a Status the API's own body is kept
@@ -37,7 +43,7 @@ const (
 	DropBody                // in the middle of the reply's body
 )
 
-// Order adds faults to the queue. Each request takes the first fault that is for its method. Requests that the rate
+// Order adds faults to the queue. Each request takes the first fault that is for its method and path. Requests that the rate
 // limit turns away take none.
 func (s *Sandbox) Order(faults ...Fault) {
 	s.mu.Lock()
@@ -45,10 +51,10 @@ func (s *Sandbox) Order(faults ...Fault) {
 	s.faults = append(s.faults, faults...)
 }
 
-// nextFault takes the first fault for a method off the queue, or returns a harmless one. The caller holds s.mu.
-func (s *Sandbox) nextFault(method string) Fault {
+// nextFault takes the first fault for a request off the queue, or returns a harmless one. The caller holds s.mu.
+func (s *Sandbox) nextFault(method, uri string) Fault {
 	for i, f := range s.faults {
-		if cmp.Or(f.Method, http.MethodPatch) != method {
+		if cmp.Or(f.Method, http.MethodPatch) != method || !strings.Contains(uri, f.Path) {
 			continue
 		}
 		switch {

@@ -16,12 +16,6 @@ import (
 type agent struct {
 	name     string
 	versions []version
-	live     binding
-}
-
-// binding is what callers meet; each id is empty when there is none.
-type binding struct {
-	version, inbound, outbound string
 }
 
 // version is the document's AgentVersion.
@@ -36,16 +30,17 @@ type version struct {
 	Created        time.Time `json:"created_at"`
 	Modified       time.Time `json:"modified_at"`
 	VersionCreated time.Time `json:"version_created_at"`
+	*configuration           // nil: none of its fields is there
 }
 
-// page is the document's AgentVersionPage.
-type page struct {
-	Data       []version `json:"data"`
-	HasMore    bool      `json:"has_more"`
-	FirstID    *string   `json:"first_id"`
-	LastID     *string   `json:"last_id"`
-	Current    int       `json:"current_page"`
-	TotalPages int       `json:"total_pages"`
+// page is the document's AgentVersionPage or PhonePage.
+type page[T any] struct {
+	Data       []T     `json:"data"`
+	HasMore    bool    `json:"has_more"`
+	FirstID    *string `json:"first_id"`
+	LastID     *string `json:"last_id"`
+	Current    int     `json:"current_page"`
+	TotalPages int     `json:"total_pages"`
 }
 
 // published is the document's PublishAgentResponse.
@@ -78,112 +73,149 @@ func (s *Sandbox) perform(c call, wait time.Duration) reply {
 	case c.Request.Method == http.MethodPatch && !mayChange:
 		return refuse(http.StatusForbidden, "INTERNAL_SERVER_ERROR", "The token may not change agents or phones")
 	}
+	query := c.Request.URL.Query()
+	switch c.Route.Path {
+	case phonePath:
+		return s.getPhone(s.look(), strings.ToLower(c.PathParams["phone_id"]))
+	case phonesPath:
+		return s.listPhones(s.look(), query)
+	}
 	id := strings.ToLower(c.PathParams["agent_id"])
 	a := s.agents[id]
-	if a == nil {
+	switch {
+	case a == nil:
 		return refuse(http.StatusNotFound, "AGENT_NOT_FOUND", "There is no agent %s", id)
-	}
-	switch query := c.Request.URL.Query(); {
 	case c.Request.Method == http.MethodPatch:
 		return s.publish(id, a, c.body.(map[string]any))
 	case strings.HasSuffix(c.Route.Path, "/version"):
-		return a.list(query)
+		return a.list(s.look()[id].version, query)
 	default:
-		return a.get(query)
+		return a.get(s.look()[id].version, query)
 	}
 }
 
 // publish puts one version of an agent on the air, or takes the agent off it.
 func (s *Sandbox) publish(id string, a *agent, body map[string]any) reply {
-	next := binding{version: wanted(body, "version_id", "")}
-	if next.version == "" {
-		if wanted(body, "inbound_phone_number_id", "")+wanted(body, "outbound_phone_number_id", "") != "" {
-			return refuse(http.StatusBadRequest, "BAD_PARAMETER", "A phone number needs a version")
+	next := s.now.clone()
+	wanted, _ := body["version_id"].(string)
+	if wanted == "" {
+		for _, d := range directions {
+			if body[d.field()] != nil {
+				return refuse(http.StatusBadRequest, "BAD_PARAMETER", "A phone number needs a version")
+			}
 		}
+		delete(next, id)
 	} else {
-		next.inbound = wanted(body, "inbound_phone_number_id", a.live.inbound)
-		next.outbound = wanted(body, "outbound_phone_number_id", a.live.outbound)
-		i := index(a.versions, next.version)
+		i := index(a.versions, wanted)
 		if i < 0 {
-			return refuse(http.StatusBadRequest, "BAD_PARAMETER", "Agent %s has no version %s", id, next.version)
+			return refuse(http.StatusBadRequest, "BAD_PARAMETER", "Agent %s has no version %s", id, wanted)
 		}
 		if a.versions[i].IsDraft {
-			return refuse(http.StatusBadRequest, "BAD_PARAMETER", "Version %s is a draft", next.version)
+			return refuse(http.StatusBadRequest, "BAD_PARAMETER", "Version %s is a draft", wanted)
+		}
+		next.publish(id, a.versions[i].VersionID)
+		for _, d := range directions {
+			phone, given := body[d.field()]
+			number, _ := phone.(string)
+			if given && phone == nil || s.dropLeftOut {
+				next.release(id, d)
+			}
+			if number == "" {
+				continue
+			}
+			if rep, ok := s.usable(strings.ToLower(number), d, id); !ok {
+				return rep
+			}
+			next.bind(strings.ToLower(number), d, id, true)
 		}
 	}
-	for _, phone := range []string{next.inbound, next.outbound} {
-		if phone != "" && !slices.Contains(s.phones, phone) {
-			return refuse(http.StatusBadRequest, "BAD_PARAMETER", "There is no phone number %s", phone)
-		}
+	if !next.equal(s.now) {
+		s.change(next)
 	}
-	for _, other := range s.agents {
-		if other != a && other.live.collides(next) {
-			return refuse(http.StatusBadRequest, "BAD_PARAMETER", "A phone number is bound to the published version of %s", other.name)
-		}
-	}
-	a.live = next
-	return newReply(http.StatusOK, published{id, orNull(next.version), orNull(next.outbound), orNull(next.inbound)})
+	return newReply(http.StatusOK, published{
+		id, orNull(next[id].version), orNull(next[id].first(Outbound)), orNull(next[id].first(Inbound)),
+	})
 }
 
-// collides reports whether two agents would answer one phone number, or call from one.
-func (b binding) collides(other binding) bool {
-	return b.inbound != "" && b.inbound == other.inbound || b.outbound != "" && b.outbound == other.outbound
+// usable tells whether an agent can be published on a phone number in a direction, or returns the refusal.
+func (s *Sandbox) usable(phoneID string, d Direction, agentID string) (reply, bool) {
+	i := s.phone(phoneID)
+	if i < 0 {
+		return refuse(http.StatusBadRequest, "BAD_PARAMETER", "There is no phone number %s", phoneID), false
+	}
+	if status := s.phones[i].Status; status != "assigned" {
+		return refuse(http.StatusBadRequest, "BAD_PARAMETER", "Phone number %s is %s, not assigned", phoneID, status), false
+	}
+	if other := s.now.agent(phoneID, d); other != "" && other != agentID && !s.takeInUse {
+		return refuse(http.StatusBadRequest, "BAD_PARAMETER", "Phone number %s is bound to the published version of %s", phoneID, s.agents[other].name), false
+	}
+	return reply{}, true
 }
 
 // get reads one version.
-func (a *agent) get(query url.Values) reply {
+func (a *agent) get(live string, query url.Values) reply {
 	i := len(a.versions) - 1
 	if id := query.Get("version_id"); id != "" {
 		i = index(a.versions, id)
 	} else if is, _ := strconv.ParseBool(query.Get("is_published")); is {
-		i = index(a.versions, a.live.version)
+		i = index(a.versions, live)
 	}
 	if i < 0 {
 		return refuse(http.StatusNotFound, "AGENT_NOT_FOUND", "There is no such version")
 	}
-	return newReply(http.StatusOK, a.read(a.versions[i : i+1])[0])
+	return newReply(http.StatusOK, a.read(live, a.versions[i:i+1])[0])
 }
 
-// list reads a page of versions. The referee has filled in limit and order.
-func (a *agent) list(query url.Values) reply {
-	versions := a.read(a.versions)
+// list reads a page of versions.
+func (a *agent) list(live string, query url.Values) reply {
+	return paginate(a.read(live, a.versions), func(v version) string { return v.VersionID }, query)
+}
+
+// paginate is a page of items, which are given oldest first. The referee has filled in limit and order.
+func paginate[T any](items []T, id func(T) string, query url.Values) reply {
 	if query.Get("order") == "desc" {
-		slices.Reverse(versions)
+		slices.Reverse(items)
 	}
 	limit, _ := strconv.Atoi(query.Get("limit"))
 	number, _ := strconv.Atoi(query.Get("page"))
 	after, before := query.Get("after"), query.Get("before")
-	start, end := 0, len(versions)
-	cursor := index(versions, after+before)
+	start, end := 0, len(items)
+	cursor := slices.IndexFunc(items, func(item T) bool { return strings.EqualFold(id(item), after+before) })
+	starts := 0
+	for _, name := range []string{"after", "before", "page"} {
+		if query.Has(name) {
+			starts++
+		}
+	}
 	switch {
-	// Besides limit and order there may be one more.
-	case len(query) > 3, after+before != "" && cursor < 0:
-		return refuse(http.StatusBadRequest, "BAD_PARAMETER", "Want one of after, before and page, and a version of this agent in it")
+	case starts > 1, after+before != "" && cursor < 0:
+		return refuse(http.StatusBadRequest, "BAD_PARAMETER", "Want one of after, before and page, and an id of this listing in it")
 	case after != "":
 		start = cursor + 1
 	case before != "":
 		start, end = max(cursor-limit, 0), cursor
 	case number > 0:
-		start = min((min(number, len(versions)+1)-1)*limit, len(versions))
+		start = min((min(number, len(items)+1)-1)*limit, len(items))
 	}
 	end = min(start+limit, end)
-	p := page{
-		Data:       versions[start:end],
-		HasMore:    end < len(versions),
+	p := page[T]{
+		Data:       items[start:end],
+		HasMore:    end < len(items),
 		Current:    start/limit + 1,
-		TotalPages: (len(versions) + limit - 1) / limit,
+		TotalPages: (len(items) + limit - 1) / limit,
 	}
 	if start < end {
-		p.FirstID, p.LastID = &versions[start].VersionID, &versions[end-1].VersionID
+		first, last := id(items[start]), id(items[end-1])
+		p.FirstID, p.LastID = &first, &last
 	}
 	return newReply(http.StatusOK, p)
 }
 
-// read returns copies of versions that tell which of them is published.
-func (a *agent) read(versions []version) []version {
+// read returns copies of versions that tell whether they are the live one.
+func (a *agent) read(live string, versions []version) []version {
 	versions = slices.Clone(versions)
 	for i := range versions {
-		versions[i].IsPublished = versions[i].VersionID == a.live.version
+		versions[i].IsPublished = versions[i].VersionID == live
 	}
 	return versions
 }
@@ -191,16 +223,6 @@ func (a *agent) read(versions []version) []version {
 // index finds a version by its id, in whichever case it is written; -1 if there is none.
 func index(versions []version, id string) int {
 	return slices.IndexFunc(versions, func(v version) bool { return strings.EqualFold(v.VersionID, id) })
-}
-
-// wanted returns the id in a field of a request's body, in lower case: empty for null, absent if the field is not there.
-func wanted(body map[string]any, field, absent string) string {
-	value, ok := body[field]
-	if !ok {
-		return absent
-	}
-	id, _ := value.(string)
-	return strings.ToLower(id)
 }
 
 func orNull(id string) *string {

@@ -70,6 +70,12 @@ func TestRequestsThatDoNotFit(t *testing.T) {
 		{name: "too large a page", method: "GET", target: listPath + "?limit=101", status: 422, detail: "query.limit: maximum: got 101, want 100"},
 		{name: "page 0", method: "GET", target: listPath + "?page=0", status: 422, detail: "query.page: minimum: got 0, want 1"},
 		{name: "an unknown order", method: "GET", target: listPath + "?order=DESC", status: 422, detail: "query.order: value must be one of 'asc', 'desc'"},
+		{name: "a wrong phone id", method: "GET", target: "/v1/phone/+34910000001", status: 422, detail: "path.phone_id: '+34910000001' is not valid uuid"},
+		{name: "too many phones", method: "GET", target: "/v1/phone/?limit=101", status: 422, detail: "query.limit: maximum: got 101, want 100"},
+		{name: "phones by their number", method: "GET", target: "/v1/phone/?number=34910000001", status: 422, detail: "query.number: no such parameter"},
+		{name: "phones of no agent", method: "GET", target: "/v1/phone/?inbound_agent_id=none", status: 422, detail: "query.inbound_agent_id: 'none' is not valid uuid"},
+		{name: "phones of an unknown status", method: "GET", target: "/v1/phone/?status=free", status: 422, detail: "query.status: value must be one of "},
+		{name: "phones without the slash", method: "GET", target: "/v1/phone?limit=1", status: 404, detail: "no matching operation was found"},
 		{name: "an unknown path", method: "GET", target: "/v2/agent", status: 404, detail: "no matching operation was found"},
 		{name: "an unknown method", method: "PUT", target: publishPath, body: `{}`, status: 405, detail: "method not allowed"},
 	}

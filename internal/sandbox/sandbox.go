@@ -2,12 +2,20 @@
 // with faults to order, and with a referee that holds each request and each reply against the OpenAPI document.
 //
 // Where the document is silent, the sandbox decides:
-//   - A phone number that is left out of a publish request keeps its binding; null releases it.
-//   - Unpublishing releases both phone numbers; naming one in the same request is refused.
+//   - A phone number that is left out of a publish request stays with its agent, and so do the agent's other numbers in
+//     a direction for which the request names one. DropLeftOut makes the agent lose both.
+//   - null in a publish request releases every number that the agent has in that direction.
+//   - A number that another agent has in that direction is refused, unless TakeInUse takes it away from that agent.
+//   - A number that is not assigned is refused.
+//   - A publish reply names one number in each direction: the agent's first, which is the one that was published last.
+//   - Unpublishing releases all of the agent's numbers; naming one in the same request is refused.
 //   - The published version of an agent that has none, and a version that the agent does not have, are read as 404.
 //   - A read that names no version gets the newest one.
-//   - A listing takes at most one of after, before and page; has_more tells whether versions follow the page in the
-//     listing's order, whichever of the three was given.
+//   - A listing takes at most one of after, before and page; has_more tells whether items follow the page in the
+//     listing's order, whichever of the three was given. after and before want an id that passes the listing's filters.
+//   - Phone numbers are listed in the order in which they came to the platform. A listing for an agent that does not
+//     exist is empty.
+//   - Every known token may read phone numbers.
 //   - A request that does not fit the document is answered with 422, also for a field that the document does not list.
 package sandbox
 
@@ -22,6 +30,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/getkin/kin-openapi/routers"
 )
 
 // maxBody is the largest request body, in bytes, that the sandbox reads; a longer one drops the connection.
@@ -34,12 +44,18 @@ type Sandbox struct {
 
 	mu         sync.Mutex
 	agents     map[string]*agent
-	phones     []string
+	phones     []Phone
 	tokens     map[string]bool // whether the token may change anything
+	now        state
+	before     state // the last change
+	stale      int   // how many more reads see before
 	faults     []Fault
 	limit      limit
 	requests   []Request
 	violations []string
+
+	dropLeftOut, takeInUse, withoutPhones bool
+	staleReads                            int
 }
 
 // Request is what the sandbox received.
@@ -100,13 +116,16 @@ func (s *Sandbox) receive(r *http.Request, body string, c call) (Fault, time.Dur
 	if wait := s.limit.take(now); wait > 0 {
 		return Fault{}, wait
 	}
-	return s.nextFault(r.Method), 0
+	return s.nextFault(r.Method, r.URL.RequestURI()), 0
 }
 
 // answer does what c asks for, unless it must wait, and records what does not fit in the reply.
 func (s *Sandbox) answer(c call, wait time.Duration) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.withoutPhones && c.unknown == nil && strings.HasPrefix(c.Route.Path, phonesPath) {
+		c.unknown = routers.ErrPathNotFound // the document's rules for this path do not count, either
+	}
 	rep := s.perform(c, wait)
 	if c.unknown == nil {
 		if err := s.referee.reply(c, rep); err != nil {
@@ -130,17 +149,6 @@ func (s *Sandbox) Violations() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.violations)
-}
-
-// Live returns the published version of an agent and its phone numbers; each is empty when there is none.
-func (s *Sandbox) Live(agentID string) (versionID, inbound, outbound string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.agents[agentID]
-	if a == nil {
-		return "", "", ""
-	}
-	return a.live.version, a.live.inbound, a.live.outbound
 }
 
 // newReply is a reply with a JSON body.

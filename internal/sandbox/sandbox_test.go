@@ -41,6 +41,11 @@ func wantNoViolations(t *testing.T, s *Sandbox) {
 	}
 }
 
+// binding is what Live returns.
+type binding struct {
+	version, inbound, outbound string
+}
+
 func TestPublish(t *testing.T) {
 	tests := []struct {
 		name   string
