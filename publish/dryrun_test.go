@@ -34,7 +34,7 @@ func TestDryRunOfUnpublishing(t *testing.T) {
 func TestDryRunOfDraft(t *testing.T) {
 	_, server := newSandbox(t)
 	res := trial{inputs: map[string]string{"api-url": "http://" + listenOn(t, server), "version-id": sandbox.DraftID, "dry-run": "true"}}.run(t)
-	if res.exit != 0 || !strings.Contains(res.stdout, "The API may refuse a draft.") || !strings.Contains(res.summary, "a draft") {
+	if res.exit != 0 || !strings.Contains(res.stdout, "It is a draft: Diga may refuse it.") || !strings.Contains(res.summary, "a draft") {
 		t.Errorf("exit status %d\n%s\n%s", res.exit, res.stdout, res.summary)
 	}
 }

@@ -61,7 +61,7 @@ func truncatedOnce(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropBody})
 		res := trial{}.runVirtually(t, server)
 		res.check(t, want{attempts: 2})
-		if n := len(api.Requests()); n != 3 {
+		if n := len(api.Requests()); n != 6 {
 			t.Errorf("%d requests", n)
 		}
 	})
@@ -428,6 +428,9 @@ func oddErrorCode(t *testing.T) {
 				code = "HTTP_400"
 			}
 			w := refusal(code, 400, ": Because")
+			if name == "the token" { // the reply has a code, which cannot be shown
+				w.says = []string{"Diga refused v1.22.8: Because", stillLive}
+			}
 			if test.code == "" {
 				w.never = append(w.never, "🙈", "É", "PARAMETER", "::x", "**x**", long[:65])
 			}
@@ -439,11 +442,11 @@ func oddErrorCode(t *testing.T) {
 	}
 	for name, test := range map[string]struct{ value, says string }{
 		"message of 900 kB":  {`"` + long[:900_000] + `"`, long[:100]},
-		"message null":       {"null", "(400 Bad Request). Nothing"},
-		"message a number":   {"7", "(400 Bad Request). Nothing"},
-		"message an object":  {`{"x":"y"}`, "(400 Bad Request). Nothing"},
-		"message of blanks":  {`" \n\t "`, "(400 Bad Request). Nothing"},
-		"message of 3 lines": {`"a\nb\r\nc"`, ": a b c. Nothing"},
+		"message null":       {"null", "(400 Bad Request)"},
+		"message a number":   {"7", "(400 Bad Request)"},
+		"message an object":  {`{"x":"y"}`, "(400 Bad Request)"},
+		"message of blanks":  {`" \n\t "`, "(400 Bad Request)"},
+		"message of 3 lines": {`"a\nb\r\nc"`, ": a b c."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &peer{changes: []reply{says(400, `{"error_code":"BAD_PARAMETER","message":`+test.value+`}`)}}

@@ -165,7 +165,7 @@ func endlessHeaders(t *testing.T) {
 		t.Parallel()
 		p := &peer{before: reply{raw: head, stream: endless("a:\r\n", 10<<20/4), then: hangUp}}
 		res := p.play(t, trial{}, want{attempts: 1})
-		if !strings.Contains(res.stdout, "Published now: not known (the reply cannot be read") {
+		if !strings.Contains(res.stdout, "What is live could not be read: the reply cannot be read") {
 			t.Error("the log does not say so")
 		}
 	})
@@ -236,7 +236,7 @@ func cookies(t *testing.T) {
 			t.Errorf("%s with a cookie: %v", r.Method, r.Header)
 		}
 	}
-	if n := len(p.requests(http.MethodGet)); n != 1 {
+	if n := len(p.requests(http.MethodGet)); n != 4 {
 		t.Errorf("%d reads", n)
 	}
 }

@@ -198,10 +198,10 @@ func fullDiskAtTheEnd(t *testing.T) {
 	}{
 		"publish": {
 			map[string]string{"inbound-phone-number-id": sandbox.Reception},
-			"Version " + sandbox.NextID + " of agent " + sandbox.FrontDesk + " is live, with inbound phone number " + sandbox.Reception + ".",
+			"Front desk: v1.22.7 → v1.22.8 is live on +34910000001 (Reception).",
 		},
-		"unpublish": {map[string]string{"unpublish": "true"}, "Agent " + sandbox.FrontDesk + " has no published version any more: it does not answer."},
-		"dry run":   {map[string]string{"dry-run": "true"}, "Nothing was changed. Published now: version " + sandbox.LiveID},
+		"unpublish": {map[string]string{"unpublish": "true"}, "Front desk is off the air: v1.22.7 is not live any more."},
+		"dry run":   {map[string]string{"dry-run": "true"}, "Front desk: v1.22.7 → v1.22.8 would be live on +34910000001 (Reception)."},
 	} {
 		for _, room := range []int{1, 20, 50} {
 			api, server := newSandbox(t)
@@ -212,7 +212,7 @@ func fullDiskAtTheEnd(t *testing.T) {
 			res := trial{inputs: inputs, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
 			got := res.log.Annotations()
 			if len(got) != 2 || res.exit != 1 || got[0].Level != "warning" || got[0].Message != "Writing it: file too large." || got[1].Title != "ACTION_OUTPUT_UNWRITABLE" ||
-				!strings.HasPrefix(got[1].Message, tt.says) || !strings.HasSuffix(got[1].Message, " The outputs could not be written: file too large. Free the disk; running this step again is safe.") {
+				!strings.HasPrefix(got[1].Message, tt.says) || !strings.HasSuffix(got[1].Message, " The outputs could not be written: file too large. Free the disk, then run this step again: that is safe.") {
 				t.Errorf("%s: exit status %d, got %+v", name, res.exit, got)
 			}
 			if contentOf(t, path) != held || contentOf(t, summary) != held {
@@ -246,7 +246,7 @@ func outputsHeldBefore(t *testing.T) {
 	for _, held := range []string{"a=b", "a=b\n", "a=b\n\n", "a<<EOF\nstatus=x\nEOF", "a=b\r", "\n", "a=" + strings.Repeat("x", 1<<20)} {
 		res := trial{held: held}.runVirtually(t, &peer{})
 		res.check(t, want{attempts: 1})
-		if len(res.outputs) != 7 {
+		if len(res.outputs) != 9 {
 			t.Errorf("after %.30q: outputs %q", held, res.outputs)
 		}
 	}
@@ -311,7 +311,7 @@ func closedStreams(t *testing.T) {
 				t.Errorf("%s: %v\n%s", name, err, process.stderr.String())
 			}
 			got, err := runner.Outputs(contentOf(t, outputs))
-			if err != nil || len(got) != 7 || got[0] != (runner.Output{Name: "status", Value: "published"}) || !strings.Contains(contentOf(t, summary), "Published") {
+			if err != nil || len(got) != 11 || got[0] != (runner.Output{Name: "status", Value: "published"}) || !strings.Contains(contentOf(t, summary), "is live") {
 				t.Errorf("%s: outputs %q, %v, summary\n%s", name, got, err, contentOf(t, summary))
 			}
 			if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
@@ -351,12 +351,12 @@ func bareMachine(t *testing.T) {
 func outsideActions(t *testing.T) {
 	outside := map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": "", "GITHUB_STEP_SUMMARY": ""}
 	res := trial{env: outside}.runVirtually(t, &peer{})
-	want7 := "status=published\nprevious-version-id=" + sandbox.LiveID + "\nattempts=1\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.NextID +
+	want9 := "status=published\nprevious-version-id=" + sandbox.LiveID + "\nprevious-version-name=v1.22.7\nversion-name=v1.22.8\nattempts=1\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.NextID +
 		"\ninbound-phone-number-id=" + sandbox.Reception + "\noutbound-phone-number-id=\n"
-	if res.exit != 0 || res.stdout != want7 {
-		t.Errorf("exit status %d, standard output %q, want %q", res.exit, res.stdout, want7)
+	if res.exit != 0 || res.stdout != want9 {
+		t.Errorf("exit status %d, standard output %q, want %q", res.exit, res.stdout, want9)
 	}
-	for _, line := range []string{"publish-agent-version test\n", "\nAttempt 1: 200 OK after ", "\nnotice: Published: Version " + sandbox.NextID + " of agent "} {
+	for _, line := range []string{"publish-agent-version test\n", "\nAttempt 1: 200 OK after ", "\nnotice: Published: Front desk: v1.22.7 → v1.22.8 is live on "} {
 		if !strings.Contains("\n"+res.stderr, line) {
 			t.Errorf("standard error does not have %q:\n%s", line, res.stderr)
 		}
@@ -364,15 +364,15 @@ func outsideActions(t *testing.T) {
 
 	failing := &peer{changes: []reply{refuses(404, "AGENT_NOT_FOUND", "no\n::error::such agent")}}
 	res = trial{env: outside}.runVirtually(t, failing)
-	if !strings.Contains(res.stdout, "\nerror-code=AGENT_NOT_FOUND\nerror-message=The API answered 404 Not Found: no ::error::such agent. Nothing") || res.exit != 1 ||
-		!strings.Contains(res.stderr, "\nerror: AGENT_NOT_FOUND: The API answered 404 Not Found: no ::error::such agent. Nothing") {
+	if !strings.Contains(res.stdout, "\nerror-code=AGENT_NOT_FOUND\nerror-message=Diga refused v1.22.8: no ::error::such agent. Nothing") || res.exit != 1 ||
+		!strings.Contains(res.stderr, "\nerror: AGENT_NOT_FOUND: Diga refused v1.22.8: no ::error::such agent. Nothing") {
 		t.Errorf("exit status %d, standard output %q, standard error %q", res.exit, res.stdout, res.stderr)
 	}
 
 	// The files are honoured where they are named.
 	res = trial{env: map[string]string{"GITHUB_ACTIONS": ""}}.runVirtually(t, &peer{})
 	res.check(t, want{attempts: 1})
-	if res.stdout != want7 || !strings.Contains(res.summary, "### ✅ Published") {
+	if res.stdout != want9 || !strings.Contains(res.summary, "### ✅ `Front desk`: `v1.22.8` is live") {
 		t.Errorf("standard output %q, summary\n%s", res.stdout, res.summary)
 	}
 	for _, path := range []string{"/nowhere/at/all", t.TempDir()} {
@@ -397,7 +397,9 @@ func debugLogging(t *testing.T) {
 			debug = append(debug, c.Data)
 		}
 	}
-	if len(debug) < 3 || !strings.HasPrefix(debug[0], "GET /v1/agent/"+sandbox.FrontDesk+": Attempt 1: 200 OK after ") {
+	if len(debug) < 3 || !slices.ContainsFunc(debug, func(line string) bool {
+		return strings.HasPrefix(line, "GET /v1/agent/"+sandbox.FrontDesk+": Attempt 1: 200 OK after ")
+	}) {
 		t.Errorf("debug lines %q", debug)
 	}
 	quiet := trial{}.runVirtually(t, &peer{changes: replies})

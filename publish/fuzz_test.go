@@ -229,8 +229,10 @@ type ran struct {
 var (
 	contractOutputs = []string{
 		"status", "agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id",
-		"previous-version-id", "error-code", "error-message", "http-status", "attempts",
+		"inbound-phone-number", "outbound-phone-number", "version-name", "previous-version-id", "previous-version-name",
+		"previous-inbound-phone-number-id", "previous-outbound-phone-number-id", "error-code", "error-message", "http-status", "attempts",
 	}
+	ownTags   = regexp.MustCompile("</?details( open)?>|</?summary>|<code>[^<>]*</code>")
 	yamlBlock = regexp.MustCompile("(?s)\n```yaml\n.*?\n```\n")
 )
 
@@ -297,7 +299,7 @@ func fuzzed(t *testing.T, env map[string]string, dial func(context.Context, stri
 // renderer.
 func OutsideCode(markdown string) string {
 	var rest strings.Builder
-	markdown = yamlBlock.ReplaceAllString(markdown, "\n")
+	markdown = ownTags.ReplaceAllString(yamlBlock.ReplaceAllString(markdown, "\n"), "")
 	for {
 		before, span, found := strings.Cut(markdown, "`")
 		rest.WriteString(before)

@@ -94,8 +94,8 @@ func Problems() []Problem {
 		notFlag  = " must be true or false, not "
 		notTime  = "timeout must be a duration from 1s to 30m, such as 90s or 2m, not "
 		notCount = "max-retries must be a whole number from 0 to 10, not "
-		choose   = "version-id and version-name are empty and unpublish is not true. Choose one of the three. " +
-			"(The API unpublishes when it is given no version, so an empty value is never sent)"
+		choose   = "version-id and version-name are empty and unpublish is not true: choose one of them. An empty version is never sent: " +
+			"to Diga it would mean to unpublish"
 	)
 	list := []Problem{
 		{"token", "", "token is missing or empty: is the secret undefined, or is this a pull request from a fork, which gets no secrets?"},
@@ -103,12 +103,12 @@ func Problems() []Problem {
 		{"token", "bEARER " + secret, `token must be the token alone, without "Bearer" in front`},
 		{"agent-id", "", "agent-id is missing or empty: is the variable that it comes from defined here?"},
 		{"version-id", "", choose},
-		{"version-name", "v1", "version-id, version-name and unpublish: true exclude each other. Choose one of the three"},
-		{"unpublish", "true", "version-id, version-name and unpublish: true exclude each other. Choose one of the three"},
+		{"version-name", "v1", "version-id and version-name exclude each other: choose one of them"},
+		{"unpublish", "true", "version-id and unpublish exclude each other: choose one of them"},
 	}
 	for _, between := range []string{" ", "\t", "\n", "\r", "\x00", "\x7f", "é", "\u00a0", "\u200b", "\xff"} {
 		list = append(list, Problem{"token", "first-half" + between + "other-half",
-			"token holds a blank, a line break or another character that no token has: was it pasted with something else?"})
+			"token has a blank, a line break or another character that no token has: was it pasted with something else?"})
 	}
 	for _, name := range []string{"agent-id", "version-id", "inbound-phone-number-id", "outbound-phone-number-id"} {
 		for _, value := range []string{
@@ -161,7 +161,7 @@ func TestReadInputsChoice(t *testing.T) {
 	}
 	for _, phone := range []string{"inbound-phone-number-id", "outbound-phone-number-id"} {
 		_, err := read(map[string]string{"version-id": "", "unpublish": "true", phone: phoneID})
-		if want := phone + " has no meaning with unpublish: true"; err == nil || err.Error() != want {
+		if want := phone + " has no meaning with unpublish: true: leave it out"; err == nil || err.Error() != want {
 			t.Errorf("unpublish with %s: got %v, want %s", phone, err, want)
 		}
 	}
@@ -185,10 +185,10 @@ func TestParseAPIURL(t *testing.T) {
 	const (
 		notHTTPS = "must be a URL that begins with https://"
 		noHost   = "has no valid host"
-		inClear  = "must begin with https://: the token would cross the network in the clear"
-		userinfo = "must not hold a user name or a password"
-		query    = "must not hold a query or a fragment"
-		dots     = "must not hold .. in its path"
+		inClear  = "must begin with https://, not "
+		userinfo = "must not contain a user name or a password"
+		query    = "must not contain a query or a fragment"
+		dots     = "must not contain .. in its path"
 		notURL   = "is not a URL"
 	)
 	tests := []struct{ value, want string }{ // want: how the URL prints, or how the problem begins

@@ -15,7 +15,7 @@ import (
 // happened puts e into a sentence without a full stop.
 func (r *run) happened(e *diga.Error, show show) string {
 	text := e.Message
-	if e.Code != "" && 400 <= e.Status && e.Status < 500 && r.changing && e.Cause == diga.Answered {
+	if e.Code != "" && refusal(e.Status) && r.changing && e.Cause == diga.Answered {
 		text = "Diga refused " + r.wanted(show)
 		if e.Said == "" && len(e.Details) == 0 {
 			text += " (" + diga.StatusText(e.Status) + ")"
@@ -41,6 +41,11 @@ func (r *run) happened(e *diga.Error, show show) string {
 		text += ". " + choices(named, show)
 	}
 	return text
+}
+
+// refusal reports whether a status turns a request down for what it asks.
+func refusal(status int) bool {
+	return 400 <= status && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests
 }
 
 // findings lists what a 422 found, by the names of the inputs, five at most.
@@ -382,6 +387,9 @@ func (r *run) logBefore() {
 			r.log("Phone numbers could not be read, so they are not checked: %s.", r.text(err.Error()))
 			break
 		}
+	}
+	if b.version.known && b.target.known && b.version.value.ID == b.target.value.ID {
+		r.log("That is the version asked for already; the phone numbers may still differ.")
 	}
 	switch {
 	case !r.in.Version.Valid && b.target.known:

@@ -92,7 +92,7 @@ func version(id string, published bool) string {
 
 // publicationOK is the body of a confirmation.
 const publicationOK = `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID +
-	`","inbound_phone_number_id":null,"outbound_phone_number_id":null}`
+	`","inbound_phone_number_id":"` + sandbox.Reception + `","outbound_phone_number_id":null}`
 
 // confirms is the reply to a change that was made.
 var confirms = says(http.StatusOK, publicationOK, "Content-Type: application/json")

@@ -71,20 +71,20 @@ func readBefore(ctx context.Context, c *diga.Client, in Inputs) (b before, err e
 	optional, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("no answer within %s", shortDuration(most)))
 	defer cancel()
 
-	var reads sync.WaitGroup
+	var reads group
 	var errs [3]error // of the version and of the numbers, in the order in which they are reported
 	require := func(at int, read func() error) {
-		reads.Go(func() {
+		reads.run(func() {
 			if errs[at] = read(); errs[at] != nil {
 				giveUp(errNotNeeded)
 			}
 		})
 	}
-	reads.Go(func() { b.version.set(c.PublishedVersion(optional, diga.Once, in.Agent)) })
+	reads.run(func() { b.version.set(c.PublishedVersion(optional, diga.Once, in.Agent)) })
 	for d := range diga.Directions {
-		reads.Go(func() { b.bound[d].set(c.PhonesOf(optional, diga.Once, in.Agent, d)) })
+		reads.run(func() { b.bound[d].set(c.PhonesOf(optional, diga.Once, in.Agent, d)) })
 		if id := in.Phones[d].ID; id.Valid {
-			reads.Go(func() { b.asked[d].set(c.Phone(optional, diga.Once, id.UUID)) })
+			reads.run(func() { b.asked[d].set(c.Phone(optional, diga.Once, id.UUID)) })
 		}
 	}
 	switch {
@@ -99,7 +99,7 @@ func readBefore(ctx context.Context, c *diga.Client, in Inputs) (b before, err e
 			return b.target.err
 		})
 	case in.Version.Valid:
-		reads.Go(func() { b.target.set(c.Version(optional, diga.Once, in.Agent, in.Version.UUID)) })
+		reads.run(func() { b.target.set(c.Version(optional, diga.Once, in.Agent, in.Version.UUID)) })
 	}
 	var phones []diga.Phone
 	if in.Phones[diga.Inbound].Number+in.Phones[diga.Outbound].Number != "" {
@@ -108,7 +108,7 @@ func readBefore(ctx context.Context, c *diga.Client, in Inputs) (b before, err e
 			return err
 		})
 	}
-	reads.Wait()
+	reads.wait()
 
 	for d, phone := range in.Phones {
 		if phone.Number != "" && errs[1] == nil {
@@ -168,18 +168,18 @@ func (e *phoneNotFound) Error() string { return "no phone number, or more than o
 // readAfter reads once what the agent's callers meet now: the live version, and the numbers in the directions that are
 // wanted.
 func readAfter(ctx context.Context, c *diga.Client, agent uuid.UUID, wanted [diga.Directions]bool) (s state) {
-	var reads sync.WaitGroup
-	reads.Go(func() {
+	var reads group
+	reads.run(func() {
 		if s.version.set(c.PublishedVersion(ctx, diga.Once, agent)); !s.version.known {
 			s.offline = nothingLive(ctx, c, agent)
 		}
 	})
 	for d, wanted := range wanted {
 		if wanted {
-			reads.Go(func() { s.bound[d].set(c.PhonesOf(ctx, diga.Once, agent, diga.Direction(d))) })
+			reads.run(func() { s.bound[d].set(c.PhonesOf(ctx, diga.Once, agent, diga.Direction(d))) })
 		}
 	}
-	reads.Wait()
+	reads.wait()
 	return s
 }
 
@@ -191,4 +191,30 @@ func nothingLive(ctx context.Context, c *diga.Client, agent uuid.UUID) bool {
 		}
 	}
 	return true
+}
+
+// group runs functions at the same time. A panic in one of them, which would end the process unreported, is passed on to
+// the goroutine that waits.
+type group struct {
+	running  sync.WaitGroup
+	once     sync.Once
+	panicked any
+}
+
+func (g *group) run(f func()) {
+	g.running.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				g.once.Do(func() { g.panicked = p })
+			}
+		}()
+		f()
+	})
+}
+
+func (g *group) wait() {
+	g.running.Wait()
+	if g.panicked != nil {
+		panic(g.panicked)
+	}
 }
