@@ -9,7 +9,8 @@ As a GitHub action it is used from a workflow. As a plain program it reads the s
 
   env 'INPUT_TOKEN=…' 'INPUT_AGENT-ID=…' 'INPUT_VERSION-ID=…' publish-agent-version
 
-Inputs:  token, agent-id, version-id | version-name | unpublish, inbound-phone-number-id, outbound-phone-number-id,
+Inputs:  token, agent-id, version-id | version-name | unpublish,
+         inbound-phone-number-id | inbound-phone-number, outbound-phone-number-id | outbound-phone-number, take-over,
          dry-run, api-url, timeout, max-retries
 Options: -version  print the version and stop
          -help     print this and stop

@@ -86,7 +86,7 @@ func TestScenarios(t *testing.T) {
 			lines: []string{"\nerror: ACTION_PHONE_IN_USE: ", sandbox.Support, "\nerror-code=ACTION_PHONE_IN_USE\n", "\n--- exit status 1 -"},
 			not:   []string{"\nrequest: PATCH"},
 		},
-		"number-dropped": {lines: []string{"\nwarning: ", "\n##[warning]", "\n--- exit status 0 -"}},
+		"number-dropped": {time.Second, time.Second, []string{"\nwarning: ", "\n##[warning]", "\n--- exit status 0 -"}, nil},
 		"retry":          {500 * time.Millisecond, time.Second, []string{"\nattempts=2\n", "503"}, nil},
 		"lost-reply":     {500 * time.Millisecond, time.Second, []string{"\nattempts=2\n", "\nstatus=published\n"}, nil},
 		"lost-and-confirmed": {500 * time.Millisecond, time.Second, []string{
