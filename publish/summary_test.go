@@ -67,9 +67,10 @@ var varying = []struct {
 	pattern *regexp.Regexp
 	instead string
 }{
-	{regexp.MustCompile(`(?i)(Request id \W*)[0-9a-f-]{36}`), "${1}ffffffff-ffff-4fff-8fff-ffffffffffff"},
+	{regexp.MustCompile(`(?i)(Request id\W*)[0-9a-f-]{36}`), "${1}ffffffff-ffff-4fff-8fff-ffffffffffff"},
 	{regexp.MustCompile(`(Waiting )\S+( before)`), "${1}750ms${2}"},
-	{regexp.MustCompile(`(\| Time \| )(?:[5-9]\d\dms|1s|1.0\ds)`), "${1}751ms"}, // that one wait
+	{regexp.MustCompile(`(- time: )(?:[5-9]\d\dms|1s|1\.0\ds)`), "${1}751ms"},  // with one wait, or one look
+	{regexp.MustCompile(`(- time: )(?:1\.[5-9]\d?s|2s|2\.0\ds)`), "${1}1.75s"}, // with both
 }
 
 // golden compares got with a golden file, or writes it.
