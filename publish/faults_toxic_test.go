@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -155,8 +156,12 @@ func TestFaultsToxic(t *testing.T) {
 		res.check(t, w.within(50*second, 120*second))
 	})
 	t.Run("B1", func(t *testing.T) {
-		// Each connection is good for 500 bytes of replies: a read and half of the confirmation, then a whole one.
-		p := &peer{phones: reply{raw: says(http.StatusNotFound, "", "Connection: close").raw, then: hangUp}}
+		// Each connection is good for 500 bytes of replies: too few for the first confirmation, enough for the second. The
+		// reads close theirs, so each attempt has a connection of its own.
+		closes := reply{raw: says(http.StatusNotFound, "", "Connection: close").raw, then: hangUp}
+		p := &peer{before: closes, phones: closes, changes: []reply{
+			says(200, publicationOK, "Padding: "+strings.Repeat("x", 500)), says(200, publicationOK),
+		}}
 		res := trial{}.runVirtually(t, &toxicProxy{server: p, down: list(&toxics.LimitDataToxic{Bytes: 500})})
 		w := want{attempts: 2}
 		p.hears(t, w)
