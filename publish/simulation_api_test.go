@@ -205,6 +205,10 @@ func (x *exchange) refused() bool {
 	return x.answered && x.status() >= 300 && x.status() < 500 && x.status() != http.StatusRequestTimeout && x.fate.class != unsettling
 }
 
+// hangsUp reports whether the server closed the connection after a whole reply, without a word in the reply. A request
+// that was to go the same way next may be lost.
+func (x *exchange) hangsUp() bool { return x.answered && x.fate.ending != stay }
+
 // confirmed reports whether the reply was the API's own 200.
 func (x *exchange) confirmed() bool {
 	return x.answered && x.status() == http.StatusOK && x.fate.class != unsettling
@@ -283,6 +287,9 @@ func (f fate) String() string {
 	}
 	if f.delay > 0 {
 		text += fmt.Sprintf(", answered after %s", f.delay)
+	}
+	if f.ending == hangUp && !f.mute {
+		text += ", then closed"
 	}
 	if f.lag > 0 {
 		text += fmt.Sprintf(", from %s ago", f.lag)

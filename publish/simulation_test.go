@@ -270,11 +270,8 @@ func (a *account) reads() (before, between, after []*exchange) {
 func (a *account) readBackWorked() bool {
 	patches := a.patches()
 	_, _, after := a.reads()
-	if len(patches) == 0 || len(after) == 0 || slices.ContainsFunc(after, func(x *exchange) bool { return !x.good() }) {
-		return false
-	}
-	last := patches[len(patches)-1].at
-	return !slices.ContainsFunc(a.api.dialled, func(d dialling) bool { return d.fault != "" && !d.at.Before(last) })
+	return len(patches) > 0 && len(after) > 0 && !patches[len(patches)-1].hangsUp() && !a.networkFailedLate() &&
+		!slices.ContainsFunc(after, func(x *exchange) bool { return !x.good() || x.hangsUp() })
 }
 
 // otherWriter reports whether another writer changed anything until t.
@@ -293,33 +290,28 @@ func (a *account) states(from, to time.Time) []worldState {
 	return states
 }
 
-// listed reports whether the agent's numbers in one direction could be read before the change: every page came at once.
-func (a *account) listed(d direction) bool {
-	before, _, _ := a.reads()
-	whole, broken := make(map[string]bool), make(map[string]bool)
-	for _, x := range before {
+// unreadable reports whether the agent's numbers in one direction could not be read before the change, although the step
+// tried: one that does not try is not excused.
+func (a *account) unreadable(d direction) bool {
+	return a.triedInVain(func(x *exchange) bool {
 		query, err := url.ParseQuery(x.query)
-		other := query.Get(bothDirections[1-d].String() + "_agent_id")
-		if mine := query.Get(d.String() + "_agent_id"); x.path != "/v1/phone/" || err != nil || other != "" || mine != "" && mine != a.agent {
-			continue
-		}
-		filter := query.Get(d.String()+"_agent_id") + " " + query.Get("status")
-		whole[filter] = whole[filter] || x.good() && x.last
-		broken[filter] = broken[filter] || !x.good()
-	}
-	for filter := range whole {
-		if whole[filter] && !broken[filter] {
-			return true
-		}
-	}
-	return false
+		of := query.Get(bothDirections[1-d].String() + "_agent_id")
+		return x.path == "/v1/phone/" && err == nil && (of == "" || query.Get(d.String()+"_agent_id") != "")
+	})
 }
 
-// seen reports whether a number could be read before the change.
-func (a *account) seen(id string, d direction) bool {
+// unseen reports the same of a number that is given by its id.
+func (a *account) unseen(id string, d direction) bool {
+	return !a.byNumber[d] && a.triedInVain(func(x *exchange) bool { return x.path == "/v1/phone/"+id })
+}
+
+// triedInVain reports whether a read of this kind, or a connection, may have failed before the change.
+func (a *account) triedInVain(kind func(*exchange) bool) bool {
 	before, _, _ := a.reads()
-	read := slices.ContainsFunc(before, func(x *exchange) bool { return x.good() && x.path == "/v1/phone/"+id })
-	return read || a.byNumber[d]
+	patches := a.patches()
+	return a.api.quirks.numberReads != "" ||
+		slices.ContainsFunc(before, func(x *exchange) bool { return kind(x) && !x.good() || x.hangsUp() }) ||
+		slices.ContainsFunc(a.api.dialled, func(d dialling) bool { return d.fault != "" && !d.at.After(patches[0].at) })
 }
 
 // A rule is a promise of the step. It returns what is wrong; empty: nothing is.
@@ -378,14 +370,11 @@ var rules = []rule{
 				return fmt.Sprintf("PATCH %d brought it about %s later", m.by.n, m.at.Sub(a.end))
 			}
 		}
-		_, _, after := a.reads()
 		switch {
 		case !a.inForce(a.api.at(a.end)), a.otherWriter(a.end):
 			return ""
 		case !slices.ContainsFunc(patches, func(x *exchange) bool { return !x.refused() }) && a.inForce(a.api.at(patches[0].at)):
 			return "" // it was in force all the time: a refusal is a failure all the same
-		case !a.signalled.IsZero() && slices.ContainsFunc(after, func(x *exchange) bool { return x.stale }):
-			return "" // a signal leaves less time than a replica may lag
 		}
 		return "what was asked for is in force"
 	}},
@@ -413,7 +402,7 @@ var rules = []rule{
 		}
 		for _, d := range bothDirections {
 			was, is := a.api.at(patches[0].at).numbers(a.agent, d), a.api.at(a.end).numbers(a.agent, d)
-			if a.asks[d] || len(was) < 2 || !a.listed(d) {
+			if a.asks[d] || len(was) < 2 || a.unreadable(d) {
 				continue
 			}
 			for _, id := range was {
@@ -556,13 +545,13 @@ func (a *account) excused(m moment, id string, d direction, was, is string) bool
 	case is == a.agent && !slices.Contains(a.numbers[d], id):
 		return false
 	case is == a.agent:
-		return was == "" || a.takeOver || !a.seen(id, d)
+		return was == "" || a.takeOver || a.unseen(id, d)
 	case a.unpublish(), a.asks[d]:
 		return true // released, or replaced by the number that was asked for
 	case len(m.before.numbers(a.agent, d)) > 1:
 		return true // which one to send along cannot be known; a warning is due
 	default:
-		return a.api.quirks.dropsLeftOut && !a.listed(d)
+		return a.api.quirks.dropsLeftOut && a.unreadable(d)
 	}
 }
 
@@ -587,13 +576,13 @@ func (a *account) unknownFor() string {
 		return "a request was lost on its way"
 	case slices.ContainsFunc(patches, func(x *exchange) bool { return !x.told() && !x.confirmed() }):
 		return "a request had no answer that settles it"
-	case !a.readBackWorked() && (len(after) > 0 || a.end.Sub(a.start) < a.timeout && a.networkFailedLate()):
+	case !a.readBackWorked() && (len(after) > 0 || a.networkFailedLate() || patches[len(patches)-1].hangsUp()):
 		return "the read-back failed"
 	case asksForNumbers && a.api.quirks.numberReads != "":
 		return "the numbers cannot be read"
 	case a.otherWriter(a.end):
 		return "another writer came in between"
-	case !a.signalled.IsZero() && slices.ContainsFunc(after, func(x *exchange) bool { return x.stale }):
+	case !a.signalled.IsZero() && (!a.inForce(a.api.at(a.end)) || slices.ContainsFunc(after, func(x *exchange) bool { return x.stale })):
 		return "a signal leaves less time than a replica may lag"
 	}
 	for _, x := range after {
