@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"publish-agent-version/internal/runner"
 	"publish-agent-version/publish"
 )
 
@@ -732,4 +733,226 @@ func (c *tally) tells() bool {
 	defer c.mu.Unlock()
 	c.stories++
 	return c.stories <= mostStories
+}
+
+// TestSimulationRules gives the rules accounts of made-up runs: a good one that breaks none, and for each rule one that
+// breaks it and no other. A judge that cannot condemn is no judge.
+func TestSimulationRules(t *testing.T) {
+	asked, live, ours, theirs := simulatedVersionID(1, 2), simulatedVersionID(1, 1), simulatedNumberID(1), simulatedNumberID(2)
+	second := time.Second
+	tests := []struct {
+		name  string
+		do    func(a *account)
+		rules []string // that are broken
+	}{
+		{"a good run", func(*account) {}, nil},
+		{"published, and it never was", func(a *account) { a.remember(0, nil) }, []string{"published means published"}},
+		{"published, and the output says another", func(a *account) { a.res.outputs["published-version-id"] = live }, []string{"published means published"}},
+		{"published, and nothing was sent", func(a *account) { a.api.exchanges = nil; a.remember(0, nil) }, []string{"published means published"}},
+		{"published for a while, then by another writer", func(a *account) {
+			a.remember(2*second, func(s worldState) { s.live[a.agent] = simulatedVersionID(1, 3) })
+		}, nil},
+		{"published, and a number that was asked for is not bound", func(a *account) {
+			a.asks[outboundCalls], a.numbers[outboundCalls] = true, []string{theirs}
+			a.res.outputs["outbound-phone-number-id"] = theirs
+		}, []string{"published means published"}},
+
+		{"failed, and it is in force", func(a *account) { a.ends("failed", 1); a.answers(shapedError(500, "E", "m"), settling) },
+			[]string{"failed means not in force, now or later"}},
+		{"failed, and it comes later", func(a *account) {
+			a.ends("failed", 1)
+			a.answers(apiReply{status: 503}, unsettling)
+			a.api.history[1].at = a.end.Add(second)
+		}, []string{"failed means not in force, now or later"}},
+		{"failed, and it was in force before", func(a *account) {
+			a.ends("failed", 1)
+			a.answers(shapedError(500, "E", "m"), settling)
+			a.api.history[0].after.live[a.agent] = asked
+			a.remember(0, nil)
+		}, []string{"failed means not in force, now or later"}},
+		{"refused, and it was in force before", func(a *account) {
+			a.ends("failed", 1)
+			a.answers(shapedError(403, "E", "m"), refusing)
+			a.api.history[0].after.live[a.agent] = asked
+			a.remember(0, nil)
+			a.res.outputs["previous-version-id"] = asked
+		}, nil},
+		{"failed, and it is not in force", func(a *account) {
+			a.ends("failed", 1)
+			a.answers(shapedError(500, "E", "m"), settling)
+			a.remember(0, nil)
+		}, nil},
+
+		{"another agent's version", func(a *account) { a.also(func(s worldState) { s.live[simulatedAgentID(2)] = asked }) }, []string{"nothing else is changed"}},
+		{"another agent's number", func(a *account) { a.also(func(s worldState) { s.bind(theirs, outboundCalls, "") }) }, []string{"nothing else is changed"}},
+		{"a number that nothing asked about", func(a *account) { a.also(func(s worldState) { s.bind(ours, inboundCalls, "") }) }, []string{"nothing else is changed"}},
+		{"the same, when the numbers cannot be read and the API drops what is left out", func(a *account) {
+			a.also(func(s worldState) { s.bind(ours, inboundCalls, "") })
+			a.api.quirks.dropsLeftOut, a.api.quirks.numberReads = true, "absent"
+		}, nil},
+		{"the same, when the API keeps what is left out", func(a *account) {
+			a.also(func(s worldState) { s.bind(ours, inboundCalls, "") })
+			a.api.quirks.numberReads = "absent"
+		}, []string{"nothing else is changed"}},
+		{"taken from another agent", func(a *account) {
+			a.asks[outboundCalls], a.numbers[outboundCalls] = true, []string{theirs}
+			a.res.outputs["outbound-phone-number-id"] = theirs
+			a.also(func(s worldState) { s.bind(theirs, outboundCalls, a.agent) })
+		}, []string{"nothing else is changed"}},
+		{"taken from another agent, as asked", func(a *account) {
+			a.takeOver, a.asks[outboundCalls], a.numbers[outboundCalls] = true, true, []string{theirs}
+			a.res.outputs["outbound-phone-number-id"] = theirs
+			a.also(func(s worldState) { s.bind(theirs, outboundCalls, a.agent) })
+		}, nil},
+
+		{"one of two numbers, without a word", func(a *account) {
+			a.api.history[0].after.bind(theirs, inboundCalls, a.agent)
+			a.remember(0, nil)
+			a.also(func(s worldState) { s.live[a.agent] = asked; s.bind(ours, inboundCalls, "") })
+		}, []string{"a number that is lost is named"}},
+		{"one of two numbers, with a warning", func(a *account) {
+			a.api.history[0].after.bind(theirs, inboundCalls, a.agent)
+			a.remember(0, nil)
+			a.also(func(s worldState) { s.live[a.agent] = asked; s.bind(ours, inboundCalls, "") })
+			a.res.log = runner.ReadLog("::warning title=Lost::+34910000001 is lost\n")
+		}, nil},
+
+		{"unknown without a reason", func(a *account) { a.ends("unknown", 1); a.answers(shapedError(500, "E", "m"), settling) }, []string{"unknown has a reason"}},
+		{"unknown behind a gateway", func(a *account) { a.ends("unknown", 1); a.answers(apiReply{status: 503}, unsettling) }, nil},
+		{"unknown after a read that failed", func(a *account) {
+			a.ends("unknown", 1)
+			a.answers(shapedError(500, "E", "m"), settling)
+			a.api.exchanges[2].fate.fault = "reset"
+		}, nil},
+
+		{"late", func(a *account) { a.end = a.start.Add(a.timeout + 7*second) }, []string{"in time"}},
+		{"late after a signal", func(a *account) { a.signal, a.signalled = syscall.SIGINT, a.end.Add(-2*second) }, []string{"in time"}},
+
+		{"failed with 0", func(a *account) {
+			a.ends("failed", 0)
+			a.answers(shapedError(400, "E", "m"), refusing)
+			a.remember(0, nil)
+		}, []string{"the exit status fits"}},
+		{"published with 1", func(a *account) { a.res.exit = 1 }, []string{"the exit status fits"}},
+		{"130 without a signal", func(a *account) { a.ends("unknown", 130); a.answers(apiReply{status: 503}, unsettling) }, []string{"the exit status fits"}},
+		{"130 after SIGTERM", func(a *account) {
+			a.ends("unknown", 130)
+			a.answers(apiReply{status: 503}, unsettling)
+			a.signal, a.signalled = syscall.SIGTERM, a.end
+		}, []string{"the exit status fits"}},
+
+		{"a change in a dry run", func(a *account) { a.dryRun = true }, []string{"nothing is sent that must not be"}},
+		{"invalid inputs", func(a *account) { a.invalid = true }, []string{"nothing is sent that must not be"}},
+
+		{"two changes in flight", func(a *account) {
+			a.api.exchanges = slices.Insert(a.api.exchanges, 2, &exchange{method: "PATCH", agent: a.agent, n: 2, body: a.patches()[0].body, at: a.start})
+			a.api.exchanges[1].over = time.Time{}
+			a.res.outputs["attempts"] = "2"
+		}, []string{"one change at a time"}},
+		{"a change of another agent", func(a *account) { a.patches()[0].agent = simulatedAgentID(2) }, []string{"one change at a time"}},
+		{"a second change that asks for something else", func(a *account) {
+			first := a.patches()[0]
+			a.api.exchanges = slices.Insert(a.api.exchanges, 2, &exchange{method: "PATCH", agent: a.agent, n: 2, at: first.over.Add(second), answered: true, own: first.own})
+			a.res.outputs["attempts"] = "2"
+		}, []string{"one change at a time"}},
+		{"a read between two changes", func(a *account) {
+			last := *a.patches()[0]
+			last.at = last.over.Add(second)
+			a.api.exchanges = append(a.api.exchanges, &last)
+			a.res.outputs["attempts"] = "2"
+		}, []string{"one change at a time"}},
+		{"more changes than it admits", func(a *account) { a.res.outputs["attempts"] = "0" }, []string{"one change at a time"}},
+		{"a request that the API does not know", func(a *account) { a.api.complaint = []string{"DELETE"} }, []string{"one change at a time"}},
+
+		{"a version that never was", func(a *account) { a.res.outputs["previous-version-id"] = asked }, []string{"previous means previous"}},
+		{"a number that never was", func(a *account) { a.res.outputs["previous-inbound-phone-number-id"] = theirs }, []string{"previous means previous"}},
+	}
+	named := make(map[string]bool)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := goodRun()
+			tt.do(a)
+			got := a.broken()
+			if broken := slices.Sorted(maps.Keys(got)); !slices.Equal(broken, tt.rules) {
+				t.Errorf("breaks %q, want %q", got, tt.rules)
+			}
+		})
+		for _, name := range tt.rules {
+			named[name] = true
+		}
+	}
+	for _, rule := range rules {
+		if !named[rule.name] {
+			t.Errorf("nothing breaks the rule %q", rule.name)
+		}
+	}
+}
+
+// goodRun is the account of a run that published version 2 of agent 1 within a second: a read of its numbers, the change,
+// and a read of what is published.
+func goodRun() *account {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	agent, live, asked := simulatedAgentID(1), simulatedVersionID(1, 1), simulatedVersionID(1, 2)
+	a := &account{
+		wish:  wish{agent: agent, versions: []string{asked}, timeout: time.Minute},
+		start: start, end: start.Add(time.Second),
+		api: &simulatedAPI{
+			agents:  []string{agent, simulatedAgentID(2)},
+			numbers: []simulatedNumber{{simulatedNumberID(1), "+34910000001", "assigned"}, {simulatedNumberID(2), "+34910000002", "assigned"}},
+		},
+		res: result{log: runner.ReadLog(""), outputs: map[string]string{
+			"status": "published", "published-version-id": asked, "previous-version-id": live, "attempts": "1",
+		}},
+	}
+	patch := &exchange{method: "PATCH", n: 1, at: start, over: start, agent: agent, body: patchBody{version: asked}, answered: true, own: apiReply{status: 200}}
+	before := worldState{
+		map[string]string{agent: live, simulatedAgentID(2): ""},
+		map[string][2]string{simulatedNumberID(1): {agent, ""}, simulatedNumberID(2): {"", simulatedAgentID(2)}},
+	}
+	after := before.clone()
+	after.live[agent] = asked
+	a.api.history = []moment{{at: start, after: before}, {start, patch, before, after}}
+	a.api.exchanges = []*exchange{
+		{method: "GET", path: "/v1/phone/", n: 1, at: start, over: start, answered: true, own: apiReply{status: 200}, shown: before, last: true},
+		patch,
+		{method: "GET", path: "/v1/agent/" + agent, query: "is_published=true", n: 1, at: a.end, over: a.end, answered: true, own: apiReply{status: 200}, shown: after},
+	}
+	return a
+}
+
+// remember makes another writer change the state some time after the start; with nil the history begins and ends with
+// the first state.
+func (a *account) remember(after time.Duration, change func(worldState)) {
+	history := a.api.history
+	if change == nil {
+		a.api.history = history[:1]
+		for _, x := range a.api.exchanges {
+			x.shown = history[0].after
+		}
+		return
+	}
+	next := history[len(history)-1].after.clone()
+	change(next)
+	at := a.start.Add(after)
+	a.api.history = append(history, moment{at, nil, history[len(history)-1].after, next})
+	a.end = at
+}
+
+// also makes the request for the change change more.
+func (a *account) also(change func(worldState)) {
+	history := a.api.history
+	next := history[len(history)-1].after.clone()
+	change(next)
+	a.api.history = append(history, moment{a.start, a.patches()[0], history[len(history)-1].after, next})
+}
+
+// ends gives the run another end.
+func (a *account) ends(status string, exit int) {
+	a.res.exit, a.res.outputs["status"] = exit, status
+	delete(a.res.outputs, "published-version-id")
+}
+
+// answers gives the request for the change another reply.
+func (a *account) answers(reply apiReply, class settlement) {
+	a.patches()[0].fate = fate{fault: "made up", class: class, reply: reply}
 }
