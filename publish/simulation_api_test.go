@@ -1,0 +1,1073 @@
+package publish_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"publish-agent-version/internal/sandbox"
+)
+
+// This file is the API of TestSimulation: a small world with a true state, behind a network and a gateway that have a
+// bad day. It is written from the API's description alone. It shares nothing with the client, which it puts to the
+// test, and takes nothing from the sandbox but a token: an opinion that all three share would never be found out.
+
+// replicaLag is the most that a read may lag behind the true state.
+const replicaLag = 900 * time.Millisecond
+
+// longestDial is how long an unanswered connection takes to fail, as on Linux.
+const longestDial = 127 * time.Second
+
+// A direction is that of the calls on a phone number.
+type direction int
+
+const (
+	inboundCalls direction = iota
+	outboundCalls
+)
+
+var bothDirections = [2]direction{inboundCalls, outboundCalls}
+
+func (d direction) String() string { return [2]string{"inbound", "outbound"}[d] }
+
+// worldState is all of the world that a request for a change can change. It is never written to once it is in the history.
+type worldState struct {
+	live  map[string]string    // the published version of each agent; empty: none
+	bound map[string][2]string // the agent of each number in either direction; empty: none
+}
+
+func (s worldState) clone() worldState { return worldState{maps.Clone(s.live), maps.Clone(s.bound)} }
+
+// numbers returns the ids of the numbers that are bound to agent, in order.
+func (s worldState) numbers(agent string, d direction) []string {
+	var ids []string
+	for id, owners := range s.bound {
+		if owners[d] == agent {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (s worldState) bind(id string, d direction, agent string) {
+	owners := s.bound[id]
+	owners[d] = agent
+	s.bound[id] = owners
+}
+
+// difference lists what became of s in next, in a form for a reader.
+func (s worldState) difference(next worldState) []string {
+	var list []string
+	for _, agent := range slices.Sorted(maps.Keys(next.live)) {
+		if was, is := s.live[agent], next.live[agent]; was != is {
+			list = append(list, fmt.Sprintf("%s: %s → %s", shortID(agent), shortID(was), shortID(is)))
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(next.bound)) {
+		for _, d := range bothDirections {
+			if was, is := s.bound[id][d], next.bound[id][d]; was != is {
+				list = append(list, fmt.Sprintf("%s %s: %s → %s", shortID(id), d, shortID(was), shortID(is)))
+			}
+		}
+	}
+	return list
+}
+
+func (s worldState) String() string {
+	empty := worldState{map[string]string{}, map[string][2]string{}}
+	return strings.Join(empty.difference(s), ", ")
+}
+
+// The ids of the simulated world say what they are: "a…1" is the agent of number 1, "b…1…07" its version 7, "c…3" a
+// phone number. shortID is how the story of a run calls them.
+func simulatedAgentID(n int) string { return fmt.Sprintf("a0000000-0000-4000-8000-%012d", n) }
+func simulatedVersionID(a, n int) string {
+	return fmt.Sprintf("b0000000-0000-4000-8000-%04d%08d", a, n)
+}
+func simulatedNumberID(n int) string { return fmt.Sprintf("c0000000-0000-4000-8000-%012d", n) }
+
+func shortID(id string) string {
+	if len(id) != 36 {
+		return map[bool]string{true: "none", false: id}[id == ""]
+	}
+	tail := strings.TrimLeft(id[28:], "0")
+	switch id[0] {
+	case 'a':
+		return "agent " + tail
+	case 'b':
+		return "version " + strings.TrimLeft(id[24:28], "0") + "/" + tail
+	default:
+		return "number " + tail
+	}
+}
+
+// shortened is text with every id of the simulated world in its short form.
+func shortened(text string) string {
+	var out strings.Builder
+	for i := 0; i < len(text); i++ {
+		if i+36 <= len(text) && strings.HasPrefix(text[i+1:], "0000000-0000-4000-8000-") && text[i] >= 'a' && text[i] <= 'c' {
+			out.WriteString("<" + shortID(text[i:i+36]) + ">")
+			i += 35
+			continue
+		}
+		out.WriteByte(text[i])
+	}
+	return out.String()
+}
+
+// simulatedVersion and simulatedNumber are what no request changes.
+type simulatedVersion struct {
+	id, name string // the name may be empty
+	number   int
+	draft    bool
+}
+
+type simulatedNumber struct{ id, number, status string }
+
+// quirks are the answers to what the API's description leaves open, and what stays the same all day.
+type quirks struct {
+	dropsLeftOut      bool   // a number that a request leaves out is released, not kept
+	takesInUse        bool   // a number that another agent has is taken from it, not refused
+	releasesOthers    bool   // binding one number releases the agent's others in that direction
+	unpublishReleases bool   // unpublishing releases the agent's numbers
+	tellsKept         bool   // the reply names a number that was left out of the request and is bound
+	nothingLive       int    // how the read of what is published answers when nothing is
+	numberReads       string // empty: as described; "absent", "forbidden" or "failing"
+	lags              bool   // some reads come from a replica
+	perSecond         int    // requests that pass in a second; 0: no limit
+	saysWhen          bool   // a request that does not pass is told when to come again
+}
+
+// badDay is how much goes wrong: probabilities.
+type badDay struct {
+	change, read, connect float64
+	season                []int // the faults that occur; indices into faults
+}
+
+// A moment is when the true state changed.
+type moment struct {
+	at            time.Time
+	by            *exchange // the request; nil: another writer, or the beginning
+	before, after worldState
+}
+
+// An exchange is a request and what became of it.
+type exchange struct {
+	method, path, query string
+	n                   int // of the requests with this method, path and query, from 1
+	at                  time.Time
+	agent               string    // in the path
+	body                patchBody // of a PATCH
+	fate                fate
+	own                 apiReply // what the API itself answers
+	shown               worldState
+	stale               bool      // shown is not what was true when the request came
+	last                bool      // a page after which no more follow
+	over                time.Time // when the client had its answer, or had gone; zero: never
+	answered            bool      // the whole reply went out to a client that was still there
+}
+
+func (x *exchange) key() string {
+	key := x.method + " " + x.path
+	if x.query != "" {
+		key += "?" + x.query
+	}
+	return key
+}
+
+// good reports whether the read was answered at once and as the API's description says.
+func (x *exchange) good() bool {
+	return x.answered && x.fate.fault == "" && x.own.status == http.StatusOK
+}
+
+// told reports whether the reply says for certain that this request will not change anything any more.
+func (x *exchange) told() bool {
+	return x.answered && x.status() != http.StatusOK && x.fate.class != unsettling
+}
+
+// refused reports whether the reply was a 3xx, or a 4xx other than 408.
+func (x *exchange) refused() bool {
+	return x.answered && x.status() >= 300 && x.status() < 500 && x.status() != http.StatusRequestTimeout && x.fate.class != unsettling
+}
+
+// hangsUp reports whether the server closed the connection after a whole reply, without a word in the reply. A request
+// that was to go the same way next may be lost.
+func (x *exchange) hangsUp() bool { return x.answered && x.fate.ending != stay }
+
+// confirmed reports whether the reply was the API's own 200.
+func (x *exchange) confirmed() bool {
+	return x.answered && x.status() == http.StatusOK && x.fate.class != unsettling
+}
+
+func (x *exchange) status() int {
+	if x.fate.fault == "" || x.fate.reply.status == 0 {
+		return x.own.status
+	}
+	return x.fate.reply.status
+}
+
+// patchBody is what a PATCH asks for.
+type patchBody struct {
+	version string
+	given   [2]bool   // a direction's field is there
+	number  [2]string // and holds this; empty: null
+}
+
+// apiReply is a reply before it is cut, slowed down or lost.
+type apiReply struct {
+	status  int
+	body    string
+	headers []string
+}
+
+func (r apiReply) raw() string { return says(r.status, r.body, r.headers...).raw }
+
+const jsonBody = "Content-Type: application/json"
+
+func jsonReply(status int, value any) apiReply {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // of our own making
+	}
+	return apiReply{status, string(data), []string{jsonBody}}
+}
+
+// shapedError is an error in the API's own shape.
+func shapedError(status int, code, message string) apiReply {
+	return jsonReply(status, map[string]string{"status": "error", "error_code": code, "message": message})
+}
+
+// A settlement is what a reply says of the request that it answers.
+type settlement int
+
+const (
+	ownReply   settlement = iota // the API's own reply: it has done what the reply says
+	refusing                     // never applied: 3xx, and 4xx but 408
+	settling                     // an error in the API's shape: applied by now, or never
+	unsettling                   // may be applied at any moment
+)
+
+// A fate is what becomes of one request.
+type fate struct {
+	fault   string // empty: none
+	class   settlement
+	applies bool
+	after   time.Duration // since the request came, when it applies
+	delay   time.Duration // before the reply
+	reply   apiReply      // status 0: the API's own
+	cut     float64       // the share of the reply that is sent; 0: all of it
+	pace    time.Duration // before each of its bytes
+	ending  ending        // what becomes of the connection
+	mute    bool          // no reply at all
+	lag     time.Duration // of the replica that a read is served from
+}
+
+func (f fate) String() string {
+	text := f.fault
+	if text == "" {
+		text = "none"
+	}
+	if f.class == unsettling || f.class == settling {
+		text += map[bool]string{true: fmt.Sprintf(", applied after %s", f.after), false: ", never applied"}[f.applies]
+	}
+	if f.delay > 0 {
+		text += fmt.Sprintf(", answered after %s", f.delay)
+	}
+	if f.ending == hangUp && !f.mute {
+		text += ", then closed"
+	}
+	if f.lag > 0 {
+		text += fmt.Sprintf(", from %s ago", f.lag)
+	}
+	return text
+}
+
+// faults are all that can happen to a request, with weights. Whether and when an unanswered request is applied is drawn
+// apart from them.
+var faults = []struct {
+	name   string
+	weight int
+	class  settlement
+	draw   func(r *rand.Rand, x *exchange, f *fate)
+}{
+	{"the API's own 500", 5, settling, func(r *rand.Rand, _ *exchange, f *fate) {
+		f.reply = shapedError(500, "INTERNAL_SERVER_ERROR", "Error: Internal Server Error")
+	}},
+	{"the API's own 503 or 408", 2, settling, func(r *rand.Rand, _ *exchange, f *fate) {
+		f.reply = shapedError(pick(r, 503, 408, 504), pick(r, "BUSY", "DEADLINE_EXCEEDED"), "try again")
+	}},
+	{"the API's own 400, 403 or 404", 1, refusing, func(r *rand.Rand, _ *exchange, f *fate) {
+		f.reply = pick(r, shapedError(400, "BAD_PARAMETER", "Invalid phone number configuration or version"),
+			shapedError(403, "INTERNAL_SERVER_ERROR", "Missing required permissions"), shapedError(404, "AGENT_NOT_FOUND", "Agent not found"))
+	}},
+	{"422", 1, refusing, func(_ *rand.Rand, _ *exchange, f *fate) {
+		f.reply = apiReply{422, `{"detail":[{"loc":["body","version_id"],"msg":"Input should be a valid UUID","type":"uuid_parsing"}]}`, []string{jsonBody}}
+	}},
+	{"429", 3, refusing, func(r *rand.Rand, _ *exchange, f *fate) {
+		f.reply = pick(r, shapedError(429, "RATE_LIMITED", "slow down"), apiReply{429, "", nil}, apiReply{429, `{"detail":"Too Many Requests"}`, []string{jsonBody}})
+		if r.IntN(2) == 0 {
+			f.reply.headers = append(f.reply.headers, "Retry-After: "+pick(r, "0", "1", "2", "7", "20", "3600"))
+		}
+	}},
+	{"redirect", 1, refusing, func(r *rand.Rand, x *exchange, f *fate) {
+		f.reply = apiReply{pick(r, 301, 302, 307, 308), "", []string{"Location: " + pick(r, "http://diga"+x.path+"/", "https://sso.example/login", "/")}}
+	}},
+	{"a gateway's page", 6, unsettling, func(r *rand.Rand, _ *exchange, f *fate) {
+		status := pick(r, 502, 503, 503, 504, 504, 500, 520, 524, 408)
+		f.reply = pick(r, apiReply{status, "<html><head><title>Error</title></head><body><h1>Bad</h1></body></html>", []string{"Content-Type: text/html"}},
+			apiReply{status, "", nil}, apiReply{status, "upstream connect error or disconnect", []string{"Content-Type: text/plain"}},
+			apiReply{status, `{"message":"Endpoint request timed out"}`, []string{jsonBody}}, apiReply{status, `{"detail":"Internal Server Error"}`, []string{jsonBody}})
+		if r.IntN(6) == 0 {
+			f.reply.headers = append(f.reply.headers, "Retry-After: "+pick(r, "1", "5", "60"))
+		}
+	}},
+	{"slow", 3, ownReply, func(r *rand.Rand, _ *exchange, f *fate) {
+		f.delay = within(r, time.Second, pick(r, 2*time.Second, 8*time.Second, 25*time.Second, 45*time.Second))
+	}},
+	{"slow gateway", 2, unsettling, func(r *rand.Rand, _ *exchange, f *fate) {
+		f.delay, f.reply = within(r, time.Second, 40*time.Second), apiReply{504, "<html><body>504 Gateway Time-out</body></html>", []string{"Content-Type: text/html"}}
+	}},
+	{"slow 500 of the API's own", 1, settling, func(r *rand.Rand, _ *exchange, f *fate) {
+		f.delay, f.reply = within(r, time.Second, 20*time.Second), shapedError(500, "INTERNAL_SERVER_ERROR", "Error: Internal Server Error")
+	}},
+	{"reset", 4, unsettling, func(_ *rand.Rand, _ *exchange, f *fate) { f.mute, f.ending = true, reset }},
+	{"reset after a while", 1, unsettling, func(r *rand.Rand, _ *exchange, f *fate) {
+		f.mute, f.ending, f.delay = true, reset, within(r, time.Second, 20*time.Second)
+	}},
+	{"closed without a word", 2, unsettling, func(_ *rand.Rand, _ *exchange, f *fate) { f.mute, f.ending = true, hangUp }},
+	{"silence", 2, unsettling, func(_ *rand.Rand, _ *exchange, f *fate) { f.mute, f.ending = true, silent }},
+	{"truncated", 3, unsettling, func(r *rand.Rand, _ *exchange, f *fate) {
+		f.cut, f.ending = 0.2+0.7*r.Float64(), pick(r, hangUp, reset, silent)
+	}},
+	{"truncated error", 1, unsettling, func(r *rand.Rand, _ *exchange, f *fate) {
+		f.reply = shapedError(500, "INTERNAL_SERVER_ERROR", strings.Repeat("Error: ", 20))
+		f.cut, f.ending = 0.8, pick(r, hangUp, reset, silent)
+	}},
+	{"trickling", 2, ownReply, func(r *rand.Rand, _ *exchange, f *fate) { f.pace = within(r, 5*time.Millisecond, 300*time.Millisecond) }},
+	{"nonsense", 2, unsettling, func(r *rand.Rand, _ *exchange, f *fate) {
+		f.reply = pick(r, apiReply{200, "<html><body>It works!</body></html>", nil}, apiReply{200, "", nil}, apiReply{200, "null", []string{jsonBody}},
+			apiReply{200, `{}`, []string{jsonBody}}, apiReply{200, `["ok"]`, []string{jsonBody}}, apiReply{202, `{"status":"accepted"}`, []string{jsonBody}},
+			apiReply{204, "", nil}, apiReply{200, `{"agent_id":`, []string{jsonBody}})
+	}},
+	{"of another change", 1, unsettling, func(r *rand.Rand, x *exchange, f *fate) {
+		f.reply = jsonReply(200, map[string]any{"agent_id": pick(r, x.agent, simulatedAgentID(2)), "published_version_id": simulatedVersionID(9, 9),
+			"inbound_phone_number_id": nil, "outbound_phone_number_id": nil})
+	}},
+}
+
+func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
+
+// A simulatedAPI is the world, and the server in front of it.
+type simulatedAPI struct {
+	seed     uint64
+	agents   []string // the first is the one that the step is about
+	versions map[string][]simulatedVersion
+	numbers  []simulatedNumber
+	quirks   quirks
+	day      badDay
+
+	pending   sync.WaitGroup // what is still going to happen to the state
+	serving   sync.WaitGroup
+	mu        sync.Mutex
+	start     time.Time
+	history   []moment
+	exchanges []*exchange
+	ordinals  map[string]int
+	passed    []time.Time // requests that the rate limit let through
+	dialled   []dialling
+	waiting   []planned // for a PATCH
+	events    []event
+	complaint []string // what the client must never do
+	conns     []net.Conn
+	closed    bool
+}
+
+// dialling is an instant at which connections were asked for.
+type dialling struct {
+	at    time.Time
+	fault string // empty: the network was up
+}
+
+// planned is something that happens a while after the n-th PATCH has arrived; n = 0: after the start.
+type planned struct {
+	patch int
+	after time.Duration
+	do    func()
+}
+
+type event struct {
+	at   time.Time
+	text string
+}
+
+// randomFor returns the random numbers for one purpose. Each purpose has its own, so that the order in which concurrent
+// requests arrive changes nothing.
+func randomFor(seed uint64, purpose string) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, purpose)
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
+}
+
+func chance(r *rand.Rand, p float64) bool { return r.Float64() < p }
+
+// note adds a line to the story of the run. The caller holds s.mu.
+func (s *simulatedAPI) note(format string, args ...any) {
+	s.events = append(s.events, event{time.Now(), shortened(fmt.Sprintf(format, args...))})
+}
+
+// newSimulatedAPI draws a world and its day.
+func newSimulatedAPI(seed uint64) *simulatedAPI {
+	s := &simulatedAPI{seed: seed, versions: make(map[string][]simulatedVersion), ordinals: make(map[string]int)}
+	r := randomFor(seed, "world")
+	state := worldState{make(map[string]string), make(map[string][2]string)}
+	for a := 1; a <= 3; a++ {
+		id := simulatedAgentID(a)
+		s.agents = append(s.agents, id)
+		count := pick(r, 2, 3, 5, 12, 25)
+		if a == 1 && chance(r, 0.04) {
+			count = 230 // more than any page holds
+		}
+		for n := 1; n <= count; n++ {
+			v := simulatedVersion{simulatedVersionID(a, n), fmt.Sprintf("v1.%d", n), n, n > 1 && chance(r, 0.1)}
+			switch {
+			case chance(r, 0.05):
+				v.name = ""
+			case chance(r, 0.05):
+				v.name = "stable"
+			}
+			s.versions[id] = append(s.versions[id], v)
+		}
+		state.live[id] = ""
+		if chance(r, 0.85) {
+			state.live[id] = pick(r, slices.DeleteFunc(slices.Clone(s.versions[id]), func(v simulatedVersion) bool { return v.draft })...).id
+		}
+	}
+	count := 2 + r.IntN(7)
+	if chance(r, 0.03) {
+		count = 130
+	}
+	for n := 1; n <= count; n++ {
+		number := simulatedNumber{simulatedNumberID(n), fmt.Sprintf("+34910%06d", n), "assigned"}
+		if chance(r, 0.15) {
+			number.status = pick(r, "reserved", "released", "finished")
+		}
+		if n > 1 && chance(r, 0.05) { // a number may come back under a new id
+			number.number = s.numbers[n-2].number
+			if chance(r, 0.8) {
+				number.status = "released"
+			}
+		}
+		s.numbers = append(s.numbers, number)
+		var owners [2]string
+		for d := range owners {
+			if number.status == "assigned" {
+				owners[d] = pick(r, "", "", s.agents[0], s.agents[0], s.agents[1], s.agents[2])
+			}
+		}
+		state.bound[number.id] = owners
+	}
+	if len(state.numbers(s.agents[0], inboundCalls)) > 1 && chance(r, 0.5) { // one number is the usual case
+		for _, d := range bothDirections {
+			for i, id := range state.numbers(s.agents[0], d) {
+				if i > 0 {
+					state.bind(id, d, "")
+				}
+			}
+		}
+	}
+	s.history = []moment{{after: state}}
+
+	s.quirks = quirks{
+		dropsLeftOut: chance(r, 0.5), takesInUse: chance(r, 0.5), releasesOthers: chance(r, 0.5), unpublishReleases: chance(r, 0.5),
+		tellsKept: chance(r, 0.5), nothingLive: r.IntN(4), lags: chance(r, 0.4), saysWhen: chance(r, 0.5),
+	}
+	if chance(r, 0.2) {
+		s.quirks.numberReads = pick(r, "absent", "absent", "forbidden", "failing")
+	}
+	if chance(r, 0.08) {
+		s.quirks.perSecond = 1 + r.IntN(5)
+	}
+	severity := pick(r, 0, 0.1+0.3*r.Float64(), 0.1+0.3*r.Float64(), 0.2+0.4*r.Float64(), 0.5+0.5*r.Float64(), 1)
+	s.day = badDay{change: severity, read: 0.15 * severity * r.Float64(), connect: 0.1 * severity * r.Float64()}
+	if chance(r, 0.1) {
+		s.day.read = severity
+	}
+	seasons := 1 + r.IntN(3)
+	if chance(r, 0.4) {
+		seasons = len(faults)
+	}
+	for range seasons {
+		s.day.season = append(s.day.season, drawFault(r))
+	}
+	return s
+}
+
+// drawFault returns the index of a fault, by weight.
+func drawFault(r *rand.Rand) int {
+	total := 0
+	for _, f := range faults {
+		total += f.weight
+	}
+	n := r.IntN(total)
+	for i, f := range faults {
+		if n -= f.weight; n < 0 {
+			return i
+		}
+	}
+	panic("the weights do not add up")
+}
+
+// begin starts the clock.
+func (s *simulatedAPI) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.start = time.Now()
+	s.history[0].at = s.start
+	for _, p := range s.takePlanned(0) {
+		s.later(p.after, p.do)
+	}
+}
+
+// later does something under the lock after d. The caller holds s.mu, or has not begun to serve.
+func (s *simulatedAPI) later(d time.Duration, do func()) {
+	s.pending.Add(1)
+	time.AfterFunc(d, func() {
+		defer s.pending.Done()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		do()
+	})
+}
+
+func (s *simulatedAPI) takePlanned(patch int) []planned {
+	var due []planned
+	s.waiting = slices.DeleteFunc(s.waiting, func(p planned) bool {
+		if p.patch == patch {
+			due = append(due, p)
+		}
+		return p.patch == patch
+	})
+	return due
+}
+
+// now returns the true state. The caller holds s.mu.
+func (s *simulatedAPI) now() worldState { return s.history[len(s.history)-1].after }
+
+// at returns the state that was true at t; of several changes at the same instant, the last.
+func (s *simulatedAPI) at(t time.Time) worldState {
+	state := s.history[0].after
+	for _, m := range s.history {
+		if !m.at.After(t) {
+			state = m.after
+		}
+	}
+	return state
+}
+
+// becomes makes next the true state. The caller holds s.mu.
+func (s *simulatedAPI) becomes(next worldState, by *exchange) {
+	who := "another writer"
+	if by != nil {
+		who = fmt.Sprintf("PATCH %d", by.n)
+	}
+	changes := s.now().difference(next)
+	if len(changes) == 0 {
+		s.note("STATE  %s changes nothing", who)
+	} else {
+		s.note("STATE  %s: %s", who, strings.Join(changes, "; "))
+	}
+	s.history = append(s.history, moment{time.Now(), by, s.now(), next})
+}
+
+// apply makes the change that x asks for, or refuses it, and returns what the API itself answers. The caller holds s.mu.
+func (s *simulatedAPI) apply(x *exchange) apiReply {
+	before, next := s.now(), s.now().clone()
+	i := slices.IndexFunc(s.versions[x.agent], func(v simulatedVersion) bool { return v.id == x.body.version })
+	switch {
+	case !slices.Contains(s.agents, x.agent):
+		return shapedError(404, "AGENT_NOT_FOUND", "Agent "+x.agent+" not found")
+	case x.body.version != "" && (i < 0 || s.versions[x.agent][i].draft):
+		return shapedError(400, "BAD_PARAMETER", "No version "+x.body.version+" to publish")
+	}
+	next.live[x.agent] = x.body.version
+	reply := map[string]any{"agent_id": x.agent, "published_version_id": nullable(x.body.version)}
+	for _, d := range bothDirections {
+		id := x.body.number[d]
+		number := slices.IndexFunc(s.numbers, func(n simulatedNumber) bool { return n.id == id })
+		releases := s.quirks.dropsLeftOut
+		if x.body.version == "" {
+			releases = s.quirks.unpublishReleases
+		}
+		switch owner := before.bound[id][d]; {
+		case x.body.given[d] && id != "" && (number < 0 || s.numbers[number].status != "assigned"):
+			return shapedError(400, "BAD_PARAMETER", "No phone number "+id)
+		case x.body.given[d] && id != "" && owner != "" && owner != x.agent && !s.quirks.takesInUse:
+			return shapedError(400, "BAD_PARAMETER", "Phone number "+id+" is in use")
+		case x.body.given[d] && id != "":
+			releases = s.quirks.releasesOthers
+		case x.body.given[d]:
+			releases = true
+		}
+		if releases {
+			for _, other := range before.numbers(x.agent, d) {
+				next.bind(other, d, "")
+			}
+		}
+		if id != "" {
+			next.bind(id, d, x.agent)
+		}
+		told := nullable(id)
+		if bound := next.numbers(x.agent, d); !x.body.given[d] && s.quirks.tellsKept && len(bound) == 1 {
+			told = &bound[0]
+		}
+		reply[d.String()+"_phone_number_id"] = told
+	}
+	s.becomes(next, x)
+	return jsonReply(200, reply)
+}
+
+func nullable(id string) *string {
+	if id == "" {
+		return nil
+	}
+	return &id
+}
+
+// receive decides the fate of a request that has arrived. It is decided by the seed, the request and its ordinal alone,
+// but for the rate limit.
+func (s *simulatedAPI) receive(r *http.Request, body []byte) *exchange {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := &exchange{method: r.Method, path: r.URL.Path, query: r.URL.RawQuery, at: time.Now()}
+	if parts := strings.Split(strings.TrimPrefix(x.path, "/v1/agent/"), "/"); strings.HasPrefix(x.path, "/v1/agent/") {
+		x.agent = parts[0]
+	}
+	s.ordinals[x.key()]++
+	x.n = s.ordinals[x.key()]
+	s.exchanges = append(s.exchanges, x)
+	if x.method == http.MethodPatch {
+		x.body = s.readChange(body)
+	}
+	x.fate = s.decide(x)
+	s.note("%s (%d): %s", x.key(), x.n, x.fate)
+	if x.method == http.MethodPatch {
+		s.note("       %s", body)
+		patches := 0
+		for _, other := range s.exchanges {
+			if other.method == http.MethodPatch {
+				patches++
+			}
+		}
+		for _, p := range s.takePlanned(patches) {
+			s.later(p.after, p.do)
+		}
+	}
+
+	switch {
+	case r.Header.Get("Authorization") != "Bearer "+sandbox.Token:
+		x.own = apiReply{401, `{"detail":"Unauthorized"}`, []string{jsonBody}}
+		s.complaint = append(s.complaint, "a request without the token")
+	case x.method == http.MethodGet:
+		x.shown = s.at(x.at.Add(-x.fate.lag))
+		x.stale = len(x.shown.difference(s.now())) > 0
+		x.own = s.read(x, r)
+	case x.method == http.MethodPatch && x.path == "/v1/agent/"+x.agent+"/published_version":
+		if x.fate.applies && x.fate.after == 0 {
+			x.own = s.apply(x)
+		} else if x.fate.applies {
+			s.later(x.fate.after, func() { x.own = s.apply(x) })
+		}
+	default:
+		x.own = apiReply{405, `{"detail":"Method Not Allowed"}`, []string{jsonBody}}
+		s.complaint = append(s.complaint, "a request that the API does not know: "+x.key())
+	}
+	return x
+}
+
+func (s *simulatedAPI) readChange(body []byte) patchBody {
+	var c patchBody
+	var fields map[string]*string
+	if err := json.Unmarshal(body, &fields); err != nil {
+		s.complaint = append(s.complaint, fmt.Sprintf("a body that is not an object of ids: %s", body))
+	}
+	text := func(id *string) string {
+		if id == nil {
+			return ""
+		}
+		return *id
+	}
+	for name, value := range fields {
+		switch name {
+		case "version_id":
+			c.version = text(value)
+		case "inbound_phone_number_id":
+			c.given[inboundCalls], c.number[inboundCalls] = true, text(value)
+		case "outbound_phone_number_id":
+			c.given[outboundCalls], c.number[outboundCalls] = true, text(value)
+		default:
+			s.complaint = append(s.complaint, "a field that the API does not know: "+name)
+		}
+	}
+	return c
+}
+
+// decide draws the fate of x. The caller holds s.mu.
+func (s *simulatedAPI) decide(x *exchange) fate {
+	if s.quirks.perSecond > 0 {
+		s.passed = slices.DeleteFunc(s.passed, func(t time.Time) bool { return time.Since(t) >= time.Second })
+		if len(s.passed) >= s.quirks.perSecond {
+			f := fate{fault: "rate limit", class: refusing, reply: shapedError(429, "RATE_LIMITED", "slow down")}
+			if s.quirks.saysWhen {
+				f.reply.headers = append(f.reply.headers, "Retry-After: 1")
+			}
+			return f
+		}
+		s.passed = append(s.passed, time.Now())
+	}
+	r := randomFor(s.seed, fmt.Sprint(x.key(), " ", x.n))
+	if strings.HasPrefix(x.path, "/v1/phone") {
+		switch s.quirks.numberReads {
+		case "absent":
+			return fate{fault: "no such operation", class: refusing, reply: apiReply{404, `{"detail":"Not Found"}`, []string{jsonBody}}}
+		case "forbidden":
+			return fate{fault: "not for this token", class: refusing, reply: shapedError(403, "INTERNAL_SERVER_ERROR", "Missing required permissions")}
+		case "failing":
+			return fate{fault: "the API's own 500, all day", class: settling, reply: shapedError(500, "INTERNAL_SERVER_ERROR", "Error: Internal Server Error")}
+		}
+	}
+	f := fate{applies: true}
+	if s.quirks.lags && x.method == http.MethodGet && chance(r, 0.5) {
+		f.lag = within(r, time.Millisecond, replicaLag)
+	}
+	probability := s.day.read
+	if x.method == http.MethodPatch {
+		probability = s.day.change
+	}
+	if chance(r, 0.03*s.day.change) {
+		f.ending = hangUp // which says nothing about the reply
+	}
+	if !chance(r, probability) {
+		return f
+	}
+	fault := faults[pick(r, s.day.season...)]
+	f.fault, f.class = fault.name, fault.class
+	fault.draw(r, x, &f)
+	switch fault.class {
+	case ownReply:
+		f.after = within(r, 0, f.delay)
+	case refusing:
+		f.applies = false
+	case settling:
+		f.applies = chance(r, 0.5)
+		f.after = within(r, 0, f.delay)
+	case unsettling:
+		f.applies = chance(r, 0.6)
+		if chance(r, 0.5) {
+			f.after = within(r, time.Millisecond, pick(r, time.Second, 10*time.Second, 45*time.Second))
+		}
+	}
+	return f
+}
+
+// within returns a duration of at least least and less than most; least if there is none.
+func within(r *rand.Rand, least, most time.Duration) time.Duration {
+	if most <= least {
+		return least
+	}
+	return least + time.Duration(r.Int64N(int64(most-least)))
+}
+
+// read answers a read from x.shown.
+func (s *simulatedAPI) read(x *exchange, r *http.Request) apiReply {
+	query := r.URL.Query()
+	number, one := strings.CutPrefix(x.path, "/v1/phone/")
+	switch {
+	case x.path == "/v1/agent/"+x.agent+"/version":
+		var list []map[string]any
+		for _, v := range slices.Backward(s.versions[x.agent]) {
+			list = append(list, s.showVersion(x.agent, v, x.shown))
+		}
+		return x.page(list, "version_id", query, 10)
+	case x.path == "/v1/agent/"+x.agent:
+		wanted := query.Get("version_id")
+		if query.Get("is_published") == "true" {
+			if wanted = x.shown.live[x.agent]; wanted == "" {
+				return s.nothingLive(x)
+			}
+		}
+		for _, v := range s.versions[x.agent] {
+			if v.id == wanted {
+				return jsonReply(200, s.showVersion(x.agent, v, x.shown))
+			}
+		}
+		return shapedError(404, "AGENT_NOT_FOUND", "There is no such version")
+	case x.path == "/v1/phone":
+		return apiReply{307, "", []string{"Location: /v1/phone/"}}
+	case one && number == "":
+		var list []map[string]any
+		for _, n := range slices.Backward(s.numbers) {
+			owners := x.shown.bound[n.id]
+			if in := query.Get("inbound_agent_id"); in != "" && in != owners[inboundCalls] {
+				continue
+			}
+			if out := query.Get("outbound_agent_id"); out != "" && out != owners[outboundCalls] {
+				continue
+			}
+			if status := query.Get("status"); status == "" || status == n.status {
+				list = append(list, showNumber(n, owners))
+			}
+		}
+		return x.page(list, "id", query, 20)
+	case one:
+		for _, n := range s.numbers {
+			if n.id == number {
+				return jsonReply(200, showNumber(n, x.shown.bound[n.id]))
+			}
+		}
+		return shapedError(404, "PHONE_NOT_FOUND", "Phone "+number+" not found")
+	}
+	s.complaint = append(s.complaint, "a read that the API does not know: "+x.key())
+	return apiReply{404, `{"detail":"Not Found"}`, []string{jsonBody}}
+}
+
+// nothingLive is how the read of what is published answers when nothing is, which is not documented.
+func (s *simulatedAPI) nothingLive(x *exchange) apiReply {
+	versions := s.versions[x.agent]
+	return []apiReply{
+		shapedError(404, "AGENT_NOT_FOUND", "No published version"),
+		{404, `{"detail":"Not Found"}`, []string{jsonBody}},
+		{200, "null", []string{jsonBody}},
+		jsonReply(200, s.showVersion(x.agent, versions[len(versions)-1], x.shown)),
+	}[s.quirks.nothingLive]
+}
+
+func (s *simulatedAPI) showVersion(agent string, v simulatedVersion, state worldState) map[string]any {
+	created := time.Date(2026, 1, 1, v.number, 0, 0, 0, time.UTC).Format(time.RFC3339)
+	return map[string]any{
+		"agent_id": agent, "version_id": v.id, "version_number": v.number, "version_name": nullable(v.name), "is_draft": v.draft,
+		"is_published": state.live[agent] == v.id, "name": "Agent", "created_at": created, "modified_at": created, "version_created_at": created,
+		"language": "es", "greeting": fmt.Sprintf("Hello %d", v.number%3), "prompt": fmt.Sprintf("Prompt %d", v.number), "voice_speed": 1.1,
+	}
+}
+
+func showNumber(n simulatedNumber, owners [2]string) map[string]any {
+	return map[string]any{
+		"id": n.id, "number": n.number, "nickname": nil, "status": n.status, "telephony_provider": "netelip",
+		"inbound_agent_id": nullable(owners[inboundCalls]), "outbound_agent_id": nullable(owners[outboundCalls]),
+		"assigned_at": "2026-01-01T00:00:00Z", "released_at": nil,
+	}
+}
+
+// page is a page of list, which is in descending order.
+func (x *exchange) page(list []map[string]any, id string, query map[string][]string, limit int) apiReply {
+	get := func(name string) string {
+		if len(query[name]) == 0 {
+			return ""
+		}
+		return query[name][0]
+	}
+	if get("order") == "asc" {
+		slices.Reverse(list)
+	}
+	if n, err := strconv.Atoi(get("limit")); err == nil {
+		limit = n
+	}
+	if limit < 1 || limit > 100 {
+		return apiReply{422, `{"detail":[{"loc":["query","limit"],"msg":"Input should be from 1 to 100","type":"value_error"}]}`, []string{jsonBody}}
+	}
+	start := 0
+	if n, err := strconv.Atoi(get("page")); err == nil {
+		start = min((max(n, 1)-1)*limit, len(list))
+	}
+	if after := get("after"); after != "" {
+		i := slices.IndexFunc(list, func(item map[string]any) bool { return item[id] == after })
+		if i < 0 {
+			return shapedError(400, "BAD_PARAMETER", "No such cursor")
+		}
+		start = i + 1
+	}
+	end := min(start+limit, len(list))
+	x.last = end == len(list)
+	reply := map[string]any{
+		"data": append([]map[string]any{}, list[start:end]...), "has_more": !x.last, "first_id": nil, "last_id": nil,
+		"current_page": start/limit + 1, "total_pages": (len(list) + limit - 1) / limit,
+	}
+	if start < end {
+		reply["first_id"], reply["last_id"] = list[start][id], list[end-1][id]
+	}
+	return jsonReply(200, reply)
+}
+
+// dial connects through a network that may be down. Whether it is depends on how many instants there have been at which
+// somebody dialled, not on who dialled first.
+func (s *simulatedAPI) dial(ctx context.Context, l *pipes) (net.Conn, error) {
+	s.mu.Lock()
+	now := time.Now()
+	if n := len(s.dialled); n == 0 || !s.dialled[n-1].at.Equal(now) {
+		r := randomFor(s.seed, fmt.Sprint("dial ", n))
+		d := dialling{at: now}
+		if chance(r, s.day.connect) {
+			d.fault = pick(r, "refused", "refused", "the name cannot be looked up", "black hole")
+			s.note("DIAL   %s", d.fault)
+		}
+		s.dialled = append(s.dialled, d)
+	}
+	fault := s.dialled[len(s.dialled)-1].fault
+	s.mu.Unlock()
+	switch fault {
+	case "refused":
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	case "the name cannot be looked up":
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "server misbehaving", Name: "diga", IsTemporary: true}}
+	case "black hole":
+		select {
+		case <-ctx.Done():
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: context.Cause(ctx)}
+		case <-time.After(longestDial): // net/http gives some dials a context that never ends
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ETIMEDOUT)}
+		}
+	}
+	return l.dial(ctx)
+}
+
+// Serve answers on the connections that l accepts.
+func (s *simulatedAPI) Serve(l net.Listener) error {
+	defer s.serving.Wait()
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.conns = append(s.conns, conn)
+		if s.closed {
+			conn.Close()
+		}
+		s.mu.Unlock()
+		s.serving.Go(func() {
+			defer conn.Close()
+			s.converse(conn)
+		})
+	}
+}
+
+// Close ends every connection.
+func (s *simulatedAPI) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, conn := range s.conns {
+		conn.Close()
+	}
+	return nil
+}
+
+// converse answers the requests of one connection.
+func (s *simulatedAPI) converse(conn net.Conn) {
+	in := bufio.NewReader(conn)
+	for {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		x := s.receive(r, body)
+		gone := make(chan struct{})
+		next := make(chan error, 1)
+		go func() {
+			_, err := in.Peek(1) // a client that waits for its reply sends nothing: what comes first is the end
+			if err != nil {
+				close(gone)
+			}
+			next <- err
+		}()
+		ready := s.answer(conn, x, gone)
+		if !ready {
+			conn.Close()
+		}
+		if err := <-next; err != nil || !ready {
+			return
+		}
+	}
+}
+
+// answer plays the fate of x and reports whether the connection is ready for another request.
+func (s *simulatedAPI) answer(conn net.Conn, x *exchange, gone <-chan struct{}) (ready bool) {
+	f := x.fate
+	if f.delay > 0 {
+		select {
+		case <-time.After(f.delay):
+		case <-gone:
+			s.finish(x, false)
+			return false
+		}
+	}
+	whole := false
+	if !f.mute {
+		s.mu.Lock()
+		reply := f.reply
+		if reply.status == 0 {
+			if x.own.status == 0 { // the beginning of a reply to a change that is not made yet, or never will be
+				x.own = jsonReply(200, map[string]any{"agent_id": x.agent, "published_version_id": nullable(x.body.version),
+					"inbound_phone_number_id": nullable(x.body.number[inboundCalls]), "outbound_phone_number_id": nullable(x.body.number[outboundCalls])})
+			}
+			reply = x.own
+		}
+		s.mu.Unlock()
+		raw := reply.raw()
+		whole = f.cut == 0
+		if !whole {
+			raw = raw[:int(f.cut*float64(len(raw)))]
+		}
+		out := io.Writer(conn)
+		if f.pace > 0 {
+			out = paced{conn, f.pace}
+		}
+		_, err := io.WriteString(out, raw)
+		whole = whole && err == nil
+	}
+	if f.ending == silent {
+		<-gone
+	}
+	s.finish(x, whole)
+	if f.ending == reset {
+		breakOff(conn)
+	}
+	return f.ending == stay
+}
+
+// finish notes that x is over for its client.
+func (s *simulatedAPI) finish(x *exchange, answered bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x.over, x.answered = time.Now(), answered
+	what := "no whole reply"
+	if answered {
+		what = fmt.Sprintf("answered %d", x.status())
+		if x.method == http.MethodPatch && x.fate.fault == "" {
+			what += " " + x.own.body
+		}
+		if x.stale {
+			what += ", stale"
+		}
+	}
+	s.note("       %s (%d): %s", x.key(), x.n, what)
+}

@@ -1,0 +1,958 @@
+package publish_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"publish-agent-version/internal/runner"
+	"publish-agent-version/publish"
+)
+
+var (
+	simulations = flag.Int("simulations", 1500, "how many days TestSimulation makes up: seeds 1 to this")
+	oneSeed     = flag.Uint64("seed", 0, "the one day that TestSimulation makes up, and tells the story of")
+)
+
+const (
+	afterTheBudget = 6 * time.Second // for the read-back and the report
+	afterASignal   = time.Second
+	mostUnknown    = 0.5 // of the runs whose read-back worked
+)
+
+// A wish is what a step is asked for.
+type wish struct {
+	inputs   map[string]string
+	agent    string
+	versions []string    // that fulfil it; one empty one: nothing is to be published
+	asks     [2]bool     // for something in this direction
+	numbers  [2][]string // ids that fulfil that; nil: no number is to be bound
+	byNumber [2]bool     // the number is given as people write it
+	takeOver bool
+	dryRun   bool
+	invalid  bool // the inputs contradict the contract
+	timeout  time.Duration
+}
+
+func (w wish) unpublish() bool { return slices.Equal(w.versions, []string{""}) }
+
+// parts reports what of w is in force in a state: the version, and then each direction that was asked for.
+func (w wish) parts(s worldState) []bool {
+	parts := []bool{slices.Contains(w.versions, s.live[w.agent])}
+	for _, d := range bothDirections {
+		if !w.asks[d] {
+			continue
+		}
+		bound := s.numbers(w.agent, d)
+		is := len(bound) == 0
+		if w.numbers[d] != nil {
+			is = slices.ContainsFunc(bound, func(id string) bool { return slices.Contains(w.numbers[d], id) })
+		}
+		parts = append(parts, is)
+	}
+	return parts
+}
+
+func (w wish) inForce(s worldState) bool { return !slices.Contains(w.parts(s), false) }
+
+// newWish draws what a step is asked for in the world of s.
+func newWish(s *simulatedAPI) wish {
+	r := randomFor(s.seed, "wish")
+	w := wish{agent: s.agents[0], timeout: pick(r, time.Second, 5*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 2*time.Minute, 2*time.Minute, 5*time.Minute)}
+	w.takeOver, w.dryRun = chance(r, 0.2), chance(r, 0.06)
+	w.inputs = map[string]string{
+		"agent-id": w.agent, "timeout": w.timeout.String(), "max-retries": strconv.Itoa(pick(r, 0, 1, 2, 4, 4, 4, 4, 10)),
+		"take-over": strconv.FormatBool(w.takeOver), "dry-run": strconv.FormatBool(w.dryRun),
+	}
+	state, versions := s.history[0].after, s.versions[w.agent]
+	version := pick(r, versions...)
+	if live := state.live[w.agent]; live != "" && chance(r, 0.15) {
+		version = versions[slices.IndexFunc(versions, func(v simulatedVersion) bool { return v.id == live })]
+	}
+	switch {
+	case chance(r, 0.15):
+		w.inputs["unpublish"], w.versions = "true", []string{""}
+	case chance(r, 0.35) && version.name != "":
+		w.inputs["version-name"] = version.name
+		for _, v := range versions {
+			if v.name == version.name && !v.draft {
+				w.versions = append(w.versions, v.id)
+			}
+		}
+	default:
+		w.inputs["version-id"], w.versions = version.id, []string{version.id}
+	}
+	for _, d := range bothDirections {
+		if !w.unpublish() {
+			w.drawNumber(r, s, d)
+		}
+	}
+	if chance(r, 0.04) {
+		w.invalid = true
+		maps.Copy(w.inputs, pick(r,
+			map[string]string{"version-id": "", "version-name": "", "unpublish": "false"},
+			map[string]string{"version-id": versions[0].id, "version-name": "", "unpublish": "true"},
+			map[string]string{"inbound-phone-number-id": simulatedNumberID(1), "unpublish": "true", "version-id": "", "version-name": ""},
+			map[string]string{"inbound-phone-number-id": simulatedNumberID(1), "inbound-phone-number": "+34910000001"},
+			map[string]string{"outbound-phone-number-id": "none", "outbound-phone-number": "+34910000001"},
+			map[string]string{"inbound-phone-number-id": "None of them"},
+			map[string]string{"agent-id": "front-desk"}, map[string]string{"timeout": "100h"}, map[string]string{"max-retries": "11"},
+			map[string]string{"take-over": "yes"}, map[string]string{"dry-run": "1"},
+		))
+	}
+	return w
+}
+
+// drawNumber draws what is asked for in one direction.
+func (w *wish) drawNumber(r *rand.Rand, s *simulatedAPI, d direction) {
+	if chance(r, 0.5) {
+		return
+	}
+	w.asks[d] = true
+	number := pick(r, s.numbers...)
+	if own := s.history[0].after.numbers(w.agent, d); len(own) > 0 && chance(r, 0.3) {
+		number = s.numbers[slices.IndexFunc(s.numbers, func(n simulatedNumber) bool { return n.id == own[0] })]
+	}
+	switch input := d.String() + "-phone-number"; {
+	case chance(r, 0.2):
+		w.inputs[input+"-id"] = "none"
+	case chance(r, 0.5):
+		w.inputs[input+"-id"], w.numbers[d] = number.id, []string{number.id}
+		if chance(r, 0.04) {
+			w.inputs[input+"-id"], w.numbers[d] = simulatedNumberID(9999), []string{simulatedNumberID(9999)}
+		}
+	default:
+		w.byNumber[d] = true
+		w.inputs[input] = asPeopleWrite(r, number.number)
+		for _, n := range s.numbers {
+			if n.number == number.number {
+				w.numbers[d] = append(w.numbers[d], n.id)
+			}
+		}
+	}
+}
+
+// asPeopleWrite spreads a number out: "+34 910-000.002".
+func asPeopleWrite(r *rand.Rand, number string) string {
+	var text strings.Builder
+	for i, digit := range number {
+		if i > 2 && i < len(number)-1 && chance(r, 0.3) {
+			text.WriteString(pick(r, " ", "-", "."))
+		}
+		text.WriteRune(digit)
+	}
+	return text.String()
+}
+
+// planWriter has another writer change the world at some time, on some days. It never does what the step is asked for.
+func (s *simulatedAPI) planWriter(w wish) {
+	r := randomFor(s.seed, "another writer")
+	if !chance(r, 0.12) {
+		return
+	}
+	for range 1 + r.IntN(2) {
+		version := pick(r, s.versions[w.agent]...)
+		number, d, owner := pick(r, s.numbers...), pick(r, bothDirections[:]...), pick(r, "", s.agents[0], s.agents[1])
+		publishes := chance(r, 0.6) && !slices.Contains(w.versions, version.id) && !version.draft
+		s.waiting = append(s.waiting, planned{pick(r, 0, 1, 1, 2), within(r, 0, pick(r, 100*time.Millisecond, 3*time.Second, 40*time.Second)), func() {
+			next := s.now().clone()
+			if publishes {
+				next.live[w.agent] = version.id
+			} else if number.status == "assigned" {
+				next.bind(number.id, d, owner)
+			}
+			s.becomes(next, nil)
+		}})
+	}
+}
+
+// An account is all that is known of a run when everything that it set in motion has come to rest.
+type account struct {
+	wish
+	api        *simulatedAPI
+	start, end time.Time
+	signal     syscall.Signal // 0: none came
+	signalled  time.Time
+	res        result
+}
+
+// simulate makes up a day and runs a step in it. It runs in a bubble of virtual time.
+func simulate(t *testing.T, seed uint64) *account {
+	s := newSimulatedAPI(seed)
+	a := &account{wish: newWish(s), api: s}
+	s.planWriter(a.wish)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	if r := randomFor(seed, "signal"); chance(r, 0.15) {
+		signal := pick(r, syscall.SIGINT, syscall.SIGTERM)
+		s.waiting = append(s.waiting, planned{pick(r, 0, 1, 1, 2, 3), within(r, 0, pick(r, 100*time.Millisecond, 4*time.Second, 50*time.Second)), func() {
+			if a.end.IsZero() {
+				a.signal, a.signalled = signal, time.Now()
+				s.note("SIGNAL %s", signal)
+				cancel(publish.Signal{Signal: signal})
+			}
+		}})
+	}
+
+	l := newPipes()
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = s.Serve(l) })
+	s.begin()
+	a.start = time.Now()
+	a.res = trial{
+		inputs: a.inputs, ctx: ctx,
+		dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx, l) },
+	}.run(t)
+	s.mu.Lock()
+	a.end = time.Now()
+	s.note("END    exit status %d", a.res.exit)
+	s.mu.Unlock()
+
+	s.pending.Wait()                    // what is still on its way arrives
+	time.Sleep(longestDial + time.Hour) // and what nobody waits for any more ends
+	_ = s.Close()
+	l.Close()
+	serving.Wait()
+	return a
+}
+
+func (a *account) status() string { return a.res.outputs["status"] }
+
+// patches returns the requests for the change that arrived.
+func (a *account) patches() []*exchange {
+	return a.exchanges(func(x *exchange) bool { return x.method == http.MethodPatch })
+}
+
+func (a *account) exchanges(which func(*exchange) bool) []*exchange {
+	var list []*exchange
+	for _, x := range a.api.exchanges {
+		if which(x) {
+			list = append(list, x)
+		}
+	}
+	return list
+}
+
+// reads returns the reads before the first request for the change, and those after the last one.
+func (a *account) reads() (before, between, after []*exchange) {
+	left := len(a.patches())
+	first := true
+	for _, x := range a.api.exchanges {
+		switch {
+		case x.method == http.MethodPatch:
+			left--
+			first = false
+		case first:
+			before = append(before, x)
+		case left > 0:
+			between = append(between, x)
+		default:
+			after = append(after, x)
+		}
+	}
+	return before, between, after
+}
+
+// readBackWorked reports whether the step looked after its last request for the change, and every read was answered as
+// it should be.
+func (a *account) readBackWorked() bool {
+	patches := a.patches()
+	_, _, after := a.reads()
+	return len(patches) > 0 && len(after) > 0 && !patches[len(patches)-1].hangsUp() && !a.networkFailedLate() &&
+		!slices.ContainsFunc(after, func(x *exchange) bool { return !x.good() || x.hangsUp() })
+}
+
+// otherWriter reports whether another writer changed anything until t.
+func (a *account) otherWriter(t time.Time) bool {
+	return slices.ContainsFunc(a.api.history[1:], func(m moment) bool { return m.by == nil && !m.at.After(t) })
+}
+
+// states are those that were true from a time on, and those that followed until another.
+func (a *account) states(from, to time.Time) []worldState {
+	states := []worldState{a.api.at(from)}
+	for _, m := range a.api.history {
+		if m.at.After(from) && !m.at.After(to) {
+			states = append(states, m.after)
+		}
+	}
+	return states
+}
+
+// unreadable reports whether the agent's numbers in one direction could not be read before the change, although the step
+// tried: one that does not try is not excused.
+func (a *account) unreadable(d direction) bool {
+	return a.triedInVain(func(x *exchange) bool {
+		query, err := url.ParseQuery(x.query)
+		of := query.Get(bothDirections[1-d].String() + "_agent_id")
+		return x.path == "/v1/phone/" && err == nil && (of == "" || query.Get(d.String()+"_agent_id") != "")
+	})
+}
+
+// unseen reports the same of a number that is given by its id.
+func (a *account) unseen(id string, d direction) bool {
+	return !a.byNumber[d] && a.triedInVain(func(x *exchange) bool { return x.path == "/v1/phone/"+id })
+}
+
+// triedInVain reports whether a read of this kind, or a connection, may have failed before the change.
+func (a *account) triedInVain(kind func(*exchange) bool) bool {
+	before, _, _ := a.reads()
+	patches := a.patches()
+	return a.api.quirks.numberReads != "" ||
+		slices.ContainsFunc(before, func(x *exchange) bool { return kind(x) && !x.good() || x.hangsUp() }) ||
+		slices.ContainsFunc(a.api.dialled, func(d dialling) bool { return d.fault != "" && !d.at.After(patches[0].at) })
+}
+
+// A rule is a promise of the step. It returns what is wrong; empty: nothing is.
+type rule struct {
+	name   string
+	broken func(a *account) string
+}
+
+var rules = []rule{
+	{"published means published", func(a *account) string {
+		if status := a.status(); status != "published" && status != "unpublished" {
+			return ""
+		}
+		patches := a.patches()
+		if len(patches) == 0 {
+			return "no request for the change arrived"
+		}
+		if a.unpublish() != (a.status() == "unpublished") {
+			return "the wrong word"
+		}
+		if got := a.res.outputs["published-version-id"]; !slices.Contains(a.versions, got) {
+			return "the output published-version-id is " + shortID(got)
+		}
+		for _, d := range bothDirections {
+			got := a.res.outputs[d.String()+"-phone-number-id"]
+			if a.asks[d] && got != "" != (a.numbers[d] != nil) || got != "" && a.numbers[d] != nil && !slices.Contains(a.numbers[d], got) {
+				return fmt.Sprintf("the output %s-phone-number-id is %s", d, shortID(got))
+			}
+		}
+		if a.inForce(a.api.at(a.end)) {
+			return ""
+		}
+		if !a.otherWriter(a.end) {
+			return "what was asked for is not in force"
+		}
+		// Another writer may come between two reads: each part must have been true, but not at the same time.
+		was := make([]bool, len(a.parts(a.api.at(a.end))))
+		for _, state := range a.states(patches[0].at.Add(-replicaLag), a.end) {
+			for i, is := range a.parts(state) {
+				was[i] = was[i] || is
+			}
+		}
+		if slices.Contains(was, false) {
+			return "what was asked for was never in force"
+		}
+		return ""
+	}},
+
+	{"failed means not in force, now or later", func(a *account) string {
+		patches := a.patches()
+		if a.status() != "failed" || len(patches) == 0 {
+			return ""
+		}
+		for _, m := range a.api.history {
+			if m.by != nil && m.at.After(a.end) && a.inForce(m.after) && !a.inForce(a.api.at(a.end)) {
+				return fmt.Sprintf("PATCH %d brought it about %s later", m.by.n, m.at.Sub(a.end))
+			}
+		}
+		switch {
+		case !a.inForce(a.api.at(a.end)), a.otherWriter(a.end):
+			return ""
+		case !slices.ContainsFunc(patches, func(x *exchange) bool { return !x.refused() }) && a.inForce(a.api.at(patches[0].at)):
+			return "" // it was in force all the time: a refusal is a failure all the same
+		}
+		return "what was asked for is in force"
+	}},
+
+	{"nothing else is changed", func(a *account) string {
+		for _, m := range a.api.history {
+			if m.by == nil {
+				continue
+			}
+			if what := a.unasked(m); what != "" {
+				return fmt.Sprintf("PATCH %d, %s after the start: %s", m.by.n, m.at.Sub(a.start), what)
+			}
+		}
+		return ""
+	}},
+
+	{"a number that is lost is named", func(a *account) string {
+		patches := a.patches()
+		_, _, after := a.reads()
+		if a.status() != "published" || len(patches) == 0 || a.otherWriter(a.end) || !a.signalled.IsZero() || a.end.Sub(a.start) >= a.timeout {
+			return ""
+		}
+		if slices.ContainsFunc(after, func(x *exchange) bool { return !x.good() || x.stale }) || len(after) > 0 && !a.readBackWorked() {
+			return ""
+		}
+		for _, d := range bothDirections {
+			was, is := a.api.at(patches[0].at).numbers(a.agent, d), a.api.at(a.end).numbers(a.agent, d)
+			if a.asks[d] || len(was) < 2 || a.unreadable(d) {
+				continue
+			}
+			for _, id := range was {
+				if !slices.Contains(is, id) && !a.warns(id) {
+					return fmt.Sprintf("%s is lost %s, and no warning says so", shortID(id), d)
+				}
+			}
+		}
+		return ""
+	}},
+
+	{"unknown has a reason", func(a *account) string {
+		if a.status() != "unknown" || a.unknownFor() != "" {
+			return ""
+		}
+		return "every request had its answer, and the read-back showed the truth"
+	}},
+
+	{"in time", func(a *account) string {
+		switch took := a.end.Sub(a.start); {
+		case took > a.timeout+afterTheBudget:
+			return fmt.Sprintf("took %s of %s", took, a.timeout)
+		case !a.signalled.IsZero() && a.end.Sub(a.signalled) > afterASignal:
+			return fmt.Sprintf("took %s after the signal", a.end.Sub(a.signalled))
+		}
+		return ""
+	}},
+
+	{"the exit status fits", func(a *account) string {
+		good := slices.Contains([]string{"published", "unpublished", "dry-run"}, a.status())
+		allowed := []int{1}
+		if good {
+			allowed = []int{0}
+		} else if a.signal != 0 {
+			allowed = append(allowed, 128+int(a.signal))
+		}
+		if !slices.Contains(allowed, a.res.exit) {
+			return fmt.Sprintf("exit status %d with status %q and signal %d", a.res.exit, a.status(), a.signal)
+		}
+		return ""
+	}},
+
+	{"nothing is sent that must not be", func(a *account) string {
+		switch {
+		case a.invalid && len(a.api.exchanges) > 0:
+			return "the inputs are invalid"
+		case a.invalid && a.res.outputs["error-code"] != "ACTION_INPUT_INVALID":
+			return "the inputs are invalid, and the code is " + a.res.outputs["error-code"]
+		case a.dryRun && len(a.patches()) > 0:
+			return "it is a dry run"
+		case a.status() == "dry-run" && !a.dryRun:
+			return "it is no dry run"
+		}
+		return ""
+	}},
+
+	{"one change at a time", func(a *account) string {
+		patches := a.patches()
+		for i, x := range patches {
+			if x.agent != a.agent {
+				return "a change of " + shortID(x.agent)
+			}
+			if i > 0 && (patches[i-1].over.IsZero() || patches[i-1].over.After(x.at)) {
+				return fmt.Sprintf("PATCH %d was sent while another was in flight", x.n)
+			}
+			if x.body != patches[0].body {
+				return fmt.Sprintf("PATCH %d asks for another change than the first", x.n)
+			}
+		}
+		if _, between, _ := a.reads(); len(between) > 0 {
+			return "a read between two attempts: " + between[0].key()
+		}
+		if sent, _ := strconv.Atoi(a.res.outputs["attempts"]); sent < len(patches) {
+			return fmt.Sprintf("the output attempts is %d, %d arrived", sent, len(patches))
+		}
+		if len(a.api.complaint) > 0 {
+			return strings.Join(a.api.complaint, "; ")
+		}
+		return ""
+	}},
+
+	{"previous means previous", func(a *account) string {
+		until := a.end
+		if patches := a.patches(); len(patches) > 0 {
+			until = patches[0].at
+		}
+		states := a.states(a.start.Add(-replicaLag), until)
+		said := func(output string, was func(worldState) string) string {
+			value, set := a.res.outputs[output]
+			if !set || slices.ContainsFunc(states, func(s worldState) bool { return was(s) == value }) {
+				return ""
+			}
+			return fmt.Sprintf("the output %s is %s", output, shortID(value))
+		}
+		what := said("previous-version-id", func(s worldState) string { return s.live[a.agent] })
+		for _, d := range bothDirections {
+			what += said("previous-"+d.String()+"-phone-number-id", func(s worldState) string {
+				if bound := s.numbers(a.agent, d); len(bound) == 1 {
+					return bound[0]
+				}
+				return ""
+			})
+		}
+		return what
+	}},
+}
+
+// unasked says what a request changed that nothing had asked for.
+func (a *account) unasked(m moment) string {
+	for _, agent := range a.api.agents {
+		was, is := m.before.live[agent], m.after.live[agent]
+		if was != is && (agent != a.agent || !slices.Contains(a.versions, is)) {
+			return fmt.Sprintf("%s has %s", shortID(agent), shortID(is))
+		}
+	}
+	for _, number := range a.api.numbers {
+		for _, d := range bothDirections {
+			was, is := m.before.bound[number.id][d], m.after.bound[number.id][d]
+			if was != is && !a.excused(m, number.id, d, was, is) {
+				return fmt.Sprintf("%s is bound to %s %s, was to %s", shortID(number.id), shortID(is), d, shortID(was))
+			}
+		}
+	}
+	return ""
+}
+
+// excused reports whether a request may have taken a number from was to is in one direction.
+func (a *account) excused(m moment, id string, d direction, was, is string) bool {
+	raced := slices.ContainsFunc(a.api.history[1:], func(o moment) bool {
+		return o.by == nil && !o.at.After(m.at) && slices.ContainsFunc(a.api.numbers, func(n simulatedNumber) bool {
+			mine := o.before.bound[n.id][d] == a.agent || o.after.bound[n.id][d] == a.agent
+			return o.before.bound[n.id][d] != o.after.bound[n.id][d] && (mine || n.id == id)
+		})
+	})
+	switch {
+	case was != a.agent && is != a.agent:
+		return false // a number of two others
+	case raced:
+		return true // it was another writer's, or not bound, when the step looked
+	case is == a.agent && !slices.Contains(a.numbers[d], id):
+		return false
+	case is == a.agent:
+		return was == "" || a.takeOver || a.unseen(id, d)
+	case a.unpublish(), a.asks[d]:
+		return true // released, or replaced by the number that was asked for
+	case len(m.before.numbers(a.agent, d)) > 1:
+		return true // which one to send along cannot be known; a warning is due
+	default:
+		return a.api.quirks.dropsLeftOut && a.unreadable(d)
+	}
+}
+
+// warns reports whether a warning names a phone number, by its id or as people write it.
+func (a *account) warns(id string) bool {
+	number := a.api.numbers[slices.IndexFunc(a.api.numbers, func(n simulatedNumber) bool { return n.id == id })].number
+	for _, annotation := range a.res.log.Annotations() {
+		if annotation.Level == "warning" && (strings.Contains(annotation.Message, id) || strings.Contains(annotation.Message, number)) {
+			return true
+		}
+	}
+	return false
+}
+
+// unknownFor returns a reason for which the step cannot know what is in force; empty: there is none.
+func (a *account) unknownFor() string {
+	patches := a.patches()
+	_, _, after := a.reads()
+	asksForNumbers := a.asks[inboundCalls] || a.asks[outboundCalls]
+	switch {
+	case len(patches) == 0 && len(a.api.dialled) > 0:
+		return "a request was lost on its way"
+	case slices.ContainsFunc(patches, func(x *exchange) bool { return !x.told() && !x.confirmed() }):
+		return "a request had no answer that settles it"
+	case !a.readBackWorked() && (len(after) > 0 || a.networkFailedLate() || patches[len(patches)-1].hangsUp()):
+		return "the read-back failed"
+	case asksForNumbers && a.api.quirks.numberReads != "":
+		return "the numbers cannot be read"
+	case a.otherWriter(a.end):
+		return "another writer came in between"
+	case !a.signalled.IsZero() && (!a.inForce(a.api.at(a.end)) || slices.ContainsFunc(after, func(x *exchange) bool { return x.stale })):
+		return "a signal leaves less time than a replica may lag"
+	}
+	for _, x := range after {
+		if x.shown.live[a.agent] == "" && strings.HasSuffix(x.query, "is_published=true") {
+			return "how the API says that nothing is published is not documented"
+		}
+		if parts := a.parts(x.shown); slices.Contains(parts, true) && slices.Contains(parts, false) {
+			return "half of it is in force"
+		}
+	}
+	return ""
+}
+
+// networkFailedLate reports whether a connection failed after the last request for the change.
+func (a *account) networkFailedLate() bool {
+	patches := a.patches()
+	last := patches[len(patches)-1].at
+	return slices.ContainsFunc(a.api.dialled, func(d dialling) bool { return d.fault != "" && !d.at.Before(last) })
+}
+
+// broken lists the rules that a run breaks.
+func (a *account) broken() map[string]string {
+	list := make(map[string]string)
+	for _, rule := range rules {
+		if what := rule.broken(a); what != "" {
+			list[rule.name] = what
+		}
+	}
+	return list
+}
+
+// story tells a run to somebody who wants to know what went wrong.
+func (a *account) story() string {
+	var text strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
+	line("go test ./publish -run '^TestSimulation$' -seed %d", a.api.seed)
+	line("inputs:")
+	for _, name := range slices.Sorted(maps.Keys(a.inputs)) {
+		line("  %s: %s", name, shortened(a.inputs[name]))
+	}
+	line("world: %+v\n  %+v", a.api.quirks, a.api.day)
+	line("  at first: %s", a.api.history[0].after)
+	for _, n := range a.api.numbers[:min(len(a.api.numbers), 10)] {
+		line("  %s: %s, %s", shortID(n.id), n.number, n.status)
+	}
+	for _, e := range a.api.events {
+		line("%9.3f %s", e.at.Sub(a.start).Seconds(), e.text)
+	}
+	line("log:\n%s", shortened(a.res.stdout+a.res.stderr))
+	for _, name := range slices.Sorted(maps.Keys(a.res.outputs)) {
+		line("%s=%s", name, shortened(a.res.outputs[name]))
+	}
+	return text.String()
+}
+
+// tally counts how runs end.
+type tally struct {
+	mu       sync.Mutex
+	statuses map[string]int
+	changing int // a request for the change arrived
+	looked   int // and its outcome was decided by a read-back that worked
+	unknown  int // of these
+	broken   map[string]int
+	stories  int
+}
+
+func (c *tally) add(a *account, broken map[string]string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.statuses[a.status()]++
+	if len(a.patches()) > 0 {
+		c.changing++
+	}
+	confirmed := slices.ContainsFunc(a.patches(), (*exchange).confirmed)
+	if !confirmed && a.readBackWorked() {
+		c.looked++
+		if a.status() == "unknown" {
+			c.unknown++
+		}
+	}
+	for name := range broken {
+		c.broken[name]++
+	}
+}
+
+// mostStories is how many failed runs are told in full.
+const mostStories = 5
+
+// TestSimulation runs the step through made-up days, one for each seed, and holds what it says and does against the
+// truth, which the simulated API knows.
+func TestSimulation(t *testing.T) {
+	c := &tally{statuses: make(map[string]int), broken: make(map[string]int)}
+	day := func(t *testing.T, seed uint64) {
+		synctest.Test(t, func(t *testing.T) {
+			a := simulate(t, seed)
+			broken := a.broken()
+			c.add(a, broken)
+			for _, name := range slices.Sorted(maps.Keys(broken)) {
+				t.Errorf("seed %d: %s: %s", seed, name, broken[name])
+			}
+			if *oneSeed != 0 {
+				t.Log(a.story())
+			} else if t.Failed() && c.tells() {
+				t.Log(a.story())
+			}
+		})
+	}
+	if *oneSeed != 0 {
+		day(t, *oneSeed)
+		return
+	}
+	const shards = 4
+	t.Run("days", func(t *testing.T) {
+		for shard := range shards {
+			t.Run(strconv.Itoa(shard), func(t *testing.T) {
+				t.Parallel()
+				for seed := 1 + shard; seed <= *simulations; seed += shards {
+					t.Run(strconv.Itoa(seed), func(t *testing.T) { day(t, uint64(seed)) })
+				}
+			})
+		}
+	})
+	t.Logf("%d days: ended %v; the change was sent on %d, its outcome read back on %d and unknown all the same on %d of these",
+		*simulations, c.statuses, c.changing, c.looked, c.unknown)
+	if len(c.broken) > 0 {
+		t.Logf("broken: %v", c.broken)
+	}
+	if float64(c.unknown) > mostUnknown*float64(c.looked) {
+		t.Errorf("%d of %d outcomes that were read back are unknown", c.unknown, c.looked)
+	}
+	if *simulations < 500 {
+		return
+	}
+	for _, status := range []string{"published", "unpublished", "failed", "unknown", "dry-run"} {
+		if c.statuses[status] < *simulations/100 {
+			t.Errorf("only %d runs of %d ended %s: too few to say anything about", c.statuses[status], *simulations, status)
+		}
+	}
+	if c.changing < *simulations/2 || c.looked < *simulations/50 {
+		t.Error("too few runs sent a change, or read its outcome back, to say anything about")
+	}
+}
+
+// tells reports whether one more story is told.
+func (c *tally) tells() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stories++
+	return c.stories <= mostStories
+}
+
+// TestSimulationRules gives the rules accounts of made-up runs: a good one that breaks none, and for each rule one that
+// breaks it and no other. A judge that cannot condemn is no judge.
+func TestSimulationRules(t *testing.T) {
+	asked, live, ours, theirs := simulatedVersionID(1, 2), simulatedVersionID(1, 1), simulatedNumberID(1), simulatedNumberID(2)
+	second := time.Second
+	tests := []struct {
+		name  string
+		do    func(a *account)
+		rules []string // that are broken
+	}{
+		{"a good run", func(*account) {}, nil},
+		{"published, and it never was", func(a *account) { a.remember(0, nil) }, []string{"published means published"}},
+		{"published, and the output says another", func(a *account) { a.res.outputs["published-version-id"] = live }, []string{"published means published"}},
+		{"published, and nothing was sent", func(a *account) { a.api.exchanges = nil; a.remember(0, nil) }, []string{"published means published"}},
+		{"published for a while, then by another writer", func(a *account) {
+			a.remember(2*second, func(s worldState) { s.live[a.agent] = simulatedVersionID(1, 3) })
+		}, nil},
+		{"published, and a number that was asked for is not bound", func(a *account) {
+			a.asks[outboundCalls], a.numbers[outboundCalls] = true, []string{theirs}
+			a.res.outputs["outbound-phone-number-id"] = theirs
+		}, []string{"published means published"}},
+
+		{"failed, and it is in force", func(a *account) { a.ends("failed", 1); a.answers(shapedError(500, "E", "m"), settling) },
+			[]string{"failed means not in force, now or later"}},
+		{"failed, and it comes later", func(a *account) {
+			a.ends("failed", 1)
+			a.answers(apiReply{status: 503}, unsettling)
+			a.api.history[1].at = a.end.Add(second)
+		}, []string{"failed means not in force, now or later"}},
+		{"failed, and it was in force before", func(a *account) {
+			a.ends("failed", 1)
+			a.answers(shapedError(500, "E", "m"), settling)
+			a.api.history[0].after.live[a.agent] = asked
+			a.remember(0, nil)
+		}, []string{"failed means not in force, now or later"}},
+		{"refused, and it was in force before", func(a *account) {
+			a.ends("failed", 1)
+			a.answers(shapedError(403, "E", "m"), refusing)
+			a.api.history[0].after.live[a.agent] = asked
+			a.remember(0, nil)
+			a.res.outputs["previous-version-id"] = asked
+		}, nil},
+		{"failed, and it is not in force", func(a *account) {
+			a.ends("failed", 1)
+			a.answers(shapedError(500, "E", "m"), settling)
+			a.remember(0, nil)
+		}, nil},
+
+		{"another agent's version", func(a *account) { a.also(func(s worldState) { s.live[simulatedAgentID(2)] = asked }) }, []string{"nothing else is changed"}},
+		{"another agent's number", func(a *account) { a.also(func(s worldState) { s.bind(theirs, outboundCalls, "") }) }, []string{"nothing else is changed"}},
+		{"a number that nothing asked about", func(a *account) { a.also(func(s worldState) { s.bind(ours, inboundCalls, "") }) }, []string{"nothing else is changed"}},
+		{"the same, when the numbers cannot be read and the API drops what is left out", func(a *account) {
+			a.also(func(s worldState) { s.bind(ours, inboundCalls, "") })
+			a.api.quirks.dropsLeftOut, a.api.quirks.numberReads = true, "absent"
+		}, nil},
+		{"the same, when the API keeps what is left out", func(a *account) {
+			a.also(func(s worldState) { s.bind(ours, inboundCalls, "") })
+			a.api.quirks.numberReads = "absent"
+		}, []string{"nothing else is changed"}},
+		{"taken from another agent", func(a *account) {
+			a.asks[outboundCalls], a.numbers[outboundCalls] = true, []string{theirs}
+			a.res.outputs["outbound-phone-number-id"] = theirs
+			a.also(func(s worldState) { s.bind(theirs, outboundCalls, a.agent) })
+		}, []string{"nothing else is changed"}},
+		{"taken from another agent, as asked", func(a *account) {
+			a.takeOver, a.asks[outboundCalls], a.numbers[outboundCalls] = true, true, []string{theirs}
+			a.res.outputs["outbound-phone-number-id"] = theirs
+			a.also(func(s worldState) { s.bind(theirs, outboundCalls, a.agent) })
+		}, nil},
+
+		{"one of two numbers, without a word", func(a *account) {
+			a.api.history[0].after.bind(theirs, inboundCalls, a.agent)
+			a.remember(0, nil)
+			a.also(func(s worldState) { s.live[a.agent] = asked; s.bind(ours, inboundCalls, "") })
+		}, []string{"a number that is lost is named"}},
+		{"one of two numbers, with a warning", func(a *account) {
+			a.api.history[0].after.bind(theirs, inboundCalls, a.agent)
+			a.remember(0, nil)
+			a.also(func(s worldState) { s.live[a.agent] = asked; s.bind(ours, inboundCalls, "") })
+			a.res.log = runner.ReadLog("::warning title=Lost::+34910000001 is lost\n")
+		}, nil},
+
+		{"unknown without a reason", func(a *account) { a.ends("unknown", 1); a.answers(shapedError(500, "E", "m"), settling) }, []string{"unknown has a reason"}},
+		{"unknown behind a gateway", func(a *account) { a.ends("unknown", 1); a.answers(apiReply{status: 503}, unsettling) }, nil},
+		{"unknown after a read that failed", func(a *account) {
+			a.ends("unknown", 1)
+			a.answers(shapedError(500, "E", "m"), settling)
+			a.api.exchanges[2].fate.fault = "reset"
+		}, nil},
+
+		{"late", func(a *account) { a.end = a.start.Add(a.timeout + 7*second) }, []string{"in time"}},
+		{"late after a signal", func(a *account) { a.signal, a.signalled = syscall.SIGINT, a.end.Add(-2*second) }, []string{"in time"}},
+
+		{"failed with 0", func(a *account) {
+			a.ends("failed", 0)
+			a.answers(shapedError(400, "E", "m"), refusing)
+			a.remember(0, nil)
+		}, []string{"the exit status fits"}},
+		{"published with 1", func(a *account) { a.res.exit = 1 }, []string{"the exit status fits"}},
+		{"130 without a signal", func(a *account) { a.ends("unknown", 130); a.answers(apiReply{status: 503}, unsettling) }, []string{"the exit status fits"}},
+		{"130 after SIGTERM", func(a *account) {
+			a.ends("unknown", 130)
+			a.answers(apiReply{status: 503}, unsettling)
+			a.signal, a.signalled = syscall.SIGTERM, a.end
+		}, []string{"the exit status fits"}},
+
+		{"a change in a dry run", func(a *account) { a.dryRun = true }, []string{"nothing is sent that must not be"}},
+		{"invalid inputs", func(a *account) { a.invalid = true }, []string{"nothing is sent that must not be"}},
+
+		{"two changes in flight", func(a *account) {
+			a.api.exchanges = slices.Insert(a.api.exchanges, 2, &exchange{method: "PATCH", agent: a.agent, n: 2, body: a.patches()[0].body, at: a.start})
+			a.api.exchanges[1].over = time.Time{}
+			a.res.outputs["attempts"] = "2"
+		}, []string{"one change at a time"}},
+		{"a change of another agent", func(a *account) { a.patches()[0].agent = simulatedAgentID(2) }, []string{"one change at a time"}},
+		{"a second change that asks for something else", func(a *account) {
+			first := a.patches()[0]
+			a.api.exchanges = slices.Insert(a.api.exchanges, 2, &exchange{method: "PATCH", agent: a.agent, n: 2, at: first.over.Add(second), answered: true, own: first.own})
+			a.res.outputs["attempts"] = "2"
+		}, []string{"one change at a time"}},
+		{"a read between two changes", func(a *account) {
+			last := *a.patches()[0]
+			last.at = last.over.Add(second)
+			a.api.exchanges = append(a.api.exchanges, &last)
+			a.res.outputs["attempts"] = "2"
+		}, []string{"one change at a time"}},
+		{"more changes than it admits", func(a *account) { a.res.outputs["attempts"] = "0" }, []string{"one change at a time"}},
+		{"a request that the API does not know", func(a *account) { a.api.complaint = []string{"DELETE"} }, []string{"one change at a time"}},
+
+		{"a version that never was", func(a *account) { a.res.outputs["previous-version-id"] = asked }, []string{"previous means previous"}},
+		{"a number that never was", func(a *account) { a.res.outputs["previous-inbound-phone-number-id"] = theirs }, []string{"previous means previous"}},
+	}
+	named := make(map[string]bool)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := goodRun()
+			tt.do(a)
+			got := a.broken()
+			if broken := slices.Sorted(maps.Keys(got)); !slices.Equal(broken, tt.rules) {
+				t.Errorf("breaks %q, want %q", got, tt.rules)
+			}
+		})
+		for _, name := range tt.rules {
+			named[name] = true
+		}
+	}
+	for _, rule := range rules {
+		if !named[rule.name] {
+			t.Errorf("nothing breaks the rule %q", rule.name)
+		}
+	}
+}
+
+// goodRun is the account of a run that published version 2 of agent 1 within a second: a read of its numbers, the change,
+// and a read of what is published.
+func goodRun() *account {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	agent, live, asked := simulatedAgentID(1), simulatedVersionID(1, 1), simulatedVersionID(1, 2)
+	a := &account{
+		wish:  wish{agent: agent, versions: []string{asked}, timeout: time.Minute},
+		start: start, end: start.Add(time.Second),
+		api: &simulatedAPI{
+			agents:  []string{agent, simulatedAgentID(2)},
+			numbers: []simulatedNumber{{simulatedNumberID(1), "+34910000001", "assigned"}, {simulatedNumberID(2), "+34910000002", "assigned"}},
+		},
+		res: result{log: runner.ReadLog(""), outputs: map[string]string{
+			"status": "published", "published-version-id": asked, "previous-version-id": live, "attempts": "1",
+		}},
+	}
+	patch := &exchange{method: "PATCH", n: 1, at: start, over: start, agent: agent, body: patchBody{version: asked}, answered: true, own: apiReply{status: 200}}
+	before := worldState{
+		map[string]string{agent: live, simulatedAgentID(2): ""},
+		map[string][2]string{simulatedNumberID(1): {agent, ""}, simulatedNumberID(2): {"", simulatedAgentID(2)}},
+	}
+	after := before.clone()
+	after.live[agent] = asked
+	a.api.history = []moment{{at: start, after: before}, {start, patch, before, after}}
+	a.api.exchanges = []*exchange{
+		{method: "GET", path: "/v1/phone/", n: 1, at: start, over: start, answered: true, own: apiReply{status: 200}, shown: before, last: true},
+		patch,
+		{method: "GET", path: "/v1/agent/" + agent, query: "is_published=true", n: 1, at: a.end, over: a.end, answered: true, own: apiReply{status: 200}, shown: after},
+	}
+	return a
+}
+
+// remember makes another writer change the state some time after the start; with nil the history begins and ends with
+// the first state.
+func (a *account) remember(after time.Duration, change func(worldState)) {
+	history := a.api.history
+	if change == nil {
+		a.api.history = history[:1]
+		for _, x := range a.api.exchanges {
+			x.shown = history[0].after
+		}
+		return
+	}
+	next := history[len(history)-1].after.clone()
+	change(next)
+	at := a.start.Add(after)
+	a.api.history = append(history, moment{at, nil, history[len(history)-1].after, next})
+	a.end = at
+}
+
+// also makes the request for the change change more.
+func (a *account) also(change func(worldState)) {
+	history := a.api.history
+	next := history[len(history)-1].after.clone()
+	change(next)
+	a.api.history = append(history, moment{a.start, a.patches()[0], history[len(history)-1].after, next})
+}
+
+// ends gives the run another end.
+func (a *account) ends(status string, exit int) {
+	a.res.exit, a.res.outputs["status"] = exit, status
+	delete(a.res.outputs, "published-version-id")
+}
+
+// answers gives the request for the change another reply.
+func (a *account) answers(reply apiReply, class settlement) {
+	a.patches()[0].fate = fate{fault: "made up", class: class, reply: reply}
+}
