@@ -402,7 +402,7 @@ var rules = []rule{
 			return ""
 		}
 		for _, d := range bothDirections {
-			was, is := a.api.at(patches[0].at).numbers(a.agent, d), a.api.at(a.end).numbers(a.agent, d)
+			was, is := a.api.at(patches[0].at.Add(-1)).numbers(a.agent, d), a.api.at(a.end).numbers(a.agent, d)
 			if a.asks[d] || len(was) < 2 || a.unreadable(d) {
 				continue
 			}
@@ -488,7 +488,7 @@ var rules = []rule{
 	{"previous means previous", func(a *account) string {
 		until := a.end
 		if patches := a.patches(); len(patches) > 0 {
-			until = patches[0].at
+			until = patches[0].at.Add(-1) // the change may be made at the instant at which it arrives
 		}
 		states := a.states(a.start.Add(-replicaLag), until)
 		said := func(output string, was func(worldState) string) string {
@@ -769,6 +769,7 @@ func TestSimulationRules(t *testing.T) {
 			a.answers(shapedError(500, "E", "m"), settling)
 			a.api.history[0].after.live[a.agent] = asked
 			a.remember(0, nil)
+			a.res.outputs["previous-version-id"] = asked
 		}, []string{"failed means not in force, now or later"}},
 		{"refused, and it was in force before", func(a *account) {
 			a.ends("failed", 1)
