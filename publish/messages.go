@@ -234,7 +234,10 @@ func phoneNames(phones []diga.Phone, show show) string {
 	for _, p := range phones {
 		names = append(names, phoneName(p, show))
 	}
-	return strings.Join(names, " and ")
+	if last := len(names) - 1; last > 0 {
+		return strings.Join(names[:last], ", ") + " and " + names[last]
+	}
+	return strings.Join(names, "")
 }
 
 // boundNow lists the numbers that are bound once the step is done, and whether that is known.
@@ -317,6 +320,16 @@ func (r *run) unbound(show show) string {
 		}
 	}
 	return ""
+}
+
+// lost names the numbers that were released although nothing asked for that.
+func (r *run) lost(d diga.Direction, phones []diga.Phone, show show) string {
+	was, again := "was", "it"
+	if len(phones) > 1 {
+		was, again = "were", "them"
+	}
+	return fmt.Sprintf("%s %s bound to %s for %s calls and %s released, although nothing asked for that. Bind %s again in Diga if needed: a publication binds at most one number in each direction.",
+		phoneNames(phones, show), was, r.agent(show), d, was, again)
 }
 
 // success is what a step that did not fail ends with.

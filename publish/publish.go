@@ -225,16 +225,15 @@ func (r *run) checkNumbers(signals context.Context) {
 	r.warnLost()
 }
 
-// warnLost warns of each number that is not bound any more, although nothing asked for that.
+// warnLost warns of the numbers that are not bound any more, although nothing asked for that: once in each direction,
+// because the runner shows ten warnings of a step and drops the rest.
 func (r *run) warnLost() {
 	if !r.plan.version.Valid {
 		return // the agent is off the air, its numbers with it
 	}
 	for d, phones := range r.plan.lost(r.before.state, r.after) {
-		for _, phone := range phones {
-			r.warn("Phone number released", fmt.Sprintf("%s was bound to %s for %s calls and is not any more, although nothing asked for that. %s",
-				phoneName(phone, r.text), agentName(r.before, r.in.Agent, r.text), diga.Direction(d),
-				"Diga binds one number in each direction when it publishes; bind this one again in Diga if it is needed."))
+		if len(phones) > 0 {
+			r.warn("Phone number released", r.lost(diga.Direction(d), phones, r.text))
 		}
 	}
 }
