@@ -51,8 +51,8 @@ type Client struct {
 
 	// Attempted hears of each attempt when it is over, and Waiting of each wait before it begins. Both may be nil. Calls
 	// that run at the same time report at the same time.
-	Attempted func(Attempt)
-	Waiting   func(Wait)
+	OnAttempt func(Attempt)
+	OnWait    func(Wait)
 
 	connectOnce sync.Once
 	transport   *http.Transport
@@ -62,20 +62,20 @@ type Client struct {
 
 // request is what one call sends, the same on each attempt.
 type request struct {
-	method string
-	path   string // below BaseURL; escaped
-	query  url.Values
-	body   any // sent as JSON; nil: none
-	tries  Tries
+	method  string
+	path    string // below BaseURL; escaped
+	query   url.Values
+	body    any // sent as JSON; nil: none
+	retries Retries
 }
 
 // Tries says whether a read is tried again when it fails. A change always is.
-type Tries int
+type Retries int
 
 // What a caller can choose.
 const (
-	Retried Tries = iota // under the retry policy
-	Once                 // one attempt and no more
+	WithRetries Retries = iota // under the retry policy
+	Once                       // one attempt and no more
 )
 
 // newRequest builds r without sending it.
@@ -107,15 +107,15 @@ func (c *Client) newRequest(ctx context.Context, r request) (*retryablehttp.Requ
 // attempt is the account of one request and its reply.
 type attempt struct {
 	wire
-	host   string // of the API
-	proxy  string // host of the proxy on the way; empty: none
-	status int    // of the reply; 0: none came
-	header http.Header
-	body   []byte // the whole body when err is nil, else the part that came
-	err    error  // what kept a whole reply from coming
-	late   bool   // err is the end of the attempt's own time
-	cut    error  // err is the end of the caller's context, for this cause
-	sent   bool   // bytes of the request left this machine
+	host      string // of the API
+	proxy     string // host of the proxy on the way; empty: none
+	status    int    // of the reply; 0: none came
+	header    http.Header
+	body      []byte // the whole body when err is nil, else the part that came
+	err       error  // what kept a whole reply from coming
+	timedOut  bool   // err is the end of the attempt's own time
+	cancelled error  // err is the end of the caller's context, for this cause
+	sent      bool   // bytes of the request left this machine
 }
 
 // attempt sends req once and reads the whole reply, within attemptTimeout.
@@ -149,11 +149,11 @@ func (c *Client) attempt(req *http.Request) attempt {
 		a.body, err = readBody(resp)
 	}
 	if a.err = err; err != nil {
-		a.cut = context.Cause(caller)
-		a.late = a.cut == nil && ctx.Err() != nil
+		a.cancelled = context.Cause(caller)
+		a.timedOut = a.cancelled == nil && ctx.Err() != nil
 	}
 	a.wire = trace.result()
-	a.sent = a.status != 0 || a.written > 0 || (a.got && a.http2) // HTTP/2 may write after RoundTrip has returned
+	a.sent = a.status != 0 || a.written > 0 || (a.connected && a.http2) // HTTP/2 may write after RoundTrip has returned
 	if a.status < 200 || a.status > 599 {
 		a.status = 0 // no status that HTTP knows the meaning of
 	}
@@ -258,7 +258,7 @@ func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 
 // wire is what is known of the connection that served an attempt.
 type wire struct {
-	got             bool  // there was a connection
+	connected       bool  // there was a connection
 	reused          bool  // and an earlier request had opened it
 	http2           bool  // and it speaks HTTP/2
 	written         int64 // bytes written to it since the attempt got it
@@ -286,7 +286,7 @@ func (t *wireTrace) hooks() *httptrace.ClientTrace {
 			defer t.connected()
 			t.mu.Lock()
 			defer t.mu.Unlock()
-			t.wire = wire{got: true, reused: info.Reused}
+			t.wire = wire{connected: true, reused: info.Reused}
 			conn := info.Conn
 			if secure, ok := conn.(*tls.Conn); ok {
 				t.wire.http2 = secure.ConnectionState().NegotiatedProtocol == "h2"

@@ -87,7 +87,7 @@ func clientOf(t *testing.T, server *httptest.Server) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Client{BaseURL: base, Token: "sesame", Attempted: func(a Attempt) {
+	c := &Client{BaseURL: base, Token: "sesame", OnAttempt: func(a Attempt) {
 		if a.Err == nil && a.HTTP2 != server.EnableHTTP2 {
 			t.Errorf("HTTP/2: %t", a.HTTP2)
 		}
@@ -120,13 +120,13 @@ func TestEveryReadAtTheSameTime(t *testing.T) {
 	c := clientOf(t, server)
 	defer c.Close()
 	var attempts atomic.Int32
-	c.Attempted = func(Attempt) { attempts.Add(1) }
+	c.OnAttempt = func(Attempt) { attempts.Add(1) }
 	var calls sync.WaitGroup
 	for _, call := range []func() error{
 		func() error { _, err := c.PublishedVersion(t.Context(), Once, agentID); return err },
-		func() error { _, err := c.Version(t.Context(), Retried, agentID, versionID); return err },
+		func() error { _, err := c.Version(t.Context(), WithRetries, agentID, versionID); return err },
 		func() error { _, err := c.Phone(t.Context(), Once, inbound); return err },
-		func() error { _, err := c.Phones(t.Context(), Retried); return err },
+		func() error { _, err := c.Phones(t.Context(), WithRetries); return err },
 		func() error { _, err := c.PhonesOf(t.Context(), Once, agentID, Inbound); return err },
 		func() error { _, err := c.PhonesOf(t.Context(), Once, agentID, Outbound); return err },
 		func() error { _, _, err := c.Publish(t.Context(), promotion); return err },

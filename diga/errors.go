@@ -45,17 +45,17 @@ const (
 
 // Error is why a call failed.
 type Error struct {
-	Cause    Cause
-	Status   int      // of the last reply that came; 0: none came
-	Code     string   // the error_code of that reply when it is a plain word, else empty
-	Message  string   // what happened, in our words, without a full stop
-	Said     string   // the same in somebody else's words: the server's, or a library's. Clean it before showing it
-	Details  []Detail // of a 422; as foreign as Said
-	Attempts int      // requests sent
-	GaveUp   string   // why it was not tried again, where that was the end of it; else empty
-	Before   *Error   // when Cause is Timeout or Cancelled: what the last reply had said; nil: there was none
-	Effect   Effect   // what a change may have done all the same; NoEffect for a read
-	Err      error
+	Cause     Cause
+	Status    int      // of the last reply that came; 0: none came
+	Code      string   // the error_code of that reply when it is a plain word, else empty
+	Message   string   // what happened, in our words, without a full stop
+	Untrusted string   // the same in somebody else's words: the server's, or a library's. Clean it before showing it
+	Details   []Detail // of a 422; as foreign as Said
+	Attempts  int      // requests sent
+	GaveUp    string   // why it was not tried again, where that was the end of it; else empty
+	LastReply *Error   // when Cause is Timeout or Cancelled: what the last reply had said; nil: there was none
+	Effect    Effect   // what a change may have done all the same; NoEffect for a read
+	Err       error
 }
 
 // Detail is one finding of a 422 reply.
@@ -66,14 +66,14 @@ type Detail struct {
 
 func (e *Error) Error() string {
 	text := e.Message
-	if e.Said != "" {
-		text += ": " + e.Said
+	if e.Untrusted != "" {
+		text += ": " + e.Untrusted
 	}
 	if e.GaveUp != "" {
 		text += "; " + e.GaveUp
 	}
-	if e.Before != nil {
-		text += "; before that: " + e.Before.Error()
+	if e.LastReply != nil {
+		text += "; before that: " + e.LastReply.Error()
 	}
 	return text
 }
@@ -82,24 +82,24 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // failure is the *Error of a call that ended without a whole 200.
 func (c *call) failure(ctx context.Context) *Error {
-	e := c.known
+	e := c.reported
 	if ended := context.Cause(ctx); ended != nil {
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):
-			e = &Error{Cause: Cancelled, Message: ended.Error(), Before: c.known, Err: ended}
+			e = &Error{Cause: Cancelled, Message: ended.Error(), LastReply: c.reported, Err: ended}
 		case e == nil || e.Status == 0 || e.Status == http.StatusOK:
-			e = &Error{Cause: Timeout, Message: ended.Error(), Before: c.known, Err: ended}
-			if c.last.cut != nil {
-				e.Message = c.last.silence() + "; " + ended.Error()
+			e = &Error{Cause: Timeout, Message: ended.Error(), LastReply: c.reported, Err: ended}
+			if c.last.cancelled != nil {
+				e.Message = c.last.progress() + "; " + ended.Error()
 			}
 		default:
 			c.gaveUp = ended.Error()
 		}
-		if c.known != nil {
-			e.Status = c.known.Status
+		if c.reported != nil {
+			e.Status = c.reported.Status
 		}
 	}
-	if e.Cause == Answered && c.last.status == 0 && c.last.cut == nil {
+	if e.Cause == Answered && c.last.status == 0 && c.last.cancelled == nil {
 		c.gaveUp = cmp.Or(c.gaveUp, "gave up") + "; the last attempt failed differently: " + c.last.transportError().Message // not what others said: GaveUp is shown as it is
 	}
 	e.Attempts, e.GaveUp = c.attempts, c.gaveUp

@@ -199,7 +199,7 @@ func TestHTTP2(t *testing.T) {
 			})
 			defer server.Close()
 			var last Attempt
-			c.Attempted = func(a Attempt) { last = a }
+			c.OnAttempt = func(a Attempt) { last = a }
 			_, attempts, err := c.Publish(t.Context(), promotion)
 			if !last.HTTP2 || attempts != min(lose+1, 5) || requests != attempts || n.dials() != 1 {
 				t.Errorf("%d attempts, %d requests on %d connections; HTTP/2: %t", attempts, requests, n.dials(), last.HTTP2)
@@ -309,7 +309,7 @@ func TestProxy(t *testing.T) {
 				c.MaxRetries = 1
 				c.connectOnce.Do(c.connect)
 				c.transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.test:3128", User: url.UserPassword("user", "hunter2")})
-				c.Attempted = func(a Attempt) {
+				c.OnAttempt = func(a Attempt) {
 					if strings.Contains(fmt.Sprint(a.Err), "hunter2") {
 						t.Errorf("the log shows the password: %v", a.Err)
 					}
@@ -435,10 +435,10 @@ func TestAnswer(t *testing.T) {
 		want   Error // Cause, Code, Said and Details; Status and Message follow from the status
 	}{
 		{"as the contract says", 404, `{"status":"error","error_code":"AGENT_NOT_FOUND","message":"Agent x not found"}`,
-			Error{Code: "AGENT_NOT_FOUND", Said: "Agent x not found"}},
+			Error{Code: "AGENT_NOT_FOUND", Untrusted: "Agent x not found"}},
 		{"no body", 401, "", Error{}},
 		{"blanks", 401, " \r\n\t ", Error{}},
-		{"no code", 403, `{"message":" no "}`, Error{Said: "no"}},
+		{"no code", 403, `{"message":" no "}`, Error{Untrusted: "no"}},
 		{"another object", 400, `{"error":"no"}`, Error{}},
 		{"names of another case", 400, `{"Error_Code":"A","MESSAGE":"b","Detail":"c"}`, Error{}},
 		{"a name twice", 400, `{"error_code":"A","message":"b","error_code":"C"}`, Error{}},
@@ -449,23 +449,23 @@ func TestAnswer(t *testing.T) {
 		{"a list", 400, `[{"input":"s3cret"}]`, Error{}},
 		{"nulls", 400, `{"error_code":null,"message":null,"detail":null}`, Error{}},
 
-		{"a code that is a number", 400, `{"error_code":7,"message":"b"}`, Error{Said: "b"}},
-		{"a code that is a list", 400, `{"error_code":["A"],"message":"b"}`, Error{Said: "b"}},
-		{"a code that is empty", 400, `{"error_code":"","message":"b"}`, Error{Said: "b"}},
-		{"a code that is an emoji", 400, `{"error_code":"💥","message":"b"}`, Error{Said: "b"}},
-		{"a code with a line break", 400, `{"error_code":"A\n","message":"b"}`, Error{Said: "b"}},
-		{"a code of commands", 400, `{"error_code":"::add-mask::a","message":"b"}`, Error{Said: "b"}},
-		{"a code in lower case", 400, `{"error_code":"not_found","message":"b"}`, Error{Code: "not_found", Said: "b"}},
+		{"a code that is a number", 400, `{"error_code":7,"message":"b"}`, Error{Untrusted: "b"}},
+		{"a code that is a list", 400, `{"error_code":["A"],"message":"b"}`, Error{Untrusted: "b"}},
+		{"a code that is empty", 400, `{"error_code":"","message":"b"}`, Error{Untrusted: "b"}},
+		{"a code that is an emoji", 400, `{"error_code":"💥","message":"b"}`, Error{Untrusted: "b"}},
+		{"a code with a line break", 400, `{"error_code":"A\n","message":"b"}`, Error{Untrusted: "b"}},
+		{"a code of commands", 400, `{"error_code":"::add-mask::a","message":"b"}`, Error{Untrusted: "b"}},
+		{"a code in lower case", 400, `{"error_code":"not_found","message":"b"}`, Error{Code: "not_found", Untrusted: "b"}},
 		{"a code of 64", 400, `{"error_code":"` + strings.Repeat("A", 64) + `"}`, Error{Code: strings.Repeat("A", 64)}},
 		{"a code of 65", 400, `{"error_code":"` + strings.Repeat("A", 65) + `"}`, Error{}},
 		{"a message that is a number", 400, `{"error_code":"A","message":5}`, Error{Code: "A"}},
-		{"half a surrogate", 400, `{"error_code":"A","message":"x\ud800y"}`, Error{Code: "A", Said: "x\ufffdy"}},
+		{"half a surrogate", 400, `{"error_code":"A","message":"x\ud800y"}`, Error{Code: "A", Untrusted: "x\ufffdy"}},
 
 		{"details", 422, `{"detail":[{"loc":["body","version_id"],"msg":"not a UUID","type":"uuid_parsing","input":"s3cret","ctx":{"error":"s3cret"},"url":"https://s3cret"}]}`,
 			Error{Details: []Detail{{"body.version_id", "not a UUID"}}}},
 		{"integers in loc", 422, `{"detail":[{"loc":["body",3,"x"],"msg":"a"},{"loc":[],"msg":"b"},{"msg":"c"},{"loc":null,"msg":"d"}]}`,
 			Error{Details: []Detail{{"body.3.x", "a"}, {"", "b"}, {"", "c"}, {"", "d"}}}},
-		{"detail is a string", 422, `{"detail":"Not Found"}`, Error{Said: "Not Found"}},
+		{"detail is a string", 422, `{"detail":"Not Found"}`, Error{Untrusted: "Not Found"}},
 		{"detail is an object", 422, `{"detail":{"input":"s3cret","msg":"x"}}`, Error{}},
 		{"detail is a number", 422, `{"detail":4}`, Error{}},
 		{"detail is empty", 422, `{"detail":[]}`, Error{Details: []Detail{}}},
@@ -474,22 +474,22 @@ func TestAnswer(t *testing.T) {
 			Error{Details: slices.Repeat([]Detail{{"a", "b"}}, 10000)}},
 		{"10,000 deep", 422, `{"detail":` + strings.Repeat("[", 10000) + strings.Repeat("]", 10000) + `}`, Error{}},
 
-		{"an HTML page", 502, "<html><head><title>502 Bad\nGateway</title></head><body><h1>nginx</h1></body></html>", Error{Said: "502 Bad Gateway"}},
-		{"HTML without a title", 502, "<h1>Bad <b>gateway</b></h1><p>nginx", Error{Said: "Bad gateway nginx"}},
-		{"half of a tag", 502, "Bad gateway <a href='x", Error{Said: "Bad gateway"}},
-		{"plain text", 503, "no healthy upstream\n", Error{Said: "no healthy upstream"}},
-		{"a lot of text", 503, strings.Repeat("x ", 1<<19), Error{Said: strings.TrimSpace(strings.Repeat("x ", 1<<19))}}, // who shows it cuts it, and hides a secret first
+		{"an HTML page", 502, "<html><head><title>502 Bad\nGateway</title></head><body><h1>nginx</h1></body></html>", Error{Untrusted: "502 Bad Gateway"}},
+		{"HTML without a title", 502, "<h1>Bad <b>gateway</b></h1><p>nginx", Error{Untrusted: "Bad gateway nginx"}},
+		{"half of a tag", 502, "Bad gateway <a href='x", Error{Untrusted: "Bad gateway"}},
+		{"plain text", 503, "no healthy upstream\n", Error{Untrusted: "no healthy upstream"}},
+		{"a lot of text", 503, strings.Repeat("x ", 1<<19), Error{Untrusted: strings.TrimSpace(strings.Repeat("x ", 1<<19))}}, // who shows it cuts it, and hides a secret first
 		{"204", 204, "", Error{Cause: InvalidReply}},
 		{"202", 202, `{"error_code":"A","message":"b"}`, Error{Cause: InvalidReply}},
 	}
 	for _, test := range tests {
 		a := attempt{status: test.status, body: []byte(test.body)}
-		got, want := a.answer(), test.want
+		got, want := a.replyError(), test.want
 		want.Status, want.Message = test.status, "the API answered "+StatusText(test.status)
 		if want.Cause == InvalidReply {
 			want.Message += ", which is not how a publication is confirmed"
 		}
-		if cut := (attempt{status: test.status, body: a.body, err: io.ErrUnexpectedEOF}); plainText(a.body) != "" && cut.answer().Said != "" {
+		if cut := (attempt{status: test.status, body: a.body, err: io.ErrUnexpectedEOF}); plainText(a.body) != "" && cut.replyError().Untrusted != "" {
 			t.Errorf("%s: shows a part of a body that broke off, which may end in half a secret", test.name)
 		}
 		if !reflect.DeepEqual(*got, want) {
@@ -515,7 +515,7 @@ func TestRedirects(t *testing.T) {
 			n.play(t, func(t *testing.T, c *Client) {
 				_, _, err := c.Publish(t.Context(), promotion)
 				e := failed(t, err)
-				if e.Cause != Redirected || e.Said != said || e.Effect != NoEffect || strings.Contains(e.Error(), "sesame") || len(n.heard()) != 1 || n.dials() != 1 {
+				if e.Cause != Redirected || e.Untrusted != said || e.Effect != NoEffect || strings.Contains(e.Error(), "sesame") || len(n.heard()) != 1 || n.dials() != 1 {
 					t.Errorf("%d to %q: %+v after %d requests", status, location, e, len(n.heard()))
 				}
 			})

@@ -251,7 +251,7 @@ func play(t *testing.T, api api, reads int, seed uint64) (o fleetOutcome) {
 					listener <- far
 					return near, nil
 				},
-				Waiting: func(w Wait) {
+				OnWait: func(w Wait) {
 					mu.Lock()
 					defer mu.Unlock()
 					waits[w.Duration]++

@@ -99,7 +99,7 @@ func FuzzVersionPage(f *testing.F) {
 		n := &network{replies: []reply{says(200, string(body))}}
 		n.play(t, func(t *testing.T, c *Client) {
 			seen := map[uuid.UUID]bool{}
-			for v, err := range c.Versions(t.Context(), Retried, agentID) {
+			for v, err := range c.Versions(t.Context(), WithRetries, agentID) {
 				if err == nil && (seen[v.ID] || v.Agent != agentID) {
 					t.Errorf("lists %s of %s", v.ID, v.Agent)
 				}
@@ -123,7 +123,7 @@ func FuzzErrorBody(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got := (&attempt{status: 422, body: body}).answer()
+		got := (&attempt{status: 422, body: body}).replyError()
 		if got.Cause != Answered || got.Status != 422 || got.Message != "the API answered 422 Unprocessable Entity" {
 			t.Errorf("%+v", got)
 		}
@@ -131,7 +131,7 @@ func FuzzErrorBody(f *testing.F) {
 			t.Errorf("the code is %q", got.Code)
 		}
 		fields := generic(body)
-		if fields == nil && (got.Code != "" || got.Details != nil || strings.Contains(got.Said, "<") || strings.HasPrefix(got.Said, "{") || len(got.Said) > 3*4096) {
+		if fields == nil && (got.Code != "" || got.Details != nil || strings.Contains(got.Untrusted, "<") || strings.HasPrefix(got.Untrusted, "{") || len(got.Untrusted) > 3*4096) {
 			t.Errorf("reads %+v of a body that is not an object", got)
 		}
 		if code, _ := fields["error_code"].(string); got.Code != "" && got.Code != code {
@@ -147,7 +147,7 @@ func FuzzErrorBody(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = (&attempt{status: 422, body: hidden}).answer()
+		got = (&attempt{status: 422, body: hidden}).replyError()
 		if text, err := json.Marshal(got.Details); err != nil || strings.Contains(string(text), secret) {
 			t.Errorf("%s shows what was sent: %s", hidden, text)
 		}

@@ -16,7 +16,7 @@ import (
 const maxPage = 100
 
 // errLoop ends a listing that would never end, or whose end cannot be reached.
-var errLoop = errors.New("the list repeats itself before its end")
+var errRepeats = errors.New("the list repeats itself before its end")
 
 // list pages through the list that r asks for and yields each item once, even when the list changes meanwhile. It keeps
 // no more than the ids. The last pair carries an *Error when the list could not be read to its end, or when it has more
@@ -73,7 +73,7 @@ func list[T any](ctx context.Context, c *Client, r request, most int, noun strin
 				return
 			}
 			if !fresh {
-				yield(none, invalidReply("the whole list of "+noun, errLoop))
+				yield(none, invalidReply("the whole list of "+noun, errRepeats))
 				return
 			}
 		}

@@ -67,13 +67,13 @@ func TestEndlessList(t *testing.T) {
 		// Each is another version of the name, or is like it.
 		{"versions", func(number int) string { return item(number, fmt.Sprint("v", number%2), `"name":`+text(100)) },
 			func(ctx context.Context, c *Client) error {
-				_, err := c.VersionNamed(ctx, Retried, agentID, "v1")
+				_, err := c.VersionNamed(ctx, WithRetries, agentID, "v1")
 				return err
 			}, 1001, "there are more than 100000 versions"},
 		{"phone numbers", func(number int) string {
 			return phone(number, `"status":`+text(1200))
 		}, func(ctx context.Context, c *Client) error {
-			_, err := c.Phones(ctx, Retried)
+			_, err := c.Phones(ctx, WithRetries)
 			return err
 		}, 101, "there are more than 10000 phone numbers"},
 	} {
@@ -103,7 +103,7 @@ func TestEndlessList(t *testing.T) {
 			}}
 			n.play(t, func(t *testing.T, c *Client) {
 				e := failed(t, test.read(t.Context(), c))
-				if e.Cause != InvalidReply || !strings.HasSuffix(e.Said, test.text) || e.Effect != NoEffect || pages != test.pages {
+				if e.Cause != InvalidReply || !strings.HasSuffix(e.Untrusted, test.text) || e.Effect != NoEffect || pages != test.pages {
 					t.Errorf("after %d pages: %+v", pages, e)
 				}
 				t.Logf("the heap grew by %d KiB at most, of which %d KiB were in use at the end", highest>>10, last>>10)

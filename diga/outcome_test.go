@@ -27,12 +27,12 @@ func TestEffect(t *testing.T) {
 		want Effect
 	}{
 		{"nothing sent", attempt{err: io.EOF}, NoEffect},
-		{"nothing sent in time", attempt{err: context.DeadlineExceeded, late: true}, NoEffect},
-		{"nothing sent before a cancel", attempt{err: context.Canceled, cut: errSignal}, NoEffect},
+		{"nothing sent in time", attempt{err: context.DeadlineExceeded, timedOut: true}, NoEffect},
+		{"nothing sent before a cancel", attempt{err: context.Canceled, cancelled: errSignal}, NoEffect},
 		{"lost", attempt{sent: true, err: io.EOF}, MaybePending},
 		{"reset", attempt{sent: true, err: syscall.ECONNRESET}, MaybePending},
-		{"timed out", attempt{sent: true, err: context.DeadlineExceeded, late: true}, MaybePending},
-		{"cancelled", attempt{sent: true, err: context.Canceled, cut: errSignal}, MaybePending},
+		{"timed out", attempt{sent: true, err: context.DeadlineExceeded, timedOut: true}, MaybePending},
+		{"cancelled", attempt{sent: true, err: context.Canceled, cancelled: errSignal}, MaybePending},
 		{"an error of unknown make", attempt{sent: true, err: errors.New("what?")}, MaybePending},
 		{"internal_error", attempt{sent: true, err: alert(80)}, MaybePending},
 		{"user_canceled", attempt{sent: true, err: alert(90)}, MaybePending},
@@ -55,7 +55,7 @@ func TestEffect(t *testing.T) {
 		{"null for a message", attempt{sent: true, status: 500, body: []byte(`{"error_code":"A","message":null}`)}, MaybePending},
 		{"a code of more than one word", attempt{sent: true, status: 500, body: []byte(`{"error_code":"A B","message":"a"}`)}, MaybePending},
 		{"the API's own 404", attempt{sent: true, status: 404, body: own}, NoEffect},
-		{"a 404 cut off", attempt{sent: true, status: 404, err: context.Canceled, cut: errSignal}, NoEffect},
+		{"a 404 cut off", attempt{sent: true, status: 404, err: context.Canceled, cancelled: errSignal}, NoEffect},
 	}
 	for _, test := range tests {
 		if got := test.effect(); got != test.want {
@@ -158,7 +158,7 @@ func TestOutcome(t *testing.T) {
 				c.MaxRetries = test.retries
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 				defer cancel()
-				_, err := c.Version(ctx, Retried, agentID, versionID)
+				_, err := c.Version(ctx, WithRetries, agentID, versionID)
 				if e := failed(t, err); e.Effect != NoEffect || e.Status != test.status {
 					t.Errorf("read: effect %d, status %d: %v", e.Effect, e.Status, e)
 				}
@@ -208,7 +208,7 @@ func TestBrokenWrite(t *testing.T) {
 				return &brokenPipe{Conn: conn, takes: takes}, err
 			}
 			_, attempts, err := c.Publish(t.Context(), promotion)
-			if e := failed(t, err); e.Effect != effect || e.Cause != Unreachable || e.Said != "connection reset by peer" || attempts != 5 {
+			if e := failed(t, err); e.Effect != effect || e.Cause != Unreachable || e.Untrusted != "connection reset by peer" || attempts != 5 {
 				t.Errorf("%d bytes: effect %d, cause %d after %d attempts: %v", takes, e.Effect, e.Cause, attempts, e)
 			}
 		})
@@ -221,7 +221,7 @@ func TestIdleConnection(t *testing.T) {
 	n := &network{replies: []reply{says(200, versionBody), {raw: says(200, versionBody).raw, then: hangUp}, published}}
 	n.play(t, func(t *testing.T, c *Client) {
 		for range 2 {
-			if _, err := c.Version(t.Context(), Retried, agentID, versionID); err != nil {
+			if _, err := c.Version(t.Context(), WithRetries, agentID, versionID); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -242,7 +242,7 @@ func TestIdleConnection(t *testing.T) {
 			conn.Conn, err = n.connect()
 			return conn, err
 		}
-		if _, err := c.Version(t.Context(), Retried, agentID, versionID); err != nil {
+		if _, err := c.Version(t.Context(), WithRetries, agentID, versionID); err != nil {
 			t.Fatal(err)
 		}
 		conn.takes = 0
@@ -259,7 +259,7 @@ func TestIdleRace(t *testing.T) {
 	n.play(t, func(t *testing.T, c *Client) {
 		now := make(chan struct{})
 		n.serve = func(conn net.Conn) { n.answer(lateClose{conn, now}) }
-		if _, err := c.Version(t.Context(), Retried, agentID, versionID); err != nil {
+		if _, err := c.Version(t.Context(), WithRetries, agentID, versionID); err != nil {
 			t.Fatal(err)
 		}
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
@@ -268,8 +268,8 @@ func TestIdleRace(t *testing.T) {
 				synctest.Wait()
 			}
 		}})
-		c.Waiting = func(w Wait) {
-			if e := failed(t, w.After); e.Cause != Unreachable || e.Said != "http: server closed idle connection" {
+		c.OnWait = func(w Wait) {
+			if e := failed(t, w.After); e.Cause != Unreachable || e.Untrusted != "http: server closed idle connection" {
 				t.Errorf("%+v", e)
 			}
 		}
@@ -302,7 +302,7 @@ func TestStalledWrite(t *testing.T) {
 		}
 		server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, versionBody) })
 		defer server.Close()
-		if _, err := c.Version(t.Context(), Retried, agentID, versionID); err != nil {
+		if _, err := c.Version(t.Context(), WithRetries, agentID, versionID); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

@@ -50,8 +50,8 @@ const (
 )
 
 // Phone reads one phone number (public reference, get-phone). The error is an *Error.
-func (c *Client) Phone(ctx context.Context, tries Tries, id uuid.UUID) (Phone, error) {
-	body, _, err := c.do(ctx, request{method: http.MethodGet, path: "v1/phone/" + id.String(), tries: tries})
+func (c *Client) Phone(ctx context.Context, retries Retries, id uuid.UUID) (Phone, error) {
+	body, _, err := c.do(ctx, request{method: http.MethodGet, path: "v1/phone/" + id.String(), retries: retries})
 	if err != nil {
 		return Phone{}, err
 	}
@@ -66,13 +66,13 @@ func (c *Client) Phone(ctx context.Context, tries Tries, id uuid.UUID) (Phone, e
 }
 
 // Phones reads every phone number that the token can see (public reference, list-phones). The error is an *Error.
-func (c *Client) Phones(ctx context.Context, tries Tries) ([]Phone, error) {
-	return collect(c.listPhones(ctx, tries, nil))
+func (c *Client) Phones(ctx context.Context, retries Retries) ([]Phone, error) {
+	return collect(c.listPhones(ctx, retries, nil))
 }
 
 // PhonesOf reads the phone numbers that are bound to an agent in one direction. The error is an *Error.
-func (c *Client) PhonesOf(ctx context.Context, tries Tries, agent uuid.UUID, d Direction) ([]Phone, error) {
-	all, err := collect(c.listPhones(ctx, tries, url.Values{d.String() + "_agent_id": {agent.String()}}))
+func (c *Client) PhonesOf(ctx context.Context, retries Retries, agent uuid.UUID, d Direction) ([]Phone, error) {
+	all, err := collect(c.listPhones(ctx, retries, url.Values{d.String() + "_agent_id": {agent.String()}}))
 	var bound []Phone
 	for _, p := range all {
 		if p.BoundTo(agent, d) { // whether or not the API knows the filter
@@ -82,9 +82,9 @@ func (c *Client) PhonesOf(ctx context.Context, tries Tries, agent uuid.UUID, d D
 	return bound, err
 }
 
-func (c *Client) listPhones(ctx context.Context, tries Tries, filter url.Values) iter.Seq2[Phone, error] {
+func (c *Client) listPhones(ctx context.Context, retries Retries, filter url.Values) iter.Seq2[Phone, error] {
 	// The slash at the end of the path matters: without it the API answers with a redirect.
-	r := request{method: http.MethodGet, path: "v1/phone/", query: filter, tries: tries}
+	r := request{method: http.MethodGet, path: "v1/phone/", query: filter, retries: retries}
 	return list(ctx, c, r, maxPhones, "phone numbers", readPhone, func(p Phone) uuid.UUID { return p.ID })
 }
 

@@ -72,7 +72,7 @@ func TestPhone(t *testing.T) {
 	for _, test := range tests {
 		n := &network{replies: test.replies}
 		n.play(t, func(t *testing.T, c *Client) {
-			got, err := c.Phone(t.Context(), Retried, inbound)
+			got, err := c.Phone(t.Context(), WithRetries, inbound)
 			if test.text == "" {
 				if err != nil || got != test.want {
 					t.Errorf("%+v, %v", got, err)
@@ -154,7 +154,7 @@ func TestPhones(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			n := &network{replies: test.replies}
 			n.play(t, func(t *testing.T, c *Client) {
-				got, err := c.Phones(t.Context(), Retried)
+				got, err := c.Phones(t.Context(), WithRetries)
 				if test.text == "" && err != nil || test.text != "" && !strings.HasSuffix(failed(t, err).Error(), test.text) {
 					t.Errorf("%v, want %q", err, test.text)
 				}
@@ -189,7 +189,7 @@ func TestPhonesOf(t *testing.T) {
 	} {
 		n := &network{replies: all}
 		n.play(t, func(t *testing.T, c *Client) {
-			got, err := c.PhonesOf(t.Context(), Retried, agentID, direction)
+			got, err := c.PhonesOf(t.Context(), WithRetries, agentID, direction)
 			if err != nil || !slices.Equal(idsOf(got), test.want) {
 				t.Errorf("%s: %v, %v", direction, idsOf(got), err)
 			}
@@ -200,7 +200,7 @@ func TestPhonesOf(t *testing.T) {
 
 		n = &network{replies: []reply{all[0], refuses(404, "NOT_FOUND")}}
 		n.play(t, func(t *testing.T, c *Client) {
-			got, err := c.PhonesOf(t.Context(), Retried, agentID, direction)
+			got, err := c.PhonesOf(t.Context(), WithRetries, agentID, direction)
 			if e := failed(t, err); e.Code != "NOT_FOUND" || e.Status != 404 || got != nil {
 				t.Errorf("%s: %v of an unfinished list, %+v", direction, idsOf(got), e)
 			}
@@ -243,38 +243,38 @@ func TestTries(t *testing.T) {
 	page := pageOf(false, []string{item(1, "v1")})
 	for name, test := range map[string]struct {
 		good reply
-		read func(ctx context.Context, c *Client, tries Tries) error
+		read func(ctx context.Context, c *Client, retries Retries) error
 	}{
-		"PublishedVersion": {says(200, versionBody), func(ctx context.Context, c *Client, tries Tries) error {
-			_, err := c.PublishedVersion(ctx, tries, agentID)
+		"PublishedVersion": {says(200, versionBody), func(ctx context.Context, c *Client, retries Retries) error {
+			_, err := c.PublishedVersion(ctx, retries, agentID)
 			return err
 		}},
-		"Version": {says(200, versionBody), func(ctx context.Context, c *Client, tries Tries) error {
-			_, err := c.Version(ctx, tries, agentID, versionID)
+		"Version": {says(200, versionBody), func(ctx context.Context, c *Client, retries Retries) error {
+			_, err := c.Version(ctx, retries, agentID, versionID)
 			return err
 		}},
-		"Versions": {page, func(ctx context.Context, c *Client, tries Tries) error {
-			for _, err := range c.Versions(ctx, tries, agentID) {
+		"Versions": {page, func(ctx context.Context, c *Client, retries Retries) error {
+			for _, err := range c.Versions(ctx, retries, agentID) {
 				if err != nil {
 					return err
 				}
 			}
 			return nil
 		}},
-		"VersionNamed": {page, func(ctx context.Context, c *Client, tries Tries) error {
-			_, err := c.VersionNamed(ctx, tries, agentID, "v1")
+		"VersionNamed": {page, func(ctx context.Context, c *Client, retries Retries) error {
+			_, err := c.VersionNamed(ctx, retries, agentID, "v1")
 			return err
 		}},
-		"Phone": {says(200, phoneBody), func(ctx context.Context, c *Client, tries Tries) error {
-			_, err := c.Phone(ctx, tries, inbound)
+		"Phone": {says(200, phoneBody), func(ctx context.Context, c *Client, retries Retries) error {
+			_, err := c.Phone(ctx, retries, inbound)
 			return err
 		}},
-		"Phones": {pageOf(false, nil), func(ctx context.Context, c *Client, tries Tries) error {
-			_, err := c.Phones(ctx, tries)
+		"Phones": {pageOf(false, nil), func(ctx context.Context, c *Client, retries Retries) error {
+			_, err := c.Phones(ctx, retries)
 			return err
 		}},
-		"PhonesOf": {pageOf(false, nil), func(ctx context.Context, c *Client, tries Tries) error {
-			_, err := c.PhonesOf(ctx, tries, agentID, Outbound)
+		"PhonesOf": {pageOf(false, nil), func(ctx context.Context, c *Client, retries Retries) error {
+			_, err := c.PhonesOf(ctx, retries, agentID, Outbound)
 			return err
 		}},
 	} {
@@ -287,7 +287,7 @@ func TestTries(t *testing.T) {
 			})
 			n = &network{replies: []reply{bad, test.good}}
 			n.play(t, func(t *testing.T, c *Client) {
-				if err := test.read(t.Context(), c, Retried); err != nil || len(n.heard()) != 2 {
+				if err := test.read(t.Context(), c, WithRetries); err != nil || len(n.heard()) != 2 {
 					t.Errorf("%s, retried: %d requests, %v", name, len(n.heard()), err)
 				}
 			})

@@ -60,7 +60,7 @@ func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, 
 	if err != nil {
 		return Publication{}, attempts, &Error{
 			Cause: InvalidReply, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
-			Message: "the API answered 200 OK, but not with a publication", Said: err.Error(),
+			Message: "the API answered 200 OK, but not with a publication", Untrusted: err.Error(),
 		}
 	}
 	if differences := got.differences(change); differences != "" {

@@ -19,7 +19,7 @@ func plainWord(s string) bool {
 }
 
 // answer puts a reply that is not a 200 into words: the API's own where it has some.
-func (a *attempt) answer() *Error {
+func (a *attempt) replyError() *Error {
 	e := &Error{Cause: Answered, Status: a.status}
 	said := "the API answered " + StatusText(a.status)
 	switch {
@@ -34,7 +34,7 @@ func (a *attempt) answer() *Error {
 	case a.status < 400:
 		e.Cause = Redirected
 		e.Message = said + ", a redirect, which is not followed"
-		e.Said = a.redirectHost()
+		e.Untrusted = a.redirectHost()
 		return e
 	}
 	var text string
@@ -52,7 +52,7 @@ func (a *attempt) answer() *Error {
 			e.Details = details(detail)
 		}
 	}
-	e.Message, e.Said = said, strings.TrimSpace(text)
+	e.Message, e.Untrusted = said, strings.TrimSpace(text)
 	return e
 }
 

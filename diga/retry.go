@@ -48,9 +48,9 @@ type call struct {
 	*Client
 	request
 	attempts int
-	retries  int           // the attempts that count against MaxRetries
+	counted  int           // the attempts that count against MaxRetries
 	last     attempt       // the latest
-	known    *Error        // what the latest reply said or, where none came, the latest error; nil: nothing yet
+	reported *Error        // what the latest reply said or, where none came, the latest error; nil: nothing yet
 	effect   Effect        // of all of them
 	wait     time.Duration // before the next
 	gaveUp   string        // why there is no next, when there might have been
@@ -62,7 +62,7 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 	call := &call{Client: c, request: r}
 	req, err := c.newRequest(ctx, r)
 	if err != nil {
-		return nil, 0, &Error{Cause: Internal, Message: "the request cannot be built", Said: reason(err), Err: err}
+		return nil, 0, &Error{Cause: Internal, Message: "the request cannot be built", Untrusted: reason(err), Err: err}
 	}
 	call.path = req.URL.Path // from the root, for the log
 	if deadline, ok := ctx.Deadline(); ok && r.method == http.MethodPatch && ctx.Err() == nil && time.Until(deadline) < lastAttempt {
@@ -79,7 +79,7 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 		// The call has the account of every attempt, the last one's reply and error included.
 		_, _ = loop.Do(req)
 	}
-	if call.last.good() {
+	if call.last.ok() {
 		return call.last.body, call.attempts, nil
 	}
 	return nil, call.attempts, call.failure(ctx)
@@ -91,10 +91,10 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	start := time.Now()
 	c.attempts++
 	c.last = c.attempt(req)
-	if c.Attempted != nil {
-		c.Attempted(Attempt{
+	if c.OnAttempt != nil {
+		c.OnAttempt(Attempt{
 			Number: c.attempts, Method: c.method, Path: c.path,
-			Status: c.last.status, Err: c.last.trouble(), Elapsed: time.Since(start),
+			Status: c.last.status, Err: c.last.failure(), Elapsed: time.Since(start),
 			Reused: c.last.reused, HTTP2: c.last.http2,
 		})
 	}
@@ -108,21 +108,21 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 // retryablehttp.CheckRetry.
 func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, error) {
 	c.effect = max(c.effect, c.last.effect())
-	if c.last.answered() || c.last.cut == nil && !c.last.good() {
+	if c.last.hasErrorStatus() || c.last.cancelled == nil && !c.last.ok() {
 		// What a reply said outlives the attempts after it that bring none: it is the API's own word on the request.
-		if e := c.last.outcome(); e.Status != 0 || c.known == nil || c.known.Status == 0 {
-			c.known = e
+		if e := c.last.toError(); e.Status != 0 || c.reported == nil || c.reported.Status == 0 {
+			c.reported = e
 		}
 	}
-	if c.tries == Once || ctx.Err() != nil || !c.last.worthRetrying() {
+	if c.retries == Once || ctx.Err() != nil || !c.last.retryable() {
 		return false, nil
 	}
 	if c.last.status != http.StatusTooManyRequests {
-		if c.retries == c.MaxRetries {
+		if c.counted == c.MaxRetries {
 			c.gaveUp = fmt.Sprintf("gave up after %s", plural(c.attempts, "attempt"))
 			return false, nil
 		}
-		c.retries++
+		c.counted++
 	}
 	asked, _ := retryAfter(c.last.header, time.Now())
 	least, spread := backoff(c.attempts-1, asked)
@@ -139,9 +139,9 @@ func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, err
 		spread = min(spread, room-least)
 	}
 	c.wait = least + c.jitter(spread)
-	if c.Waiting != nil {
-		c.Waiting(Wait{
-			Method: c.method, Path: c.path, After: c.last.outcome(),
+	if c.OnWait != nil {
+		c.OnWait(Wait{
+			Method: c.method, Path: c.path, After: c.last.toError(),
 			Duration: c.wait, Next: c.attempts + 1, Asked: asked,
 		})
 	}

@@ -145,7 +145,7 @@ func TestRetryAfter(t *testing.T) {
 					ctx, cancel := context.WithCancel(t.Context())
 					c.Jitter = func(limit time.Duration) time.Duration { return min(jitter, limit-1) }
 					var got Wait
-					c.Waiting = func(w Wait) { got = w; cancel() }
+					c.OnWait = func(w Wait) { got = w; cancel() }
 					_, _, _ = c.Publish(ctx, promotion)
 
 					least := max(test.want, 500*time.Millisecond)
@@ -288,7 +288,7 @@ func TestLastWord(t *testing.T) {
 		{"the budget ends during the first attempt", []reply{{then: silent}}, 3 * time.Second, 0, 4,
 			Error{Cause: Timeout, Attempts: 1, Effect: MaybePending, Message: "no reply from api.test; gave up after 3s"}, 3 * time.Second},
 		{"the budget ends after a lost connection", []reply{lost, {then: silent}}, 3 * time.Second, 0, 4,
-			Error{Cause: Timeout, Attempts: 2, Effect: MaybePending, Message: "no reply from api.test; gave up after 3s", Before: &Error{}}, 3 * time.Second},
+			Error{Cause: Timeout, Attempts: 2, Effect: MaybePending, Message: "no reply from api.test; gave up after 3s", LastReply: &Error{}}, 3 * time.Second},
 		{"the budget ends in an error's body", []reply{slow}, 3 * time.Second, 0, 4,
 			Error{Cause: Answered, Status: 500, Attempts: 1, Effect: MaybePending, GaveUp: "gave up after 3s"}, 3 * time.Second},
 		{"the budget ends in a 200's body", []reply{{raw: published.raw[:60], then: silent}}, 3 * time.Second, 0, 4,
@@ -297,15 +297,15 @@ func TestLastWord(t *testing.T) {
 			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 3, Effect: MaybeApplied,
 				GaveUp: "gave up after 3 attempts: the next would wait 2 s, the timeout leaves 0.25 s"}, 1500 * time.Millisecond},
 		{"a cancel while waiting", []reply{first}, 0, time.Second, 4,
-			Error{Cause: Cancelled, Status: 500, Attempts: 2, Effect: MaybeApplied, Message: errSignal.Error(), Before: &Error{Code: "FIRST"}}, time.Second},
+			Error{Cause: Cancelled, Status: 500, Attempts: 2, Effect: MaybeApplied, Message: errSignal.Error(), LastReply: &Error{Code: "FIRST"}}, time.Second},
 		{"a cancel while waiting after a lost connection", []reply{lost}, 0, time.Second, 4,
-			Error{Cause: Cancelled, Attempts: 2, Effect: MaybePending, Message: errSignal.Error(), Before: &Error{}}, time.Second},
+			Error{Cause: Cancelled, Attempts: 2, Effect: MaybePending, Message: errSignal.Error(), LastReply: &Error{}}, time.Second},
 		{"a cancel in flight", []reply{first, {then: silent}}, 0, time.Second, 4,
-			Error{Cause: Cancelled, Status: 500, Attempts: 2, Effect: MaybePending, Message: errSignal.Error(), Before: &Error{Code: "FIRST"}}, time.Second},
+			Error{Cause: Cancelled, Status: 500, Attempts: 2, Effect: MaybePending, Message: errSignal.Error(), LastReply: &Error{Code: "FIRST"}}, time.Second},
 		{"a cancel in the first flight", []reply{{then: silent}}, 0, time.Second, 4,
 			Error{Cause: Cancelled, Attempts: 1, Effect: MaybePending, Message: errSignal.Error()}, time.Second},
 		{"a cancel in an error's body", []reply{slow}, 0, time.Second, 4,
-			Error{Cause: Cancelled, Status: 500, Attempts: 1, Effect: MaybePending, Message: errSignal.Error(), Before: &Error{}}, time.Second},
+			Error{Cause: Cancelled, Status: 500, Attempts: 1, Effect: MaybePending, Message: errSignal.Error(), LastReply: &Error{}}, time.Second},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -331,11 +331,11 @@ func TestLastWord(t *testing.T) {
 				if test.cancel > 0 && !errors.Is(e, errSignal) {
 					t.Error("the error hides the cause of the cancel")
 				}
-				if (e.Before == nil) != (want.Before == nil) || e.Before != nil && e.Before.Code != want.Before.Code {
-					t.Errorf("before that: %v", e.Before)
+				if (e.LastReply == nil) != (want.LastReply == nil) || e.LastReply != nil && e.LastReply.Code != want.LastReply.Code {
+					t.Errorf("before that: %v", e.LastReply)
 				}
 				got := *e
-				got.Before, got.Err, got.Said, want.Before = nil, nil, "", nil
+				got.LastReply, got.Err, got.Untrusted, want.LastReply = nil, nil, "", nil
 				if want.Message == "" {
 					got.Message = ""
 				}
@@ -397,7 +397,7 @@ func TestAttemptTime(t *testing.T) {
 			n.play(t, func(t *testing.T, c *Client) {
 				c.MaxRetries = 1
 				var attempts []time.Duration
-				c.Attempted = func(a Attempt) {
+				c.OnAttempt = func(a Attempt) {
 					if attempts = append(attempts, a.Elapsed); a.Err == nil || a.Err.Error() != test.log {
 						t.Errorf("the log says %v", a.Err)
 					}
@@ -435,10 +435,10 @@ func TestLog(t *testing.T) {
 	n := &network{replies: []reply{refuses(503, "BUSY", "Retry-After: 4"), lost, {raw: published.raw[:60], pace: time.Second / 10, then: hangUp}, published}}
 	var log []string
 	n.play(t, func(t *testing.T, c *Client) {
-		c.Attempted = func(a Attempt) {
+		c.OnAttempt = func(a Attempt) {
 			log = append(log, fmt.Sprintf("%s: %d. %s %s: %d (%v) after %s, %t %t", time.Since(n.start), a.Number, a.Method, a.Path, a.Status, a.Err, a.Elapsed, a.Reused, a.HTTP2))
 		}
-		c.Waiting = func(w Wait) {
+		c.OnWait = func(w Wait) {
 			log = append(log, fmt.Sprintf("%s: %s %s (%v): %s before %d, asked %s", time.Since(n.start), w.Method, w.Path, w.After, w.Duration, w.Next, w.Asked))
 		}
 		if _, _, err := c.Publish(t.Context(), promotion); err != nil {

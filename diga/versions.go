@@ -31,8 +31,8 @@ type Version struct {
 
 // PublishedVersion reads the version that is published now (public reference, get-agent-by-id). Any reply but a version
 // that says so of itself is an error: what the API answers when nothing is published is not documented.
-func (c *Client) PublishedVersion(ctx context.Context, tries Tries, agent uuid.UUID) (Version, error) {
-	v, err := c.version(ctx, tries, agent, url.Values{"is_published": {"true"}})
+func (c *Client) PublishedVersion(ctx context.Context, retries Retries, agent uuid.UUID) (Version, error) {
+	v, err := c.version(ctx, retries, agent, url.Values{"is_published": {"true"}})
 	if err == nil && !v.Published {
 		err = &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API answered with a version that is not published"}
 	}
@@ -40,16 +40,16 @@ func (c *Client) PublishedVersion(ctx context.Context, tries Tries, agent uuid.U
 }
 
 // Version reads one version of an agent. The error is an *Error; a Status of 404 or 400 says that there is none.
-func (c *Client) Version(ctx context.Context, tries Tries, agent, version uuid.UUID) (Version, error) {
-	v, err := c.version(ctx, tries, agent, url.Values{"version_id": {version.String()}})
+func (c *Client) Version(ctx context.Context, retries Retries, agent, version uuid.UUID) (Version, error) {
+	v, err := c.version(ctx, retries, agent, url.Values{"version_id": {version.String()}})
 	if err == nil && v.ID != version {
 		err = &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("asked for version %s, the API answered with %s", version, v.ID)}
 	}
 	return v, err
 }
 
-func (c *Client) version(ctx context.Context, tries Tries, agent uuid.UUID, query url.Values) (Version, error) {
-	body, _, err := c.do(ctx, request{method: http.MethodGet, path: "v1/agent/" + agent.String(), query: query, tries: tries})
+func (c *Client) version(ctx context.Context, retries Retries, agent uuid.UUID, query url.Values) (Version, error) {
+	body, _, err := c.do(ctx, request{method: http.MethodGet, path: "v1/agent/" + agent.String(), query: query, retries: retries})
 	if err != nil {
 		return Version{}, err
 	}
@@ -64,7 +64,7 @@ func (c *Client) version(ctx context.Context, tries Tries, agent uuid.UUID, quer
 }
 
 func invalidReply(wanted string, err error) *Error {
-	return &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API answered 200 OK, but not with " + wanted, Said: err.Error(), Err: err}
+	return &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API answered 200 OK, but not with " + wanted, Untrusted: err.Error(), Err: err}
 }
 
 // readVersion reads an agent version. Only its two ids must be there.
@@ -106,8 +106,8 @@ const maxVersions = 100_000
 
 // Versions lists every version of an agent (public reference, list-agent-versions), newest first. The last pair carries
 // an *Error when the list could not be read to its end.
-func (c *Client) Versions(ctx context.Context, tries Tries, agent uuid.UUID) iter.Seq2[Version, error] {
-	r := request{method: http.MethodGet, path: "v1/agent/" + agent.String() + "/version", tries: tries}
+func (c *Client) Versions(ctx context.Context, retries Retries, agent uuid.UUID) iter.Seq2[Version, error] {
+	r := request{method: http.MethodGet, path: "v1/agent/" + agent.String() + "/version", retries: retries}
 	return func(yield func(Version, error) bool) {
 		for v, err := range list(ctx, c, r, maxVersions, "versions", readVersion, func(v Version) uuid.UUID { return v.ID }) {
 			if err == nil && v.Agent != agent {
@@ -126,10 +126,10 @@ const maxListed = 5
 // VersionNamed finds the one version of an agent that has exactly this name and is not a draft. It reads every page,
 // for names need not be unique, and keeps no more than it returns. The error is an *Error: VersionNotFound and
 // VersionAmbiguous carry a *NameError.
-func (c *Client) VersionNamed(ctx context.Context, tries Tries, agent uuid.UUID, name string) (Version, error) {
+func (c *Client) VersionNamed(ctx context.Context, retries Retries, agent uuid.UUID, name string) (Version, error) {
 	result := NameError{Name: name}
-	var similar nearest
-	for v, err := range c.Versions(ctx, tries, agent) {
+	var similar similarNames
+	for v, err := range c.Versions(ctx, retries, agent) {
 		if err != nil {
 			return Version{}, err
 		}
@@ -148,10 +148,10 @@ func (c *Client) VersionNamed(ctx context.Context, tries Tries, agent uuid.UUID,
 		return result.Versions[0], nil
 	case 0:
 		result.Versions = similar.versions()
-		return Version{}, &Error{Cause: VersionNotFound, Message: "no version of the agent has this name", Said: strconv.Quote(name), Err: &result}
+		return Version{}, &Error{Cause: VersionNotFound, Message: "no version of the agent has this name", Untrusted: strconv.Quote(name), Err: &result}
 	default:
 		message := fmt.Sprintf("%d versions of the agent have this name", result.Matches)
-		return Version{}, &Error{Cause: VersionAmbiguous, Message: message, Said: strconv.Quote(name), Err: &result}
+		return Version{}, &Error{Cause: VersionAmbiguous, Message: message, Untrusted: strconv.Quote(name), Err: &result}
 	}
 }
 
@@ -166,14 +166,14 @@ type NameError struct {
 func (e *NameError) Error() string { return fmt.Sprintf("%q is not the name of one version", e.Name) }
 
 // nearest collects the versions whose names are most like a name, a draft with the very name first.
-type nearest []candidate
+type similarNames []candidate
 
 type candidate struct {
 	Version
 	distance int
 }
 
-func (n *nearest) add(v Version, name string) {
+func (n *similarNames) add(v Version, name string) {
 	if v.Name == "" {
 		return
 	}
@@ -189,7 +189,7 @@ func (n *nearest) add(v Version, name string) {
 	*n = (*n)[:min(len(*n), maxListed)]
 }
 
-func (n nearest) versions() []Version {
+func (n similarNames) versions() []Version {
 	var list []Version
 	for _, c := range n {
 		list = append(list, c.Version)

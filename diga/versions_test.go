@@ -87,7 +87,7 @@ func TestVersion(t *testing.T) {
 	for _, test := range tests {
 		n := &network{replies: test.replies}
 		n.play(t, func(t *testing.T, c *Client) {
-			got, err := c.Version(t.Context(), Retried, agentID, versionID)
+			got, err := c.Version(t.Context(), WithRetries, agentID, versionID)
 			if test.text == "" && (err != nil || got != test.want) {
 				t.Errorf("%+v, %v", got, err)
 			} else if test.text != "" {
@@ -182,7 +182,7 @@ func TestVersions(t *testing.T) {
 			n := &network{replies: test.replies}
 			n.play(t, func(t *testing.T, c *Client) {
 				number, text := test.first, ""
-				for v, err := range c.Versions(t.Context(), Retried, agentID) {
+				for v, err := range c.Versions(t.Context(), WithRetries, agentID) {
 					if text != "" {
 						t.Error("the list goes on after an error")
 					}
@@ -210,7 +210,7 @@ func TestVersions(t *testing.T) {
 func TestVersionsStop(t *testing.T) {
 	n := &network{replies: []reply{pageOf(true, items(9, 5))}}
 	n.play(t, func(t *testing.T, c *Client) {
-		for v, err := range c.Versions(t.Context(), Retried, agentID) {
+		for v, err := range c.Versions(t.Context(), WithRetries, agentID) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -263,7 +263,7 @@ func TestVersionNamed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			n := &network{replies: test.pages}
 			n.play(t, func(t *testing.T, c *Client) {
-				got, err := c.VersionNamed(t.Context(), Retried, agentID, test.asked)
+				got, err := c.VersionNamed(t.Context(), WithRetries, agentID, test.asked)
 				if len(n.heard()) != len(test.pages) {
 					t.Errorf("%d requests for %d pages", len(n.heard()), len(test.pages))
 				}
@@ -290,7 +290,7 @@ func TestVersionNamed(t *testing.T) {
 	}
 	n := &network{replies: []reply{pageOf(true, items(9, 5)), refuses(403, "NO")}}
 	n.play(t, func(t *testing.T, c *Client) {
-		if _, err := c.VersionNamed(t.Context(), Retried, agentID, "v9"); failed(t, err).Code != "NO" {
+		if _, err := c.VersionNamed(t.Context(), WithRetries, agentID, "v9"); failed(t, err).Code != "NO" {
 			t.Error("a name is taken for unique before every page was read")
 		}
 	})
@@ -345,7 +345,7 @@ func TestNearest(t *testing.T) {
 
 		n := &network{replies: pages}
 		n.play(t, func(t *testing.T, c *Client) {
-			_, err := c.VersionNamed(t.Context(), Retried, agentID, asked)
+			_, err := c.VersionNamed(t.Context(), WithRetries, agentID, asked)
 			var named *NameError
 			if e := failed(t, err); !errors.As(err, &named) || e.Cause != VersionNotFound || named.Total != total || named.Matches != 0 {
 				t.Fatalf("%+v: %+v", e, named)
@@ -373,7 +373,7 @@ func TestAmbiguous(t *testing.T) {
 	}
 	n := &network{replies: pages}
 	n.play(t, func(t *testing.T, c *Client) {
-		_, err := c.VersionNamed(t.Context(), Retried, agentID, "v1")
+		_, err := c.VersionNamed(t.Context(), WithRetries, agentID, "v1")
 		var named *NameError
 		e := failed(t, err)
 		if !errors.As(err, &named) || e.Cause != VersionAmbiguous || e.Message != "24 versions of the agent have this name" || named.Matches != 24 || named.Total != 40 {

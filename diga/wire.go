@@ -64,7 +64,7 @@ func (a *attempt) fromAPI() bool {
 }
 
 // worthRetrying reports whether another attempt may end better.
-func (a *attempt) worthRetrying() bool {
+func (a *attempt) retryable() bool {
 	switch a.status {
 	case 408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524:
 		return true
@@ -105,7 +105,7 @@ func (a *attempt) cause() Cause {
 		if proxy.status == 0 {
 			return ProxyInvalid
 		}
-		if (&attempt{status: proxy.status}).worthRetrying() {
+		if (&attempt{status: proxy.status}).retryable() {
 			return ProxyUnreachable
 		}
 		return ProxyDenied
@@ -116,7 +116,7 @@ func (a *attempt) cause() Cause {
 			return UnknownHost
 		}
 		return Unreachable
-	case a.late:
+	case a.timedOut:
 		return Timeout
 	case a.status != 0:
 		if isNetwork(a.err) && !errors.Is(a.err, io.ErrUnexpectedEOF) {
@@ -179,26 +179,26 @@ func isNetwork(err error) bool {
 }
 
 // good reports whether a whole 200 came.
-func (a *attempt) good() bool { return a.status == http.StatusOK && a.err == nil }
+func (a *attempt) ok() bool { return a.status == http.StatusOK && a.err == nil }
 
 // answered reports whether a reply came that needs no body to say what it means.
-func (a *attempt) answered() bool { return a.status != 0 && a.status != http.StatusOK }
+func (a *attempt) hasErrorStatus() bool { return a.status != 0 && a.status != http.StatusOK }
 
 // outcome is the error of an attempt that was not good.
-func (a *attempt) outcome() *Error {
-	if a.answered() {
-		return a.answer()
+func (a *attempt) toError() *Error {
+	if a.hasErrorStatus() {
+		return a.replyError()
 	}
 	return a.transportError()
 }
 
 // trouble is what kept the attempt from bringing a whole reply, in words; nil: nothing did.
-func (a *attempt) trouble() error {
+func (a *attempt) failure() error {
 	switch {
 	case a.err == nil:
 		return nil
-	case a.cut != nil:
-		return a.cut
+	case a.cancelled != nil:
+		return a.cancelled
 	default:
 		return a.transportError()
 	}
@@ -216,10 +216,10 @@ func (a *attempt) transportError() *Error {
 		if errors.As(a.err, &proxy) {
 			e.Message = fmt.Sprintf("the proxy %s answered %s", a.proxy, StatusText(proxy.status))
 		} else {
-			e.Message, e.Said = fmt.Sprintf("no connection to the proxy %s", a.proxy), reason(a.err)
+			e.Message, e.Untrusted = fmt.Sprintf("no connection to the proxy %s", a.proxy), reason(a.err)
 		}
 	case ProxyInvalid:
-		e.Message, e.Said = "the proxy variables in the environment cannot be used", reason(a.err)
+		e.Message, e.Untrusted = "the proxy variables in the environment cannot be used", reason(a.err)
 	case CertificateUnknown:
 		e.Message = fmt.Sprintf("the certificate of %s is from an authority that is not trusted here", a.host)
 	case CertificateTime:
@@ -234,27 +234,27 @@ func (a *attempt) transportError() *Error {
 	case PlainHTTP:
 		e.Message = fmt.Sprintf("the server speaks plain HTTP on %s", a.host)
 	case TLSFailed:
-		e.Message, e.Said = fmt.Sprintf("no secure connection to %s", a.host), reason(a.err)
+		e.Message, e.Untrusted = fmt.Sprintf("no secure connection to %s", a.host), reason(a.err)
 	case Timeout:
-		e.Message = a.silence()
-		if !a.answered() { // which has less time for the rest
+		e.Message = a.progress()
+		if !a.hasErrorStatus() { // which has less time for the rest
 			e.Message += " within " + seconds(attemptTimeout)
 		}
 	case InvalidReply:
-		e.Message, e.Said = "the reply cannot be read", reason(a.err)
+		e.Message, e.Untrusted = "the reply cannot be read", reason(a.err)
 		if a.truncated() {
 			e.Message = fmt.Sprintf("the reply breaks off after %s", plural(len(a.body), "byte"))
 		}
 	default:
-		e.Message, e.Said = "no reply from "+a.host, reason(a.err)
+		e.Message, e.Untrusted = "no reply from "+a.host, reason(a.err)
 	}
 	return e
 }
 
 // silence says how far an attempt got until its time was up.
-func (a *attempt) silence() string {
+func (a *attempt) progress() string {
 	switch {
-	case !a.got:
+	case !a.connected:
 		return "no connection to " + a.host
 	case a.status == 0:
 		return "no reply from " + a.host

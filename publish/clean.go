@@ -17,10 +17,10 @@ import (
 
 // Bounds of what is shown of a text that somebody else wrote, in characters.
 const (
-	mostText = 400  // one text, such as the API's message
-	mostLine = 3800 // a whole line, of a handful of texts; the runner cuts an annotation at 4,096
+	maxText = 400  // one text, such as the API's message
+	maxLine = 3800 // a whole line, of a handful of texts; the runner cuts an annotation at 4,096
 
-	mostAnnotation = 400 // an annotation that lists nothing
+	maxAnnotation = 400 // an annotation that lists nothing
 )
 
 // escapeSequence matches the control and the operating system commands of a terminal, after ECMA-48.
@@ -125,12 +125,12 @@ func lowerEscapes(s string) string {
 }
 
 // text is clean for one text among others on a line.
-func (c cleaner) text(text string) string { return c.clean(text, mostText) }
+func (c cleaner) text(text string) string { return c.clean(text, maxText) }
 
 // codeSpan returns text, cleaned, as Markdown that shows it as it is: a code span, in which neither Markdown nor HTML,
 // links or mentions mean anything. In a table its pipes have to be escaped as well.
 func (c cleaner) codeSpan(text string) string {
-	text = c.clean(text, mostText)
+	text = c.clean(text, maxText)
 	if text == "" {
 		return ""
 	}
@@ -148,7 +148,7 @@ func (c cleaner) codeSpan(text string) string {
 
 // codeHTML returns text, cleaned, as HTML that shows it as it is, for places where Markdown is not read.
 func (c cleaner) codeHTML(text string) string {
-	text = c.clean(text, mostText)
+	text = c.clean(text, maxText)
 	if text == "" {
 		return ""
 	}

@@ -115,7 +115,7 @@ func TestCleanWithATokenThatIsNotUTF8(t *testing.T) {
 // A cut never leaves a part of the token behind: it is looked for first.
 func TestCleanLooksForTheTokenBeforeItCuts(t *testing.T) {
 	c := newCleaner(secret)
-	for n := range mostText {
+	for n := range maxText {
 		text := strings.Repeat("x", n) + secret
 		if got, want := c.text(text), c.text(strings.Repeat("x", n)+"***"); got != want {
 			t.Fatalf("after %d characters: got …%q, want …%q", n, got[max(0, len(got)-60):], want[max(0, len(want)-60):])
@@ -196,7 +196,7 @@ func TestCleanStarsTheTokenInEveryEncoding(t *testing.T) {
 				t.Errorf("%s, %s: clean(%q) = %q, want stars alone", token, name, form, c.text(form))
 			}
 			for _, text := range []string{form, "a " + form + " b", `"` + form + `"`, "=" + form + "&", form + "\n" + form} {
-				got := c.clean(text, mostLine)
+				got := c.clean(text, maxLine)
 				if !strings.Contains(got, "***") || len(runner.Visible(got, token)) > 0 || strings.Contains(got, form) {
 					t.Errorf("%s, %s: clean(%q) = %q", token, name, text, got)
 					break
@@ -210,7 +210,7 @@ func TestCleanStarsTheTokenInEveryEncoding(t *testing.T) {
 func TestCleanLeavesTheRest(t *testing.T) {
 	const text = "Version b1000000-0000-4000-8000-000000000229 (v1.22.8) of agent a0000000-0000-4000-8000-000000000001 is live."
 	for _, token := range []string{"", secret, "sandbox-token", "abc", "q"} {
-		if got := newCleaner(token).clean(text, mostLine); got != text {
+		if got := newCleaner(token).clean(text, maxLine); got != text {
 			t.Errorf("token %q: got %q", token, got)
 		}
 	}
@@ -254,7 +254,7 @@ func wantClean(t *testing.T, text, token string, most int) {
 
 func TestCleanOfHostileText(t *testing.T) {
 	for _, text := range Hostile {
-		for _, most := range []int{5, mostText, mostLine} {
+		for _, most := range []int{5, maxText, maxLine} {
 			wantClean(t, text, secret, most)
 			wantClean(t, "a"+text+"b"+text, secret, most)
 			wantClean(t, text+secret+text, secret, most)

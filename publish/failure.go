@@ -11,53 +11,53 @@ import (
 
 // show turns a text that this program did not write into one that is safe where it goes: report.text for a line,
 // report.codeSpan for Markdown.
-type show func(text string) string
+type renderer func(text string) string
 
 // failure is why the step fails, as its reader is told.
 type failure struct {
 	code   string
 	status status
-	what   func(show) string // what happened: one sentence, without a full stop
-	cause  func(show) string // the same as a clause, of a request that failed
-	live   func(show) string // what is live now, in the same form; nil: the code says enough
-	do     string            // what to do: whole sentences, the names of inputs in back quotes
-	list   bool              // what lists problems, and may be long
-	http   int               // status of the last HTTP reply; 0: none
-	signal syscall.Signal    // what ended the step; 0: nothing did
+	what   func(renderer) string // what happened: one sentence, without a full stop
+	cause  func(renderer) string // the same as a clause, of a request that failed
+	live   func(renderer) string // what is live now, in the same form; nil: the code says enough
+	do     string                // what to do: whole sentences, the names of inputs in back quotes
+	list   bool                  // what lists problems, and may be long
+	http   int                   // status of the last HTTP reply; 0: none
+	signal syscall.Signal        // what ended the step; 0: nothing did
 }
 
 // message is what happened and what is live.
-func (f *failure) message(show show) string {
-	text := endSentence(f.what(show))
+func (f *failure) message(render renderer) string {
+	text := sentence(f.what(render))
 	if f.live != nil {
-		text += " " + endSentence(f.live(show))
+		text += " " + sentence(f.live(render))
 	}
 	return text
 }
 
 // advice is what to do.
-func (f *failure) advice(show show) string {
+func (f *failure) advice(render renderer) string {
 	parts := strings.Split(f.do, "`")
 	for i := 1; i < len(parts); i += 2 {
-		parts[i] = show(parts[i])
+		parts[i] = render(parts[i])
 	}
 	return strings.Join(parts, "")
 }
 
 // annotation is all of it in at most mostAnnotation characters, lists apart. What happened is cut first: the summary has
 // all of it.
-func (f *failure) annotation(show show) string {
-	what, live, do := f.what(show), "", f.advice(show)
+func (f *failure) annotation(render renderer) string {
+	what, live, do := f.what(render), "", f.advice(render)
 	if f.live != nil {
-		live = f.live(show)
+		live = f.live(render)
 	}
 	if !f.list {
-		room := mostAnnotation - len([]rune(do)) - len(". . ")
-		what = cut(what, max(room-len([]rune(live)), 120))
-		live = cut(live, max(room-len([]rune(what)), 0))
+		room := maxAnnotation - len([]rune(do)) - len(". . ")
+		what = truncate(what, max(room-len([]rune(live)), 120))
+		live = truncate(live, max(room-len([]rune(what)), 0))
 	}
-	text := endSentence(what)
-	for _, part := range []string{endSentence(live), do} {
+	text := sentence(what)
+	for _, part := range []string{sentence(live), do} {
 		if part != "" {
 			text += " " + part
 		}
@@ -65,7 +65,7 @@ func (f *failure) annotation(show show) string {
 	return text
 }
 
-func cut(text string, most int) string {
+func truncate(text string, most int) string {
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:max(most-1, 0)]) + "…"
 	}
@@ -73,7 +73,7 @@ func cut(text string, most int) string {
 }
 
 // endSentence adds a full stop where one is missing.
-func endSentence(s string) string {
+func sentence(s string) string {
 	if s == "" || strings.HasSuffix(s, "?") || strings.HasSuffix(s, ".") {
 		return s
 	}
@@ -81,19 +81,19 @@ func endSentence(s string) string {
 }
 
 // capital makes one of our own texts begin a sentence.
-func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+func capitalize(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // invalidInputs is the failure of inputs with problems.
 func invalidInputs(problems []problem) *failure {
 	return &failure{
 		code: codeInputInvalid, status: failed, list: true,
-		what: func(show show) string {
+		what: func(render renderer) string {
 			if len(problems) == 1 {
-				return problems[0].text(show)
+				return problems[0].message(render)
 			}
 			list := make([]string, len(problems))
 			for i, p := range problems {
-				list[i] = fmt.Sprintf("(%d) %s", i+1, p.text(show))
+				list[i] = fmt.Sprintf("(%d) %s", i+1, p.message(render))
 			}
 			return fmt.Sprintf("%d problems: %s", len(problems), strings.Join(list, "; "))
 		},
@@ -102,20 +102,20 @@ func invalidInputs(problems []problem) *failure {
 }
 
 // unwritableBefore is the failure of a step that could not set its outputs, and therefore changes nothing.
-func unwritableBefore(err error) *failure {
+func outputsUnwritable(err error) *failure {
 	return &failure{
 		code: codeOutputUnwritable, status: failed,
-		what: func(show show) string { return "No outputs can be set: " + show(err.Error()) },
+		what: func(render renderer) string { return "No outputs can be set: " + render(err.Error()) },
 		do:   "Nothing was sent. The runner provides this file: check what changes or removes it.",
 	}
 }
 
 // unwritableAfter is the failure of a step that did what was asked, and cannot tell the steps after it.
-func (r *run) unwritableAfter(err error) *failure {
+func (r *run) outputsLost(err error) *failure {
 	return &failure{
 		code: codeOutputUnwritable, status: r.status(),
-		what: func(show show) string {
-			_, message := r.success(show)
+		what: func(render renderer) string {
+			_, message := r.success(render)
 			return fmt.Sprintf("%s The outputs could not be written: %v", message, err)
 		},
 		do: "Free the disk, then run this step again: that is safe.",
@@ -123,12 +123,12 @@ func (r *run) unwritableAfter(err error) *failure {
 }
 
 // readFailed is the failure of a read before the change.
-func (r *run) readFailed(err error) *failure {
-	var unknownPhone *phoneNotFound
+func (r *run) readFailure(err error) *failure {
+	var unknownPhone *phoneNotFoundError
 	if errors.As(err, &unknownPhone) {
 		return &failure{
 			code: codePhoneNotFound, status: failed, live: r.nothingChanged, list: true,
-			what: func(show show) string { return unknownPhone.text(show) },
+			what: func(render renderer) string { return unknownPhone.message(render) },
 			do:   "Check the number, or set its id instead.",
 		}
 	}
@@ -138,7 +138,7 @@ func (r *run) readFailed(err error) *failure {
 }
 
 // changeFailed is the failure of a change that was not confirmed, as far as its replies tell, and what it may have done.
-func (r *run) changeFailed(err error) (*failure, diga.Effect) {
+func (r *run) changeFailure(err error) (*failure, diga.Effect) {
 	f, effect := r.apiFailure(err)
 	f.live = r.nothingChanged
 	return f, effect
@@ -148,15 +148,15 @@ func (r *run) changeFailed(err error) (*failure, diga.Effect) {
 func (r *run) apiFailure(err error) (*failure, diga.Effect) {
 	var e *diga.Error
 	if !errors.As(err, &e) {
-		e = &diga.Error{Cause: diga.Internal, Message: "the request could not be made", Said: err.Error()}
+		e = &diga.Error{Cause: diga.Internal, Message: "the request could not be made", Untrusted: err.Error()}
 	}
 	f := &failure{status: failed, http: e.Status, signal: signalOf(e), list: len(e.Details) > 0}
 	f.code, f.do = classify(e)
 	if r.text(f.code) != f.code { // a server can say our secret as its code
 		f.code = fmt.Sprint(codeHTTPPrefix, e.Status)
 	}
-	f.cause = func(show show) string { return r.happened(e, show) }
-	f.what = func(show show) string { return capital(f.cause(show)) }
+	f.cause = func(render renderer) string { return r.describe(e, render) }
+	f.what = func(render renderer) string { return capitalize(f.cause(render)) }
 	var named *diga.NameError
 	if errors.As(e, &named) {
 		f.list = true
@@ -175,7 +175,7 @@ func signalOf(err error) syscall.Signal {
 }
 
 // explain says of a change that is not in force what is live now, by what reading back showed, and what to do.
-func (r *run) explain(f *failure, effect diga.Effect, found finding) {
+func (r *run) explainState(f *failure, effect diga.Effect, found observation) {
 	version, now := r.after.version, r.liveNow
 	isTarget := version.known && r.plan.version.UUID == version.value.ID && r.plan.version.Valid
 	switch {
@@ -187,33 +187,33 @@ func (r *run) explain(f *failure, effect diga.Effect, found finding) {
 	}
 	switch {
 	case f.status == failed:
-		f.live = func(show show) string { return "Nothing was changed: " + now(show) }
+		f.live = func(render renderer) string { return "Nothing was changed: " + now(render) }
 	case found == unreadable && isTarget:
-		f.live = func(show show) string { return now(show) + ", but the phone numbers could not be read" }
+		f.live = func(render renderer) string { return now(render) + ", but the phone numbers could not be read" }
 	case found == unreadable:
-		f.live = func(show show) string {
-			return "The change may have been applied; what is live could not be read: " + show(strings.TrimSuffix(r.unread().Error(), "."))
+		f.live = func(render renderer) string {
+			return "The change may have been applied; what is live could not be read: " + render(strings.TrimSuffix(r.readError().Error(), "."))
 		}
 	case found == partial && isTarget:
-		f.live = func(show show) string {
-			return "The change was applied in part: " + now(show) + ", but " + r.unbound(show)
+		f.live = func(render renderer) string {
+			return "The change was applied in part: " + now(render) + ", but " + r.missingPart(render)
 		}
 	case found == partial:
-		f.live = func(show show) string {
-			return "The change was applied in part: " + now(show) + ", but the phone number is bound"
+		f.live = func(render renderer) string {
+			return "The change was applied in part: " + now(render) + ", but the phone number is bound"
 		}
 	case found == replaced:
-		f.live = func(show show) string { return now(show) + ": it was neither live before nor asked for" }
+		f.live = func(render renderer) string { return now(render) + ": it was neither live before nor asked for" }
 		f.do = "Find out who else publishes this agent, then run this step again if needed: that is safe."
 	case effect == diga.MaybeApplied:
-		f.live = func(show show) string { return now(show) + ", but there was no time to make sure" }
+		f.live = func(render renderer) string { return now(render) + ", but there was no time to make sure" }
 	default:
-		f.live = func(show show) string { return now(show) + ", but the change may still be applied" }
+		f.live = func(render renderer) string { return now(render) + ", but the change may still be applied" }
 	}
 }
 
 // unread is the error of the read that reading back lacked.
-func (r *run) unread() error {
+func (r *run) readError() error {
 	errs := []error{r.after.version.err, r.after.bound[diga.Inbound].err, r.after.bound[diga.Outbound].err}
 	for _, err := range errs {
 		if err != nil {
@@ -235,12 +235,12 @@ func (r *run) reportPanic() (exit int) {
 	case r.confirmed != nil:
 		live = "The change is in force"
 		f.status = unknown // to a step that asks: "failed" would say that nothing was changed
-	case r.changing && (r.failure == nil || r.failure.status == unknown):
+	case r.changeSent && (r.failure == nil || r.failure.status == unknown):
 		live = "The change may have been applied; running this step again is safe"
 		f.status = unknown
 	}
-	f.what = func(show) string { return "The action crashed" }
-	f.live = func(show) string { return live }
+	f.what = func(renderer) string { return "The action crashed" }
+	f.live = func(renderer) string { return live }
 	r.failure = f
 	defer func() { r.fail(f.code, "The action crashed. "+live+". "+f.do) }() // even if the outputs crash too
 	if r.outputs == nil {

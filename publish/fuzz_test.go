@@ -38,11 +38,11 @@ var Hostile = []string{
 func FuzzClean(f *testing.F) {
 	for _, text := range Hostile {
 		f.Add(text, secret, 20)
-		f.Add(text+secret, text, mostLine)
+		f.Add(text+secret, text, maxLine)
 	}
 	f.Fuzz(func(t *testing.T, text, token string, most int) {
-		if most < 4 || most > mostLine { // 4 have room for ": :" and an ellipsis
-			most = mostText
+		if most < 4 || most > maxLine { // 4 have room for ": :" and an ellipsis
+			most = maxText
 		}
 		wantClean(t, text, token, most)
 		want := newCleaner(token).text(text)
@@ -127,7 +127,7 @@ func wantSound(t *testing.T, in Inputs) {
 		t.Errorf("out of bounds: %+v", in)
 	case in.APIURL.Host == "", in.APIURL.User != nil, in.APIURL.RawQuery != "", in.APIURL.Fragment != "":
 		t.Errorf("not an address: %s", in.APIURL)
-	case in.APIURL.Scheme != "https" && !(in.APIURL.Scheme == "http" && staysInside(in.APIURL.Hostname(), net.ParseIP(in.APIURL.Hostname()))):
+	case in.APIURL.Scheme != "https" && !(in.APIURL.Scheme == "http" && isLocal(in.APIURL.Hostname(), net.ParseIP(in.APIURL.Hostname()))):
 		t.Errorf("in the clear: %s", in.APIURL)
 	}
 	request, err := http.NewRequest("PATCH", in.APIURL.JoinPath("v1/agent", in.Agent.String()).String(), nil)
@@ -161,8 +161,8 @@ func FuzzOutputs(f *testing.F) {
 		if err := p.setOutputs([]output{{"first", first}, {"second", second}, {"third", third}}); err != nil {
 			t.Fatal(err)
 		}
-		want := append(held, runner.Output{Name: "first", Value: p.clean(first, mostLine)},
-			runner.Output{Name: "second", Value: p.clean(second, mostLine)}, runner.Output{Name: "third", Value: p.clean(third, mostLine)})
+		want := append(held, runner.Output{Name: "first", Value: p.clean(first, maxLine)},
+			runner.Output{Name: "second", Value: p.clean(second, maxLine)}, runner.Output{Name: "third", Value: p.clean(third, maxLine)})
 		if got, err := runner.Outputs(content(t, path)); err != nil || !slices.Equal(got, want) {
 			t.Errorf("got %q, %v; want %q", got, err, want)
 		}

@@ -61,12 +61,12 @@ type problem struct {
 }
 
 // text returns the problem as a clause that begins with the input's name.
-func (p problem) text(show show) string {
+func (p problem) message(render renderer) string {
 	shown := make([]any, len(p.values))
 	for i, value := range p.values {
-		shown[i] = show(value.(string))
+		shown[i] = render(value.(string))
 	}
-	return show(p.name) + " " + fmt.Sprintf(p.format, shown...)
+	return render(p.name) + " " + fmt.Sprintf(p.format, shown...)
 }
 
 const defaultAPIURL = "https://api.diga.io"
@@ -237,7 +237,7 @@ func parseAPIURL(value string) (u *url.URL, wrong string) {
 		return nil, "must not contain a query or a fragment"
 	case slices.Contains(strings.Split(u.Path, "/"), ".."):
 		return nil, "must not contain .. in its path"
-	case u.Scheme == "http" && !staysInside(host, address):
+	case u.Scheme == "http" && !isLocal(host, address):
 		return nil, "must begin with https://, not %s: over http the token would cross the network unencrypted (allowed to localhost and service containers only)"
 	}
 	return u, ""
@@ -245,7 +245,7 @@ func parseAPIURL(value string) (u *url.URL, wrong string) {
 
 // staysInside reports whether a host is this machine or has a name of one label, as a job's service container has.
 // A number is no name: some resolvers take it for an IPv4 address.
-func staysInside(host string, address net.IP) bool {
+func isLocal(host string, address net.IP) bool {
 	if address != nil {
 		return address.IsLoopback()
 	}

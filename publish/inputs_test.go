@@ -35,7 +35,7 @@ func read(changes map[string]string) (Inputs, error) {
 func joined(problems []problem) error {
 	var errs []error
 	for _, p := range problems {
-		errs = append(errs, errors.New(p.text(func(text string) string { return text })))
+		errs = append(errs, errors.New(p.message(func(text string) string { return text })))
 	}
 	return errors.Join(errs...)
 }
@@ -302,7 +302,7 @@ func TestStaysInside(t *testing.T) {
 		{"134744072", false}, {"0x8080808", false}, {"010", false}, {"0", false},
 	}
 	for _, tt := range tests {
-		if got := staysInside(tt.host, net.ParseIP(tt.host)); got != tt.want {
+		if got := isLocal(tt.host, net.ParseIP(tt.host)); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.host, got, tt.want)
 		}
 	}

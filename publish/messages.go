@@ -13,49 +13,49 @@ import (
 )
 
 // happened puts e into a sentence without a full stop.
-func (r *run) happened(e *diga.Error, show show) string {
+func (r *run) describe(e *diga.Error, render renderer) string {
 	text := e.Message
-	if e.Code != "" && refusal(e.Status) && r.changing && e.Cause == diga.Answered {
-		text = "Diga refused " + r.wanted(show)
-		if e.Said == "" && len(e.Details) == 0 {
+	if e.Code != "" && isRefusal(e.Status) && r.changeSent && e.Cause == diga.Answered {
+		text = "Diga refused " + r.requested(render)
+		if e.Untrusted == "" && len(e.Details) == 0 {
 			text += " (" + diga.StatusText(e.Status) + ")"
 		}
 	}
-	if e.Said != "" {
-		text += ": " + show(strings.TrimSuffix(e.Said, "."))
+	if e.Untrusted != "" {
+		text += ": " + render(strings.TrimSuffix(e.Untrusted, "."))
 	}
 	if len(e.Details) > 0 {
-		text += ": " + findings(e.Details, show)
+		text += ": " + listDetails(e.Details, render)
 	}
 	if e.GaveUp != "" {
 		text += "; " + e.GaveUp
 	}
-	if before := e.Before; before != nil {
-		text += "; before that: " + r.happened(before, show)
+	if before := e.LastReply; before != nil {
+		text += "; before that: " + r.describe(before, render)
 		if before.Code != "" {
-			text += " (" + show(before.Code) + ")"
+			text += " (" + render(before.Code) + ")"
 		}
 	}
 	var named *diga.NameError
 	if errors.As(e, &named) {
-		text += ". " + choices(named, show)
+		text += ". " + listVersions(named, render)
 	}
 	return text
 }
 
 // refusal reports whether a status turns a request down for what it asks.
-func refusal(status int) bool {
+func isRefusal(status int) bool {
 	return 400 <= status && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests
 }
 
 // findings lists what a 422 found, by the names of the inputs, five at most.
-func findings(details []diga.Detail, show show) string {
+func listDetails(details []diga.Detail, render renderer) string {
 	const most = 5
 	var list []string
 	for _, d := range details[:min(len(details), most)] {
-		text := show(d.Message)
+		text := render(d.Message)
 		if d.Field != "" {
-			text = show(inputName(d.Field)) + ": " + text
+			text = render(inputName(d.Field)) + ": " + text
 		}
 		list = append(list, text)
 	}
@@ -81,15 +81,15 @@ func inputName(field string) string {
 }
 
 // choices lists the versions that a reader may have meant.
-func choices(e *diga.NameError, show show) string {
+func listVersions(e *diga.NameError, render renderer) string {
 	if len(e.Versions) == 0 {
 		return fmt.Sprintf("None of the agent's %d versions has a similar name", e.Total)
 	}
 	var list []string
 	for _, v := range e.Versions {
-		text := show(v.Name)
+		text := render(v.Name)
 		if e.Matches > 1 {
-			text = show(v.ID.String())
+			text = render(v.ID.String())
 		}
 		if v.Number != 0 {
 			text += fmt.Sprintf(" (%d)", v.Number)
@@ -117,15 +117,15 @@ func choices(e *diga.NameError, show show) string {
 }
 
 // text lists the numbers that a reader may have meant.
-func (e *phoneNotFound) text(show show) string {
-	text, list := "There is no phone number "+show(e.number), e.all
+func (e *phoneNotFoundError) message(render renderer) string {
+	text, list := "There is no phone number "+render(e.number), e.all
 	if len(e.same) > 0 {
-		text, list = fmt.Sprintf("%d phone numbers are %s", len(e.same), show(e.number)), e.same
+		text, list = fmt.Sprintf("%d phone numbers are %s", len(e.same), render(e.number)), e.same
 	}
 	const most = 5
 	var names []string
 	for _, p := range list[:min(len(list), most)] {
-		names = append(names, phoneName(p, show)+" with the id "+show(p.ID.String()))
+		names = append(names, phoneName(p, render)+" with the id "+render(p.ID.String()))
 	}
 	if more := len(list) - most; more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
@@ -141,20 +141,20 @@ func (e *phoneNotFound) text(show show) string {
 }
 
 // versionName names a version by its name, or else by its number or its id.
-func versionName(v diga.Version, show show) string {
+func versionName(v diga.Version, render renderer) string {
 	switch {
 	case v.Name != "":
-		return show(v.Name)
+		return render(v.Name)
 	case v.Number != 0:
 		return fmt.Sprintf("version %d", v.Number)
 	default:
-		return "version " + show(v.ID.String())
+		return "version " + render(v.ID.String())
 	}
 }
 
 // fullVersionName is the name with the number.
-func fullVersionName(v diga.Version, show show) string {
-	text := versionName(v, show)
+func fullVersionName(v diga.Version, render renderer) string {
+	text := versionName(v, render)
 	if v.Name != "" && v.Number != 0 {
 		text += fmt.Sprintf(" (%d)", v.Number)
 	}
@@ -165,18 +165,18 @@ func fullVersionName(v diga.Version, show show) string {
 }
 
 // name names a version, with its number where another version in the story has the same name.
-func (r *run) name(v diga.Version, show show) string {
-	for _, other := range []reading[diga.Version]{r.before.version, r.before.target, r.after.version} {
+func (r *run) name(v diga.Version, render renderer) string {
+	for _, other := range []lookup[diga.Version]{r.before.version, r.before.target, r.after.version} {
 		if other.known && other.value.Name == v.Name && other.value.ID != v.ID {
-			return fullVersionName(v, show)
+			return fullVersionName(v, render)
 		}
 	}
-	return versionName(v, show)
+	return versionName(v, render)
 }
 
 // target is the version that was asked for, with all that is known of it.
 func (r *run) target() diga.Version {
-	for _, v := range []reading[diga.Version]{r.before.target, r.before.version, r.after.version} {
+	for _, v := range []lookup[diga.Version]{r.before.target, r.before.version, r.after.version} {
 		if v.known && r.plan.version.Valid && v.value.ID == r.plan.version.UUID {
 			return v.value
 		}
@@ -185,33 +185,33 @@ func (r *run) target() diga.Version {
 }
 
 // wanted says what is to be done: the object of "refused".
-func (r *run) wanted(show show) string {
+func (r *run) requested(render renderer) string {
 	if r.in.Unpublish {
 		return "to unpublish"
 	}
-	return r.name(r.target(), show)
+	return r.name(r.target(), render)
 }
 
 // agentName names the agent by its name, or else by its id.
-func agentName(b before, id uuid.UUID, show show) string {
-	for _, v := range []reading[diga.Version]{b.version, b.target} {
+func agentName(b preflight, id uuid.UUID, render renderer) string {
+	for _, v := range []lookup[diga.Version]{b.version, b.target} {
 		if v.known && v.value.AgentName != "" {
-			return show(v.value.AgentName)
+			return render(v.value.AgentName)
 		}
 	}
-	return "agent " + show(id.String())
+	return "agent " + render(id.String())
 }
 
-func (r *run) agent(show show) string { return agentName(r.before, r.in.Agent, show) }
+func (r *run) agent(render renderer) string { return agentName(r.before, r.in.Agent, render) }
 
 // phoneName names a phone number as people write it, with its nickname, or else by its id.
-func phoneName(p diga.Phone, show show) string {
+func phoneName(p diga.Phone, render renderer) string {
 	if p.Number == "" {
-		return "phone number " + show(p.ID.String())
+		return "phone number " + render(p.ID.String())
 	}
-	text := show(p.Number)
+	text := render(p.Number)
 	if p.Nickname != "" {
-		text += " (" + show(p.Nickname) + ")"
+		text += " (" + render(p.Nickname) + ")"
 	}
 	return text
 }
@@ -229,10 +229,10 @@ func (r *run) phone(id uuid.UUID) diga.Phone {
 	return diga.Phone{ID: id}
 }
 
-func phoneNames(phones []diga.Phone, show show) string {
+func phoneNames(phones []diga.Phone, render renderer) string {
 	var names []string
 	for _, p := range phones {
-		names = append(names, phoneName(p, show))
+		names = append(names, phoneName(p, render))
 	}
 	if last := len(names) - 1; last > 0 {
 		return strings.Join(names[:last], ", ") + " and " + names[last]
@@ -241,7 +241,7 @@ func phoneNames(phones []diga.Phone, show show) string {
 }
 
 // boundNow lists the numbers that are bound once the step is done, and whether that is known.
-func (r *run) boundNow(d diga.Direction) ([]diga.Phone, bool) {
+func (r *run) phonesNow(d diga.Direction) ([]diga.Phone, bool) {
 	switch {
 	case r.after.bound[d].known:
 		return r.after.bound[d].value, true
@@ -257,7 +257,7 @@ func (r *run) boundNow(d diga.Direction) ([]diga.Phone, bool) {
 }
 
 // boundThen lists the numbers that a real run would leave bound.
-func (r *run) boundThen(d diga.Direction) ([]diga.Phone, bool) {
+func (r *run) phonesPlanned(d diga.Direction) ([]diga.Phone, bool) {
 	switch binding := r.plan.change().Bindings[d]; {
 	case binding.Phone.Valid:
 		return []diga.Phone{r.phone(binding.Phone.UUID)}, true
@@ -269,24 +269,24 @@ func (r *run) boundThen(d diga.Direction) ([]diga.Phone, bool) {
 }
 
 // asked says what the inputs ask for.
-func (r *run) asked(show show) string {
+func (r *run) request(render renderer) string {
 	text := "unpublish"
 	if !r.in.Unpublish {
-		text = "publish " + r.wanted(show)
+		text = "publish " + r.requested(render)
 	}
 	for d, p := range r.in.Phones {
 		switch {
 		case p.Release:
 			text += fmt.Sprintf(", release the %s number", diga.Direction(d))
 		case p.asked():
-			text += fmt.Sprintf(", %s number %s", diga.Direction(d), show(or(p.Number, p.ID.UUID.String())))
+			text += fmt.Sprintf(", %s number %s", diga.Direction(d), render(or(p.Number, p.ID.UUID.String())))
 		}
 	}
 	return text
 }
 
 // liveNow says what reading back showed as live, as a clause.
-func (r *run) liveNow(show show) string {
+func (r *run) liveNow(render renderer) string {
 	now, was := r.after.version, r.before.version
 	switch {
 	case r.after.offline:
@@ -294,85 +294,85 @@ func (r *run) liveNow(show show) string {
 	case !now.known:
 		return "what is live is not known"
 	case was.known && was.value.ID == now.value.ID:
-		return r.name(now.value, show) + " is still live"
+		return r.name(now.value, render) + " is still live"
 	default:
-		return r.name(now.value, show) + " is live"
+		return r.name(now.value, render) + " is live"
 	}
 }
 
 // nothingChanged says what is live when nothing was changed.
-func (r *run) nothingChanged(show show) string {
+func (r *run) nothingChanged(render renderer) string {
 	if !r.before.version.known {
 		return "Nothing was changed"
 	}
-	return "Nothing was changed: " + r.name(r.before.version.value, show) + " is still live"
+	return "Nothing was changed: " + r.name(r.before.version.value, render) + " is still live"
 }
 
 // unbound names the first number that was asked for and is not bound.
-func (r *run) unbound(show show) string {
+func (r *run) missingPart(render renderer) string {
 	for d, binding := range r.plan.bindings {
 		switch {
 		case binding == (diga.Binding{}) || bound(binding, r.after.bound[d]):
 		case binding.Release:
 			return fmt.Sprintf("its %s number is not released", diga.Direction(d))
 		default:
-			return phoneName(r.phone(binding.Phone.UUID), show) + " is not bound"
+			return phoneName(r.phone(binding.Phone.UUID), render) + " is not bound"
 		}
 	}
 	return ""
 }
 
 // lost names the numbers that were released although nothing asked for that.
-func (r *run) lost(d diga.Direction, phones []diga.Phone, show show) string {
+func (r *run) released(d diga.Direction, phones []diga.Phone, render renderer) string {
 	was, again := "was", "it"
 	if len(phones) > 1 {
 		was, again = "were", "them"
 	}
 	return fmt.Sprintf("%s %s bound to %s for %s calls and %s released, although nothing asked for that. Bind %s again in Diga if needed: a publication binds at most one number in each direction.",
-		phoneNames(phones, show), was, r.agent(show), d, was, again)
+		phoneNames(phones, render), was, r.agent(render), d, was, again)
 }
 
 // success is what a step that did not fail ends with.
-func (r *run) success(show show) (title, message string) {
+func (r *run) success(render renderer) (title, message string) {
 	was := ""
 	if r.before.version.known && r.before.version.value.ID != r.target().ID {
-		was = r.name(r.before.version.value, show) + " → "
+		was = r.name(r.before.version.value, render) + " → "
 	}
 	switch {
 	case r.confirmed == nil && r.in.Unpublish:
-		title, message = "Dry run", fmt.Sprintf("%s: a real run would unpublish it.", r.agent(show))
+		title, message = "Dry run", fmt.Sprintf("%s: a real run would unpublish it.", r.agent(render))
 		if r.before.version.known {
-			message = fmt.Sprintf("%s: a real run would unpublish %s.", r.agent(show), r.name(r.before.version.value, show))
+			message = fmt.Sprintf("%s: a real run would unpublish %s.", r.agent(render), r.name(r.before.version.value, render))
 		}
 	case r.confirmed == nil:
-		title, message = "Dry run", fmt.Sprintf("%s: %s%s would be live%s.", r.agent(show), was, r.name(r.target(), show), r.numbers(r.boundThen, show))
+		title, message = "Dry run", fmt.Sprintf("%s: %s%s would be live%s.", r.agent(render), was, r.name(r.target(), render), r.numbers(r.phonesPlanned, render))
 		if r.target().Draft {
 			message += " It is a draft: Diga may refuse it."
 		}
 	case r.in.Unpublish:
-		title, message = "Unpublished", fmt.Sprintf("%s is off the air: nothing is live any more.", r.agent(show))
+		title, message = "Unpublished", fmt.Sprintf("%s is off the air: nothing is live any more.", r.agent(render))
 		if was != "" {
-			message = fmt.Sprintf("%s is off the air: %s is not live any more.", r.agent(show), r.name(r.before.version.value, show))
+			message = fmt.Sprintf("%s is off the air: %s is not live any more.", r.agent(render), r.name(r.before.version.value, render))
 		}
 	default:
-		title, message = "Published", fmt.Sprintf("%s: %s%s is live%s.", r.agent(show), was, r.name(r.target(), show), r.numbers(r.boundNow, show))
+		title, message = "Published", fmt.Sprintf("%s: %s%s is live%s.", r.agent(render), was, r.name(r.target(), render), r.numbers(r.phonesNow, render))
 	}
-	if f := r.readBack; f != nil {
-		message += fmt.Sprintf(" Confirmed by reading it back; the request ended with: %s.", f.cause(show))
+	if f := r.confirmedAfter; f != nil {
+		message += fmt.Sprintf(" Confirmed by reading it back; the request ended with: %s.", f.cause(render))
 	}
 	return title, message
 }
 
 // numbers says on which numbers the agent answers and from which it calls, as the end of a sentence.
-func (r *run) numbers(bound func(diga.Direction) ([]diga.Phone, bool), show show) string {
+func (r *run) numbers(bound func(diga.Direction) ([]diga.Phone, bool), render renderer) string {
 	inbound, inboundKnown := bound(diga.Inbound)
 	outbound, outboundKnown := bound(diga.Outbound)
 	text := ""
 	if len(inbound) > 0 {
-		text += " on " + phoneNames(inbound, show)
+		text += " on " + phoneNames(inbound, render)
 	}
 	if len(outbound) > 0 {
-		text += ", calls from " + phoneNames(outbound, show)
+		text += ", calls from " + phoneNames(outbound, render)
 	}
 	if text == "" && inboundKnown && outboundKnown {
 		text = ", without a phone number"
@@ -395,7 +395,7 @@ func (r *run) logBefore() {
 		}
 	}
 	for _, err := range []error{b.bound[0].err, b.bound[1].err, b.asked[0].err, b.asked[1].err} {
-		var unknownPhone *phoneNotFound
+		var unknownPhone *phoneNotFoundError
 		if err != nil && !errors.As(err, &unknownPhone) {
 			r.log("Phone numbers could not be read, so they are not checked: %s.", r.text(err.Error()))
 			break

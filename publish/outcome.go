@@ -16,14 +16,14 @@ type goal struct {
 }
 
 // finding is what reading back shows of a goal.
-type finding int
+type observation int
 
 const (
-	unreadable finding = iota // something that the goal needs could not be read
-	unchanged                 // nothing of it came about
-	partial                   // a part of it came about
-	replaced                  // a version is live that was neither live before nor asked for
-	inForce                   // all of it is in force
+	unreadable observation = iota // something that the goal needs could not be read
+	unchanged                     // nothing of it came about
+	partial                       // a part of it came about
+	replaced                      // a version is live that was neither live before nor asked for
+	inForce                       // all of it is in force
 )
 
 // status is the step output of this name.
@@ -39,7 +39,7 @@ const (
 
 // outcome decides how a change ended that was not confirmed: from what its attempts may have done, and from what reading
 // back showed. settled reports whether the reading was repeated after a replica's lag.
-func (g goal) outcome(effect diga.Effect, found finding, settled bool) status {
+func (g goal) outcome(effect diga.Effect, found observation, settled bool) status {
 	switch {
 	case found == inForce:
 		return g.success()
@@ -61,7 +61,7 @@ func (g goal) success() status {
 }
 
 // compare says what the state now shows of the goal, by the state before.
-func (g goal) compare(before, now state) finding {
+func (g goal) compare(before, now state) observation {
 	isLive := func(s state) bool {
 		if !g.version.Valid {
 			return s.offline
@@ -94,7 +94,7 @@ func (g goal) compare(before, now state) finding {
 }
 
 // bound reports whether the numbers in one direction are known to be what binding says.
-func bound(binding diga.Binding, numbers reading[[]diga.Phone]) bool {
+func bound(binding diga.Binding, numbers lookup[[]diga.Phone]) bool {
 	if !numbers.known {
 		return false
 	}
@@ -105,7 +105,7 @@ func bound(binding diga.Binding, numbers reading[[]diga.Phone]) bool {
 }
 
 // lost lists the numbers that were bound before and are not bound now, although nothing was asked for in their direction.
-func (g goal) lost(before, now state) (phones [diga.Directions][]diga.Phone) {
+func (g goal) released(before, now state) (phones [diga.Directions][]diga.Phone) {
 	for d := range diga.Directions {
 		if g.bindings[d] != (diga.Binding{}) || !now.bound[d].known {
 			continue

@@ -49,14 +49,14 @@ type run struct {
 	client *diga.Client
 	start  time.Time
 
-	before    before
-	plan      plan
-	changing  bool              // the change may have been sent
-	attempts  int               // requests that the change took
-	confirmed *diga.Publication // what is in force, when that is certain
-	readBack  *failure          // why it had to be read back; nil: the API confirmed it
-	after     state             // what was read after the change
-	failure   *failure
+	before         preflight
+	plan           plan
+	changeSent     bool              // the change may have been sent
+	attempts       int               // requests that the change took
+	confirmed      *diga.Publication // what is in force, when that is certain
+	confirmedAfter *failure          // why it had to be read back; nil: the API confirmed it
+	after          state             // what was read after the change
+	failure        *failure
 }
 
 // Run returns the exit status: 0, 1 for a failure, and 130 or 143 when ctx was cancelled with a Signal as its cause.
@@ -86,10 +86,10 @@ func (r *run) publish(signals context.Context) *failure {
 	defer cancel()
 
 	var err error
-	r.before, err = readBefore(ctx, r.client, r.in)
+	r.before, err = readPreflight(ctx, r.client, r.in)
 	r.logBefore()
 	if err != nil {
-		return r.readFailed(err)
+		return r.readFailure(err)
 	}
 	var refused *failure
 	if r.plan, refused = newPlan(r.in, r.before); refused != nil || r.in.DryRun {
@@ -98,7 +98,7 @@ func (r *run) publish(signals context.Context) *failure {
 	if err := r.change(ctx); err != nil {
 		return r.verify(signals, err)
 	}
-	r.checkNumbers(signals)
+	r.checkReleased(signals)
 	return nil
 }
 
@@ -112,15 +112,15 @@ func (r *run) begin() *failure {
 		return invalidInputs(problems)
 	}
 	if outputsErr != nil {
-		return unwritableBefore(outputsErr)
+		return outputsUnwritable(outputsErr)
 	}
 	r.in = in
 	r.client = &diga.Client{
 		BaseURL: in.APIURL, Token: in.Token.reveal(), MaxRetries: in.MaxRetries, Dial: r.Dial,
 		UserAgent: "publish-agent-version/" + r.Version, RequestID: uuid.New(),
-		Attempted: r.logAttempt, Waiting: r.logWait,
+		OnAttempt: r.logAttempt, OnWait: r.logWait,
 	}
-	r.log("Agent %s: %s. Request id %s.", in.Agent, r.asked(r.text), r.client.RequestID)
+	r.log("Agent %s: %s. Request id %s.", in.Agent, r.request(r.text), r.client.RequestID)
 	return nil
 }
 
@@ -129,7 +129,7 @@ func (r *run) change(ctx context.Context) error {
 	if ctx.Err() == nil {
 		r.log("PATCH %s", r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())
 	}
-	r.changing = true
+	r.changeSent = true
 	confirmed, _, err := r.client.Publish(ctx, r.plan.change())
 	if err == nil {
 		r.confirmed = &confirmed
@@ -141,7 +141,7 @@ func (r *run) change(ctx context.Context) error {
 // the timeout if it must, and for a moment after a signal. A replica may show what was true before the change, so nothing
 // but success is said before a second look.
 func (r *run) verify(signals context.Context, err error) *failure {
-	f, effect := r.changeFailed(err)
+	f, effect := r.changeFailure(err)
 	if effect == diga.NoEffect {
 		return f
 	}
@@ -159,7 +159,7 @@ func (r *run) verify(signals context.Context, err error) *failure {
 
 	found, settled := unreadable, false
 	for {
-		r.after = readAfter(ctx, r.client, r.in.Agent, wanted)
+		r.after = readState(ctx, r.client, r.in.Agent, wanted)
 		found = r.plan.compare(r.before.state, r.after)
 		if found == inForce || settled || signals.Err() != nil || !sleep(ctx, replicaLag) {
 			break
@@ -171,12 +171,12 @@ func (r *run) verify(signals context.Context, err error) *failure {
 	}
 	f.status = r.plan.outcome(effect, found, settled)
 	if f.status != failed && f.status != unknown {
-		r.confirmed, r.readBack = r.observed(), f
+		r.confirmed, r.confirmedAfter = r.observedPublication(), f
 		r.log("Read back: all that was asked for is in force.")
-		r.warnLost()
+		r.warnReleased()
 		return nil
 	}
-	r.explain(f, effect, found)
+	r.explainState(f, effect, found)
 	r.log("Read back: %s.", f.live(r.text))
 	return f
 }
@@ -194,7 +194,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // observed is the publication that reading back showed.
-func (r *run) observed() *diga.Publication {
+func (r *run) observedPublication() *diga.Publication {
 	p := &diga.Publication{Agent: r.in.Agent, Version: r.plan.version}
 	for d, binding := range r.plan.change().Bindings {
 		if bound(binding, r.after.bound[d]) {
@@ -208,11 +208,11 @@ func (r *run) observed() *diga.Publication {
 
 // checkNumbers looks, after a confirmed change, for numbers that it may have released unasked. The reply tells of one
 // number in each direction; where more were bound before, they are read.
-func (r *run) checkNumbers(signals context.Context) {
+func (r *run) checkReleased(signals context.Context) {
 	var wanted [diga.Directions]bool
 	any := false
 	for d := range diga.Directions {
-		unasked := r.plan.bindings[d] == (diga.Binding{}) && r.plan.carried[d].ID == uuid.Nil
+		unasked := r.plan.bindings[d] == (diga.Binding{}) && r.plan.carriedOver[d].ID == uuid.Nil
 		wanted[d] = unasked && r.plan.version.Valid && len(r.before.bound[d].value) > 0
 		any = any || wanted[d]
 	}
@@ -221,19 +221,19 @@ func (r *run) checkNumbers(signals context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(signals, optionalReadTime)
 	defer cancel()
-	r.after = readAfter(ctx, r.client, r.in.Agent, wanted)
-	r.warnLost()
+	r.after = readState(ctx, r.client, r.in.Agent, wanted)
+	r.warnReleased()
 }
 
 // warnLost warns of the numbers that are not bound any more, although nothing asked for that: once in each direction,
 // because the runner shows ten warnings of a step and drops the rest.
-func (r *run) warnLost() {
+func (r *run) warnReleased() {
 	if !r.plan.version.Valid {
 		return // the agent is off the air, its numbers with it
 	}
-	for d, phones := range r.plan.lost(r.before.state, r.after) {
+	for d, phones := range r.plan.released(r.before.state, r.after) {
 		if len(phones) > 0 {
-			r.warn("Phone number released", r.lost(diga.Direction(d), phones, r.text))
+			r.warn("Phone number released", r.released(diga.Direction(d), phones, r.text))
 		}
 	}
 }

@@ -22,19 +22,19 @@ const (
 )
 
 // reading is what one read brought. The zero value is a read that was not made.
-type reading[T any] struct {
+type lookup[T any] struct {
 	value T
 	known bool
 	err   error // why it is not known; nil: it was not asked for
 }
 
-func (r *reading[T]) set(value T, err error) { r.value, r.known, r.err = value, err == nil, err }
+func (r *lookup[T]) set(value T, err error) { r.value, r.known, r.err = value, err == nil, err }
 
 // state is what an agent's callers meet at one time.
 type state struct {
-	version reading[diga.Version] // the live one
-	offline bool                  // nothing is live: each version says so
-	bound   [diga.Directions]reading[[]diga.Phone]
+	version lookup[diga.Version] // the live one
+	offline bool                 // nothing is live: each version says so
+	bound   [diga.Directions]lookup[[]diga.Phone]
 }
 
 // onlyPhone returns the number that is bound in direction d, if it is known that exactly one is.
@@ -46,14 +46,14 @@ func (s state) onlyPhone(d diga.Direction) (diga.Phone, bool) {
 }
 
 // before is what was read before the change.
-type before struct {
+type preflight struct {
 	state
-	target reading[diga.Version]                // the version that was asked for
-	asked  [diga.Directions]reading[diga.Phone] // the number that was asked for
+	target lookup[diga.Version]                // the version that was asked for
+	asked  [diga.Directions]lookup[diga.Phone] // the number that was asked for
 }
 
 // saysNotFound reports whether the API itself, in its own error body, says that there is no such thing.
-func saysNotFound(err error) bool {
+func isNotFound(err error) bool {
 	var e *diga.Error
 	return errors.As(err, &e) && e.Code != "" && (e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest)
 }
@@ -64,7 +64,7 @@ var errNotNeeded = errors.New("another read failed")
 // readBefore makes every read that is worth knowing before the change, all at the same time. The step depends on some of
 // them: those are retried, and the first that fails is the error. Each of the others has one attempt, in at most
 // optionalReadTime or a quarter of the timeout.
-func readBefore(ctx context.Context, c *diga.Client, in Inputs) (b before, err error) {
+func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (b preflight, err error) {
 	required, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	most := min(optionalReadTime, in.Timeout/4) // a short timeout is for the change
@@ -90,12 +90,12 @@ func readBefore(ctx context.Context, c *diga.Client, in Inputs) (b before, err e
 	switch {
 	case in.VersionName != "":
 		require(0, func() error {
-			b.target.set(c.VersionNamed(required, diga.Retried, in.Agent, in.VersionName))
+			b.target.set(c.VersionNamed(required, diga.WithRetries, in.Agent, in.VersionName))
 			return b.target.err
 		})
 	case in.Version.Valid && in.DryRun: // a plan of a version that cannot be read is none
 		require(0, func() error {
-			b.target.set(c.Version(required, diga.Retried, in.Agent, in.Version.UUID))
+			b.target.set(c.Version(required, diga.WithRetries, in.Agent, in.Version.UUID))
 			return b.target.err
 		})
 	case in.Version.Valid:
@@ -104,7 +104,7 @@ func readBefore(ctx context.Context, c *diga.Client, in Inputs) (b before, err e
 	var phones []diga.Phone
 	if in.Phones[diga.Inbound].Number+in.Phones[diga.Outbound].Number != "" {
 		require(1, func() (err error) {
-			phones, err = c.Phones(required, diga.Retried)
+			phones, err = c.Phones(required, diga.WithRetries)
 			return err
 		})
 	}
@@ -112,7 +112,7 @@ func readBefore(ctx context.Context, c *diga.Client, in Inputs) (b before, err e
 
 	for d, phone := range in.Phones {
 		if phone.Number != "" && errs[1] == nil {
-			b.asked[d].set(phoneNumbered(phones, phone.Number))
+			b.asked[d].set(findPhone(phones, phone.Number))
 			errs[1+d] = b.asked[d].err
 		}
 	}
@@ -128,14 +128,14 @@ func readBefore(ctx context.Context, c *diga.Client, in Inputs) (b before, err e
 
 // agentExists makes sure of an agent of which no version could be read as live.
 func agentExists(ctx context.Context, c *diga.Client, agent uuid.UUID) error {
-	for _, err := range c.Versions(ctx, diga.Retried, agent) {
+	for _, err := range c.Versions(ctx, diga.WithRetries, agent) {
 		return err
 	}
 	return nil
 }
 
 // phoneNumbered picks the one assigned record of a number in E.164, or else the only one of all.
-func phoneNumbered(phones []diga.Phone, number string) (diga.Phone, error) {
+func findPhone(phones []diga.Phone, number string) (diga.Phone, error) {
 	var same, assigned []diga.Phone
 	for _, p := range phones {
 		if e164, ok := diga.E164(p.Number); !ok || e164 != number {
@@ -152,22 +152,24 @@ func phoneNumbered(phones []diga.Phone, number string) (diga.Phone, error) {
 	case len(assigned) == 0 && len(same) > 0:
 		return same[0], nil // its status will be refused
 	default:
-		return diga.Phone{}, &phoneNotFound{number: number, same: assigned, all: phones}
+		return diga.Phone{}, &phoneNotFoundError{number: number, same: assigned, all: phones}
 	}
 }
 
 // phoneNotFound is a number that no record has, or more than one.
-type phoneNotFound struct {
+type phoneNotFoundError struct {
 	number string
 	same   []diga.Phone // the assigned ones that have it
 	all    []diga.Phone
 }
 
-func (e *phoneNotFound) Error() string { return "no phone number, or more than one, is " + e.number }
+func (e *phoneNotFoundError) Error() string {
+	return "no phone number, or more than one, is " + e.number
+}
 
 // readAfter reads once what the agent's callers meet now: the live version, and the numbers in the directions that are
 // wanted.
-func readAfter(ctx context.Context, c *diga.Client, agent uuid.UUID, wanted [diga.Directions]bool) (s state) {
+func readState(ctx context.Context, c *diga.Client, agent uuid.UUID, wanted [diga.Directions]bool) (s state) {
 	var reads group
 	reads.run(func() {
 		if s.version.set(c.PublishedVersion(ctx, diga.Once, agent)); !s.version.known {

@@ -20,28 +20,28 @@ import (
 type report struct {
 	mu sync.Mutex // reads that run at the same time log their attempts and waits
 	cleaner
-	action  *githubactions.Action
-	actions bool      // inside GitHub Actions
-	results io.Writer // for name=value lines; nil inside Actions
-	outputs *os.File  // nil: there is none
-	set     bool      // the outputs are written
-	held    int64     // and the file held so many bytes before
+	action     *githubactions.Action
+	actions    bool      // inside GitHub Actions
+	results    io.Writer // for name=value lines; nil inside Actions
+	outputs    *os.File  // nil: there is none
+	written    bool      // the outputs are written
+	sizeBefore int64     // and the file held so many bytes before
 }
 
 func newReport(s Step, actions bool) *report {
 	r := &report{cleaner: newCleaner(""), actions: actions}
 	log := s.Stdout
 	if !r.actions {
-		log, r.results = s.Stderr, tolerant{s.Stdout}
+		log, r.results = s.Stderr, bestEffort{s.Stdout}
 	}
-	r.action = githubactions.New(githubactions.WithWriter(tolerant{log}), githubactions.WithGetenv(s.Getenv))
+	r.action = githubactions.New(githubactions.WithWriter(bestEffort{log}), githubactions.WithGetenv(s.Getenv))
 	return r
 }
 
 // tolerant writes what it can: a closed log must not interrupt a change, and the library panics on an error.
-type tolerant struct{ io.Writer }
+type bestEffort struct{ io.Writer }
 
-func (t tolerant) Write(b []byte) (int, error) {
+func (t bestEffort) Write(b []byte) (int, error) {
 	_, _ = t.Writer.Write(b)
 	return len(b), nil
 }
@@ -58,7 +58,7 @@ func (r *report) mask(token Token) {
 
 // log writes one line of the story.
 func (r *report) log(format string, args ...any) {
-	line := r.clean(fmt.Sprintf(format, args...), mostLine)
+	line := r.clean(fmt.Sprintf(format, args...), maxLine)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.action.Infof("%s", line)
@@ -84,7 +84,7 @@ func (r *report) fail(code, message string) {
 }
 
 func (r *report) annotate(issue func(*githubactions.Action, string, ...any), level, title, message string) {
-	title, message = r.clean(title, mostText), r.clean(message, mostLine)
+	title, message = r.clean(title, maxText), r.clean(message, maxLine)
 	if !r.actions {
 		if title != "" {
 			level += ": " + title
@@ -144,7 +144,7 @@ func (r *report) setOutputs(outputs []output) error {
 	var text strings.Builder
 	for _, o := range outputs {
 		// One line each: a cleaned value holds no line break, so the runner finds no delimiter and no second name in it.
-		fmt.Fprintf(&text, "%s=%s\n", o.name, r.clean(o.value, mostLine))
+		fmt.Fprintf(&text, "%s=%s\n", o.name, r.clean(o.value, maxLine))
 	}
 	if r.results != nil {
 		_, _ = io.WriteString(r.results, text.String())
@@ -152,13 +152,13 @@ func (r *report) setOutputs(outputs []output) error {
 	if r.outputs == nil {
 		return nil
 	}
-	if r.set {
-		if err := r.outputs.Truncate(r.held); err != nil {
+	if r.written {
+		if err := r.outputs.Truncate(r.sizeBefore); err != nil {
 			return err
 		}
 	}
 	held, err := appendWhole(r.outputs, text.String())
-	r.held, r.set = held, err == nil
+	r.sizeBefore, r.written = held, err == nil
 	return err
 }
 

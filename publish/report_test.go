@@ -139,7 +139,7 @@ func TestEverySinkIsClean(t *testing.T) {
 					if seen := runner.Visible(stream, secret); len(seen) > 0 {
 						t.Errorf("%s of %.100q shows the token: %v", sink.name, text, seen)
 					}
-					if n := utf8.RuneCountInString(stream); n > mostLine+300 {
+					if n := utf8.RuneCountInString(stream); n > maxLine+300 {
 						t.Errorf("%s of %.100q prints %d characters", sink.name, text, n)
 					}
 				}
@@ -220,12 +220,12 @@ func TestOutputsAreOneWrite(t *testing.T) {
 	defer far.Close()
 	p := inActions()
 	p.outputs = near
-	if err := p.setOutputs([]output{{"a", "1"}, {"b", "2"}, {"c", strings.Repeat("x", mostLine)}}); err != nil {
+	if err := p.setOutputs([]output{{"a", "1"}, {"b", "2"}, {"c", strings.Repeat("x", maxLine)}}); err != nil {
 		t.Fatal(err)
 	}
 	got := make([]byte, 1<<16)
 	n, err := far.Read(got)
-	if want := "a=1\nb=2\nc=" + strings.Repeat("x", mostLine) + "\n"; err != nil || string(got[:n]) != want {
+	if want := "a=1\nb=2\nc=" + strings.Repeat("x", maxLine) + "\n"; err != nil || string(got[:n]) != want {
 		t.Errorf("the first write is %q (%v), want everything", got[:n], err)
 	}
 }

@@ -80,7 +80,7 @@ func (r *run) finish() int {
 	if err := r.setOutputs(r.stepOutputs()); err != nil && r.failure != nil {
 		r.log("The outputs could not be written: %v.", err)
 	} else if err != nil {
-		r.failure = r.unwritableAfter(err)
+		r.failure = r.outputsLost(err)
 	}
 	r.addSummary(r.summary())
 	if f := r.failure; f != nil {

@@ -16,9 +16,9 @@ func (r *run) summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n\n", r.headline())
 	if f := r.failure; f != nil {
-		fmt.Fprintf(&b, "**%s** %s\n\n", r.codeSpan(f.code), endSentence(f.what(r.codeSpan)))
+		fmt.Fprintf(&b, "**%s** %s\n\n", r.codeSpan(f.code), sentence(f.what(r.codeSpan)))
 		if f.live != nil {
-			fmt.Fprintf(&b, "%s\n\n", endSentence(f.live(r.codeSpan)))
+			fmt.Fprintf(&b, "%s\n\n", sentence(f.live(r.codeSpan)))
 		}
 		fmt.Fprintf(&b, "**What to do:** %s\n\n", f.advice(r.codeSpan))
 	}
@@ -26,7 +26,7 @@ func (r *run) summary() string {
 		return b.String()
 	}
 	b.WriteString(r.table())
-	if f := r.readBack; f != nil {
+	if f := r.confirmedAfter; f != nil {
 		fmt.Fprintf(&b, "\nConfirmed by reading it back; the request ended with: %s.\n", f.cause(r.codeSpan))
 	}
 	b.WriteString(r.rollback())
@@ -74,14 +74,14 @@ func (r *run) table() string {
 		b.WriteString("|\n")
 	}
 	heads := [2]string{"before", "now"}
-	then, numbers := r.versionAfter(), r.boundNow
+	then, numbers := r.versionAfter(), r.phonesNow
 	switch {
 	case r.failure == nil && r.in.DryRun:
 		heads[1] = "after a real run"
-		then, numbers = r.versionAsked(), r.boundThen
+		then, numbers = r.versionAsked(), r.phonesPlanned
 	case r.failure != nil && r.failure.status == failed && r.confirmed == nil:
 		heads = [2]string{"live", "asked for"}
-		then, numbers = r.versionAsked(), r.boundThen
+		then, numbers = r.versionAsked(), r.phonesPlanned
 	}
 	row(" ", heads[0], heads[1])
 	b.WriteString("|:--|:--|:--|\n")
@@ -141,7 +141,7 @@ func (r *run) details() string {
 	}
 	seen := make(map[uuid.UUID]bool)
 	for d := range diga.Directions {
-		then, _ := r.boundThen(d)
+		then, _ := r.phonesPlanned(d)
 		for _, p := range append(then, r.before.bound[d].value...) {
 			if !seen[p.ID] {
 				seen[p.ID] = true
@@ -169,7 +169,7 @@ func fold(title string, open bool, markdown string) string {
 // rollback is a step to paste that publishes again what was live before, where that has changed or may have.
 func (r *run) rollback() string {
 	was := r.before.version
-	if !was.known || !r.changing || r.status() == failed && r.confirmed == nil || !r.changes() {
+	if !was.known || !r.changeSent || r.status() == failed && r.confirmed == nil || !r.changes() {
 		return ""
 	}
 	uses := "./" // an action in the workflow's own repository
