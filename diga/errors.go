@@ -1,12 +1,5 @@
 package diga
 
-import (
-	"cmp"
-	"context"
-	"errors"
-	"net/http"
-)
-
 // Cause is the kind of thing that went wrong: what decides the advice that a reader needs.
 type Cause int
 
@@ -79,32 +72,3 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
-
-// failure is the *Error of a call that ended without a whole 200.
-func (c *call) failure(ctx context.Context) *Error {
-	e := c.reported
-	if ended := context.Cause(ctx); ended != nil {
-		switch {
-		case errors.Is(ctx.Err(), context.Canceled):
-			e = &Error{Cause: Cancelled, Message: ended.Error(), LastReply: c.reported, Err: ended}
-		case e == nil || e.Status == 0 || e.Status == http.StatusOK:
-			e = &Error{Cause: Timeout, Message: ended.Error(), LastReply: c.reported, Err: ended}
-			if c.last.cancelled != nil {
-				e.Message = c.last.progress() + "; " + ended.Error()
-			}
-		default:
-			c.gaveUp = ended.Error()
-		}
-		if c.reported != nil {
-			e.Status = c.reported.Status
-		}
-	}
-	if e.Cause == Answered && c.last.status == 0 && c.last.cancelled == nil {
-		c.gaveUp = cmp.Or(c.gaveUp, "gave up") + "; the last attempt failed differently: " + c.last.transportError().Message // not what others said: GaveUp is shown as it is
-	}
-	e.Attempts, e.GaveUp = c.attempts, c.gaveUp
-	if c.method == http.MethodPatch {
-		e.Effect = c.effect
-	}
-	return e
-}

@@ -6,17 +6,9 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"unicode"
 )
-
-// plainWord reports whether s is 1 to 64 ASCII letters, digits, underscores, dots and hyphens.
-func plainWord(s string) bool {
-	return 0 < len(s) && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || 'z' < r) && (r < 'A' || 'Z' < r) && (r < '0' || '9' < r) && !strings.ContainsRune("_.-", r)
-	})
-}
 
 // answer puts a reply that is not a 200 into words: the API's own where it has some.
 func (a *attempt) replyError() *Error {
@@ -54,6 +46,13 @@ func (a *attempt) replyError() *Error {
 	}
 	e.Message, e.Untrusted = said, strings.TrimSpace(text)
 	return e
+}
+
+// plainWord reports whether s is 1 to 64 ASCII letters, digits, underscores, dots and hyphens.
+func plainWord(s string) bool {
+	return 0 < len(s) && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || 'z' < r) && (r < 'A' || 'Z' < r) && (r < '0' || '9' < r) && !strings.ContainsRune("_.-", r)
+	})
 }
 
 // redirectHost is the host of the Location header, and no more of it: a path or a query may hold what is not meant for
@@ -103,12 +102,4 @@ func plainText(body []byte) string {
 		return ""
 	}
 	return strings.Join(strings.Fields(text), " ")
-}
-
-// StatusText is a status with its name: "404 Not Found".
-func StatusText(status int) string {
-	if text := http.StatusText(status); text != "" {
-		return strconv.Itoa(status) + " " + text
-	}
-	return strconv.Itoa(status)
 }

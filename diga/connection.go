@@ -1,0 +1,166 @@
+package diga
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"sync"
+	"sync/atomic"
+)
+
+// connect prepares the transport. It follows no redirect (only an http.Client does) and reads nothing without a bound.
+func (c *Client) connect() {
+	dial := c.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	c.http1.Store(c.BaseURL.Scheme == "http")
+	if c.BaseURL.Scheme == "https" {
+		// Reading a hundred and more root certificates takes as long as a handshake. It is done once in a process, and
+		// here while the network is waited for.
+		go func() { _, _ = x509.SystemCertPool() }()
+	}
+	c.transport = &http.Transport{
+		Proxy: proxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &countingConn{Conn: conn}, nil
+		},
+		OnProxyConnectResponse: func(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+			return &proxyError{status: resp.StatusCode}
+		},
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:      true, // a DialContext of one's own would turn it off
+		MaxResponseHeaderBytes: maxHeaderBytes,
+	}
+}
+
+// proxyFromEnvironment is http.ProxyFromEnvironment with a type for its one error: it trusts no HTTP_PROXY where
+// REQUEST_METHOD is set, as a web server does for CGI.
+func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
+	proxy, err := http.ProxyFromEnvironment(req)
+	if err != nil {
+		return nil, &proxyError{err: err}
+	}
+	return proxy, nil
+}
+
+// proxyError is a proxy's refusal to connect; or, with status 0, net/http's refusal to use the environment's proxy.
+type proxyError struct {
+	status int
+	err    error
+}
+
+func (e *proxyError) Error() string { return "using the proxy" }
+
+func (e *proxyError) Unwrap() error { return e.err }
+
+// firstConnection lets one request open the first TLS connection while the others wait: only its handshake tells whether
+// they can share it (HTTP/2) or need their own. Plain HTTP has nothing to wait for. The zero value is ready.
+type firstConnection struct {
+	mu     sync.Mutex
+	opened chan struct{} // closed when there is a connection, or when the first attempt at one has failed
+}
+
+// enter returns when the caller may open connections, or when ctx ends. The caller must call the function that it
+// returns, which may be called many times, when it has a connection or has failed to get one.
+func (f *firstConnection) enter(ctx context.Context, target *url.URL) (connected func()) {
+	if target.Scheme != "https" {
+		return func() {}
+	}
+	f.mu.Lock()
+	first := f.opened == nil
+	if first {
+		f.opened = make(chan struct{})
+	}
+	f.mu.Unlock()
+	if first {
+		return sync.OnceFunc(func() { close(f.opened) })
+	}
+	select {
+	case <-f.opened:
+	case <-ctx.Done():
+	}
+	return func() {}
+}
+
+// wire is what is known of the connection that served an attempt.
+type wire struct {
+	connected       bool  // there was a connection
+	reused          bool  // and an earlier request had opened it
+	http2           bool  // and it speaks HTTP/2
+	written         int64 // bytes written to it since the attempt got it
+	handshakeFailed bool  // there was none, for the TLS handshake failed
+}
+
+// wireTrace observes an attempt from inside net/http, which may call its hooks from goroutines that outlive it.
+type wireTrace struct {
+	connected func()       // called when there is a connection
+	http1     *atomic.Bool // set when it speaks HTTP/1.1
+
+	mu   sync.Mutex
+	wire wire
+	conn *countingConn
+}
+
+func (t *wireTrace) hooks() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.wire.handshakeFailed = err != nil
+		},
+		GotConn: func(info httptrace.GotConnInfo) {
+			defer t.connected()
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.wire = wire{connected: true, reused: info.Reused}
+			conn := info.Conn
+			if secure, ok := conn.(*tls.Conn); ok {
+				t.wire.http2 = secure.ConnectionState().NegotiatedProtocol == "h2"
+			}
+			if !t.wire.http2 {
+				t.http1.Store(true)
+			}
+			for secure, ok := conn.(*tls.Conn); ok; secure, ok = conn.(*tls.Conn) { // two, where a proxy speaks TLS
+				conn = secure.NetConn()
+			}
+			if t.conn, _ = conn.(*countingConn); t.conn != nil {
+				t.wire.written = -t.conn.written.Load()
+			}
+		},
+	}
+}
+
+func (t *wireTrace) result() wire {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := t.wire
+	if t.conn != nil {
+		w.written += t.conn.written.Load()
+	}
+	return w
+}
+
+// countingConn counts the bytes written to a connection. They decide whether a request without a reply can have
+// reached the server; httptrace.WroteRequest does not, for it is called when the request is still in a buffer.
+type countingConn struct {
+	net.Conn
+	written atomic.Int64
+}
+
+func (c *countingConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.written.Add(int64(n))
+	return n, err
+}

@@ -1,0 +1,110 @@
+package diga
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// transportError puts a.err into words.
+func (a *attempt) transportError() *Error {
+	e := &Error{Cause: a.cause(), Status: a.status, Err: a.err}
+	var invalid x509.CertificateInvalidError
+	var proxy *proxyError
+	switch e.Cause {
+	case UnknownHost:
+		e.Message = fmt.Sprintf("the host %s does not exist", a.host)
+	case ProxyUnreachable, ProxyDenied:
+		if errors.As(a.err, &proxy) {
+			e.Message = fmt.Sprintf("the proxy %s answered %s", a.proxy, StatusText(proxy.status))
+		} else {
+			e.Message, e.Untrusted = fmt.Sprintf("no connection to the proxy %s", a.proxy), reason(a.err)
+		}
+	case ProxyInvalid:
+		e.Message, e.Untrusted = "the proxy variables in the environment cannot be used", reason(a.err)
+	case CertificateUnknown:
+		e.Message = fmt.Sprintf("the certificate of %s is from an authority that is not trusted here", a.host)
+	case CertificateTime:
+		e.Message = fmt.Sprintf("the certificate of %s is not valid at this machine's time", a.host)
+		if errors.As(a.err, &invalid) && invalid.Cert != nil {
+			const day = "2006-01-02 15:04 MST"
+			e.Message += fmt.Sprintf(": it is valid from %s to %s",
+				invalid.Cert.NotBefore.UTC().Format(day), invalid.Cert.NotAfter.UTC().Format(day))
+		}
+	case CertificateHost:
+		e.Message = fmt.Sprintf("the certificate is not for %s", a.host)
+	case PlainHTTP:
+		e.Message = fmt.Sprintf("the server speaks plain HTTP on %s", a.host)
+	case TLSFailed:
+		e.Message, e.Untrusted = fmt.Sprintf("no secure connection to %s", a.host), reason(a.err)
+	case Timeout:
+		e.Message = a.progress()
+		if !a.hasErrorStatus() { // which has less time for the rest
+			e.Message += " within " + seconds(attemptTimeout)
+		}
+	case InvalidReply:
+		e.Message, e.Untrusted = "the reply cannot be read", reason(a.err)
+		if a.truncated() {
+			e.Message = fmt.Sprintf("the reply breaks off after %s", plural(len(a.body), "byte"))
+		}
+	default:
+		e.Message, e.Untrusted = "no reply from "+a.host, reason(a.err)
+	}
+	return e
+}
+
+// silence says how far an attempt got until its time was up.
+func (a *attempt) progress() string {
+	switch {
+	case !a.connected:
+		return "no connection to " + a.host
+	case a.status == 0:
+		return "no reply from " + a.host
+	default:
+		return "no end of the reply from " + a.host
+	}
+}
+
+// reason is the innermost cause of err. The layers above it repeat the method, the addresses and, for a proxy, more
+// than should be shown.
+func reason(err error) string {
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return "looking up the name: " + dns.Err
+	}
+	for inner := err; inner != nil && inner != errMalformed; inner = errors.Unwrap(inner) {
+		err = inner
+	}
+	switch err {
+	case io.EOF:
+		return "the connection was closed"
+	case io.ErrUnexpectedEOF:
+		return "the connection closed early"
+	}
+	return err.Error()
+}
+
+// StatusText is a status with its name: "404 Not Found".
+func StatusText(status int) string {
+	if text := http.StatusText(status); text != "" {
+		return strconv.Itoa(status) + " " + text
+	}
+	return strconv.Itoa(status)
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// seconds formats d for a reader: "3600 s", "1.25 s".
+func seconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Round(10*time.Millisecond).Seconds(), 'f', -1, 64) + " s"
+}
