@@ -407,7 +407,7 @@ func TestDistance(t *testing.T) {
 }
 
 func TestVersionConfig(t *testing.T) {
-	n := &network{replies: []reply{says(200, "{"+ids+`,"name":"Desk","version_name":"v1","is_draft":false,"prompt":"Hi","voice":{"id": "x"},"new_field":null}`)}}
+	n := &network{replies: []reply{says(200, `{"agent_id":"`+agentID.String()+`","version_id":"`+versionID.String()+`","name":"Desk","version_name":"v1","is_draft":false,"prompt":"Hi","voice":{"id": "x"},"new_field":null}`)}}
 	n.play(t, func(t *testing.T, c *Client) {
 		got, err := c.Version(t.Context(), WithRetries, agentID, versionID)
 		want := map[string]json.RawMessage{"prompt": []byte(`"Hi"`), "voice": []byte(`{"id": "x"}`), "new_field": []byte("null")}
