@@ -43,7 +43,7 @@ type Error struct {
 	Code      string   // the error_code of that reply when it is a plain word, else empty
 	Message   string   // what happened, in our words, without a full stop
 	Untrusted string   // the same in somebody else's words: the server's, or a library's. Clean it before showing it
-	Details   []Detail // of a 422; as foreign as Said
+	Details   []Detail // of a 422 or a Mismatch; as foreign as Untrusted
 	Attempts  int      // requests sent
 	GaveUp    string   // why it was not tried again, where that was the end of it; else empty
 	LastReply *Error   // when Cause is Timeout or Cancelled: what the last reply had said; nil: there was none

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/google/uuid"
 )
@@ -63,10 +62,10 @@ func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, 
 			Message: "the API answered 200 OK, but not with a publication", Untrusted: err.Error(),
 		}
 	}
-	if differences := got.differences(change); differences != "" {
+	if differences := got.differences(change); differences != nil {
 		return Publication{}, attempts, &Error{
 			Cause: Mismatch, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
-			Message: "the API answered 200 OK with another publication than was asked for: " + differences, // ids only
+			Message: "the API confirmed something else than was asked for", Details: differences,
 		}
 	}
 	return got, attempts, nil
@@ -97,22 +96,21 @@ func readPublication(body []byte) (Publication, error) {
 	return p, err
 }
 
-// differences lists how p is not what change says; empty: it is. A phone number that was left out may be anything.
-func (p Publication) differences(change Change) string {
-	var list []string
-	check := func(name string, asked, got uuid.NullUUID) {
+// differences lists what p has other than change asked for. A phone number that was left out may be anything.
+func (p Publication) differences(change Change) (list []Detail) {
+	check := func(field string, asked, got uuid.NullUUID) {
 		if got != asked {
-			list = append(list, fmt.Sprintf("%s: asked for %s, got %s", name, orNull(asked), orNull(got)))
+			list = append(list, Detail{Field: field, Message: fmt.Sprintf("asked for %s, got %s", orNull(asked), orNull(got))})
 		}
 	}
-	check("agent", uuid.NullUUID{UUID: change.Agent, Valid: true}, uuid.NullUUID{UUID: p.Agent, Valid: true})
-	check("version", change.Version, p.Version)
+	check("path.agent_id", uuid.NullUUID{UUID: change.Agent, Valid: true}, uuid.NullUUID{UUID: p.Agent, Valid: true})
+	check("body.version_id", change.Version, p.Version)
 	for d, binding := range change.Bindings {
 		if binding != (Binding{}) {
-			check(Direction(d).String()+" phone number", binding.Phone, p.Phones[d])
+			check("body."+Direction(d).String()+"_phone_number_id", binding.Phone, p.Phones[d])
 		}
 	}
-	return strings.Join(list, "; ")
+	return list
 }
 
 func orNull(id uuid.NullUUID) string {

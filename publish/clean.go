@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -12,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // Bounds of what is shown of a text that somebody else wrote, in characters.
@@ -20,7 +20,8 @@ const (
 	maxText = 400  // one text, such as the API's message
 	maxLine = 3800 // a whole line, of a handful of texts; the runner cuts an annotation at 4,096
 
-	maxAnnotation = 400 // an annotation that lists nothing
+	maxAnnotation    = 400 // an annotation that lists nothing
+	maxFirstSentence = 120 // of it
 )
 
 // escapeSequence matches the control and the operating system commands of a terminal, after ECMA-48.
@@ -29,14 +30,19 @@ const escapeSequence = `\x1b\[[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\x1b]*(\x07|\x1b\\)
 // A cleaner stands between every text that this program did not write and every place where one is shown.
 type cleaner struct{ secrets *strings.Replacer }
 
-// newCleaner returns a cleaner that puts stars in the place of secret, as it is and in the encodings in which a server
-// may echo it. An empty secret is none.
-func newCleaner(secret string) cleaner {
-	if secret == "" {
-		return cleaner{strings.NewReplacer()}
+// newCleaner returns a cleaner that replaces secrets by stars, as they are and in the encodings in which a server may echo
+// them. An empty secret is none.
+func newCleaner(secrets ...string) cleaner {
+	var forms []string
+	for _, secret := range secrets {
+		if secret != "" {
+			forms = append(forms, encodings(strings.ToValidUTF8(secret, "\uFFFD"))...) // as the texts are
+		}
 	}
+	// The longest first, so that none leaves a part of another.
+	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	var pairs []string
-	for _, form := range encodings(strings.ToValidUTF8(secret, "\uFFFD")) { // as the texts are
+	for _, form := range slices.Compact(forms) {
 		pairs = append(pairs, form, "***")
 	}
 	return cleaner{strings.NewReplacer(pairs...)}
@@ -49,14 +55,28 @@ var (
 	secondGrammar = strings.NewReplacer("##[", "## [")
 )
 
-// clean returns text as one line of valid UTF-8, at most most characters, that holds no control, format, bidi or
-// separator character, neither of the runner's two command grammars, and no secret. It is text still, not Markdown.
-func (c cleaner) clean(text string, most int) string {
+// clean returns text as one line of valid UTF-8, at most n characters, without control, format, bidi or separator
+// characters, without either of the runner's command grammars, and without the secret. It is plain text, not Markdown.
+func (c cleaner) clean(text string, n int) string {
+	text = c.secrets.Replace(strings.Join(strings.Fields(printable(text)), " "))
+	text = strings.TrimLeftFunc(text, func(r rune) bool { return r == ' ' || combines(r) })
+	return truncate(disarm(text), n)
+}
+
+// line is clean for a line whose blanks mean something, such as one of a diff.
+func (c cleaner) line(text string, n int) string {
+	text = c.secrets.Replace(printable(text))
+	text = strings.TrimLeftFunc(text, combines)
+	return truncate(disarm(text), n)
+}
+
+// printable turns every kind of blank into a space and removes what cannot be seen.
+func printable(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	if strings.Contains(text, "\x1b") { // compiling the expression takes longer than all the rest
 		text = regexp.MustCompile(escapeSequence).ReplaceAllString(text, "")
 	}
-	text = strings.Map(func(r rune) rune {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r), unicode.In(r, unicode.Z):
 			return ' '
@@ -65,14 +85,14 @@ func (c cleaner) clean(text string, most int) string {
 		}
 		return r
 	}, text)
-	text = c.secrets.Replace(strings.Join(strings.Fields(text), " "))
+}
+
+// disarm breaks up what the runner would take for a command.
+func disarm(text string) string {
 	text = secondGrammar.Replace(text)
-	text = strings.TrimLeftFunc(text, func(r rune) bool { return r == ' ' || combines(r) })
-	if rest, live := strings.CutPrefix(text, "::"); live {
-		text = ": :" + rest
-	}
-	if utf8.RuneCountInString(text) > most {
-		text = string([]rune(text)[:most-1]) + "…"
+	indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
+	if rest, isCommand := strings.CutPrefix(text[len(indent):], "::"); isCommand {
+		text = indent + ": :" + rest
 	}
 	return text
 }
@@ -81,7 +101,7 @@ func (c cleaner) clean(text string, most int) string {
 // from the runner, which compares by the rules of a language.
 func combines(r rune) bool { return unicode.IsMark(r) || r == '\uFF9E' || r == '\uFF9F' }
 
-// encodings lists the forms of secret that are looked for, the longest first, so that none leaves a part of another.
+// encodings lists the forms of secret that are looked for.
 func encodings(secret string) []string {
 	quoted, _ := json.Marshal(secret)
 	var everyByte strings.Builder
@@ -111,8 +131,7 @@ func encodings(secret string) []string {
 			}
 		}
 	}
-	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
-	return slices.Compact(forms)
+	return forms
 }
 
 // lowerEscapes returns s, in which each percent sign begins an escape, with the escapes in lower case.

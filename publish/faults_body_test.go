@@ -181,20 +181,20 @@ func anotherPublication(t *testing.T) {
 		body   string
 		says   string
 	}{
-		"agent":              {nil, publication(sandbox.NightDesk, sandbox.NextID, "", ""), "agent: asked for " + sandbox.FrontDesk + ", got " + sandbox.NightDesk},
-		"version":            {nil, publication(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version: asked for " + sandbox.NextID + ", got " + sandbox.LiveID},
-		"no version":         {nil, publication(sandbox.FrontDesk, "", "", ""), "version: asked for " + sandbox.NextID + ", got null"},
-		"version left out":   {nil, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "version: asked for " + sandbox.NextID + ", got null"},
-		"inbound":            {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Reception, sandbox.Callback), "inbound phone number: asked for " + sandbox.Switch + ", got " + sandbox.Reception},
-		"no inbound":         {phones, publication(sandbox.FrontDesk, sandbox.NextID, "", sandbox.Callback), "inbound phone number: asked for " + sandbox.Switch + ", got null"},
-		"outbound":           {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Switch), "outbound phone number: asked for " + sandbox.Callback + ", got " + sandbox.Switch},
-		"no outbound":        {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, ""), "outbound phone number: asked for " + sandbox.Callback + ", got null"},
-		"the phones swapped": {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Callback, sandbox.Switch), "got " + sandbox.Callback + "; outbound phone number"},
-		"still published":    {off, publication(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version: asked for null, got " + sandbox.LiveID},
+		"agent":              {nil, publication(sandbox.NightDesk, sandbox.NextID, "", ""), "agent-id: asked for " + sandbox.FrontDesk + ", got " + sandbox.NightDesk},
+		"version":            {nil, publication(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: asked for " + sandbox.NextID + ", got " + sandbox.LiveID},
+		"no version":         {nil, publication(sandbox.FrontDesk, "", "", ""), "version-id: asked for " + sandbox.NextID + ", got null"},
+		"version left out":   {nil, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "version-id: asked for " + sandbox.NextID + ", got null"},
+		"inbound":            {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Reception, sandbox.Callback), "inbound-phone-number-id: asked for " + sandbox.Switch + ", got " + sandbox.Reception},
+		"no inbound":         {phones, publication(sandbox.FrontDesk, sandbox.NextID, "", sandbox.Callback), "inbound-phone-number-id: asked for " + sandbox.Switch + ", got null"},
+		"outbound":           {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Switch), "outbound-phone-number-id: asked for " + sandbox.Callback + ", got " + sandbox.Switch},
+		"no outbound":        {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, ""), "outbound-phone-number-id: asked for " + sandbox.Callback + ", got null"},
+		"the phones swapped": {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Callback, sandbox.Switch), "outbound-phone-number-id: asked for " + sandbox.Callback + ", got " + sandbox.Switch},
+		"still published":    {off, publication(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: asked for null, got " + sandbox.LiveID},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &peer{changes: []reply{says(200, test.body)}}
-			w := unknown("ACTION_RESPONSE_MISMATCH", 1, "The API answered 200 OK with another publication than was asked for: ", test.says, checkFirst)
+			w := unknown("ACTION_RESPONSE_MISMATCH", 1, "The API confirmed something else than was asked for", test.says, checkFirst)
 			w.http = "200"
 			p.play(t, trial{inputs: test.inputs}, w.within(0, time.Nanosecond))
 		})
@@ -456,7 +456,7 @@ func oddErrorCode(t *testing.T) {
 }
 
 // ourTags takes the tags out of a summary that the summary itself has.
-var ourTags = strings.NewReplacer("<details>", "", "<details open>", "", "<summary>", "", "</summary>", "", "</details>", "", "<code>", "", "</code>", "")
+var ourTags = strings.NewReplacer("<details>", "", "<details open>", "", "<summary>", "", "</summary>", "", "</details>", "", "<code>", "", "</code>", "", "<br>", "")
 
 func htmlErrorPage(t *testing.T) {
 	for name, test := range map[string]struct{ body, says string }{

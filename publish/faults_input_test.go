@@ -74,8 +74,8 @@ func printedOf(res result) string {
 func TestFaultsInput(t *testing.T) {
 	const (
 		noToken = "oken is missing or empty: is the secret undefined, or is this a pull request from a fork, which gets no secrets?"
-		noAgent = "gent-id is missing or empty: is the variable that it comes from defined here?"
-		choose  = "ersion-id and version-name are empty and unpublish is not true: choose one of them. "
+		noAgent = "gent-id is missing or empty: is the variable defined here?"
+		choose  = "ersion-id or version-name is required, or unpublish: true to take the agent off the air. "
 	)
 	t.Run("I1", func(t *testing.T) {
 		for _, blank := range []string{"", " ", "\t\r\n \u00a0\u3000"} {
@@ -85,7 +85,7 @@ func TestFaultsInput(t *testing.T) {
 				}
 			}
 			res := runRefused(t, map[string]string{"token": blank, "agent-id": blank, "version-id": blank})
-			if want := "3 problems: (1) t" + noToken + "; (2) a" + noAgent + "; (3) v" + choose; !strings.HasPrefix(res.message(), want) {
+			if want := "3 problems with the inputs: t" + noToken + "; a" + noAgent + "; v" + choose; !strings.HasPrefix(res.message(), want) {
 				t.Errorf("got %q", res.message())
 			}
 		}
@@ -100,8 +100,8 @@ func TestFaultsInput(t *testing.T) {
 			}
 			inputs["token"] = "two words"
 			res := runRefused(t, inputs)
-			for i, name := range []string{"token", "agent-id", "version-id", "unpublish", "version-id", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries"} {
-				if part := fmt.Sprintf("(%d) %s", i+1, name); !strings.Contains(res.message(), part) {
+			for _, name := range []string{"token", "agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries", "version-id and version-name"} {
+				if part := " " + name + " "; !strings.Contains(res.message(), part) {
 					t.Errorf("no %s in %q", part, res.message())
 				}
 			}

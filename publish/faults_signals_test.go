@@ -42,7 +42,7 @@ func TestFaultsSignals(t *testing.T) {
 		{"S1/in flight", trial{at: 2 * time.Second}, &peer{changes: []reply{silence}},
 			want{status: "unknown", attempts: 1, http: "none", says: []string{"Cancelled by SIGINT", mayBeApplied, stillLive, again}}, 1},
 		{"S1/in flight, and it was applied", trial{at: 2 * time.Second}, &peer{changes: []reply{silence}, after: shows(sandbox.NextID)},
-			want{status: "published", attempts: 1, says: []string{readBack + "; the request ended with: cancelled by SIGINT"}}, 1},
+			want{status: "published", attempts: 1, says: []string{readBack + ", because the request failed: cancelled by SIGINT"}}, 1},
 		{"S1/in flight, and a read that fits", trial{at: 2 * time.Second}, &peer{changes: []reply{silence}, after: slow(shows(sandbox.NextID), 790*time.Millisecond)},
 			want{status: "published", attempts: 1, says: []string{readBack}, least: 2790 * time.Millisecond, most: 2790 * time.Millisecond}, 1},
 		{"S1/in flight, and a read that does not", trial{at: 2 * time.Second}, &peer{changes: []reply{silence}, after: slow(shows(sandbox.NextID), 810*time.Millisecond)},
@@ -122,7 +122,7 @@ func TestFaultsSignals(t *testing.T) {
 				}}
 			})
 			res.check(t, want{attempts: 1, says: []string{"is live"}})
-			if !cancelled || res.exit != 0 || len(p.requests("")) != 5 || !strings.Contains(res.summary, "### ✅ ") || len(res.outputs) != 9 {
+			if !cancelled || res.exit != 0 || len(p.requests("")) != 5 || !strings.Contains(res.summary, "### ✅ ") || len(res.outputs) != 11 {
 				t.Errorf("cancelled: %v, exit status %d, %d requests, outputs %q, summary\n%s", cancelled, res.exit, len(p.requests("")), res.outputs, res.summary)
 			}
 		})
@@ -257,7 +257,7 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 			_ = process.Process.Kill()
 			_ = process.Wait()
 			got, err := runner.Outputs(contentOf(t, outputs))
-			if err != nil || len(got) != 1 && len(got) != 8 {
+			if err != nil || len(got) != 1 && len(got) != 12 {
 				t.Errorf("outputs %q, %v", got, err)
 			}
 		}

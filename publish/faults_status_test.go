@@ -41,13 +41,13 @@ func confirmed(t *testing.T) {
 			"inbound-phone-number-id": sandbox.Switch, "outbound-phone-number-id": sandbox.Callback,
 		}}.runVirtually(t, server)
 		res.check(t, want{says: []string{
-			"Front desk: v1.22.7 → v1.22.8 is live on " + sandbox.SwitchNumber + " (Switch), calls from " + sandbox.CallbackNumber,
+			"Front desk: v1.22.7 → v1.22.8 is live on +34 910 000 002 (Switch), calls from +34 910 000 003",
 		}})
 		want := map[string]string{
 			"status": "published", "agent-id": sandbox.FrontDesk, "published-version-id": sandbox.NextID, "previous-version-id": sandbox.LiveID,
 			"inbound-phone-number-id": sandbox.Switch, "outbound-phone-number-id": sandbox.Callback, "attempts": "1",
 			"inbound-phone-number": sandbox.SwitchNumber, "outbound-phone-number": sandbox.CallbackNumber,
-			"version-name": sandbox.NextName, "previous-version-name": sandbox.LiveName, "previous-inbound-phone-number-id": sandbox.Reception,
+			"version-id": sandbox.NextID, "version-name": sandbox.NextName, "changed-fields": "call_tools,prompt,voice", "previous-version-name": sandbox.LiveName, "previous-inbound-phone-number-id": sandbox.Reception,
 		}
 		if !maps.Equal(res.outputs, want) {
 			t.Errorf("outputs %q, want %q", res.outputs, want)
@@ -200,7 +200,7 @@ func refusedByTheAPI(t *testing.T) {
 		"no such phone":      {map[string]string{"inbound-phone-number-id": sandbox.NightID}, "ACTION_PHONE_NOT_FOUND", "no phone number"},
 		"a read-only token":  {map[string]string{"token": sandbox.ReadToken}, "INTERNAL_SERVER_ERROR", "may not change"},
 		"no such agent":      {map[string]string{"agent-id": sandbox.NextID}, "AGENT_NOT_FOUND", "There is no agent"},
-		"another's phone":    {map[string]string{"agent-id": sandbox.NightDesk, "version-id": sandbox.NightID, "inbound-phone-number-id": sandbox.Reception}, "ACTION_PHONE_IN_USE", "is answered by another agent"},
+		"another's phone":    {map[string]string{"agent-id": sandbox.NightDesk, "version-id": sandbox.NightID, "inbound-phone-number-id": sandbox.Reception}, "ACTION_PHONE_IN_USE", "is already the inbound number of another agent"},
 		"no such token":      {map[string]string{"token": "another-token"}, "UNAUTHORIZED", "missing or not known"},
 		"a wrong api-url":    {map[string]string{"api-url": "http://diga/prefix"}, "HTTP_404", "Not Found"},
 		"unpublish, no such": {map[string]string{"agent-id": sandbox.NextID, "unpublish": "true"}, "AGENT_NOT_FOUND", "There is no agent"},

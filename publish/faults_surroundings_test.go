@@ -15,7 +15,6 @@ import (
 
 	"publish-agent-version/internal/runner"
 	"publish-agent-version/internal/sandbox"
-	"publish-agent-version/publish"
 )
 
 // process is a run of the built action that a test can hold on to.
@@ -199,10 +198,10 @@ func fullDiskAtTheEnd(t *testing.T) {
 	}{
 		"publish": {
 			map[string]string{"inbound-phone-number-id": sandbox.Reception},
-			"Front desk: v1.22.7 → v1.22.8 is live on +34910000001 (Reception).",
+			"Front desk: v1.22.7 → v1.22.8 is live on +34 910 000 001 (Reception).",
 		},
-		"unpublish": {map[string]string{"unpublish": "true"}, "Front desk is off the air: v1.22.7 is not live any more."},
-		"dry run":   {map[string]string{"dry-run": "true"}, "Front desk: v1.22.7 → v1.22.8 would be live on +34910000001 (Reception)."},
+		"unpublish": {map[string]string{"unpublish": "true"}, "Front desk is off the air: v1.22.7 is no longer live."},
+		"dry run":   {map[string]string{"dry-run": "true"}, "Front desk: v1.22.7 → v1.22.8 would be live on +34 910 000 001 (Reception)."},
 	} {
 		for _, room := range []int{1, 20, 50} {
 			api, server := newSandbox(t)
@@ -212,7 +211,7 @@ func fullDiskAtTheEnd(t *testing.T) {
 			maps.Copy(inputs, tt.inputs)
 			res := trial{inputs: inputs, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
 			got := res.log.Annotations()
-			if len(got) != 2 || res.exit != 1 || got[0].Level != "warning" || got[0].Message != "Writing it: file too large." || got[1].Title != "ACTION_OUTPUT_UNWRITABLE" ||
+			if len(got) != 2 || res.exit != 1 || got[0].Level != "warning" || got[0].Message != "Writing it failed: file too large." || got[1].Title != "ACTION_OUTPUT_UNWRITABLE" ||
 				!strings.HasPrefix(got[1].Message, tt.says) || !strings.HasSuffix(got[1].Message, " The outputs could not be written: file too large. Free the disk, then run this step again: that is safe.") {
 				t.Errorf("%s: exit status %d, got %+v", name, res.exit, got)
 			}
@@ -247,7 +246,7 @@ func outputsHeldBefore(t *testing.T) {
 	for _, held := range []string{"a=b", "a=b\n", "a=b\n\n", "a<<EOF\nstatus=x\nEOF", "a=b\r", "\n", "a=" + strings.Repeat("x", 1<<20)} {
 		res := trial{held: held}.runVirtually(t, &peer{})
 		res.check(t, want{attempts: 1})
-		if len(res.outputs) != 9 {
+		if len(res.outputs) != 11 {
 			t.Errorf("after %.30q: outputs %q", held, res.outputs)
 		}
 	}
@@ -255,7 +254,7 @@ func outputsHeldBefore(t *testing.T) {
 
 func noJobSummary(t *testing.T) {
 	for path, reason := range map[string]string{
-		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it: it is not a regular file.", t.TempDir() + "/missing": "Writing it: no such file or directory.",
+		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it failed: it is not a regular file.", t.TempDir() + "/missing": "Writing it failed: no such file or directory.",
 	} {
 		res := trial{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.runVirtually(t, &peer{})
 		res.check(t, want{attempts: 1})
@@ -271,7 +270,7 @@ func noJobSummary(t *testing.T) {
 			inputs: map[string]string{"api-url": p.listen(t)}, env: map[string]string{"GITHUB_STEP_SUMMARY": summary},
 		}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
 		res.check(t, want{attempts: 1})
-		if got := res.log.Annotations()[0]; got.Message != "Writing it: file too large." || contentOf(t, summary) != held {
+		if got := res.log.Annotations()[0]; got.Message != "Writing it failed: file too large." || contentOf(t, summary) != held {
 			t.Errorf("got %+v, and the summary holds %q", got, contentOf(t, summary))
 		}
 	}
@@ -312,7 +311,7 @@ func closedStreams(t *testing.T) {
 				t.Errorf("%s: %v\n%s", name, err, process.stderr.String())
 			}
 			got, err := runner.Outputs(contentOf(t, outputs))
-			if err != nil || len(got) != 11 || got[0] != (runner.Output{Name: "status", Value: "published"}) || !strings.Contains(contentOf(t, summary), "is live") {
+			if err != nil || len(got) != 13 || got[0] != (runner.Output{Name: "status", Value: "published"}) || !strings.Contains(contentOf(t, summary), "is live") {
 				t.Errorf("%s: outputs %q, %v, summary\n%s", name, got, err, contentOf(t, summary))
 			}
 			if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
@@ -352,7 +351,7 @@ func bareMachine(t *testing.T) {
 func outsideActions(t *testing.T) {
 	outside := map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": "", "GITHUB_STEP_SUMMARY": ""}
 	res := trial{env: outside}.runVirtually(t, &peer{})
-	want9 := "status=published\nprevious-version-id=" + sandbox.LiveID + "\nprevious-version-name=v1.22.7\nversion-name=v1.22.8\nattempts=1\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.NextID +
+	want9 := "status=published\nprevious-version-id=" + sandbox.LiveID + "\nprevious-version-name=v1.22.7\nversion-id=" + sandbox.NextID + "\nversion-name=v1.22.8\nchanged-fields=\nattempts=1\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.NextID +
 		"\ninbound-phone-number-id=" + sandbox.Reception + "\noutbound-phone-number-id=\n"
 	if res.exit != 0 || res.stdout != want9 {
 		t.Errorf("exit status %d, standard output %q, want %q", res.exit, res.stdout, want9)
@@ -406,37 +405,5 @@ func debugLogging(t *testing.T) {
 	quiet := trial{}.runVirtually(t, &peer{changes: replies})
 	if strings.Contains(quiet.stdout, "debug") {
 		t.Errorf("debug lines that nobody asked for:\n%s", quiet.stdout)
-	}
-}
-
-func TestArguments(t *testing.T) {
-	tests := []struct {
-		args           []string
-		exit           int
-		stdout, stderr string // how they begin; empty: they are empty
-	}{
-		{[]string{"-version"}, 0, "test\n", ""},
-		{[]string{"--version"}, 0, "test\n", ""},
-		{[]string{"-help"}, 0, "publish-agent-version publishes a version of a Diga voice agent.\n", ""},
-		{[]string{"--help", "x"}, 0, "publish-agent-version publishes", ""},
-		{[]string{"-h"}, 0, "publish-agent-version publishes", ""},
-		{[]string{"-x\n::error::y"}, 1, "", "unknown argument \"-x\\n::error::y\"\n\npublish-agent-version publishes"},
-		{[]string{""}, 1, "", "unknown argument \"\"\n"},
-		{[]string{"a0000000"}, 1, "", "unknown argument \"a0000000\"\n"},
-	}
-	for _, tt := range tests {
-		var stdout, stderr strings.Builder
-		step := publish.Step{Args: tt.args, Stdout: &stdout, Stderr: &stderr, Version: "test", Getenv: func(name string) string {
-			t.Errorf("%q: asks for %s", tt.args, name)
-			return ""
-		}}
-		exit := step.Run(t.Context())
-		if exit != tt.exit || !strings.HasPrefix(stdout.String(), tt.stdout) || !strings.HasPrefix(stderr.String(), tt.stderr) || (tt.stdout == "") != (stdout.Len() == 0) || (tt.stderr == "") != (stderr.Len() == 0) {
-			t.Errorf("%q: exit status %d, printed %q and %q", tt.args, exit, &stdout, &stderr)
-		}
-	}
-	version, err := exec.Command(builtAction(), "-version").CombinedOutput()
-	if err != nil || strings.TrimSpace(string(version)) == "" || strings.Count(string(version), "\n") != 1 {
-		t.Errorf("the binary says %q, %v", version, err)
 	}
 }

@@ -181,7 +181,7 @@ func wantShownAsText(t *testing.T, summary string) {
 			t.Errorf("the step to paste does not end: %q", rest)
 		}
 	}
-	if table := strings.Count(summary, "\n| "); table != 4 {
+	if table := strings.Count(summary, "\n| "); table < 2 || table > 4 {
 		t.Errorf("the table has %d rows", table)
 	}
 }

@@ -52,8 +52,8 @@ func FuzzClean(f *testing.F) {
 	})
 }
 
-// inputNames are the inputs that FuzzInputs makes up.
-var inputNames = []string{
+// fuzzedInputs are the inputs that FuzzInputs makes up.
+var fuzzedInputs = []string{
 	"token", "agent-id", "version-id", "version-name", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries",
 }
 
@@ -61,7 +61,7 @@ func FuzzInputs(f *testing.F) {
 	add := func(changes ...string) {
 		v := []string{secret, agentID, versionID, "", "", "", "", "", "http://api", "10s", "1"}
 		for i := 0; i < len(changes); i += 2 {
-			v[slices.Index(inputNames, changes[i])] = changes[i+1]
+			v[slices.Index(fuzzedInputs, changes[i])] = changes[i+1]
 		}
 		f.Add(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10])
 	}
@@ -78,13 +78,13 @@ func FuzzInputs(f *testing.F) {
 		}
 	}
 	for i, text := range Hostile {
-		add(inputNames[i%len(inputNames)], text)
+		add(fuzzedInputs[i%len(fuzzedInputs)], text)
 		add("token", text+secret, "agent-id", text+secret, "timeout", text+secret, "api-url", "https://"+text+secret)
 	}
 	f.Fuzz(func(t *testing.T, token, agent, version, name, unpublish, inbound, outbound, dryRun, apiURL, timeout, maxRetries string) {
 		values := []string{token, agent, version, name, unpublish, inbound, outbound, dryRun, apiURL, timeout, maxRetries}
 		env := make(map[string]string)
-		for i, name := range inputNames {
+		for i, name := range fuzzedInputs {
 			env["INPUT_"+strings.ToUpper(name)] = values[i]
 		}
 		in, problems := readInputs(func(name string) string { return strings.TrimSpace(env["INPUT_"+strings.ToUpper(name)]) })
@@ -121,7 +121,7 @@ func wantSound(t *testing.T, in Inputs) {
 		}
 	}
 	switch {
-	case chosen != 1, in.Unpublish && (in.Phones[diga.Inbound].asked() || in.Phones[diga.Outbound].asked()):
+	case chosen != 1, in.Unpublish && (in.Phones[diga.Inbound].isSet() || in.Phones[diga.Outbound].isSet()):
 		t.Errorf("more or less than one choice in %+v", in)
 	case in.Timeout < time.Second, in.Timeout > 30*time.Minute, in.MaxRetries < 0, in.MaxRetries > 10:
 		t.Errorf("out of bounds: %+v", in)
@@ -157,7 +157,7 @@ func FuzzOutputs(f *testing.F) {
 		if err := p.openOutputs(); err != nil {
 			t.Fatal(err)
 		}
-		defer p.outputs.Close()
+		defer p.outputFile.Close()
 		if err := p.setOutputs([]output{{"first", first}, {"second", second}, {"third", third}}); err != nil {
 			t.Fatal(err)
 		}
@@ -229,10 +229,10 @@ type ran struct {
 var (
 	contractOutputs = []string{
 		"status", "agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id",
-		"inbound-phone-number", "outbound-phone-number", "version-name", "previous-version-id", "previous-version-name",
+		"inbound-phone-number", "outbound-phone-number", "version-id", "version-name", "changed-fields", "previous-version-id", "previous-version-name",
 		"previous-inbound-phone-number-id", "previous-outbound-phone-number-id", "error-code", "error-message", "http-status", "attempts",
 	}
-	ownTags   = regexp.MustCompile("</?details( open)?>|</?summary>|<code>[^<>]*</code>")
+	ownTags   = regexp.MustCompile("<br>|</?details( open)?>|</?summary>|<code>[^<>]*</code>")
 	yamlBlock = regexp.MustCompile("(?s)\n```yaml\n.*?\n```\n")
 )
 
@@ -286,7 +286,7 @@ func fuzzed(t *testing.T, env map[string]string, dial func(context.Context, stri
 	if rest := OutsideCode(summary); strings.ContainsAny(rest, "<>[]@!\\") {
 		t.Errorf("the summary is more than text: %q in\n%s", rest, summary)
 	}
-	if checkToken(token) == "" && len(token) >= 8 && !strings.Contains(token, "*") {
+	if Token(token).problem() == "" && len(token) >= 8 && !strings.Contains(token, "*") {
 		everything := strings.Join(log.Printed, "\n") + "\n" + content(t, env["GITHUB_OUTPUT"]) + "\n" + summary
 		if seen := runner.Visible(everything, token); len(seen) > 0 {
 			t.Errorf("the token shows: %v in\n%s", seen, everything)

@@ -32,10 +32,10 @@ func read(changes map[string]string) (Inputs, error) {
 }
 
 // joined is all problems as one error, a line each, in the spelling of a log.
-func joined(problems []problem) error {
+func joined(problems []text) error {
 	var errs []error
 	for _, p := range problems {
-		errs = append(errs, errors.New(p.message(func(text string) string { return text })))
+		errs = append(errs, errors.New(p.render(func(text string) string { return text })))
 	}
 	return errors.Join(errs...)
 }
@@ -45,7 +45,7 @@ func id(s string) uuid.NullUUID { return uuid.NullUUID{UUID: uuid.MustParse(s), 
 func TestReadInputs(t *testing.T) {
 	plain := Inputs{
 		Token: secret, Agent: uuid.MustParse(agentID), Version: id(versionID),
-		APIURL: &url.URL{Scheme: "https", Host: "api.diga.io"}, Timeout: 2 * time.Minute, MaxRetries: 4,
+		ShowChanges: Names, APIURL: &url.URL{Scheme: "https", Host: "api.diga.io"}, Timeout: 2 * time.Minute, MaxRetries: 4,
 	}
 	tests := []struct {
 		name    string
@@ -94,21 +94,21 @@ func Problems() []Problem {
 		notFlag  = " must be true or false, not "
 		notTime  = "timeout must be a duration from 1s to 30m, such as 90s or 2m, not "
 		notCount = "max-retries must be a whole number from 0 to 10, not "
-		choose   = "version-id and version-name are empty and unpublish is not true: choose one of them. An empty version is never sent: " +
-			"to Diga it would mean to unpublish"
+		choose   = "version-id or version-name is required, or unpublish: true to take the agent off the air. An empty version is never sent: " +
+			"Diga would unpublish the agent"
 	)
 	list := []Problem{
 		{"token", "", "token is missing or empty: is the secret undefined, or is this a pull request from a fork, which gets no secrets?"},
-		{"token", "Bearer " + secret, `token must be the token alone, without "Bearer" in front`},
-		{"token", "bEARER " + secret, `token must be the token alone, without "Bearer" in front`},
-		{"agent-id", "", "agent-id is missing or empty: is the variable that it comes from defined here?"},
+		{"token", "Bearer " + secret, `token must be the token alone, without "Bearer"`},
+		{"token", "bEARER " + secret, `token must be the token alone, without "Bearer"`},
+		{"agent-id", "", "agent-id is missing or empty: is the variable defined here?"},
 		{"version-id", "", choose},
-		{"version-name", "v1", "version-id and version-name exclude each other: choose one of them"},
-		{"unpublish", "true", "version-id and unpublish exclude each other: choose one of them"},
+		{"version-name", "v1", "version-id and version-name exclude each other: set one of them"},
+		{"unpublish", "true", "version-id and unpublish exclude each other: set one of them"},
 	}
 	for _, between := range []string{" ", "\t", "\n", "\r", "\x00", "\x7f", "é", "\u00a0", "\u200b", "\xff"} {
 		list = append(list, Problem{"token", "first-half" + between + "other-half",
-			"token has a blank, a line break or another character that no token has: was it pasted with something else?"})
+			"token contains a blank, a line break or another character that no token has: was it pasted with something else?"})
 	}
 	for _, name := range []string{"agent-id", "version-id", "inbound-phone-number-id", "outbound-phone-number-id"} {
 		for _, value := range []string{
@@ -161,7 +161,7 @@ func TestReadInputsChoice(t *testing.T) {
 	}
 	for _, phone := range []string{"inbound-phone-number-id", "outbound-phone-number-id"} {
 		_, err := read(map[string]string{"version-id": "", "unpublish": "true", phone: phoneID})
-		if want := phone + " has no meaning with unpublish: true: leave it out"; err == nil || err.Error() != want {
+		if want := phone + " has no effect with unpublish: true: remove it"; err == nil || err.Error() != want {
 			t.Errorf("unpublish with %s: got %v, want %s", phone, err, want)
 		}
 	}

@@ -1,68 +1,57 @@
 package publish
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"publish-agent-version/diga"
-
-	"github.com/google/uuid"
 )
 
-// happened puts e into a sentence without a full stop.
-func (r *run) describe(e *diga.Error, render renderer) string {
-	text := e.Message
+// describe says what e reports, as a clause.
+func (r *result) describe(e *diga.Error) text {
+	t := say("%s", e.Message)
 	if e.Code != "" && isRefusal(e.Status) && r.changeSent && e.Cause == diga.Answered {
-		text = "Diga refused " + r.requested(render)
+		t = say("Diga refused %s", r.requested())
 		if e.Untrusted == "" && len(e.Details) == 0 {
-			text += " (" + diga.StatusText(e.Status) + ")"
+			t = say("%s (%s)", t, diga.StatusText(e.Status))
 		}
 	}
 	if e.Untrusted != "" {
-		text += ": " + render(strings.TrimSuffix(e.Untrusted, "."))
-	}
-	if len(e.Details) > 0 {
-		text += ": " + listDetails(e.Details, render)
+		t = say("%s: %s", t, literal(strings.TrimSuffix(e.Untrusted, ".")))
 	}
 	if e.GaveUp != "" {
-		text += "; " + e.GaveUp
+		t = say("%s; %s", t, e.GaveUp)
 	}
-	if before := e.LastReply; before != nil {
-		text += "; before that: " + r.describe(before, render)
-		if before.Code != "" {
-			text += " (" + render(before.Code) + ")"
+	if last := e.LastReply; last != nil {
+		t = say("%s; before that: %s", t, r.describe(last))
+		if last.Code != "" {
+			t = say("%s (%s)", t, literal(last.Code))
 		}
 	}
-	var named *diga.NameError
-	if errors.As(e, &named) {
-		text += ". " + listVersions(named, render)
-	}
-	return text
+	return t
 }
 
-// refusal reports whether a status turns a request down for what it asks.
+// isRefusal reports whether a status rejects a request for what it asks.
 func isRefusal(status int) bool {
 	return 400 <= status && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests
 }
 
-// findings lists what a 422 found, by the names of the inputs, five at most.
-func listDetails(details []diga.Detail, render renderer) string {
-	const most = 5
-	var list []string
-	for _, d := range details[:min(len(details), most)] {
-		text := render(d.Message)
+// listDetails lists what a 422 found, by the names of the inputs, five at most.
+func listDetails(details []diga.Detail) []text {
+	const maxListed = 5
+	var list []text
+	for _, d := range details[:min(len(details), maxListed)] {
+		item := say("%s", literal(d.Message))
 		if d.Field != "" {
-			text = render(inputName(d.Field)) + ": " + text
+			item = say("%s: %s", literal(inputName(d.Field)), item)
 		}
-		list = append(list, text)
+		list = append(list, item)
 	}
-	if more := len(details) - most; more > 0 {
-		list = append(list, fmt.Sprintf("and %d more", more))
+	if more := len(details) - maxListed; more > 0 {
+		list = append(list, say("and %d more", more))
 	}
-	return strings.Join(list, "; ")
+	return list
 }
 
 // inputName is the input behind a field of the request; other fields keep the API's name.
@@ -80,368 +69,277 @@ func inputName(field string) string {
 	return field
 }
 
-// choices lists the versions that a reader may have meant.
-func listVersions(e *diga.NameError, render renderer) string {
-	if len(e.Versions) == 0 {
-		return fmt.Sprintf("None of the agent's %d versions has a similar name", e.Total)
-	}
-	var list []string
+// listVersions lists the versions that a reader may have meant.
+func listVersions(e *diga.NameError) []text {
+	var items []text
 	for _, v := range e.Versions {
-		text := render(v.Name)
+		item := say("%s", literal(v.Name))
 		if e.Matches > 1 {
-			text = render(v.ID.String())
+			item = say("%s", literal(v.ID.String()))
 		}
 		if v.Number != 0 {
-			text += fmt.Sprintf(" (%d)", v.Number)
+			item = say("%s (%d)", item, v.Number)
 		}
 		switch {
 		case e.Matches > 1 && !v.Created.IsZero():
-			text += ", created " + v.Created.UTC().Format(time.RFC3339)
+			item = say("%s, created %s", item, v.Created.UTC().Format("2006-01-02 15:04 MST"))
 		case e.Matches > 1:
 		case v.Name == e.Name:
-			text += " has this name but is a draft"
+			item = say("%s is a draft", item)
 		case strings.EqualFold(v.Name, e.Name):
-			text += " differs in case"
+			item = say("%s differs in case", item)
 		case strings.TrimPrefix(v.Name, "v") == strings.TrimPrefix(e.Name, "v"):
-			text += " differs by a leading v"
+			item = say("%s differs by a leading v", item)
 		}
-		list = append(list, text)
+		items = append(items, item)
 	}
-	if e.Matches > 1 {
-		if more := e.Matches - len(e.Versions); more > 0 {
-			list = append(list, fmt.Sprintf("and %d more", more))
-		}
-		return "They are " + strings.Join(list, "; ")
+	if more := e.Matches - len(e.Versions); e.Matches > 1 && more > 0 {
+		items = append(items, say("and %d more", more))
 	}
-	return "The most similar: " + strings.Join(list, "; ")
+	if len(items) == 0 {
+		items = append(items, say("none of the agent's %d versions has a similar name", e.Total))
+	}
+	return items
 }
 
-// text lists the numbers that a reader may have meant.
-func (e *phoneNotFoundError) message(render renderer) string {
-	text, list := "There is no phone number "+render(e.number), e.all
-	if len(e.same) > 0 {
-		text, list = fmt.Sprintf("%d phone numbers are %s", len(e.same), render(e.number)), e.same
-	}
-	const most = 5
-	var names []string
-	for _, p := range list[:min(len(list), most)] {
-		names = append(names, phoneName(p, render)+" with the id "+render(p.ID.String()))
-	}
-	if more := len(list) - most; more > 0 {
-		names = append(names, fmt.Sprintf("and %d more", more))
-	}
+// request says what the inputs ask for.
+func (r *result) request() text {
+	var t text
 	switch {
-	case len(names) == 0:
-		return text + ". The token sees no numbers at all"
-	case len(e.same) > 0:
-		return text + ". They are " + strings.Join(names, "; ")
+	case r.in.ShowLive:
+		return say("show what is live")
+	case r.in.Unpublish:
+		t = say("unpublish")
 	default:
-		return text + ". There are " + strings.Join(names, "; ")
-	}
-}
-
-// versionName names a version by its name, or else by its number or its id.
-func versionName(v diga.Version, render renderer) string {
-	switch {
-	case v.Name != "":
-		return render(v.Name)
-	case v.Number != 0:
-		return fmt.Sprintf("version %d", v.Number)
-	default:
-		return "version " + render(v.ID.String())
-	}
-}
-
-// fullVersionName is the name with the number.
-func fullVersionName(v diga.Version, render renderer) string {
-	text := versionName(v, render)
-	if v.Name != "" && v.Number != 0 {
-		text += fmt.Sprintf(" (%d)", v.Number)
-	}
-	if v.Draft {
-		text += ", a draft"
-	}
-	return text
-}
-
-// name names a version, with its number where another version in the story has the same name.
-func (r *run) name(v diga.Version, render renderer) string {
-	for _, other := range []lookup[diga.Version]{r.before.version, r.before.target, r.after.version} {
-		if other.known && other.value.Name == v.Name && other.value.ID != v.ID {
-			return fullVersionName(v, render)
-		}
-	}
-	return versionName(v, render)
-}
-
-// target is the version that was asked for, with all that is known of it.
-func (r *run) target() diga.Version {
-	for _, v := range []lookup[diga.Version]{r.before.target, r.before.version, r.after.version} {
-		if v.known && r.plan.version.Valid && v.value.ID == r.plan.version.UUID {
-			return v.value
-		}
-	}
-	return diga.Version{ID: r.in.Version.UUID, Name: r.in.VersionName}
-}
-
-// wanted says what is to be done: the object of "refused".
-func (r *run) requested(render renderer) string {
-	if r.in.Unpublish {
-		return "to unpublish"
-	}
-	return r.name(r.target(), render)
-}
-
-// agentName names the agent by its name, or else by its id.
-func agentName(b preflight, id uuid.UUID, render renderer) string {
-	for _, v := range []lookup[diga.Version]{b.version, b.target} {
-		if v.known && v.value.AgentName != "" {
-			return render(v.value.AgentName)
-		}
-	}
-	return "agent " + render(id.String())
-}
-
-func (r *run) agent(render renderer) string { return agentName(r.before, r.in.Agent, render) }
-
-// phoneName names a phone number as people write it, with its nickname, or else by its id.
-func phoneName(p diga.Phone, render renderer) string {
-	if p.Number == "" {
-		return "phone number " + render(p.ID.String())
-	}
-	text := render(p.Number)
-	if p.Nickname != "" {
-		text += " (" + render(p.Nickname) + ")"
-	}
-	return text
-}
-
-// phone is a number with all that is known of it.
-func (r *run) phone(id uuid.UUID) diga.Phone {
-	for d := range diga.Directions {
-		known := append([]diga.Phone{r.before.asked[d].value}, r.before.bound[d].value...)
-		for _, p := range append(known, r.after.bound[d].value...) {
-			if p.ID == id && p.Number != "" {
-				return p
-			}
-		}
-	}
-	return diga.Phone{ID: id}
-}
-
-func phoneNames(phones []diga.Phone, render renderer) string {
-	var names []string
-	for _, p := range phones {
-		names = append(names, phoneName(p, render))
-	}
-	if last := len(names) - 1; last > 0 {
-		return strings.Join(names[:last], ", ") + " and " + names[last]
-	}
-	return strings.Join(names, "")
-}
-
-// boundNow lists the numbers that are bound once the step is done, and whether that is known.
-func (r *run) phonesNow(d diga.Direction) ([]diga.Phone, bool) {
-	switch {
-	case r.after.bound[d].known:
-		return r.after.bound[d].value, true
-	case r.confirmed != nil && r.confirmed.Phones[d].Valid:
-		return []diga.Phone{r.phone(r.confirmed.Phones[d].UUID)}, true
-	case r.confirmed != nil && (r.plan.bindings[d].Release || r.before.bound[d].known && len(r.before.bound[d].value) == 0):
-		return nil, true
-	case r.confirmed == nil && (r.failure == nil || r.failure.status == failed):
-		return r.before.bound[d].value, r.before.bound[d].known
-	default:
-		return nil, false
-	}
-}
-
-// boundThen lists the numbers that a real run would leave bound.
-func (r *run) phonesPlanned(d diga.Direction) ([]diga.Phone, bool) {
-	switch binding := r.plan.change().Bindings[d]; {
-	case binding.Phone.Valid:
-		return []diga.Phone{r.phone(binding.Phone.UUID)}, true
-	case binding.Release, r.in.Unpublish:
-		return nil, true
-	default:
-		return r.before.bound[d].value, r.before.bound[d].known
-	}
-}
-
-// asked says what the inputs ask for.
-func (r *run) request(render renderer) string {
-	text := "unpublish"
-	if !r.in.Unpublish {
-		text = "publish " + r.requested(render)
+		t = say("publish %s", r.requested())
 	}
 	for d, p := range r.in.Phones {
+		direction := diga.Direction(d)
 		switch {
 		case p.Release:
-			text += fmt.Sprintf(", release the %s number", diga.Direction(d))
-		case p.asked():
-			text += fmt.Sprintf(", %s number %s", diga.Direction(d), render(or(p.Number, p.ID.UUID.String())))
+			t = say("%s, release the %s number", t, direction)
+		case p.Number != "":
+			t = say("%s, %s number %s", t, direction, literal(p.Number))
+		case p.ID.Valid:
+			t = say("%s, %s number %s", t, direction, literal(p.ID.UUID.String()))
 		}
 	}
-	return text
-}
-
-// liveNow says what reading back showed as live, as a clause.
-func (r *run) liveNow(render renderer) string {
-	now, was := r.after.version, r.before.version
-	switch {
-	case r.after.offline:
-		return "no version is live"
-	case !now.known:
-		return "what is live is not known"
-	case was.known && was.value.ID == now.value.ID:
-		return r.name(now.value, render) + " is still live"
-	default:
-		return r.name(now.value, render) + " is live"
-	}
+	return t
 }
 
 // nothingChanged says what is live when nothing was changed.
-func (r *run) nothingChanged(render renderer) string {
-	if !r.before.version.known {
-		return "Nothing was changed"
+func (r *result) nothingChanged() text {
+	switch {
+	case r.in.ShowLive:
+		return text{}
+	case r.before.version.known:
+		return say("Nothing was changed: %s is still live", r.name(r.before.version.value))
+	default:
+		return say("Nothing was changed")
 	}
-	return "Nothing was changed: " + r.name(r.before.version.value, render) + " is still live"
 }
 
-// unbound names the first number that was asked for and is not bound.
-func (r *run) missingPart(render renderer) string {
-	for d, binding := range r.plan.bindings {
-		switch {
-		case binding == (diga.Binding{}) || bound(binding, r.after.bound[d]):
-		case binding.Release:
-			return fmt.Sprintf("its %s number is not released", diga.Direction(d))
-		default:
-			return phoneName(r.phone(binding.Phone.UUID), render) + " is not bound"
-		}
+// liveNow says what reading back showed as live, as a clause.
+func (r *result) liveNow() text {
+	now, was := r.after.version, r.before.version
+	switch {
+	case r.after.offline:
+		return say("no version is live")
+	case !now.known:
+		return say("what is live is not known")
+	case was.known && was.value.ID == now.value.ID:
+		return say("%s is still live", r.name(now.value))
+	default:
+		return say("%s is live", r.name(now.value))
 	}
-	return ""
 }
 
-// lost names the numbers that were released although nothing asked for that.
-func (r *run) released(d diga.Direction, phones []diga.Phone, render renderer) string {
-	was, again := "was", "it"
-	if len(phones) > 1 {
-		was, again = "were", "them"
-	}
-	return fmt.Sprintf("%s %s bound to %s for %s calls and %s released, although nothing asked for that. Bind %s again in Diga if needed: a publication binds at most one number in each direction.",
-		phoneNames(phones, render), was, r.agent(render), d, was, again)
-}
-
-// success is what a step that did not fail ends with.
-func (r *run) success(render renderer) (title, message string) {
-	was := ""
-	if r.before.version.known && r.before.version.value.ID != r.target().ID {
-		was = r.name(r.before.version.value, render) + " → "
+// explain says of a change that is not in force what is live now, and what to do.
+func (r *result) explain(f *failure, effect diga.Effect, seen observation) {
+	now := r.after.version
+	targetIsLive := now.known && r.plan.version.Valid && r.plan.version.UUID == now.value.ID
+	switch {
+	case f.status == failed:
+		f.live = say("Nothing was changed: %s", r.liveNow())
+	case seen == unreadable && targetIsLive:
+		f.live = say("%s, but the phone numbers could not be read", r.liveNow().capitalized())
+	case seen == unreadable:
+		f.live = say("The change may have been applied: what is live could not be read (%s)", literal(r.readError()))
+	case seen == partial && targetIsLive:
+		f.live = say("Only part of it was applied: %s, but %s", r.liveNow(), r.missingPart())
+	case seen == partial:
+		f.live = say("Only part of it was applied: %s, but the phone number is bound", r.liveNow())
+	case seen == replaced:
+		f.live = say("%s, which was neither live before nor asked for", r.liveNow().capitalized())
+	case effect == diga.MaybeApplied:
+		f.live = say("%s, but there was no time to make sure", r.liveNow().capitalized())
+	default:
+		f.live = say("%s, but the change may still be applied", r.liveNow().capitalized())
 	}
 	switch {
-	case r.confirmed == nil && r.in.Unpublish:
-		title, message = "Dry run", fmt.Sprintf("%s: a real run would unpublish it.", r.agent(render))
-		if r.before.version.known {
-			message = fmt.Sprintf("%s: a real run would unpublish %s.", r.agent(render), r.name(r.before.version.value, render))
+	case f.status == failed:
+	case seen == replaced:
+		f.advice = say("Find out who else publishes this agent, then run this step again if needed: that is safe.")
+	case f.code == codeResponseInvalid:
+		f.advice = say("Check that %s is the API, then run this step again: that is safe.", literal("api-url"))
+	case f.code != codeResponseMismatch:
+		f.advice = say("Run this step again: that is safe.")
+	}
+}
+
+// readError is why reading back did not show what was needed.
+func (r *result) readError() string {
+	for _, err := range []error{r.after.version.err, r.after.bound[diga.Inbound].err, r.after.bound[diga.Outbound].err} {
+		if err != nil {
+			return strings.TrimSuffix(err.Error(), ".")
 		}
-	case r.confirmed == nil:
-		title, message = "Dry run", fmt.Sprintf("%s: %s%s would be live%s.", r.agent(render), was, r.name(r.target(), render), r.numbers(r.phonesPlanned, render))
-		if r.target().Draft {
-			message += " It is a draft: Diga may refuse it."
+	}
+	return "no answer"
+}
+
+// missingPart names the first number that was asked for and is not bound.
+func (r *result) missingPart() text {
+	for d, binding := range r.plan.bindings {
+		switch {
+		case binding == (diga.Binding{}) || isBound(binding, r.after.bound[d]):
+		case binding.Release:
+			return say("its %s number is not released", diga.Direction(d))
+		default:
+			return say("%s is not bound", phoneName(r.phone(binding.Phone.UUID)))
 		}
-	case r.in.Unpublish:
-		title, message = "Unpublished", fmt.Sprintf("%s is off the air: nothing is live any more.", r.agent(render))
-		if was != "" {
-			message = fmt.Sprintf("%s is off the air: %s is not live any more.", r.agent(render), r.name(r.before.version.value, render))
+	}
+	return text{}
+}
+
+// releasedWarning names the numbers that were released although nothing asked for that.
+func (r *result) releasedWarning(d diga.Direction, phones []diga.Phone) text {
+	verb, pronoun := "answers", "it"
+	if d == diga.Outbound {
+		verb = "calls from"
+	}
+	if len(phones) > 1 {
+		pronoun = "them"
+	}
+	return say("%s no longer %s %s, although this step did not ask for that. If needed, bind %s again in Diga: one publication binds at most one number in each direction.",
+		r.agent(), verb, phoneNames(phones), pronoun)
+}
+
+// olderWarning says that the step goes back in time.
+func (r *result) olderWarning() text {
+	return say("%s is older than %s, which is live. Set %s to refuse older versions.",
+		fullVersionName(r.before.target.value), fullVersionName(r.before.version.value), literal("only-newer: true"))
+}
+
+// success is the notice of a step that did not fail.
+func (r *result) success() (title string, message text) {
+	agent, target := r.agent(), r.name(r.target())
+	change := target
+	was := r.before.version
+	if was.known && was.value.ID != r.target().ID {
+		change = say("%s → %s", r.name(was.value), target)
+	}
+	switch r.status() {
+	case live:
+		return "Live", say("%s: %s is live%s.", agent, target, r.onNumbers())
+	case offline:
+		return "Offline", say("%s: no version is live.", agent)
+	case dryRun:
+		switch {
+		case r.in.Unpublish && was.known:
+			return "Dry run", say("%s: a real run would unpublish %s.", agent, r.name(was.value))
+		case r.in.Unpublish:
+			return "Dry run", say("%s: no version is live; there is nothing to unpublish.", agent)
+		case r.target().Draft:
+			return "Dry run", say("%s: %s would be live%s. It is a draft: Diga may refuse it.", agent, change, r.onNumbers())
+		}
+		return "Dry run", say("%s: %s would be live%s.", agent, change, r.onNumbers())
+	case unpublished:
+		title, message = "Unpublished", say("%s is off the air.", agent)
+		if was.known {
+			message = say("%s is off the air: %s is no longer live.", agent, r.name(was.value))
 		}
 	default:
-		title, message = "Published", fmt.Sprintf("%s: %s%s is live%s.", r.agent(render), was, r.name(r.target(), render), r.numbers(r.phonesNow, render))
+		title, message = "Published", say("%s: %s is live%s.", agent, change, r.onNumbers())
 	}
 	if f := r.confirmedAfter; f != nil {
-		message += fmt.Sprintf(" Confirmed by reading it back; the request ended with: %s.", f.cause(render))
+		message = say("%s Confirmed by reading it back, because the request failed: %s.", message, f.cause)
 	}
 	return title, message
 }
 
-// numbers says on which numbers the agent answers and from which it calls, as the end of a sentence.
-func (r *run) numbers(bound func(diga.Direction) ([]diga.Phone, bool), render renderer) string {
-	inbound, inboundKnown := bound(diga.Inbound)
-	outbound, outboundKnown := bound(diga.Outbound)
-	text := ""
-	if len(inbound) > 0 {
-		text += " on " + phoneNames(inbound, render)
+// onNumbers says which numbers the agent answers and calls from, as the end of a sentence.
+func (r *result) onNumbers() text {
+	inbound, inboundKnown := r.phonesAfter(diga.Inbound)
+	outbound, outboundKnown := r.phonesAfter(diga.Outbound)
+	switch {
+	case len(inbound) > 0 && len(outbound) > 0:
+		return say(" on %s, calls from %s", phoneNames(inbound), phoneNames(outbound))
+	case len(inbound) > 0:
+		return say(" on %s", phoneNames(inbound))
+	case len(outbound) > 0:
+		return say(", calls from %s", phoneNames(outbound))
+	case inboundKnown && outboundKnown:
+		return say(", without a phone number")
+	default:
+		return say("")
 	}
-	if len(outbound) > 0 {
-		text += ", calls from " + phoneNames(outbound, render)
-	}
-	if text == "" && inboundKnown && outboundKnown {
-		text = ", without a phone number"
-	}
-	return text
 }
 
-// logBefore tells the log what was read before the change. A read that the step could do without costs one line when it
-// fails, the numbers together one.
-func (r *run) logBefore() {
+// preflightLines tell the log what was read before the change. All failed reads of phone numbers share one line.
+func (r *result) preflightLines() []text {
 	b := r.before
-	if b.version.known {
-		r.log("Live now: %s of %s.", fullVersionName(b.version.value, r.text), r.agent(r.text))
-	} else if b.version.err != nil {
-		r.log("What is live could not be read: %s.", r.text(b.version.err.Error()))
+	var lines []text
+	add := func(format string, args ...any) { lines = append(lines, say(format, args...)) }
+	switch {
+	case b.version.known:
+		add("Live now: %s of %s.", fullVersionName(b.version.value), r.agent())
+	case b.offline:
+		add("No version is live now.")
+	case b.version.err != nil:
+		add("What is live could not be read: %s.", literal(b.version.err.Error()))
 	}
 	for d, bound := range b.bound {
 		if len(bound.value) > 0 {
-			r.log("Bound for %s calls: %s.", diga.Direction(d), phoneNames(bound.value, r.text))
+			add("Bound for %s calls: %s.", diga.Direction(d), phoneNames(bound.value))
 		}
 	}
-	for _, err := range []error{b.bound[0].err, b.bound[1].err, b.asked[0].err, b.asked[1].err} {
-		var unknownPhone *phoneNotFoundError
-		if err != nil && !errors.As(err, &unknownPhone) {
-			r.log("Phone numbers could not be read, so they are not checked: %s.", r.text(err.Error()))
+	for _, err := range []error{b.bound[0].err, b.bound[1].err, b.phones[0].err, b.phones[1].err} {
+		if _, notFound := err.(*phoneNotFoundError); err != nil && !notFound {
+			add("Phone numbers could not be read and are not checked: %s.", literal(err.Error()))
 			break
 		}
 	}
-	if b.version.known && b.target.known && b.version.value.ID == b.target.value.ID {
-		r.log("That is the version asked for already; the phone numbers may still differ.")
-	}
 	switch {
-	case !r.in.Version.Valid && b.target.known:
-		r.log("%s is version %s.", r.text(r.in.VersionName), b.target.value.ID)
-	case b.target.err != nil && r.in.Version.Valid && !errors.Is(b.target.err, errNotNeeded):
-		r.log("The version could not be read: %s.", r.text(b.target.err.Error()))
+	case !b.target.known && b.target.err != nil && r.in.Version.Valid && b.target.err != errNotNeeded:
+		add("The version could not be read: %s.", literal(b.target.err.Error()))
+	case b.version.known && b.target.known && b.version.value.ID == b.target.value.ID:
+		add("The version that was asked for is already live; its phone numbers may still differ.")
+	case b.target.known && !r.in.Version.Valid:
+		add("%s is version %s.", literal(r.in.VersionName), literal(b.target.value.ID.String()))
 	}
+	return lines
 }
 
-func (r *run) logAttempt(a diga.Attempt) {
-	var said []string
-	if a.Status != 0 {
-		said = append(said, diga.StatusText(a.Status))
+func attemptLine(a diga.Attempt) text {
+	outcome := say("%s", diga.StatusText(a.Status))
+	switch {
+	case a.Status == 0 && a.Err != nil:
+		outcome = say("%s", literal(a.Err.Error()))
+	case a.Err != nil:
+		outcome = say("%s, but %s", outcome, literal(a.Err.Error()))
 	}
-	if a.Err != nil {
-		said = append(said, r.text(a.Err.Error()))
-	}
-	what := strings.Join(said, ", but ")
-	line := fmt.Sprintf("Attempt %d: %s after %s.", a.Number, what, shortDuration(a.Elapsed))
-	if a.Method == http.MethodPatch {
-		r.attempts = a.Number
-		r.log("%s", line)
-	} else {
-		r.debug("%s %s: %s", a.Method, a.Path, line)
-	}
-	r.debug("Connection used before: %t; HTTP/2: %t.", a.Reused, a.HTTP2)
+	return say("Attempt %d: %s after %s.", a.Number, outcome, shortDuration(a.Elapsed))
 }
 
-func (r *run) logWait(w diga.Wait) {
-	asked := ""
+func waitLine(w diga.Wait) text {
+	next := say("Waiting %s before attempt %d", shortDuration(w.Duration), w.Next)
 	if w.Asked > 0 {
-		asked = fmt.Sprintf(", which the reply asked for (%s)", shortDuration(w.Asked))
+		next = say("%s, as the reply asked for %s", next, shortDuration(w.Asked))
 	}
 	if w.Method == http.MethodPatch {
-		r.log("Waiting %s before attempt %d%s.", shortDuration(w.Duration), w.Next, asked)
-	} else {
-		r.log("%s %s failed (%v). Waiting %s before attempt %d%s.",
-			w.Method, w.Path, w.After, shortDuration(w.Duration), w.Next, asked)
+		return say("%s.", next)
 	}
+	return say("%s %s failed (%s). %s.", w.Method, literal(w.Path), literal(w.After.Error()), next)
 }
 
 // shortDuration formats d for a reader: "2m0s", "1.25s", "83ms".

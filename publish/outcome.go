@@ -8,24 +8,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// goal is what was asked for: what is to be true of an agent.
-type goal struct {
-	agent    uuid.UUID
-	version  uuid.NullUUID // to be live; null: nothing is to be live
-	bindings [diga.Directions]diga.Binding
-}
-
-// finding is what reading back shows of a goal.
-type observation int
-
-const (
-	unreadable observation = iota // something that the goal needs could not be read
-	unchanged                     // nothing of it came about
-	partial                       // a part of it came about
-	replaced                      // a version is live that was neither live before nor asked for
-	inForce                       // all of it is in force
-)
-
 // status is the step output of this name.
 type status string
 
@@ -33,26 +15,39 @@ const (
 	published   status = "published"
 	unpublished status = "unpublished"
 	dryRun      status = "dry-run"
-	failed      status = "failed"  // what was asked for is not in force, and nothing that was sent can bring it about
+	live        status = "live"
+	offline     status = "offline"
+	failed      status = "failed"  // what was asked for is not in force, and nothing that was sent can still bring it about
 	unknown     status = "unknown" // neither is certain
 )
 
-// outcome decides how a change ended that was not confirmed: from what its attempts may have done, and from what reading
-// back showed. settled reports whether the reading was repeated after a replica's lag.
-func (g goal) outcome(effect diga.Effect, found observation, settled bool) status {
+// observation is what reading back shows of a goal.
+type observation int
+
+const (
+	unreadable observation = iota // something that the goal needs could not be read
+	unchanged                     // none of it is in force
+	partial                       // part of it is in force
+	replaced                      // a version is live that was neither live before nor asked for
+	inForce                       // all of it is in force
+)
+
+// outcome decides how an unconfirmed change ended, from what its attempts may have done and what reading back showed.
+// readTwice says that the last reading came after a replica had time to catch up.
+func (g goal) outcome(effect diga.Effect, seen observation, readTwice bool) status {
 	switch {
-	case found == inForce:
+	case seen == inForce:
 		return g.success()
 	case effect == diga.NoEffect:
 		return failed
-	case effect == diga.MaybeApplied && found == unchanged && settled:
+	case effect == diga.MaybeApplied && seen == unchanged && readTwice:
 		return failed
 	default:
 		return unknown
 	}
 }
 
-// success is the status when all that was asked for is in force.
+// success is the status once all that was asked for is in force.
 func (g goal) success() status {
 	if !g.version.Valid {
 		return unpublished
@@ -60,7 +55,7 @@ func (g goal) success() status {
 	return published
 }
 
-// compare says what the state now shows of the goal, by the state before.
+// compare says how much of the goal is in force now, given the state before the change.
 func (g goal) compare(before, now state) observation {
 	isLive := func(s state) bool {
 		if !g.version.Valid {
@@ -75,9 +70,9 @@ func (g goal) compare(before, now state) observation {
 			continue
 		}
 		readable = readable && now.bound[d].known
-		is := bound(binding, now.bound[d])
+		is := isBound(binding, now.bound[d])
 		all = all && is
-		any = any || is && !bound(binding, before.bound[d])
+		any = any || is && !isBound(binding, before.bound[d])
 	}
 	switch {
 	case !readable:
@@ -93,8 +88,8 @@ func (g goal) compare(before, now state) observation {
 	}
 }
 
-// bound reports whether the numbers in one direction are known to be what binding says.
-func bound(binding diga.Binding, numbers lookup[[]diga.Phone]) bool {
+// isBound reports whether the numbers in one direction are known to be what binding says.
+func isBound(binding diga.Binding, numbers lookup[[]diga.Phone]) bool {
 	if !numbers.known {
 		return false
 	}
@@ -104,17 +99,30 @@ func bound(binding diga.Binding, numbers lookup[[]diga.Phone]) bool {
 	return slices.ContainsFunc(numbers.value, func(p diga.Phone) bool { return p.ID == binding.Phone.UUID })
 }
 
-// lost lists the numbers that were bound before and are not bound now, although nothing was asked for in their direction.
+// released lists the numbers that were bound before and are not now, in the directions that nothing was asked for.
 func (g goal) released(before, now state) (phones [diga.Directions][]diga.Phone) {
 	for d := range diga.Directions {
 		if g.bindings[d] != (diga.Binding{}) || !now.bound[d].known {
 			continue
 		}
 		for _, p := range before.bound[d].value {
-			if !bound(diga.Binding{Phone: uuid.NullUUID{UUID: p.ID, Valid: true}}, now.bound[d]) {
+			if !isBound(bindingTo(p.ID), now.bound[d]) {
 				phones[d] = append(phones[d], p)
 			}
 		}
 	}
 	return phones
+}
+
+// observed is the publication that reading back showed to be in force.
+func (p plan) observed(now state) *diga.Publication {
+	result := &diga.Publication{Agent: p.agent, Version: p.version}
+	for d, binding := range p.change().Bindings {
+		if isBound(binding, now.bound[d]) {
+			result.Phones[d] = binding.Phone
+		} else if phone, only := now.onlyPhone(diga.Direction(d)); only {
+			result.Phones[d] = uuid.NullUUID{UUID: phone.ID, Valid: true}
+		}
+	}
+	return result
 }

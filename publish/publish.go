@@ -1,4 +1,4 @@
-// Package publish is the step: it publishes one version of an agent and tells the runner what came of it.
+// Package publish is the step: it publishes one version of an agent and reports what came of it to the runner.
 package publish
 
 import (
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"syscall"
 	"time"
@@ -15,9 +16,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Step is one run of the action.
+// Step is one run of the program.
 type Step struct {
-	Args    []string                 // after the program's name: -version, -help or none
+	Args    []string                 // after the program's name
 	Getenv  func(name string) string // the environment
 	Stdout  io.Writer
 	Stderr  io.Writer
@@ -41,44 +42,37 @@ func (s Signal) Error() string {
 	}
 }
 
-// run is a Step under way: what is known so far.
+// run is a Step in progress.
 type run struct {
 	Step
 	*report
-	in     Inputs
+	result
 	client *diga.Client
 	start  time.Time
-
-	before         preflight
-	plan           plan
-	changeSent     bool              // the change may have been sent
-	attempts       int               // requests that the change took
-	confirmed      *diga.Publication // what is in force, when that is certain
-	confirmedAfter *failure          // why it had to be read back; nil: the API confirmed it
-	after          state             // what was read after the change
-	failure        *failure
 }
 
-// Run returns the exit status: 0, 1 for a failure, and 130 or 143 when ctx was cancelled with a Signal as its cause.
+// Run returns the exit status: 0 for success, 1 for failure, 130 or 143 when ctx was cancelled with a Signal as its cause.
 func (s Step) Run(ctx context.Context) (exit int) {
-	if len(s.Args) > 0 {
-		return s.usage()
+	args, problem := parseArgs(s.Args)
+	if args.help || args.version {
+		s.printUsage(args)
+		return 0
 	}
-	r := &run{Step: s, report: newReport(s, true), start: time.Now()}
+	r := &run{Step: s, report: newReport(s, args, true), start: time.Now()}
 	defer func() {
 		if recover() != nil {
 			exit = r.reportPanic()
 		}
 	}()
-	r.report = newReport(s, s.Getenv("GITHUB_ACTIONS") == "true")
-	r.failure = r.publish(ctx)
+	r.report = newReport(s, args, s.inActions())
+	r.failure = r.publish(ctx, args, problem)
 	return r.finish()
 }
 
 // publish is the order of things. Nothing is changed before every check and every read that the change depends on.
-func (r *run) publish(signals context.Context) *failure {
-	if err := r.begin(); err != nil {
-		return err
+func (r *run) publish(signals context.Context, args arguments, problem text) *failure {
+	if f := r.begin(args, problem); f != nil {
+		return f
 	}
 	defer r.client.Close()
 	budget := fmt.Errorf("gave up after %s", shortDuration(r.in.Timeout))
@@ -87,13 +81,21 @@ func (r *run) publish(signals context.Context) *failure {
 
 	var err error
 	r.before, err = readPreflight(ctx, r.client, r.in)
-	r.logBefore()
+	r.logAll(r.preflightLines())
 	if err != nil {
 		return r.readFailure(err)
 	}
+	if r.in.ShowLive {
+		return nil
+	}
 	var refused *failure
-	if r.plan, refused = newPlan(r.in, r.before); refused != nil || r.in.DryRun {
+	if r.plan, refused = newPlan(r.in, r.before); refused != nil {
+		refused.live = r.nothingChanged()
 		return refused
+	}
+	r.reviewChanges()
+	if r.in.DryRun {
+		return nil
 	}
 	if err := r.change(ctx); err != nil {
 		return r.verify(signals, err)
@@ -102,11 +104,18 @@ func (r *run) publish(signals context.Context) *failure {
 	return nil
 }
 
-// begin masks the token, checks every input and opens the file for the outputs.
-func (r *run) begin() *failure {
-	r.mask(Token(r.action.GetInput("token")))
-	r.log("publish-agent-version %s", r.Version)
-	in, problems := readInputs(r.action.GetInput)
+// begin masks the token, validates every input and opens the file for the outputs.
+func (r *run) begin(args arguments, problem text) *failure {
+	get := func(name string) string { return r.input(args.inputs, name) }
+	r.mask(Token(get("token")), Token(args.secret))
+	r.log(say("publish-agent-version %s", r.Version))
+	in, problems := readInputs(get)
+	switch {
+	case !problem.empty():
+		problems = []text{problem}
+	case len(r.Args) > 0 && r.inActions():
+		problems = []text{say("Command-line arguments are not read inside GitHub Actions: set the inputs in %s", literal("with:"))}
+	}
 	outputsErr := r.openOutputs()
 	if len(problems) > 0 {
 		return invalidInputs(problems)
@@ -114,20 +123,38 @@ func (r *run) begin() *failure {
 	if outputsErr != nil {
 		return outputsUnwritable(outputsErr)
 	}
-	r.in = in
+	r.in, r.requestID = in, uuid.New()
 	r.client = &diga.Client{
 		BaseURL: in.APIURL, Token: in.Token.reveal(), MaxRetries: in.MaxRetries, Dial: r.Dial,
-		UserAgent: "publish-agent-version/" + r.Version, RequestID: uuid.New(),
-		OnAttempt: r.logAttempt, OnWait: r.logWait,
+		UserAgent: "publish-agent-version/" + r.Version, RequestID: r.requestID,
+		OnAttempt: r.logAttempt, OnWait: func(w diga.Wait) { r.log(waitLine(w)) },
 	}
-	r.log("Agent %s: %s. Request id %s.", in.Agent, r.request(r.text), r.client.RequestID)
+	r.log(say("Agent %s: %s. Request id %s.", literal(in.Agent.String()), r.request(), literal(r.requestID.String())))
 	return nil
+}
+
+// reviewChanges compares the live version with the one that replaces it, and warns of an older one.
+func (r *run) reviewChanges() {
+	if isOlder(r.before) {
+		r.warn("Older version", r.olderWarning())
+	}
+	r.compared = r.in.ShowChanges != Off && r.before.version.known && r.before.target.known
+	if !r.compared {
+		return
+	}
+	r.changes = compareConfig(r.before.version.value, r.before.target.value)
+	if len(r.changes) > 0 {
+		r.log(say("Configuration fields that differ: %s.", changesText(r.changes)))
+	}
+	if r.in.DryRun && r.in.ShowChanges == Full {
+		r.logLines(fullDiff(r.changes, r.cleaner))
+	}
 }
 
 // change sends the change, and returns why it was not confirmed.
 func (r *run) change(ctx context.Context) error {
 	if ctx.Err() == nil {
-		r.log("PATCH %s", r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())
+		r.log(say("PATCH %s", literal(r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())))
 	}
 	r.changeSent = true
 	confirmed, _, err := r.client.Publish(ctx, r.plan.change())
@@ -137,103 +164,37 @@ func (r *run) change(ctx context.Context) error {
 	return err
 }
 
-// verify decides by the state, and not by the status code, what came of a change that was not confirmed. It reads past
-// the timeout if it must, and for a moment after a signal. A replica may show what was true before the change, so nothing
-// but success is said before a second look.
-func (r *run) verify(signals context.Context, err error) *failure {
-	f, effect := r.changeFailure(err)
-	if effect == diga.NoEffect {
-		return f
+// logAttempt logs an attempt at the change. Those at reads are for debugging.
+func (r *run) logAttempt(a diga.Attempt) {
+	line := attemptLine(a)
+	if a.Method == http.MethodPatch {
+		r.attempts = a.Number
+		r.log(line)
+	} else {
+		r.debug(say("%s %s: %s", a.Method, literal(a.Path), line))
 	}
-	var wanted [diga.Directions]bool
-	for d, binding := range r.plan.change().Bindings {
-		wanted[d] = binding != diga.Binding{} || len(r.before.bound[d].value) > 0
-	}
-	limit := verifyTime
-	ctx := signals
-	if signals.Err() != nil {
-		limit, ctx = cancelledTime, context.WithoutCancel(signals)
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", shortDuration(limit)))
-	defer cancel()
+	r.debug(say("Connection used before: %t; HTTP/2: %t.", a.Reused, a.HTTP2))
+}
 
-	found, settled := unreadable, false
-	for {
-		r.after = readState(ctx, r.client, r.in.Agent, wanted)
-		found = r.plan.compare(r.before.state, r.after)
-		if found == inForce || settled || signals.Err() != nil || !sleep(ctx, replicaLag) {
-			break
+// finish reports the result and returns the exit status.
+func (r *run) finish() int {
+	r.elapsed = time.Since(r.start)
+	if f := r.failure; f != nil && r.text(f.code) != f.code { // a server can send the token as its code
+		f.code = fmt.Sprint(codeHTTPPrefix, f.http)
+	}
+	if err := r.setOutputs(r.outputs(r.text)); err != nil && r.failure != nil {
+		r.log(say("The outputs could not be written: %s.", literal(err.Error())))
+	} else if err != nil {
+		r.failure = r.outputsLost(err)
+	}
+	r.addSummary(r.summary(r.cleaner, r.uses()))
+	if f := r.failure; f != nil {
+		r.fail(f.code, f.annotation(r.text))
+		if f.signal != 0 {
+			return 128 + int(f.signal) // as a shell reports a process that a signal ended
 		}
-		settled = true
+		return 1
 	}
-	if f.signal == 0 {
-		f.signal = signalOf(context.Cause(signals))
-	}
-	f.status = r.plan.outcome(effect, found, settled)
-	if f.status != failed && f.status != unknown {
-		r.confirmed, r.confirmedAfter = r.observedPublication(), f
-		r.log("Read back: all that was asked for is in force.")
-		r.warnReleased()
-		return nil
-	}
-	r.explainState(f, effect, found)
-	r.log("Read back: %s.", f.live(r.text))
-	return f
-}
-
-// sleep waits for d and reports whether ctx lasted that long.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// observed is the publication that reading back showed.
-func (r *run) observedPublication() *diga.Publication {
-	p := &diga.Publication{Agent: r.in.Agent, Version: r.plan.version}
-	for d, binding := range r.plan.change().Bindings {
-		if bound(binding, r.after.bound[d]) {
-			p.Phones[d] = binding.Phone
-		} else if phone, only := r.after.onlyPhone(diga.Direction(d)); only {
-			p.Phones[d] = uuid.NullUUID{UUID: phone.ID, Valid: true}
-		}
-	}
-	return p
-}
-
-// checkNumbers looks, after a confirmed change, for numbers that it may have released unasked. The reply tells of one
-// number in each direction; where more were bound before, they are read.
-func (r *run) checkReleased(signals context.Context) {
-	var wanted [diga.Directions]bool
-	any := false
-	for d := range diga.Directions {
-		unasked := r.plan.bindings[d] == (diga.Binding{}) && r.plan.carriedOver[d].ID == uuid.Nil
-		wanted[d] = unasked && r.plan.version.Valid && len(r.before.bound[d].value) > 0
-		any = any || wanted[d]
-	}
-	if !any || !sleep(signals, replicaLag) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(signals, optionalReadTime)
-	defer cancel()
-	r.after = readState(ctx, r.client, r.in.Agent, wanted)
-	r.warnReleased()
-}
-
-// warnLost warns of the numbers that are not bound any more, although nothing asked for that: once in each direction,
-// because the runner shows ten warnings of a step and drops the rest.
-func (r *run) warnReleased() {
-	if !r.plan.version.Valid {
-		return // the agent is off the air, its numbers with it
-	}
-	for d, phones := range r.plan.released(r.before.state, r.after) {
-		if len(phones) > 0 {
-			r.warn("Phone number released", r.released(diga.Direction(d), phones, r.text))
-		}
-	}
+	r.notice(r.success())
+	return 0
 }

@@ -13,70 +13,88 @@ import (
 	"github.com/sethvargo/go-githubactions"
 )
 
-// A report is the only thing that speaks to the runner: through masks, log lines, annotations, step outputs and the
-// job summary. Whatever passes through it is cleaned.
+// A report is the only thing that speaks to the runner: by masks, log lines, annotations, step outputs and the job
+// summary. It cleans whatever passes through it.
 //
-// Outside Actions it speaks plain text: the log on stderr, the results as name=value lines on stdout.
+// Outside Actions it writes plain text: the log to stderr, the results to stdout.
 type report struct {
-	mu sync.Mutex // reads that run at the same time log their attempts and waits
+	mu sync.Mutex // concurrent reads log their attempts and waits
 	cleaner
-	action     *githubactions.Action
-	actions    bool      // inside GitHub Actions
-	results    io.Writer // for name=value lines; nil inside Actions
-	outputs    *os.File  // nil: there is none
-	written    bool      // the outputs are written
-	sizeBefore int64     // and the file held so many bytes before
+	action  *githubactions.Action
+	actions bool      // inside GitHub Actions
+	stdout  io.Writer // for the results outside Actions
+	args    arguments
+
+	outputFile *os.File // nil: there is none
+	written    bool     // the outputs are in the file
+	sizeBefore int64    // of the file, without them
 }
 
-func newReport(s Step, actions bool) *report {
-	r := &report{cleaner: newCleaner(""), actions: actions}
+func newReport(s Step, args arguments, actions bool) *report {
+	r := &report{cleaner: newCleaner(), actions: actions, stdout: bestEffort{s.Stdout}, args: args}
 	log := s.Stdout
 	if !r.actions {
-		log, r.results = s.Stderr, bestEffort{s.Stdout}
+		log = s.Stderr
 	}
 	r.action = githubactions.New(githubactions.WithWriter(bestEffort{log}), githubactions.WithGetenv(s.Getenv))
 	return r
 }
 
-// tolerant writes what it can: a closed log must not interrupt a change, and the library panics on an error.
+// bestEffort hides errors: a closed log must not interrupt a change, and the library panics on one.
 type bestEffort struct{ io.Writer }
 
-func (t bestEffort) Write(b []byte) (int, error) {
-	_, _ = t.Writer.Write(b)
+func (w bestEffort) Write(b []byte) (int, error) {
+	_, _ = w.Writer.Write(b)
 	return len(b), nil
 }
 
-// mask hides the token from here on, by the runner's means and by our own.
-func (r *report) mask(token Token) {
-	secret := token.reveal()
-	r.cleaner = newCleaner(secret)
-	first, _ := utf8.DecodeRuneInString(secret)
-	if r.actions && secret != "" && !combines(first) { // the runner would refuse an empty mask, and print a hidden one
-		r.action.AddMask(secret)
+// mask hides the tokens from here on, with the runner's mask and with our own.
+func (r *report) mask(tokens ...Token) {
+	var secrets []string
+	for _, token := range tokens {
+		secret := token.reveal()
+		secrets = append(secrets, secret)
+		first, _ := utf8.DecodeRuneInString(secret)
+		if r.actions && secret != "" && !combines(first) { // the runner would refuse an empty mask, and print a hidden one
+			r.action.AddMask(secret)
+		}
+	}
+	r.cleaner = newCleaner(secrets...)
+}
+
+// log writes one line.
+func (r *report) log(line text) {
+	r.logLines([]string{r.clean(line.render(r.text), maxLine)})
+}
+
+func (r *report) logAll(lines []text) {
+	for _, line := range lines {
+		r.log(line)
 	}
 }
 
-// log writes one line of the story.
-func (r *report) log(format string, args ...any) {
-	line := r.clean(fmt.Sprintf(format, args...), maxLine)
+// logLines writes lines that are clean already.
+func (r *report) logLines(lines []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.action.Infof("%s", line)
+	for _, line := range lines {
+		r.action.Infof("%s", line)
+	}
 }
 
 // debug writes one line for those who asked for debug logging.
-func (r *report) debug(format string, args ...any) {
+func (r *report) debug(line text) {
 	if r.action.Getenv("RUNNER_DEBUG") == "1" {
-		r.annotate((*githubactions.Action).Debugf, "debug", "", fmt.Sprintf(format, args...))
+		r.annotate((*githubactions.Action).Debugf, "debug", "", line.render(r.text))
 	}
 }
 
-func (r *report) notice(title, message string) {
-	r.annotate((*githubactions.Action).Noticef, "notice", title, message)
+func (r *report) notice(title string, message text) {
+	r.annotate((*githubactions.Action).Noticef, "notice", title, message.render(r.text))
 }
 
-func (r *report) warn(title, message string) {
-	r.annotate((*githubactions.Action).Warningf, "warning", title, message)
+func (r *report) warn(title string, message text) {
+	r.annotate((*githubactions.Action).Warningf, "warning", title, message.render(r.text))
 }
 
 func (r *report) fail(code, message string) {
@@ -89,21 +107,20 @@ func (r *report) annotate(issue func(*githubactions.Action, string, ...any), lev
 		if title != "" {
 			level += ": " + title
 		}
-		r.log("%s: %s", level, message)
+		r.logLines([]string{r.clean(level+": "+message, maxLine)})
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case title == "":
-		issue(r.action, "%s", message)
-	default:
-		issue(r.action.WithFieldsMap(map[string]string{"title": title}), "%s", message)
+	action := r.action
+	if title != "" {
+		action = action.WithFieldsMap(map[string]string{"title": title})
 	}
+	issue(action, "%s", message)
 }
 
-// openOutputs opens the file for step outputs, so that a missing one is found before anything is changed. The file is
-// never created: in a container that would only hide that the right one is not there.
+// openOutputs opens the file for step outputs, so that a missing one is found before anything is changed. It never creates
+// the file: inside a container that would only hide that the right one is missing.
 func (r *report) openOutputs() error {
 	path := r.action.Getenv("GITHUB_OUTPUT")
 	if path == "" {
@@ -116,11 +133,11 @@ func (r *report) openOutputs() error {
 	if err != nil {
 		return fmt.Errorf("the file that GITHUB_OUTPUT names: %w", err)
 	}
-	r.outputs = file
+	r.outputFile = file
 	return nil
 }
 
-// openAppend opens an existing regular file. It looks before it opens, for opening a FIFO would wait for a reader.
+// openAppend opens an existing regular file. It checks before it opens: opening a FIFO would wait for a reader.
 func openAppend(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -130,44 +147,56 @@ func openAppend(path string) (*os.File, error) {
 	if err == nil {
 		file, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 	}
-	if pathError := (*fs.PathError)(nil); errors.As(err, &pathError) {
-		return nil, pathError.Err // without the path, which says nothing to a workflow's author
-	}
-	return file, err
+	return file, withoutPath(err)
 }
 
-// output is one step output.
-type output struct{ name, value string }
-
-// setOutputs writes all outputs at once, or none. A second call takes back what the first one wrote to the file.
-func (r *report) setOutputs(outputs []output) error {
-	var text strings.Builder
-	for _, o := range outputs {
-		// One line each: a cleaned value holds no line break, so the runner finds no delimiter and no second name in it.
-		fmt.Fprintf(&text, "%s=%s\n", o.name, r.clean(o.value, maxLine))
+// withoutPath drops the path from an error: it says nothing to a workflow's author.
+func withoutPath(err error) error {
+	if pathError := (*fs.PathError)(nil); errors.As(err, &pathError) {
+		return pathError.Err
 	}
-	if r.results != nil {
-		_, _ = io.WriteString(r.results, text.String())
-	}
-	if r.outputs == nil {
-		return nil
-	}
-	if r.written {
-		if err := r.outputs.Truncate(r.sizeBefore); err != nil {
-			return err
-		}
-	}
-	held, err := appendWhole(r.outputs, text.String())
-	r.sizeBefore, r.written = held, err == nil
 	return err
 }
 
-// addSummary appends Markdown to the job summary; what goes wrong with it is worth a warning and no more.
+// setOutputs writes all outputs or none. A second call replaces what the first one wrote to the file.
+func (r *report) setOutputs(outputs []output) error {
+	for i := range outputs {
+		outputs[i].value = r.clean(outputs[i].value, maxLine)
+	}
+	if !r.actions && !r.written {
+		printed, left := r.args.output.print(outputs)
+		_, _ = io.WriteString(r.stdout, printed)
+		if len(left) > 0 {
+			r.log(say("Not in the dotenv output, because of characters that it cannot hold: %s.", strings.Join(left, ", ")))
+		}
+	}
+	if r.outputFile == nil {
+		r.written = true
+		return nil
+	}
+	if r.written {
+		if err := r.outputFile.Truncate(r.sizeBefore); err != nil {
+			return err
+		}
+	}
+	// One line each: a clean value has no line break, so the runner finds no delimiter and no second name in it.
+	text, _ := plain.print(outputs)
+	size, err := appendWhole(r.outputFile, text)
+	r.sizeBefore, r.written = size, err == nil
+	return err
+}
+
+// addSummary writes the job summary. An error is worth a warning and no more.
 func (r *report) addSummary(markdown string) {
+	if path := r.args.summary; path != "" {
+		if err := os.WriteFile(path, []byte(markdown), 0o644); err != nil {
+			r.warn("No summary", say("Writing %s failed: %s.", literal(path), literal(withoutPath(err).Error())))
+		}
+	}
 	path := r.action.Getenv("GITHUB_STEP_SUMMARY")
 	if path == "" {
 		if r.actions {
-			r.warn("No job summary", "GITHUB_STEP_SUMMARY is not set.")
+			r.warn("No job summary", say("GITHUB_STEP_SUMMARY is not set."))
 		}
 		return
 	}
@@ -177,18 +206,31 @@ func (r *report) addSummary(markdown string) {
 		_, err = appendWhole(file, markdown)
 	}
 	if err != nil {
-		r.warn("No job summary", fmt.Sprintf("Writing it: %v.", err))
+		r.warn("No job summary", say("Writing it failed: %s.", literal(err.Error())))
 	}
 }
 
-// appendWhole appends text to a file in one write, on a line of its own, and returns how many bytes the file held before.
-// If the write fails it cuts the file back to that: the runner would read half an output as an error, or worse as an output.
-func appendWhole(file *os.File, text string) (held int64, err error) {
+// uses is how a workflow names this action: the repository and ref that the runner gives, or the workflow's own repository.
+func (r *report) uses() string {
+	repository, ref := r.action.Getenv("GITHUB_ACTION_REPOSITORY"), r.action.Getenv("GITHUB_ACTION_REF")
+	switch {
+	case !isName(repository, "._/-") || !strings.Contains(repository, "/"):
+		return "./"
+	case !isName(ref, "._/-"):
+		return repository
+	default:
+		return repository + "@" + ref
+	}
+}
+
+// appendWhole appends text to a file in one write, on a line of its own, and returns the file's size before. If the write
+// fails it cuts the file back to that: the runner would read half an output as an error, or worse as an output.
+func appendWhole(file *os.File, text string) (size int64, err error) {
 	info, err := file.Stat()
 	if err != nil {
 		return 0, err
 	}
-	size := info.Size()
+	size = info.Size()
 	if size > 0 {
 		last := make([]byte, 1)
 		if _, err := file.ReadAt(last, size-1); err != nil || last[0] != '\n' {
@@ -197,7 +239,7 @@ func appendWhole(file *os.File, text string) (held int64, err error) {
 	}
 	if _, err := file.WriteString(text); err != nil {
 		_ = file.Truncate(size)
-		return size, errors.Unwrap(err)
+		return size, withoutPath(err)
 	}
 	return size, nil
 }

@@ -24,7 +24,7 @@ type printed struct {
 func newPrinted(env map[string]string) *printed {
 	p := &printed{env: env}
 	step := Step{Getenv: func(name string) string { return p.env[name] }, Stdout: &p.stdout, Stderr: &p.stderr}
-	p.report = newReport(step, env["GITHUB_ACTIONS"] == "true")
+	p.report = newReport(step, arguments{output: plain}, env["GITHUB_ACTIONS"] == "true")
 	return p
 }
 
@@ -54,10 +54,10 @@ func content(t *testing.T, path string) string {
 func TestReportInsideActions(t *testing.T) {
 	p := inActions()
 	p.mask(secret)
-	p.log("%d%% of %s", 5, "a\nb")
-	p.debug("c %s", "d")
-	p.notice("Title: e, f", "g\n::h")
-	p.warn("i", "j%")
+	p.log(say("%d%% of %s", 5, literal("a\nb")))
+	p.debug(say("c %s", "d"))
+	p.notice("Title: e, f", say("%s", literal("g\n::h")))
+	p.warn("i", say("%s", literal("j%")))
 	p.fail("CODE", "k")
 	p.mask("")
 	want := "::add-mask::" + strings.ReplaceAll(secret, "%", "%25") + "\n" +
@@ -73,10 +73,10 @@ func TestReportInsideActions(t *testing.T) {
 func TestReportOutsideActions(t *testing.T) {
 	p := newPrinted(map[string]string{"RUNNER_DEBUG": "1"})
 	p.mask(secret)
-	p.log("a %s", secret)
-	p.debug("b")
-	p.notice("c", "d")
-	p.warn("e", "f")
+	p.log(say("a %s", literal(secret)))
+	p.debug(say("b"))
+	p.notice("c", say("%s", literal("d")))
+	p.warn("e", say("%s", literal("f")))
 	p.fail("CODE", "g")
 	if err := p.setOutputs([]output{{"h", "i\nj"}, {"k", secret}, {"l", ""}}); err != nil {
 		t.Error(err)
@@ -93,7 +93,7 @@ func TestReportOutsideActions(t *testing.T) {
 func TestDebugIsOffUnlessAskedFor(t *testing.T) {
 	for _, value := range []string{"", "0", "true", "11"} {
 		p := newPrinted(map[string]string{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": value})
-		if p.debug("a"); p.stdout.String() != "" {
+		if p.debug(say("a")); p.stdout.String() != "" {
 			t.Errorf("RUNNER_DEBUG=%q: got %q", value, &p.stdout)
 		}
 	}
@@ -102,18 +102,18 @@ func TestDebugIsOffUnlessAskedFor(t *testing.T) {
 // sinks are the ways by which a text leaves the program, each with the commands that the runner has to find then.
 var sinks = []struct {
 	name     string
-	say      func(p *printed, text string)
+	say      func(p *printed, foreign string)
 	commands []string
 }{
-	{"log", func(p *printed, text string) { p.log("%s", text) }, nil},
-	{"debug", func(p *printed, text string) { p.debug("%s", text) }, []string{"debug"}},
-	{"notice", func(p *printed, text string) { p.notice("Title", text) }, []string{"notice"}},
-	{"a notice's title", func(p *printed, text string) { p.notice(text, "a") }, []string{"notice"}},
-	{"warning", func(p *printed, text string) { p.warn("Title", text) }, []string{"warning"}},
-	{"a warning's title", func(p *printed, text string) { p.warn(text, "a") }, []string{"warning"}},
-	{"error", func(p *printed, text string) { p.fail("CODE", text) }, []string{"error"}},
-	{"an error's title", func(p *printed, text string) { p.fail(text, "a") }, []string{"error"}},
-	{"outputs", func(p *printed, text string) { _ = p.setOutputs([]output{{"a", text}}) }, nil},
+	{"log", func(p *printed, foreign string) { p.log(say("%s", literal(foreign))) }, nil},
+	{"debug", func(p *printed, foreign string) { p.debug(say("%s", literal(foreign))) }, []string{"debug"}},
+	{"notice", func(p *printed, foreign string) { p.notice("Title", say("%s", literal(foreign))) }, []string{"notice"}},
+	{"a notice's title", func(p *printed, foreign string) { p.notice(foreign, say("a")) }, []string{"notice"}},
+	{"warning", func(p *printed, foreign string) { p.warn("Title", say("%s", literal(foreign))) }, []string{"warning"}},
+	{"a warning's title", func(p *printed, foreign string) { p.warn(foreign, say("a")) }, []string{"warning"}},
+	{"error", func(p *printed, foreign string) { p.fail("CODE", foreign) }, []string{"error"}},
+	{"an error's title", func(p *printed, foreign string) { p.fail(foreign, "a") }, []string{"error"}},
+	{"outputs", func(p *printed, foreign string) { _ = p.setOutputs([]output{{"a", foreign}}) }, nil},
 }
 
 func TestEverySinkIsClean(t *testing.T) {
@@ -219,7 +219,7 @@ func TestOutputsAreOneWrite(t *testing.T) {
 	defer near.Close()
 	defer far.Close()
 	p := inActions()
-	p.outputs = near
+	p.outputFile = near
 	if err := p.setOutputs([]output{{"a", "1"}, {"b", "2"}, {"c", strings.Repeat("x", maxLine)}}); err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestOpenOutputs(t *testing.T) {
 		if err := p.openOutputs(); err != nil {
 			got = err.Error()
 		}
-		if got != tt.want || (p.outputs != nil) != (tt.want == "") {
+		if got != tt.want || (p.outputFile != nil) != (tt.want == "") {
 			t.Errorf("%q: got %q, want %q", tt.path, got, tt.want)
 		}
 	}
@@ -279,7 +279,7 @@ func TestOpenOutputs(t *testing.T) {
 	}
 
 	outside := newPrinted(nil)
-	if err := outside.openOutputs(); err != nil || outside.outputs != nil {
+	if err := outside.openOutputs(); err != nil || outside.outputFile != nil {
 		t.Errorf("outside Actions, without GITHUB_OUTPUT: got %v", err)
 	}
 }
@@ -321,8 +321,8 @@ func TestAddSummary(t *testing.T) {
 	warned := func(reason string) string { return "::warning title=No job summary::" + reason + "\n" }
 	tests := []struct{ name, path, printed string }{
 		{"unset", "", warned("GITHUB_STEP_SUMMARY is not set.")},
-		{"missing", filepath.Join(dir, "missing"), warned("Writing it: no such file or directory.")},
-		{"directory", dir, warned("Writing it: it is not a regular file.")},
+		{"missing", filepath.Join(dir, "missing"), warned("Writing it failed: no such file or directory.")},
+		{"directory", dir, warned("Writing it failed: it is not a regular file.")},
 		{"good", file(t, ""), ""},
 	}
 	for _, tt := range tests {
@@ -356,7 +356,7 @@ func TestBrokenStreams(t *testing.T) {
 		path := file(t, "")
 		env["GITHUB_OUTPUT"] = path
 		step := Step{Getenv: func(name string) string { return env[name] }, Stdout: broken{}, Stderr: broken{}}
-		r := newReport(step, env["GITHUB_ACTIONS"] == "true")
+		r := newReport(step, arguments{output: plain}, env["GITHUB_ACTIONS"] == "true")
 		r.mask(secret)
 		for _, sink := range sinks[:len(sinks)-1] {
 			sink.say(&printed{report: r}, "a")

@@ -560,7 +560,7 @@ func (a *account) excused(m moment, id string, d direction, was, is string) bool
 func (a *account) warns(id string) bool {
 	number := a.api.numbers[slices.IndexFunc(a.api.numbers, func(n simulatedNumber) bool { return n.id == id })].number
 	for _, annotation := range a.res.log.Annotations() {
-		if annotation.Level == "warning" && (strings.Contains(annotation.Message, id) || strings.Contains(annotation.Message, number)) {
+		if annotation.Level == "warning" && (strings.Contains(annotation.Message, id) || strings.Contains(strings.ReplaceAll(annotation.Message, " ", ""), number)) {
 			return true
 		}
 	}

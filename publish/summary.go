@@ -2,186 +2,207 @@ package publish
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"publish-agent-version/diga"
 
 	"github.com/google/uuid"
 )
 
-// summary is the job summary, in Markdown. Whatever the workflow or a server wrote stands in code spans.
-func (r *run) summary() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "### %s\n\n", r.headline())
+// summary returns the job summary in Markdown. Whatever the workflow or a server wrote stands in code spans. uses names
+// the action, for the step to paste.
+func (r *result) summary(c cleaner, uses string) string {
+	md := &markdown{cleaner: c}
+	md.add("### %s", r.headline().render(md.codeSpan))
 	if f := r.failure; f != nil {
-		fmt.Fprintf(&b, "**%s** %s\n\n", r.codeSpan(f.code), sentence(f.what(r.codeSpan)))
-		if f.live != nil {
-			fmt.Fprintf(&b, "%s\n\n", sentence(f.live(r.codeSpan)))
-		}
-		fmt.Fprintf(&b, "**What to do:** %s\n\n", f.advice(r.codeSpan))
+		md.failure(f, f.status == unknown || !r.before.version.known)
 	}
-	if r.client == nil {
-		return b.String()
+	if r.requestID == uuid.Nil {
+		return md.String()
 	}
-	b.WriteString(r.table())
+	md.table(r.table())
 	if f := r.confirmedAfter; f != nil {
-		fmt.Fprintf(&b, "\nConfirmed by reading it back; the request ended with: %s.\n", f.cause(r.codeSpan))
+		md.add("Confirmed by reading it back, because the request failed: %s.", f.cause.render(md.codeSpan))
 	}
-	b.WriteString(r.rollback())
-	b.WriteString(r.details())
-	return b.String()
-}
-
-// headline is the first line, which alone must tell the story.
-func (r *run) headline() string {
-	agent, target := r.agent(r.codeSpan), r.name(r.target(), r.codeSpan)
-	was := r.before.version
-	switch f := r.failure; {
-	case f != nil && r.client == nil:
-		return "❌ Nothing was sent"
-	case f != nil && r.confirmed != nil:
-		return "⚠️ Done, but the step failed"
-	case f != nil && f.status == unknown && r.in.Unpublish:
-		return fmt.Sprintf("⚠️ %s: could not confirm that it is off the air", agent)
-	case f != nil && f.status == unknown:
-		return fmt.Sprintf("⚠️ %s: could not confirm %s", agent, target)
-	case f != nil && was.known:
-		return fmt.Sprintf("❌ %s is still on %s", agent, r.name(was.value, r.codeSpan))
-	case f != nil && r.in.Unpublish:
-		return fmt.Sprintf("❌ %s was not unpublished", agent)
-	case f != nil:
-		return fmt.Sprintf("❌ %s: %s was not published", agent, target)
-	case r.in.DryRun && r.in.Unpublish:
-		return fmt.Sprintf("🔍 Dry run: %s would be off the air", agent)
-	case r.in.DryRun:
-		return fmt.Sprintf("🔍 Dry run: %s would be on %s", agent, target)
-	case r.in.Unpublish:
-		return fmt.Sprintf("✅ %s is off the air", agent)
-	default:
-		return fmt.Sprintf("✅ %s: %s is live", agent, target)
-	}
-}
-
-// table compares the version and the numbers before with those after the step, or with those that were asked for.
-func (r *run) table() string {
-	var b strings.Builder
-	row := func(cells ...string) {
-		for _, cell := range cells {
-			fmt.Fprintf(&b, "| %s ", strings.ReplaceAll(or(cell, "–"), "|", `\|`))
+	if len(r.changes) > 0 {
+		title := "What changed"
+		if r.in.DryRun || r.failure != nil {
+			title = "What changes"
 		}
-		b.WriteString("|\n")
+		md.add("**%s:** %s", title, changesText(r.changes).render(md.codeSpan))
+		if r.in.ShowChanges == Full {
+			md.fold("Changes in full", false, md.fence("diff", fullDiff(r.changes, c)))
+		}
 	}
-	heads := [2]string{"before", "now"}
-	then, numbers := r.versionAfter(), r.phonesNow
+	if steps := r.rollback(c, uses); steps != nil {
+		title := "Roll back to " + fullVersionName(r.before.version.value).render(md.codeHTML)
+		block := md.fence("yaml", steps)
+		if r.in.Unpublish && !(r.before.bound[diga.Inbound].known && r.before.bound[diga.Outbound].known) {
+			block += "\n\nAdd the phone numbers that the agent had: unpublishing may have released them."
+		}
+		md.fold(title, r.failure != nil, block)
+	}
+	md.fold("Details", false, r.details(md))
+	return md.String()
+}
+
+// headline is the first line, which alone tells the story.
+func (r *result) headline() text {
+	agent, target := r.agent(), r.name(r.target())
+	was, f := r.before.version, r.failure
 	switch {
+	case f != nil && r.requestID == uuid.Nil && len(f.items) > 0:
+		return say("❌ Nothing was sent: %d inputs to correct", len(f.items))
+	case f != nil && r.requestID == uuid.Nil:
+		return say("❌ Nothing was sent")
+	case f != nil && r.confirmed != nil:
+		return say("⚠️ Done, but the step failed")
+	case f != nil && r.in.ShowLive:
+		return say("❌ %s: what is live could not be read", agent)
+	case f != nil && f.status == unknown && r.in.Unpublish:
+		return say("⚠️ %s: could not confirm that it is off the air", agent)
+	case f != nil && f.status == unknown:
+		return say("⚠️ %s: could not confirm %s", agent, target)
+	case f != nil && was.known:
+		return say("❌ %s is still on %s", agent, r.name(was.value))
+	case f != nil && r.in.Unpublish:
+		return say("❌ %s was not unpublished", agent)
+	case f != nil:
+		return say("❌ %s: %s was not published", agent, target)
+	}
+	switch r.status() {
+	case live:
+		return say("📞 %s: %s is live", agent, target)
+	case offline:
+		return say("📴 %s: no version is live", agent)
+	case dryRun:
+		if r.in.Unpublish {
+			return say("🔍 Dry run: %s would be off the air", agent)
+		}
+		return say("🔍 Dry run: %s would be on %s", agent, target)
+	case unpublished:
+		return say("✅ %s is off the air", agent)
+	default:
+		return say("✅ %s: %s is live", agent, target)
+	}
+}
+
+// cell is what a table shows of one thing at one time.
+type cell struct {
+	text  text
+	known bool
+}
+
+// table compares the state before with the one after, or with the one that was asked for. The first row is the header; a
+// row that says nothing is left out.
+func (r *result) table() [][]cell {
+	head := func(names ...string) (row []cell) {
+		for _, name := range names {
+			row = append(row, cell{say("%s", name), true})
+		}
+		return row
+	}
+	before, after := "before", "now"
+	version, phones := r.versionAfter(), r.phonesAfter
+	switch {
+	case r.failure == nil && r.in.ShowLive:
+		after = ""
 	case r.failure == nil && r.in.DryRun:
-		heads[1] = "after a real run"
-		then, numbers = r.versionAsked(), r.phonesPlanned
+		before, after = "now", "after a real run"
+		version = r.versionAsked()
 	case r.failure != nil && r.failure.status == failed && r.confirmed == nil:
-		heads = [2]string{"live", "asked for"}
-		then, numbers = r.versionAsked(), r.phonesPlanned
+		before, after = "live", "asked for"
+		version, phones = r.versionAsked(), r.phonesPlanned
 	}
-	row(" ", heads[0], heads[1])
-	b.WriteString("|:--|:--|:--|\n")
-	row("Version", r.versionBefore(), then)
+	table := [][]cell{head("", before, after)}
+	row := func(name string, was, is cell) {
+		if was.known && is.known && was.text.empty() && is.text.empty() {
+			return
+		}
+		table = append(table, append(head(name), was, is))
+	}
+	row("Version", r.versionBefore(), version)
 	for d, name := range [diga.Directions]string{"Answers on", "Calls from"} {
-		was := "not known"
-		if bound := r.before.bound[d]; bound.known {
-			was = phoneNames(bound.value, r.codeSpan)
-		}
-		is := "not known"
-		if phones, known := numbers(diga.Direction(d)); known {
-			is = phoneNames(phones, r.codeSpan)
-		}
-		row(name, was, is)
+		was := r.before.bound[d]
+		is, known := phones(diga.Direction(d))
+		row(name, cell{phoneNames(was.value), was.known}, cell{phoneNames(is), known})
 	}
-	return b.String()
+	if r.in.ShowLive {
+		for i := range table {
+			table[i] = table[i][:2]
+		}
+		table[0][1] = head("now")[0]
+	}
+	return table
 }
 
-func (r *run) versionBefore() string {
+func (r *result) versionBefore() cell {
 	if !r.before.version.known {
-		return "not known"
+		return cell{known: r.before.offline}
 	}
-	return fullVersionName(r.before.version.value, r.codeSpan)
+	return cell{fullVersionName(r.before.version.value), true}
 }
 
-func (r *run) versionAsked() string {
+func (r *result) versionAsked() cell {
 	if r.in.Unpublish {
-		return "none"
+		return cell{known: true}
 	}
-	return fullVersionName(r.target(), r.codeSpan)
+	return cell{fullVersionName(r.target()), true}
 }
 
 // versionAfter is what is live after the step.
-func (r *run) versionAfter() string {
+func (r *result) versionAfter() cell {
 	switch {
-	case r.confirmed != nil && r.in.Unpublish, r.after.offline:
-		return "**none**"
-	case r.confirmed != nil:
-		return "**" + fullVersionName(r.target(), r.codeSpan) + "**"
+	case r.confirmed != nil && !r.in.Unpublish:
+		return cell{fullVersionName(r.target()), true}
 	case r.after.version.known:
-		return fullVersionName(r.after.version.value, r.codeSpan)
+		return cell{fullVersionName(r.after.version.value), true}
 	default:
-		return "not known"
+		return cell{known: r.confirmed != nil || r.after.offline}
 	}
 }
 
 // details are the ids and figures that few readers need.
-func (r *run) details() string {
+func (r *result) details(md *markdown) string {
 	var lines []string
-	add := func(name, value string) { lines = append(lines, fmt.Sprintf("- %s: %s", name, value)) }
-	add("agent", r.codeSpan(r.in.Agent.String()))
-	if target := r.target(); target.ID != uuid.Nil {
-		add("version asked for", r.codeSpan(target.ID.String()))
+	add := func(name, value string) { lines = append(lines, fmt.Sprintf("- %s<br>%s", name, value)) }
+	add("agent", md.codeSpan(r.in.Agent.String()))
+	if target := r.target(); target.ID != uuid.Nil && !r.in.ShowLive {
+		add("version asked for", md.codeSpan(target.ID.String()))
 	}
 	if r.before.version.known {
-		add("version before", r.codeSpan(r.before.version.value.ID.String()))
+		add("version before", md.codeSpan(r.before.version.value.ID.String()))
 	}
-	seen := make(map[uuid.UUID]bool)
+	var seen []uuid.UUID
 	for d := range diga.Directions {
-		then, _ := r.phonesPlanned(d)
-		for _, p := range append(then, r.before.bound[d].value...) {
-			if !seen[p.ID] {
-				seen[p.ID] = true
-				add("phone number "+or(r.codeSpan(p.Number), "id"), r.codeSpan(p.ID.String()))
+		planned, _ := r.phonesPlanned(d)
+		for _, p := range append(planned, r.before.bound[d].value...) {
+			if !slices.Contains(seen, p.ID) {
+				seen = append(seen, p.ID)
+				add("phone number "+md.codeSpan(spaced(p.Number)), md.codeSpan(p.ID.String()))
 			}
 		}
 	}
 	if r.attempts > 0 {
 		add("requests for the change", strconv.Itoa(r.attempts))
 	}
-	add("time", shortDuration(time.Since(r.start)))
-	add("request id", r.codeSpan(r.client.RequestID.String()))
-	return fold("Details", false, strings.Join(lines, "\n")+"\n")
+	add("time", shortDuration(r.elapsed))
+	add("request id", md.codeSpan(r.requestID.String()))
+	return strings.Join(lines, "\n")
 }
 
-// fold is a block that opens with a click. The title is HTML.
-func fold(title string, open bool, markdown string) string {
-	attribute := ""
-	if open {
-		attribute = " open"
-	}
-	return fmt.Sprintf("\n<details%s><summary>%s</summary>\n\n%s\n</details>\n", attribute, title, markdown)
-}
-
-// rollback is a step to paste that publishes again what was live before, where that has changed or may have.
-func (r *run) rollback() string {
+// rollback returns the lines of a step that publishes again what was live before, where that has changed or may have; nil
+// otherwise.
+func (r *result) rollback(c cleaner, uses string) []string {
 	was := r.before.version
-	if !was.known || !r.changeSent || r.status() == failed && r.confirmed == nil || !r.changes() {
-		return ""
+	nothingAsked := r.plan.compare(state{}, r.before.state) == inForce
+	if !was.known || !r.changeSent || r.status() == failed && r.confirmed == nil || nothingAsked {
+		return nil
 	}
-	uses := "./" // an action in the workflow's own repository
-	if repository := r.action.Getenv("GITHUB_ACTION_REPOSITORY"); isName(repository, "._/-") && strings.Contains(repository, "/") {
-		uses = repository
-		if ref := r.action.Getenv("GITHUB_ACTION_REF"); isName(ref, "._/-") {
-			uses += "@" + ref
-		}
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "```yaml\n- uses: %s\n  with:\n", r.text(uses))
-	with := func(name, value string) { fmt.Fprintf(&b, "    %s: %s\n", name, value) }
+	lines := []string{"- uses: " + c.text(uses), "  with:"}
+	with := func(name, value string) { lines = append(lines, fmt.Sprintf("    %s: %s", name, value)) }
 	with("token", "${{ secrets.DIGA_TOKEN }}")
 	with("agent-id", r.in.Agent.String())
 	with("version-id", was.value.ID.String())
@@ -196,16 +217,7 @@ func (r *run) rollback() string {
 		}
 	}
 	if address := r.in.APIURL.String(); address != defaultAPIURL {
-		with("api-url", strconv.Quote(r.text(address)))
+		with("api-url", strconv.Quote(c.text(address)))
 	}
-	b.WriteString("```\n")
-	if r.in.Unpublish && !(r.before.bound[diga.Inbound].known && r.before.bound[diga.Outbound].known) {
-		b.WriteString("\nAdd the phone numbers that the agent had: unpublishing may have released them.\n")
-	}
-	return fold("Roll back to "+fullVersionName(was.value, r.codeHTML), r.failure != nil, b.String())
-}
-
-// changes reports whether the step asked for anything that was not in force before.
-func (r *run) changes() bool {
-	return r.plan.compare(state{}, r.before.state) != inForce
+	return lines
 }

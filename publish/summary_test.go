@@ -53,6 +53,18 @@ func stories() []story {
 		{name: "cancelled", trial: trial{signal: syscall.SIGINT, at: 2 * time.Second}, faults: []sandbox.Fault{{Delay: time.Minute, Applied: true}}},
 		{name: "inputs-invalid", inputs: map[string]string{"token": "", "version-id": "", "timeout": "soon", "api-url": "http://api.diga.io"}},
 		{name: "input-invalid", inputs: map[string]string{"version-id": "v1.22.8"}},
+		{name: "live", inputs: map[string]string{"version-id": "", "show-live": "true"}},
+		{name: "offline", inputs: map[string]string{"agent-id": sandbox.NightDesk, "version-id": "", "show-live": "true"}},
+		{name: "older", inputs: map[string]string{"version-id": sandbox.OldestID}},
+		{name: "not-newer", inputs: map[string]string{"version-id": sandbox.OldestID, "only-newer": "true"}},
+		{name: "unexpected-version", inputs: map[string]string{"expect-version-id": sandbox.OldestID}},
+		{name: "ids-swapped", inputs: map[string]string{"agent-id": sandbox.NextID, "version-id": sandbox.FrontDesk}},
+		{name: "changes-in-full", inputs: map[string]string{"dry-run": "true", "show-changes": "full"}},
+		{name: "by-number", inputs: map[string]string{"inbound-phone-number": "+34 910-000-002"}},
+		{name: "number-not-found", inputs: map[string]string{"inbound-phone-number": "+34 910 000 009"}},
+		{name: "number-in-use", inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline}},
+		{name: "number-unusable", inputs: map[string]string{"inbound-phone-number-id": sandbox.Retired}},
+		{name: "number-released", inputs: map[string]string{"inbound-phone-number-id": "none"}},
 		{name: "hostile-name", inputs: map[string]string{"version-name": "a|b `c` <img src=x> [d](https://a.example) @octocat"}, change: func(api *sandbox.Sandbox) {
 			api.AddVersion(sandbox.FrontDesk, "a|b `c` <img src=x> [d](https://a.example) @octocat", false)
 		}},
@@ -67,10 +79,10 @@ var varying = []struct {
 	pattern *regexp.Regexp
 	instead string
 }{
-	{regexp.MustCompile(`(?i)(Request id\W*)[0-9a-f-]{36}`), "${1}ffffffff-ffff-4fff-8fff-ffffffffffff"},
+	{regexp.MustCompile(`(?i)(Request id(?:<br>)?\W*)[0-9a-f-]{36}`), "${1}ffffffff-ffff-4fff-8fff-ffffffffffff"},
 	{regexp.MustCompile(`(Waiting )\S+( before)`), "${1}750ms${2}"},
-	{regexp.MustCompile(`(- time: )(?:[5-9]\d\dms|1s|1\.0\ds)`), "${1}751ms"},  // with one wait, or one look
-	{regexp.MustCompile(`(- time: )(?:1\.[5-9]\d?s|2s|2\.0\ds)`), "${1}1.75s"}, // with both
+	{regexp.MustCompile(`(- time<br>)(?:[5-9]\d\dms|1s|1\.0\ds)`), "${1}751ms"},  // with one wait, or one look
+	{regexp.MustCompile(`(- time<br>)(?:1\.[5-9]\d?s|2s|2\.0\ds)`), "${1}1.75s"}, // with both
 }
 
 // golden compares got with a golden file, or writes it.

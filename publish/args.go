@@ -1,0 +1,147 @@
+package publish
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+)
+
+const usage = `publish-agent-version publishes a version of a Diga voice agent.
+
+Usage:
+  publish-agent-version --agent-id=ID (--version-id=ID | --version-name=NAME | --unpublish | --show-live) [flags]
+
+The API token comes from the environment: DIGA_TOKEN or INPUT_TOKEN. Each flag can also be set there, as INPUT_ and its
+name in upper case (INPUT_AGENT_ID); a flag wins.
+
+What to do:
+  --agent-id=ID                       the agent
+  --version-id=ID                     publish this version
+  --version-name=NAME                 publish the version with exactly this name
+  --unpublish                         take the agent off the air
+  --show-live                         only report what is live
+  --dry-run                           check everything and show what would change, but change nothing
+
+Phone numbers (without these flags, the bound numbers stay bound):
+  --inbound-phone-number=+34…         answer this number; or --inbound-phone-number-id=ID, or =none to release it
+  --outbound-phone-number=+34…        call from this number; or --outbound-phone-number-id=ID, or =none to release it
+  --take-over                         take a number from another agent if need be
+
+Safeguards:
+  --expect-version-id=ID              only if this version is live now; or =none, only if none is
+  --only-newer                        only if the version is not older than the live one
+
+Output:
+  --output=plain|json|dotenv          results on stdout: name=value lines (default), one JSON object, or NAME=value lines
+  --summary=FILE                      write a Markdown summary to FILE
+  --show-changes=names|full|off       how much of the configuration changes to show (default names)
+
+Connection:
+  --api-url=URL                       default https://api.diga.io
+  --timeout=DURATION                  for the whole step, 1s to 30m (default 2m)
+  --max-retries=N                     0 to 10 (default 4)
+
+  --version                           print the version
+  --help                              print this
+
+The log goes to stderr. Exit status: 0 success, 1 failure, 130 and 143 after SIGINT and SIGTERM.
+
+Examples:
+  export DIGA_TOKEN=…
+  publish-agent-version --agent-id=a0000000-0000-4000-8000-000000000001 --show-live
+  publish-agent-version --agent-id=a0000000-0000-4000-8000-000000000001 --version-name=v1.4.0 --dry-run
+  publish-agent-version --agent-id=a0000000-0000-4000-8000-000000000001 --version-name=v1.4.0 --output=dotenv >publish.env
+`
+
+// arguments are what the command line says.
+type arguments struct {
+	inputs        map[string]string // by input name
+	output        format
+	summary       string // file for the summary; empty: none
+	help, version bool
+	secret        string // a token that should not be there: it is masked, not used
+}
+
+// parseArgs reads the command line. A problem ends it.
+func parseArgs(args []string) (a arguments, problem text) {
+	a.inputs = make(map[string]string)
+	flags := flag.NewFlagSet("publish-agent-version", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.BoolVar(&a.help, "help", false, "")
+	flags.BoolVar(&a.help, "h", false, "")
+	flags.BoolVar(&a.version, "version", false, "")
+	flags.StringVar(&a.summary, "summary", "", "")
+	output := flags.String("output", string(plain), "")
+	for _, input := range inputNames {
+		set := func(value string) error {
+			a.inputs[input.name] = strings.TrimSpace(value)
+			return nil
+		}
+		if input.isBool {
+			flags.BoolFunc(input.name, "", set)
+		} else {
+			flags.Func(input.name, "", set)
+		}
+	}
+	err := flags.Parse(args)
+	a.secret = a.inputs["token"]
+	switch a.output = format(*output); {
+	case err != nil:
+		return a, flagProblem(flags, err)
+	case a.secret != "":
+		return a, say("%s is not allowed: every user of this machine can see the command line. Set %s in the environment", literal("--token"), literal("DIGA_TOKEN"))
+	case flags.NArg() > 0:
+		return a, say("unexpected argument %s: write flags as %s", literal(quote(flags.Arg(0))), literal("--name=value"))
+	case a.output != plain && a.output != asJSON && a.output != dotenv:
+		return a, say("%s must be plain, json or dotenv, not %s", literal("--output"), literal(quote(*output)))
+	}
+	return a, text{}
+}
+
+// flagProblem says what the flag package found. An unknown flag comes with the nearest known one.
+func flagProblem(flags *flag.FlagSet, err error) text {
+	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !unknown {
+		return say("%s", literal(strings.ReplaceAll(err.Error(), " -", " --")))
+	}
+	nearest, least := "", (len(name)+1)/2
+	flags.VisitAll(func(f *flag.Flag) {
+		if d := levenshtein.ComputeDistance(name, f.Name); d < least && f.Name != "token" {
+			nearest, least = f.Name, d
+		}
+	})
+	if nearest == "" {
+		return say("unknown flag %s", literal(quote("--"+name)))
+	}
+	return say("unknown flag %s: did you mean %s?", literal(quote("--"+name)), literal("--"+nearest))
+}
+
+// input returns the trimmed value of an input. Inside Actions it comes from INPUT_<NAME> with the hyphens kept. Elsewhere
+// a flag comes first, hyphens may be underscores, and the token may be in DIGA_TOKEN.
+func (s Step) input(flags map[string]string, name string) string {
+	env := func(name string) string { return strings.TrimSpace(s.Getenv(name)) }
+	key := "INPUT_" + strings.ToUpper(name)
+	if s.inActions() {
+		return env(key)
+	}
+	value := cmp.Or(flags[name], env(key), env(strings.ReplaceAll(key, "-", "_")))
+	if name == "token" {
+		value = cmp.Or(env(key), env("DIGA_TOKEN")) // never from a flag
+	}
+	return value
+}
+
+func (s Step) inActions() bool { return s.Getenv("GITHUB_ACTIONS") == "true" }
+
+// printUsage answers --help and --version.
+func (s Step) printUsage(a arguments) {
+	if a.version {
+		fmt.Fprintln(s.Stdout, s.Version)
+		return
+	}
+	fmt.Fprint(s.Stdout, usage)
+}

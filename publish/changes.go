@@ -1,0 +1,188 @@
+package publish
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"publish-agent-version/diga"
+
+	"github.com/aymanbagabas/go-udiff"
+)
+
+// Bounds of the full changes that are shown.
+const (
+	maxDiffLines = 200
+	maxDiffBytes = 64 << 10
+	maxDiffLine  = 1000 // characters
+	longText     = 60   // bytes; longer texts are compared line by line
+)
+
+// shownFields are the configuration fields whose values may be shown. The others may hold credentials or customers' data:
+// integrations, call_tools and dynamic_variables do, and of a field that the API's reference does not list nothing is known.
+var shownFields = []string{
+	"voice", "language", "mode", "description", "prompt", "greeting", "time_before_start", "voice_speed", "boosted_keywords",
+	"max_reminder_count", "reminder_frequency_ms", "reminder_messages", "knowledge_base_ids", "conversational_path_id",
+	"background_audio", "pronunciation_dict",
+}
+
+// fieldChange is a configuration field that differs between two versions.
+type fieldChange struct {
+	name           string   // as the API writes it
+	added, removed int      // lines of a text; both 0 for any other value
+	diff           []string // the lines that show the change, foreign text; empty for a field whose values are never shown
+}
+
+// compareConfig returns the fields that differ between two versions, by name.
+func compareConfig(before, after diga.Version) []fieldChange {
+	names := maps.Clone(before.Config)
+	maps.Copy(names, after.Config)
+	var changes []fieldChange
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		was, is := before.Config[name], after.Config[name]
+		if sameJSON(was, is) {
+			continue
+		}
+		c := fieldChange{name: name}
+		if slices.Contains(shownFields, name) {
+			c.compare(was, is)
+		}
+		changes = append(changes, c)
+	}
+	return changes
+}
+
+// compare fills in what differs between two values of the field. One that is absent counts as null.
+func (c *fieldChange) compare(was, is json.RawMessage) {
+	var before, after string
+	isText := json.Unmarshal(orNull(was), &before) == nil && json.Unmarshal(orNull(is), &after) == nil
+	if !isText || max(len(before), len(after)) <= longText && !strings.Contains(before+after, "\n") {
+		c.diff = []string{fmt.Sprintf("%s: %s → %s", c.name, compact(was), compact(is))}
+		return
+	}
+	before, after = endLine(before), endLine(after)
+	diff, err := udiff.ToUnifiedDiff("", "", before, udiff.Lines(before, after), udiff.DefaultContextLines)
+	if err != nil {
+		return // edits that the library itself made always fit
+	}
+	c.diff = []string{c.name + ":"}
+	for _, hunk := range diff.Hunks {
+		c.diff = append(c.diff, fmt.Sprintf("@@ -%d +%d @@", hunk.FromLine, hunk.ToLine))
+		for _, line := range hunk.Lines {
+			sign := " "
+			switch line.Kind {
+			case udiff.Insert:
+				sign = "+"
+				c.added++
+			case udiff.Delete:
+				sign = "-"
+				c.removed++
+			}
+			c.diff = append(c.diff, sign+strings.TrimSuffix(line.Content, "\n"))
+		}
+	}
+}
+
+// text names the field, and says how many lines of a text came and went.
+func (c fieldChange) text() text {
+	switch {
+	case c.added > 0 && c.removed > 0:
+		return say("%s (+%d −%d lines)", literal(c.name), c.added, c.removed)
+	case c.added > 0:
+		return say("%s (+%s)", literal(c.name), count(c.added, "line"))
+	case c.removed > 0:
+		return say("%s (−%s)", literal(c.name), count(c.removed, "line"))
+	default:
+		return say("%s", literal(c.name))
+	}
+}
+
+// changesText names the fields that differ, at most 20.
+func changesText(changes []fieldChange) text {
+	const maxFields = 20
+	var names []text
+	for _, c := range changes[:min(len(changes), maxFields)] {
+		names = append(names, c.text())
+	}
+	if more := len(changes) - maxFields; more > 0 {
+		names = append(names, say("and %d more", more))
+	}
+	return join(names, ", ")
+}
+
+// fullDiff returns the lines that show all changes, cleaned and within bounds.
+func fullDiff(changes []fieldChange, c cleaner) []string {
+	var all []string
+	for _, change := range changes {
+		if len(change.diff) == 0 {
+			change.diff = []string{change.name + ": changed (value not shown)"}
+		}
+		all = append(all, change.diff...)
+	}
+	size := 0
+	for i, line := range all {
+		all[i] = c.line(line, maxDiffLine)
+		if size += len(all[i]) + 1; i == maxDiffLines || size > maxDiffBytes {
+			return append(all[:i:i], fmt.Sprintf("… %s not shown", count(len(all)-i, "more line")))
+		}
+	}
+	return all
+}
+
+// sameJSON reports whether two values mean the same. One that is absent counts as null.
+func sameJSON(a, b json.RawMessage) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	decode := func(data json.RawMessage) (value any) {
+		decoder := json.NewDecoder(bytes.NewReader(orNull(data)))
+		decoder.UseNumber()
+		_ = decoder.Decode(&value) // it was valid when the version was read
+		return value
+	}
+	return reflect.DeepEqual(decode(a), decode(b))
+}
+
+func orNull(data json.RawMessage) json.RawMessage {
+	if data == nil {
+		return json.RawMessage("null")
+	}
+	return data
+}
+
+func compact(data json.RawMessage) string {
+	var b bytes.Buffer
+	_ = json.Compact(&b, orNull(data))
+	return truncate(b.String(), maxDiffLine/3)
+}
+
+// endLine ends a text with one line feed, and its lines with nothing but that.
+func endLine(s string) string {
+	s = strings.ReplaceAll(s, "\r\n", "\n")
+	if s == "" || strings.HasSuffix(s, "\n") {
+		return s
+	}
+	return s + "\n"
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// fieldNames lists the fields for a step output: only plain words, so that a comma always separates two of them.
+func fieldNames(changes []fieldChange) string {
+	var names []string
+	for _, c := range changes {
+		if isName(c.name, "_.-") {
+			names = append(names, c.name)
+		}
+	}
+	return strings.Join(names, ",")
+}

@@ -1,0 +1,228 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
+)
+
+// lookup is the result of one read. The zero value is a read that was not made.
+type lookup[T any] struct {
+	value T
+	known bool
+	err   error // why it is not known; nil: it was not made
+}
+
+func (l *lookup[T]) set(value T, err error) { l.value, l.known, l.err = value, err == nil, err }
+
+// state is what an agent's callers meet at one time.
+type state struct {
+	version lookup[diga.Version] // the live one
+	offline bool                 // no version is live
+	bound   [diga.Directions]lookup[[]diga.Phone]
+}
+
+// onlyPhone returns the number that is bound in direction d, if exactly one is.
+func (s state) onlyPhone(d diga.Direction) (diga.Phone, bool) {
+	if bound := s.bound[d]; bound.known && len(bound.value) == 1 {
+		return bound.value[0], true
+	}
+	return diga.Phone{}, false
+}
+
+// readLive reads the live version. What the API answers when none is live is not documented, so any answer but a live
+// version is settled by the list of versions: each says whether it is live.
+func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retries, agent uuid.UUID) error {
+	s.version.set(c.PublishedVersion(ctx, retries, agent))
+	var e *diga.Error
+	if s.version.known || errors.As(s.version.err, &e) && e.Status == 0 {
+		return s.version.err
+	}
+	for v, err := range c.Versions(ctx, retries, agent) {
+		if err != nil || v.Published {
+			return s.version.err
+		}
+	}
+	s.offline = true
+	return nil
+}
+
+// preflight is what was read before the change.
+type preflight struct {
+	state
+	target     lookup[diga.Version]                // the version that was asked for
+	phones     [diga.Directions]lookup[diga.Phone] // the numbers that were asked for
+	idsSwapped bool                                // agent-id and version-id are each other's
+}
+
+const optionalReadTime = 5 * time.Second
+
+// errNotNeeded cancels a read whose result no longer matters.
+var errNotNeeded = errors.New("another read failed")
+
+// readPreflight makes every read before the change at the same time. The reads that the step depends on are retried, and
+// the first of them that fails is the error. Each of the others gets one attempt, for at most optionalReadTime or a quarter
+// of the timeout.
+func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight, err error) {
+	required, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	limit := min(optionalReadTime, in.Timeout/4) // a short timeout is for the change
+	optional, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", shortDuration(limit)))
+	defer cancel()
+
+	var reads group
+	const live, target, numbers = 0, 1, 2 // in the order in which their errors are reported
+	var errs [4]error
+	require := func(at int, read func() error) {
+		reads.run(func() {
+			if errs[at] = read(); errs[at] != nil {
+				giveUp(errNotNeeded)
+			}
+		})
+	}
+
+	if in.needsLive() {
+		require(live, func() error { return p.readLive(required, c, diga.WithRetries, in.Agent) })
+	} else {
+		reads.run(func() { p.version.set(c.PublishedVersion(optional, diga.Once, in.Agent)) })
+	}
+	switch {
+	case in.VersionName != "":
+		require(target, func() error {
+			p.target.set(c.VersionNamed(required, diga.WithRetries, in.Agent, in.VersionName))
+			return p.target.err
+		})
+	case in.Version.Valid && in.needsTarget():
+		require(target, func() error {
+			p.target.set(c.Version(required, diga.WithRetries, in.Agent, in.Version.UUID))
+			return p.target.err
+		})
+	case in.Version.Valid:
+		reads.run(func() { p.target.set(c.Version(optional, diga.Once, in.Agent, in.Version.UUID)) })
+	}
+	for d := range diga.Directions {
+		reads.run(func() { p.bound[d].set(c.PhonesOf(optional, diga.Once, in.Agent, d)) })
+		if id := in.Phones[d].ID; id.Valid {
+			reads.run(func() { p.phones[d].set(c.Phone(optional, diga.Once, id.UUID)) })
+		}
+	}
+	var all []diga.Phone
+	if in.Phones[diga.Inbound].Number+in.Phones[diga.Outbound].Number != "" {
+		require(numbers, func() (err error) {
+			all, err = c.Phones(required, diga.WithRetries)
+			return err
+		})
+	}
+	reads.wait()
+
+	for d, phone := range in.Phones {
+		if phone.Number != "" && errs[numbers] == nil {
+			p.phones[d].set(findPhone(all, phone.Number))
+			errs[numbers+d] = p.phones[d].err
+		}
+	}
+	if isNotFound(p.version.err) && isNotFound(p.target.err) {
+		_, err := c.Version(optional, diga.Once, in.Version.UUID, in.Agent)
+		p.idsSwapped = err == nil
+	}
+	if i := slices.IndexFunc(errs[:], func(err error) bool { return err != nil && !errors.Is(err, errNotNeeded) }); i >= 0 {
+		return p, errs[i]
+	}
+	return p, nil
+}
+
+// needsLive reports whether the step cannot do without knowing what is live.
+func (in Inputs) needsLive() bool {
+	return in.ShowLive || in.Expect.isSet() || in.OnlyNewer || in.Unpublish && in.DryRun
+}
+
+// needsTarget reports whether the step cannot do without reading the version that was asked for. A plan needs it, or it
+// could promise to publish a version that does not exist.
+func (in Inputs) needsTarget() bool { return in.DryRun || in.OnlyNewer }
+
+// isNotFound reports whether the API itself, in its own error body, says that there is no such thing.
+func isNotFound(err error) bool {
+	var e *diga.Error
+	return errors.As(err, &e) && e.Code != "" && (e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest)
+}
+
+// findPhone returns the one assigned phone with this number in E.164. If none is assigned it returns any with the number,
+// whose status is then refused.
+func findPhone(phones []diga.Phone, number string) (diga.Phone, error) {
+	var same, assigned []diga.Phone
+	for _, p := range phones {
+		if e164, ok := diga.E164(p.Number); !ok || e164 != number {
+			continue
+		}
+		same = append(same, p)
+		if p.Status == diga.Assigned {
+			assigned = append(assigned, p)
+		}
+	}
+	switch {
+	case len(assigned) == 1:
+		return assigned[0], nil
+	case len(assigned) == 0 && len(same) > 0:
+		return same[0], nil
+	default:
+		return diga.Phone{}, &phoneNotFoundError{number: number, same: assigned, all: phones}
+	}
+}
+
+// phoneNotFoundError says that no phone has a number, or more than one.
+type phoneNotFoundError struct {
+	number string
+	same   []diga.Phone // the assigned ones with this number
+	all    []diga.Phone
+}
+
+func (e *phoneNotFoundError) Error() string {
+	return "no phone number, or more than one, is " + e.number
+}
+
+// readState reads what the agent's callers meet now: the live version, and the numbers in the directions given.
+func readState(ctx context.Context, c *diga.Client, agent uuid.UUID, directions [diga.Directions]bool) (s state) {
+	var reads group
+	reads.run(func() { _ = s.readLive(ctx, c, diga.Once, agent) })
+	for d, read := range directions {
+		if read {
+			reads.run(func() { s.bound[d].set(c.PhonesOf(ctx, diga.Once, agent, diga.Direction(d))) })
+		}
+	}
+	reads.wait()
+	return s
+}
+
+// group runs functions concurrently. A panic in one of them is passed on to the goroutine that waits: on its own it would
+// end the process unreported.
+type group struct {
+	running  sync.WaitGroup
+	once     sync.Once
+	panicked any
+}
+
+func (g *group) run(f func()) {
+	g.running.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				g.once.Do(func() { g.panicked = p })
+			}
+		}()
+		f()
+	})
+}
+
+func (g *group) wait() {
+	g.running.Wait()
+	if g.panicked != nil {
+		panic(g.panicked)
+	}
+}

@@ -1,0 +1,27 @@
+package publish
+
+import "strings"
+
+// A Token authorizes requests. It prints as stars; only reveal returns it.
+type Token string
+
+// String returns stars.
+func (Token) String() string { return "***" }
+
+// GoString returns stars.
+func (Token) GoString() string { return "***" }
+
+func (t Token) reveal() string { return string(t) }
+
+// problem returns what is wrong with the token, without any part of it, or "".
+func (t Token) problem() string {
+	switch token := t.reveal(); {
+	case token == "":
+		return "is missing or empty: is the secret undefined, or is this a pull request from a fork, which gets no secrets?"
+	case strings.HasPrefix(strings.ToLower(token), "bearer "):
+		return `must be the token alone, without "Bearer"`
+	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "contains a blank, a line break or another character that no token has: was it pasted with something else?"
+	}
+	return ""
+}

@@ -1,0 +1,105 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
+)
+
+const (
+	verifyTime    = 5 * time.Second        // for reading back what a change did
+	cancelledTime = 800 * time.Millisecond // the same after a signal: the runner kills a step that lingers
+	replicaLag    = 1 * time.Second        // after which a read shows a change
+)
+
+// verify decides how a change ended that was not confirmed: by the state, not by the status code. It may read past the
+// timeout, and for a moment after a signal. A replica may still show the state before the change, so only success is
+// reported without a second look.
+func (r *run) verify(signals context.Context, err error) *failure {
+	f, effect := r.apiFailure(err)
+	if effect == diga.NoEffect {
+		return f
+	}
+	var directions [diga.Directions]bool
+	for d, binding := range r.plan.change().Bindings {
+		directions[d] = binding != diga.Binding{} || len(r.before.bound[d].value) > 0
+	}
+	limit, ctx := verifyTime, signals
+	if signals.Err() != nil {
+		limit, ctx = cancelledTime, context.WithoutCancel(signals)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", shortDuration(limit)))
+	defer cancel()
+
+	var seen observation
+	readTwice := false
+	for {
+		r.after = readState(ctx, r.client, r.in.Agent, directions)
+		seen = r.plan.compare(r.before.state, r.after)
+		if seen == inForce || readTwice || signals.Err() != nil || !sleep(ctx, replicaLag) {
+			break
+		}
+		readTwice = true
+	}
+	if f.signal == 0 {
+		f.signal = signalOf(context.Cause(signals))
+	}
+	if seen == inForce {
+		r.confirmed, r.confirmedAfter = r.plan.observed(r.after), f
+		r.log(say("Read back: all that was asked for is in force."))
+		r.warnReleased()
+		return nil
+	}
+	f.status = r.plan.outcome(effect, seen, readTwice)
+	r.explain(f, effect, seen)
+	r.log(say("Read back: %s.", f.live))
+	return f
+}
+
+// sleep waits for d and reports whether ctx lasted that long.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// checkReleased looks, after a confirmed change, for numbers that it may have released unasked. The reply names one number
+// in each direction; where more were bound before, they are read.
+func (r *run) checkReleased(signals context.Context) {
+	var directions [diga.Directions]bool
+	any := false
+	for d := range diga.Directions {
+		unasked := r.plan.bindings[d] == (diga.Binding{}) && r.plan.carriedOver[d].ID == uuid.Nil
+		directions[d] = unasked && r.plan.version.Valid && len(r.before.bound[d].value) > 0
+		any = any || directions[d]
+	}
+	if !any || !sleep(signals, replicaLag) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(signals, optionalReadTime)
+	defer cancel()
+	r.after = readState(ctx, r.client, r.in.Agent, directions)
+	r.warnReleased()
+}
+
+// warnReleased warns of the numbers that were released unasked: once in each direction, because the runner shows only ten
+// warnings of a step.
+func (r *run) warnReleased() {
+	if !r.plan.version.Valid {
+		return // the agent is off the air, its numbers with it
+	}
+	for d, phones := range r.plan.released(r.before.state, r.after) {
+		if len(phones) > 0 {
+			r.warn("Phone number released", r.releasedWarning(diga.Direction(d), phones))
+		}
+	}
+}
