@@ -25,6 +25,9 @@ type Step struct {
 
 	// Dial opens connections; nil means the network.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Jitter picks the random part of a wait between attempts, 0 ≤ d < limit; nil means uniformly at random. It may be
+	// called concurrently.
+	Jitter func(limit time.Duration) (d time.Duration)
 }
 
 // Signal is the cause of a context that a signal cancelled.
@@ -116,7 +119,7 @@ func (r *run) begin() *failure {
 	}
 	r.in = in
 	r.client = &diga.Client{
-		BaseURL: in.APIURL, Token: in.Token.reveal(), MaxRetries: in.MaxRetries, Dial: r.Dial,
+		BaseURL: in.APIURL, Token: in.Token.reveal(), MaxRetries: in.MaxRetries, Dial: r.Dial, Jitter: r.Jitter,
 		UserAgent: "publish-agent-version/" + r.Version, RequestID: uuid.New(),
 		Attempted: r.logAttempt, Waiting: r.logWait,
 	}

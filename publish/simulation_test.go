@@ -23,14 +23,14 @@ import (
 )
 
 var (
-	simulations = flag.Int("simulations", 1500, "how many days TestSimulation makes up: seeds 1 to this")
+	simulations = flag.Int("simulations", 3000, "how many days TestSimulation makes up: seeds 1 to this")
 	oneSeed     = flag.Uint64("seed", 0, "the one day that TestSimulation makes up, and tells the story of")
 )
 
 const (
 	afterTheBudget = 6 * time.Second // for the read-back and the report
 	afterASignal   = time.Second
-	mostUnknown    = 0.5 // of the runs whose read-back worked
+	mostUnknown    = 0.4 // of the runs whose read-back worked; measured: 0.32
 )
 
 // A wish is what a step is asked for.
@@ -215,6 +215,10 @@ func simulate(t *testing.T, seed uint64) *account {
 	a.res = trial{
 		inputs: a.inputs, ctx: ctx,
 		dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx, l) },
+		jitter: func(limit time.Duration) time.Duration {
+			// By the time of day, because concurrent reads ask in any order.
+			return time.Duration(randomFor(seed, fmt.Sprint("jitter ", time.Since(a.start))).Int64N(int64(limit)))
+		},
 	}.run(t)
 	s.mu.Lock()
 	a.end = time.Now()
@@ -711,11 +715,11 @@ func TestSimulation(t *testing.T) {
 	if len(c.broken) > 0 {
 		t.Logf("broken: %v", c.broken)
 	}
+	if *simulations < 500 { // too few for a share to mean anything
+		return
+	}
 	if float64(c.unknown) > mostUnknown*float64(c.looked) {
 		t.Errorf("%d of %d outcomes that were read back are unknown", c.unknown, c.looked)
-	}
-	if *simulations < 500 {
-		return
 	}
 	for _, status := range []string{"published", "unpublished", "failed", "unknown", "dry-run"} {
 		if c.statuses[status] < *simulations/100 {
