@@ -97,6 +97,17 @@ func numberInUse(t *testing.T) {
 			wantRefused(t, api, inputs, "ACTION_PHONE_IN_USE", sandbox.HotlineNumber+" (Hotline)", "another agent, "+sandbox.Support, "take-over: true")
 		})
 	}
+	t.Run("summary", func(t *testing.T) {
+		_, server := newSandbox(t)
+		res := trial{inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline, "outbound-phone-number": sandbox.CallbackNumber}}.runVirtually(t, server)
+		for _, row := range []string{
+			"| Answers on | `+34910000001` (`Reception`) | `+34910000004` (`Hotline`) |\n", "| Calls from | – | `+34910000003` (`Callback`) |\n",
+		} {
+			if !strings.Contains(res.summary, row) {
+				t.Errorf("no row %q:\n%s", row, res.summary)
+			}
+		}
+	})
 	inputs := map[string]string{"inbound-phone-number-id": sandbox.Hotline, "take-over": "true"}
 	t.Run("taken over", func(t *testing.T) {
 		api, server := newSandbox(t)

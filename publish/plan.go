@@ -45,9 +45,6 @@ func newPlan(in Inputs, b before) (plan, *failure) {
 		case asked.Release:
 			p.bindings[d] = diga.Binding{Release: true}
 		case asked.asked():
-			if refused := refusePhone(in, b, d); refused != nil {
-				return p, refused
-			}
 			p.bindings[d] = diga.Binding{Phone: asked.ID}
 			if asked.Number != "" {
 				p.bindings[d] = bindingTo(b.asked[d].value.ID)
@@ -56,6 +53,13 @@ func newPlan(in Inputs, b before) (plan, *failure) {
 			// A number that cannot take calls would only be refused.
 			if phone, only := b.onlyPhone(d); only && phone.Status == diga.Assigned {
 				p.carried[d] = phone
+			}
+		}
+	}
+	for d := range diga.Directions {
+		if asked := in.Phones[d]; asked.asked() && !asked.Release {
+			if refused := refusePhone(in, b, d); refused != nil {
+				return p, refused
 			}
 		}
 	}
