@@ -270,6 +270,19 @@ func numberLost(t *testing.T) {
 			t.Errorf("warns %q", list)
 		}
 	})
+	t.Run("not known", func(t *testing.T) {
+		api, server := newSandbox(t)
+		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
+		api.DropLeftOut(true)
+		server.Handler = afterChange(api, func() {
+			api.Order(sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/", Status: 503, Times: -1})
+		}).Handler
+		res := trial{}.runVirtually(t, server)
+		res.check(t, want{attempts: 1})
+		if !strings.Contains(res.stdout, "The inbound numbers could not be read after the change, so whether any was released is not known: the API answered 503") || len(warnings(res)) > 0 {
+			t.Errorf("printed\n%s", res.stdout)
+		}
+	})
 	t.Run("none", func(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)

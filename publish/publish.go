@@ -225,6 +225,11 @@ func (r *run) checkNumbers(signals context.Context) {
 	ctx, cancel := context.WithTimeout(signals, optionalReadTime)
 	defer cancel()
 	r.after = readAfter(ctx, r.client, r.in.Agent, wanted)
+	for d, bound := range r.after.bound {
+		if wanted[d] && !bound.known {
+			r.log("The %s numbers could not be read after the change, so whether any was released is not known: %s.", diga.Direction(d), r.text(bound.err.Error()))
+		}
+	}
 	r.warnLost()
 }
 

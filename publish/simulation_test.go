@@ -405,6 +405,9 @@ var rules = []rule{
 		if slices.ContainsFunc(after, func(x *exchange) bool { return !x.good() || x.stale }) || len(after) > 0 && !a.readBackWorked() {
 			return ""
 		}
+		if a.networkFailedLate() && strings.Contains(a.res.stdout, "numbers could not be read after the change") {
+			return ""
+		}
 		for _, d := range bothDirections {
 			was, is := a.api.at(patches[0].at.Add(-1)).numbers(a.agent, d), a.api.at(a.end).numbers(a.agent, d)
 			if a.asks[d] || len(was) < 2 || a.unreadable(d) {
@@ -821,6 +824,11 @@ func TestSimulationRules(t *testing.T) {
 			a.also(func(s worldState) { s.live[a.agent] = asked; s.bind(ours, inboundCalls, "") })
 			a.res.log = runner.ReadLog("::warning title=Lost::+34910000001 is lost\n")
 		}, nil},
+		{"one of two numbers, and no connection to read them with, without a word", func(a *account) { a.losesUnread() }, []string{"a number that is lost is named"}},
+		{"one of two numbers, and no connection to read them with", func(a *account) {
+			a.losesUnread()
+			a.res.stdout = "The inbound numbers could not be read after the change"
+		}, nil},
 
 		{"unknown without a reason", func(a *account) { a.ends("unknown", 1); a.answers(shapedError(500, "E", "m"), settling) }, []string{"unknown has a reason"}},
 		{"unknown behind a gateway", func(a *account) { a.ends("unknown", 1); a.answers(apiReply{status: 503}, unsettling) }, nil},
@@ -949,6 +957,15 @@ func (a *account) also(change func(worldState)) {
 	next := history[len(history)-1].after.clone()
 	change(next)
 	a.api.history = append(history, moment{a.start, a.patches()[0], history[len(history)-1].after, next})
+}
+
+// losesUnread makes the request for the change release one of two numbers, and no connection come about after it.
+func (a *account) losesUnread() {
+	a.api.history[0].after.bind(simulatedNumberID(2), inboundCalls, a.agent)
+	a.remember(0, nil)
+	a.also(func(s worldState) { s.live[a.agent] = a.versions[0]; s.bind(simulatedNumberID(1), inboundCalls, "") })
+	a.api.exchanges = a.api.exchanges[:2]
+	a.api.dialled = []dialling{{a.end, "refused"}}
 }
 
 // ends gives the run another end.
