@@ -55,6 +55,9 @@ func (a *attempt) transportError() *Error {
 	default:
 		e.Message, e.Untrusted = "no reply from "+a.host, reason(a.err)
 	}
+	if e.Untrusted == closed || e.Untrusted == closedEarly {
+		e.Message, e.Untrusted = e.Message+": "+e.Untrusted, "" // our own words
+	}
 	return e
 }
 
@@ -70,6 +73,12 @@ func (a *attempt) progress() string {
 	}
 }
 
+// What reason says of the ends of a connection.
+const (
+	closed      = "the connection was closed"
+	closedEarly = "the connection closed early"
+)
+
 // reason is the innermost cause of err. The layers above it repeat the method, the addresses and, for a proxy, more
 // than should be shown.
 func reason(err error) string {
@@ -82,9 +91,9 @@ func reason(err error) string {
 	}
 	switch err {
 	case io.EOF:
-		return "the connection was closed"
+		return closed
 	case io.ErrUnexpectedEOF:
-		return "the connection closed early"
+		return closedEarly
 	}
 	return err.Error()
 }

@@ -62,6 +62,9 @@ func (e *Error) Error() string {
 	if e.Untrusted != "" {
 		text += ": " + e.Untrusted
 	}
+	for i, d := range e.Details {
+		text += [...]string{": ", "; "}[min(i, 1)] + d.Field + ": " + d.Message
+	}
 	if e.GaveUp != "" {
 		text += "; " + e.GaveUp
 	}

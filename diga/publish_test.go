@@ -138,7 +138,7 @@ func TestGoodReplies(t *testing.T) {
 
 func TestBadReplies(t *testing.T) {
 	const other = "eeeeeeee-eeee-4eee-8eee-eeeeeeeeeeee"
-	const mismatch = "the API answered 200 OK with another publication than was asked for: "
+	const mismatch = "the API confirmed something else than was asked for: "
 	tests := map[string]string{ // the body, and how the error ends; "": encoding/json says it in its own words
 		"":                               "not a JSON object",
 		" ":                              "not a JSON object",
@@ -172,8 +172,8 @@ func TestBadReplies(t *testing.T) {
 		parts := strings.Split(field, `"`)
 		name, id := parts[1], parts[3]
 		with := func(text string) string { return "{" + strings.Replace(whole, field, text, 1) + "}" }
-		text := map[string]string{"agent_id": "agent", "published_version_id": "version",
-			"inbound_phone_number_id": "inbound phone number", "outbound_phone_number_id": "outbound phone number"}[name]
+		text := map[string]string{"agent_id": "path.agent_id", "published_version_id": "body.version_id",
+			"inbound_phone_number_id": "body.inbound_phone_number_id", "outbound_phone_number_id": "body.outbound_phone_number_id"}[name]
 		missing := mismatch + text + ": asked for " + id + ", got null"
 		if name == "agent_id" {
 			missing = "agent_id is missing"

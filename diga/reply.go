@@ -44,7 +44,10 @@ func (a *attempt) replyError() *Error {
 			e.Details = details(detail)
 		}
 	}
-	e.Message, e.Untrusted = said, strings.TrimSpace(text)
+	e.Message = said
+	if text = strings.TrimSpace(text); text != http.StatusText(a.status) {
+		e.Untrusted = text
+	}
 	return e
 }
 

@@ -277,7 +277,7 @@ func TestLastWord(t *testing.T) {
 			Error{Cause: Answered, Status: 404, Code: "GONE", Attempts: 2, Effect: MaybeApplied}, 500 * time.Millisecond},
 		{"then a lost connection", []reply{first, lost}, 0, 0, 1,
 			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 2, Effect: MaybePending,
-				GaveUp: "gave up after 2 attempts; the last attempt failed differently: no reply from api.test"}, 500 * time.Millisecond},
+				GaveUp: "gave up after 2 attempts; the last attempt failed differently: no reply from api.test: the connection was closed"}, 500 * time.Millisecond},
 		{"then malformed HTTP", []reply{first, {raw: "SSH-2.0\r\n\r\n"}}, 0, 0, 4,
 			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 2, Effect: MaybePending,
 				GaveUp: "gave up; the last attempt failed differently: the reply cannot be read"}, 500 * time.Millisecond},

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -86,6 +87,10 @@ func (r *result) readFailure(err error) *failure {
 		return f
 	}
 	f, _ := r.apiFailure(err)
+	if errors.Is(err, errReadingNumbers) && f.signal == 0 {
+		f.what = say("The phone numbers could not be read: %s", f.cause)
+		f.advice = say("%s Or give the number by its id, in the input that ends in %s.", f.advice, literal("-id"))
+	}
 	return f
 }
 
@@ -95,14 +100,16 @@ func (e *phoneNotFoundError) failure() *failure {
 		code: codePhoneNotFound, status: failed, what: say("There is no phone number %s", literal(spaced(e.number))),
 		advice: say("Check the number, or set its id instead."),
 	}
-	candidates := e.all
+	candidates := slices.DeleteFunc(slices.Clone(e.all), func(p diga.Phone) bool { return p.Status != diga.Assigned })
 	switch {
 	case len(e.same) > 0:
 		f.what = say("%d phone numbers are %s", len(e.same), literal(spaced(e.number)))
 		f.advice = say("Set its id instead.")
 		candidates = e.same
-	case len(e.all) == 0:
-		f.what = say("%s: the token sees no phone numbers", f.what)
+	case len(candidates) == 0:
+		f.what = say("%s: the token sees no assigned phone number", f.what)
+	default:
+		f.what = say("%s; these are assigned", f.what)
 	}
 	const maxListed = 5
 	for _, p := range candidates[:min(len(candidates), maxListed)] {
@@ -120,9 +127,12 @@ func (r *result) apiFailure(err error) (*failure, diga.Effect) {
 	if !errors.As(err, &e) {
 		e = &diga.Error{Cause: diga.Internal, Message: "the request could not be made", Untrusted: err.Error()}
 	}
-	f := &failure{status: failed, http: e.Status, signal: signalOf(e), cause: r.describe(e), live: r.nothingChanged()}
+	f := &failure{status: failed, http: e.Status, signal: signalOf(e), live: r.nothingChanged()}
 	f.code, f.advice = classify(e)
-	f.what, f.items = f.cause.capitalized(), listDetails(e.Details)
+	f.what, f.items = r.describe(e).capitalized(), listDetails(e.Details)
+	cause := *e
+	cause.GaveUp = "" // of no interest once the change is confirmed
+	f.cause = r.describe(&cause)
 	var name *diga.NameError
 	if errors.As(e, &name) {
 		f.items = listVersions(name)

@@ -39,7 +39,7 @@ func askedToWait(t *testing.T) {
 			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
 				p := &peer{changes: []reply{says(status, "", test.headers...), confirms}}
 				res := p.play(t, trial{}, want{attempts: 2, least: test.least, most: test.most})
-				if asked := fmt.Sprintf("as the reply asked for %s.", test.least); !strings.Contains(res.stdout, asked) {
+				if asked := fmt.Sprintf("(Retry-After: %s)", test.least); !strings.Contains(res.stdout, asked) {
 					t.Errorf("the log does not say %q", asked)
 				}
 			})

@@ -200,7 +200,7 @@ func fullDiskAtTheEnd(t *testing.T) {
 			map[string]string{"inbound-phone-number-id": sandbox.Reception},
 			"Front desk: v1.22.7 → v1.22.8 is live on +34 910 000 001 (Reception).",
 		},
-		"unpublish": {map[string]string{"unpublish": "true"}, "Front desk is off the air: v1.22.7 is no longer live."},
+		"unpublish": {map[string]string{"unpublish": "true"}, "Front desk is offline: v1.22.7 is no longer live."},
 		"dry run":   {map[string]string{"dry-run": "true"}, "Front desk: v1.22.7 → v1.22.8 would be live on +34 910 000 001 (Reception)."},
 	} {
 		for _, room := range []int{1, 20, 50} {
@@ -356,7 +356,7 @@ func outsideActions(t *testing.T) {
 	if res.exit != 0 || res.stdout != want9 {
 		t.Errorf("exit status %d, standard output %q, want %q", res.exit, res.stdout, want9)
 	}
-	for _, line := range []string{"publish-agent-version test\n", "\nAttempt 1: 200 OK after ", "\nnotice: Published: Front desk: v1.22.7 → v1.22.8 is live on "} {
+	for _, line := range []string{"publish-agent-version test\n", "\nAttempt 1: 200 OK (", "\nnotice: Published: Front desk: v1.22.7 → v1.22.8 is live on "} {
 		if !strings.Contains("\n"+res.stderr, line) {
 			t.Errorf("standard error does not have %q:\n%s", line, res.stderr)
 		}
@@ -398,7 +398,7 @@ func debugLogging(t *testing.T) {
 		}
 	}
 	if len(debug) < 3 || !slices.ContainsFunc(debug, func(line string) bool {
-		return strings.HasPrefix(line, "GET /v1/agent/"+sandbox.FrontDesk+": Attempt 1: 200 OK after ")
+		return strings.HasPrefix(line, "GET /v1/agent/"+sandbox.FrontDesk+": Attempt 1: 200 OK (")
 	}) {
 		t.Errorf("debug lines %q", debug)
 	}

@@ -59,6 +59,7 @@ type trial struct {
 	at     time.Duration   // after the start, when signal comes
 
 	dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; not for virtual time
+	jitter func(limit time.Duration) time.Duration                           // nil: random
 	refuse func(ctx context.Context, n int) error                            // how the n-th dial in virtual time ends, from 1; nil: every one connects
 }
 
@@ -134,7 +135,7 @@ func (tr trial) run(t *testing.T) result {
 	var stdout, stderr bytes.Buffer
 	step := publish.Step{
 		Getenv: func(name string) string { return env[name] },
-		Stdout: &stdout, Stderr: &stderr, Version: "test", Dial: tr.dial,
+		Stdout: &stdout, Stderr: &stderr, Version: "test", Dial: tr.dial, Jitter: tr.jitter,
 	}
 	begin := time.Now()
 	res := result{exit: step.Run(ctx), elapsed: time.Since(begin)}
@@ -411,7 +412,7 @@ func (res *result) check(t *testing.T, w want) {
 		}
 	}
 	headline := map[string][]string{
-		"published": {"is live"}, "unpublished": {"is off the air"}, "dry-run": {"Dry run"},
+		"published": {"is live"}, "unpublished": {"is offline"}, "dry-run": {"Dry run"},
 		"failed": {"is still on", "was not", "Nothing was sent", "Done, but"}, "unknown": {"could not confirm", "Done, but"},
 	}[status]
 	first, _, _ := strings.Cut(res.summary, "\n")

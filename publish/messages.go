@@ -2,6 +2,7 @@ package publish
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,19 +78,23 @@ func listVersions(e *diga.NameError) []text {
 		if e.Matches > 1 {
 			item = say("%s", literal(v.ID.String()))
 		}
+		var notes []string
 		if v.Number != 0 {
-			item = say("%s (%d)", item, v.Number)
+			notes = append(notes, strconv.Itoa(v.Number))
 		}
 		switch {
 		case e.Matches > 1 && !v.Created.IsZero():
-			item = say("%s, created %s", item, v.Created.UTC().Format("2006-01-02 15:04 MST"))
+			notes = append(notes, "created "+v.Created.UTC().Format("2006-01-02 15:04 MST"))
 		case e.Matches > 1:
 		case v.Name == e.Name:
-			item = say("%s is a draft", item)
+			notes = append(notes, "a draft")
 		case strings.EqualFold(v.Name, e.Name):
-			item = say("%s differs in case", item)
+			notes = append(notes, "differs in case")
 		case strings.TrimPrefix(v.Name, "v") == strings.TrimPrefix(e.Name, "v"):
-			item = say("%s differs by a leading v", item)
+			notes = append(notes, "differs by a leading v")
+		}
+		if notes != nil {
+			item = say("%s (%s)", item, strings.Join(notes, ", "))
 		}
 		items = append(items, item)
 	}
@@ -168,7 +173,7 @@ func (r *result) explain(f *failure, effect diga.Effect, seen observation) {
 	case seen == partial && targetIsLive:
 		f.live = say("Only part of it was applied: %s, but %s", r.liveNow(), r.missingPart())
 	case seen == partial:
-		f.live = say("Only part of it was applied: %s, but the phone number is bound", r.liveNow())
+		f.live = say("Only part of it was applied: %s, but %s", r.liveNow(), r.appliedPart())
 	case seen == replaced:
 		f.live = say("%s, which was neither live before nor asked for", r.liveNow().capitalized())
 	case effect == diga.MaybeApplied:
@@ -197,6 +202,20 @@ func (r *result) readError() string {
 	return "no answer"
 }
 
+// appliedPart names the first number that was asked for and is bound, or released.
+func (r *result) appliedPart() text {
+	for d, binding := range r.plan.bindings {
+		switch {
+		case binding == (diga.Binding{}) || !isBound(binding, r.after.bound[d]):
+		case binding.Release:
+			return say("its %s number is released", diga.Direction(d))
+		default:
+			return say("%s is bound", phoneName(r.phone(binding.Phone.UUID)))
+		}
+	}
+	return text{}
+}
+
 // missingPart names the first number that was asked for and is not bound.
 func (r *result) missingPart() text {
 	for d, binding := range r.plan.bindings {
@@ -222,6 +241,22 @@ func (r *result) releasedWarning(d diga.Direction, phones []diga.Phone) text {
 	}
 	return say("%s no longer %s %s, although this step did not ask for that. If needed, bind %s again in Diga: one publication binds at most one number in each direction.",
 		r.agent(), verb, phoneNames(phones), pronoun)
+}
+
+// takenOver says which agents a run takes, or would take, numbers from.
+func (r *result) takenOver() []text {
+	verb := "was"
+	if r.in.DryRun {
+		verb = "would be"
+	}
+	var lines []text
+	for d, asked := range r.before.phones {
+		if owner := asked.value.Agents[d]; owner.Valid && owner.UUID != r.in.Agent && r.failure == nil {
+			lines = append(lines, say("%s %s taken from another agent, %s, which used it for %s calls.",
+				phoneName(asked.value), verb, literal(owner.UUID.String()), diga.Direction(d)))
+		}
+	}
+	return lines
 }
 
 // olderWarning says that the step goes back in time.
@@ -254,9 +289,9 @@ func (r *result) success() (title string, message text) {
 		}
 		return "Dry run", say("%s: %s would be live%s.", agent, change, r.onNumbers())
 	case unpublished:
-		title, message = "Unpublished", say("%s is off the air.", agent)
+		title, message = "Unpublished", say("%s is offline.", agent)
 		if was.known {
-			message = say("%s is off the air: %s is no longer live.", agent, r.name(was.value))
+			message = say("%s is offline: %s is no longer live.", agent, r.name(was.value))
 		}
 	default:
 		title, message = "Published", say("%s: %s is live%s.", agent, change, r.onNumbers())
@@ -305,7 +340,7 @@ func (r *result) preflightLines() []text {
 	}
 	for _, err := range []error{b.bound[0].err, b.bound[1].err, b.phones[0].err, b.phones[1].err} {
 		if _, notFound := err.(*phoneNotFoundError); err != nil && !notFound {
-			add("Phone numbers could not be read and are not checked: %s.", literal(err.Error()))
+			add("Phone numbers could not be read: %s.", literal(err.Error()))
 			break
 		}
 	}
@@ -328,13 +363,13 @@ func attemptLine(a diga.Attempt) text {
 	case a.Err != nil:
 		outcome = say("%s, but %s", outcome, literal(a.Err.Error()))
 	}
-	return say("Attempt %d: %s after %s.", a.Number, outcome, shortDuration(a.Elapsed))
+	return say("Attempt %d: %s (%s).", a.Number, outcome, shortDuration(a.Elapsed))
 }
 
 func waitLine(w diga.Wait) text {
 	next := say("Waiting %s before attempt %d", shortDuration(w.Duration), w.Next)
 	if w.Asked > 0 {
-		next = say("%s, as the reply asked for %s", next, shortDuration(w.Asked))
+		next = say("%s (Retry-After: %s)", next, shortDuration(w.Asked))
 	}
 	if w.Method == http.MethodPatch {
 		return say("%s.", next)

@@ -65,6 +65,9 @@ type preflight struct {
 
 const optionalReadTime = 5 * time.Second
 
+// errReadingNumbers marks the error of the list of all phone numbers.
+var errReadingNumbers = errors.New("reading the phone numbers")
+
 // errNotNeeded cancels a read whose result no longer matters.
 var errNotNeeded = errors.New("another read failed")
 
@@ -117,7 +120,9 @@ func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight,
 	var all []diga.Phone
 	if in.Phones[diga.Inbound].Number+in.Phones[diga.Outbound].Number != "" {
 		require(numbers, func() (err error) {
-			all, err = c.Phones(required, diga.WithRetries)
+			if all, err = c.Phones(required, diga.WithRetries); err != nil {
+				err = fmt.Errorf("%w: %w", errReadingNumbers, err)
+			}
 			return err
 		})
 	}

@@ -26,6 +26,9 @@ type Step struct {
 
 	// Dial opens connections; nil means the network.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// Jitter returns a duration in [0, limit), limit > 0; nil means uniformly at random.
+	Jitter func(limit time.Duration) time.Duration
 }
 
 // Signal is the cause of a context that a signal cancelled.
@@ -82,14 +85,14 @@ func (r *run) publish(signals context.Context, args arguments, problem text) *fa
 	var err error
 	r.before, err = readPreflight(ctx, r.client, r.in)
 	r.logAll(r.preflightLines())
-	if err != nil {
-		return r.readFailure(err)
-	}
-	if r.in.ShowLive {
-		return nil
-	}
 	var refused *failure
-	if r.plan, refused = newPlan(r.in, r.before); refused != nil {
+	r.plan, refused = newPlan(r.in, r.before)
+	switch {
+	case err != nil:
+		return r.readFailure(err)
+	case r.in.ShowLive:
+		return nil
+	case refused != nil:
 		refused.live = r.nothingChanged()
 		return refused
 	}
@@ -125,7 +128,7 @@ func (r *run) begin(args arguments, problem text) *failure {
 	}
 	r.in, r.requestID = in, uuid.New()
 	r.client = &diga.Client{
-		BaseURL: in.APIURL, Token: in.Token.reveal(), MaxRetries: in.MaxRetries, Dial: r.Dial,
+		BaseURL: in.APIURL, Token: in.Token.reveal(), MaxRetries: in.MaxRetries, Dial: r.Dial, Jitter: r.Jitter,
 		UserAgent: "publish-agent-version/" + r.Version, RequestID: r.requestID,
 		OnAttempt: r.logAttempt, OnWait: func(w diga.Wait) { r.log(waitLine(w)) },
 	}

@@ -175,6 +175,20 @@ func (r *result) phonesAfter(d diga.Direction) (phones []diga.Phone, known bool)
 	}
 }
 
+// perhapsStill lists the numbers that were bound before the API confirmed another one: whether it keeps them is not
+// documented, and nothing was read since.
+func (r *result) perhapsStill(d diga.Direction) (phones []diga.Phone) {
+	if r.confirmed == nil || r.after.bound[d].known || !r.confirmed.Phones[d].Valid {
+		return nil
+	}
+	for _, p := range r.before.bound[d].value {
+		if p.ID != r.confirmed.Phones[d].UUID {
+			phones = append(phones, p)
+		}
+	}
+	return phones
+}
+
 // phonesPlanned lists the numbers that were to be bound, and whether that is known.
 func (r *result) phonesPlanned(d diga.Direction) (phones []diga.Phone, known bool) {
 	switch binding := r.plan.change().Bindings[d]; {

@@ -989,6 +989,10 @@ func (s *simulatedAPI) converse(conn net.Conn) {
 		if err != nil {
 			return
 		}
+		if r.Method == http.MethodGet {
+			// Reads are sent at the same instant: their order must not depend on the scheduler, but on the seed.
+			<-time.After(within(randomFor(s.seed, "way of "+r.RequestURI), 0, time.Millisecond))
+		}
 		x := s.receive(r, body)
 		gone := make(chan struct{})
 		next := make(chan error, 1)

@@ -23,14 +23,14 @@ import (
 )
 
 var (
-	simulations = flag.Int("simulations", 1500, "how many days TestSimulation makes up: seeds 1 to this")
+	simulations = flag.Int("simulations", 3000, "how many days TestSimulation makes up: seeds 1 to this")
 	oneSeed     = flag.Uint64("seed", 0, "the one day that TestSimulation makes up, and tells the story of")
 )
 
 const (
 	afterTheBudget = 6 * time.Second // for the read-back and the report
 	afterASignal   = time.Second
-	mostUnknown    = 0.5 // of the runs whose read-back worked
+	mostUnknown    = 0.4 // of the runs whose read-back worked; measured: 0.32
 )
 
 // A wish is what a step is asked for.
@@ -215,6 +215,10 @@ func simulate(t *testing.T, seed uint64) *account {
 	a.res = trial{
 		inputs: a.inputs, ctx: ctx,
 		dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx, l) },
+		jitter: func(limit time.Duration) time.Duration {
+			// By the time of day, because concurrent reads ask in any order.
+			return time.Duration(randomFor(seed, fmt.Sprint("jitter ", time.Since(a.start))).Int64N(int64(limit)))
+		},
 	}.run(t)
 	s.mu.Lock()
 	a.end = time.Now()
@@ -399,6 +403,9 @@ var rules = []rule{
 			return ""
 		}
 		if slices.ContainsFunc(after, func(x *exchange) bool { return !x.good() || x.stale }) || len(after) > 0 && !a.readBackWorked() {
+			return ""
+		}
+		if a.networkFailedLate() && strings.Contains(a.res.stdout, "numbers could not be read after the change") {
 			return ""
 		}
 		for _, d := range bothDirections {
@@ -711,11 +718,11 @@ func TestSimulation(t *testing.T) {
 	if len(c.broken) > 0 {
 		t.Logf("broken: %v", c.broken)
 	}
+	if *simulations < 500 { // too few for a share to mean anything
+		return
+	}
 	if float64(c.unknown) > mostUnknown*float64(c.looked) {
 		t.Errorf("%d of %d outcomes that were read back are unknown", c.unknown, c.looked)
-	}
-	if *simulations < 500 {
-		return
 	}
 	for _, status := range []string{"published", "unpublished", "failed", "unknown", "dry-run"} {
 		if c.statuses[status] < *simulations/100 {
@@ -816,6 +823,11 @@ func TestSimulationRules(t *testing.T) {
 			a.remember(0, nil)
 			a.also(func(s worldState) { s.live[a.agent] = asked; s.bind(ours, inboundCalls, "") })
 			a.res.log = runner.ReadLog("::warning title=Lost::+34910000001 is lost\n")
+		}, nil},
+		{"one of two numbers, and no connection to read them with, without a word", func(a *account) { a.losesUnread() }, []string{"a number that is lost is named"}},
+		{"one of two numbers, and no connection to read them with", func(a *account) {
+			a.losesUnread()
+			a.res.stdout = "The inbound numbers could not be read after the change"
 		}, nil},
 
 		{"unknown without a reason", func(a *account) { a.ends("unknown", 1); a.answers(shapedError(500, "E", "m"), settling) }, []string{"unknown has a reason"}},
@@ -945,6 +957,15 @@ func (a *account) also(change func(worldState)) {
 	next := history[len(history)-1].after.clone()
 	change(next)
 	a.api.history = append(history, moment{a.start, a.patches()[0], history[len(history)-1].after, next})
+}
+
+// losesUnread makes the request for the change release one of two numbers, and no connection come about after it.
+func (a *account) losesUnread() {
+	a.api.history[0].after.bind(simulatedNumberID(2), inboundCalls, a.agent)
+	a.remember(0, nil)
+	a.also(func(s worldState) { s.live[a.agent] = a.versions[0]; s.bind(simulatedNumberID(1), inboundCalls, "") })
+	a.api.exchanges = a.api.exchanges[:2]
+	a.api.dialled = []dialling{{a.end, "refused"}}
 }
 
 // ends gives the run another end.

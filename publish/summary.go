@@ -23,6 +23,9 @@ func (r *result) summary(c cleaner, uses string) string {
 		return md.String()
 	}
 	md.table(r.table())
+	for _, line := range r.takenOver() {
+		md.add("%s Rolling back does not return it: bind it in Diga.", line.render(md.codeSpan))
+	}
 	if f := r.confirmedAfter; f != nil {
 		md.add("Confirmed by reading it back, because the request failed: %s.", f.cause.render(md.codeSpan))
 	}
@@ -62,7 +65,7 @@ func (r *result) headline() text {
 	case f != nil && r.in.ShowLive:
 		return say("❌ %s: what is live could not be read", agent)
 	case f != nil && f.status == unknown && r.in.Unpublish:
-		return say("⚠️ %s: could not confirm that it is off the air", agent)
+		return say("⚠️ %s: could not confirm that it is offline", agent)
 	case f != nil && f.status == unknown:
 		return say("⚠️ %s: could not confirm %s", agent, target)
 	case f != nil && was.known:
@@ -79,11 +82,11 @@ func (r *result) headline() text {
 		return say("📴 %s: no version is live", agent)
 	case dryRun:
 		if r.in.Unpublish {
-			return say("🔍 Dry run: %s would be off the air", agent)
+			return say("🔍 Dry run: %s would be offline", agent)
 		}
 		return say("🔍 Dry run: %s would be on %s", agent, target)
 	case unpublished:
-		return say("✅ %s is off the air", agent)
+		return say("✅ %s is offline", agent)
 	default:
 		return say("✅ %s: %s is live", agent, target)
 	}
@@ -127,7 +130,11 @@ func (r *result) table() [][]cell {
 	for d, name := range [diga.Directions]string{"Answers on", "Calls from"} {
 		was := r.before.bound[d]
 		is, known := phones(diga.Direction(d))
-		row(name, cell{phoneNames(was.value), was.known}, cell{phoneNames(is), known})
+		now := phoneNames(is)
+		if other := r.perhapsStill(diga.Direction(d)); len(other) > 0 {
+			now = say("%s; not checked: %s", now, phoneNames(other))
+		}
+		row(name, cell{phoneNames(was.value), was.known}, cell{now, known})
 	}
 	if r.in.ShowLive {
 		for i := range table {

@@ -56,7 +56,7 @@ func (r *run) verify(signals context.Context, err error) *failure {
 	}
 	f.status = r.plan.outcome(effect, seen, readTwice)
 	r.explain(f, effect, seen)
-	r.log(say("Read back: %s.", f.live))
+	r.log(say("Read back: %s.", r.liveNow()))
 	return f
 }
 
@@ -88,6 +88,12 @@ func (r *run) checkReleased(signals context.Context) {
 	ctx, cancel := context.WithTimeout(signals, optionalReadTime)
 	defer cancel()
 	r.after = readState(ctx, r.client, r.in.Agent, directions)
+	for d, bound := range r.after.bound {
+		if directions[d] && !bound.known {
+			r.log(say("The %s numbers could not be read after the change, so a released one may have gone unnoticed: %s.",
+				diga.Direction(d), literal(bound.err.Error())))
+		}
+	}
 	r.warnReleased()
 }
 
