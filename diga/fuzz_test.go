@@ -191,8 +191,8 @@ func FuzzRetryAfter(f *testing.F) {
 			t.Errorf("asked for %s, though it is neither a number nor a date", asked)
 		}
 		d := min(20*time.Second, time.Duration(math.Pow(2, min(float64(n), 10)))*time.Second)
-		least, spread := backoff(int(n), asked)
-		if least != max(d/2, asked) || spread < 0 || spread > 10*time.Second || least+spread < least {
+		least, spread := backoff(int(n), http.StatusServiceUnavailable, asked)
+		if least != max(d/2, asked) || spread < 0 || spread > 20*time.Second || least+spread < least {
 			t.Errorf("waits %s and up to %s more, asked %s, d = %s", least, spread, asked, d)
 		}
 		if spread < d/2 && spread != math.MaxInt64-least || asked == 0 && spread != d/2 {
