@@ -468,20 +468,22 @@ func TestRefusedReads(t *testing.T) {
 		return published
 	}}
 	n.play(t, func(t *testing.T, c *Client) {
+		ctx, cancel := context.WithTimeout(t.Context(), fleetBudget)
+		defer cancel()
 		var reads sync.WaitGroup
-		reads.Go(func() { _, _ = c.PublishedVersion(t.Context(), Once, agentID) })
-		reads.Go(func() { _, _ = c.PhonesOf(t.Context(), Once, agentID, Inbound) })
-		reads.Go(func() { _, _ = c.PhonesOf(t.Context(), Once, agentID, Outbound) })
-		reads.Go(func() { _, _ = c.Version(t.Context(), Once, agentID, versionID) })
+		reads.Go(func() { _, _ = c.PublishedVersion(ctx, Once, agentID) })
+		reads.Go(func() { _, _ = c.PhonesOf(ctx, Once, agentID, Inbound) })
+		reads.Go(func() { _, _ = c.PhonesOf(ctx, Once, agentID, Outbound) })
+		reads.Go(func() { _, _ = c.Version(ctx, Once, agentID, versionID) })
 		reads.Wait()
-		_, attempts, err := c.Publish(t.Context(), promotion)
+		_, attempts, err := c.Publish(ctx, promotion)
 		if elapsed := time.Since(n.start); err != nil || attempts != 2 || elapsed != firstBackoff/2 || len(n.heard()) != 6 {
 			t.Errorf("%d attempts, %d requests in %s and %v; want 2, 6, %s and nil", attempts, len(n.heard()), elapsed, err, firstBackoff/2)
 		}
 	})
 }
 
-// What the wait costs one step that is alone.
+// TestOneStep bounds what the jitter costs a step that is alone.
 func TestOneStep(t *testing.T) {
 	table := "\n| Retry-After, s | first wait, s | before, s |\n|---|---|---|\n"
 	before := rules[len(rules)-2]
