@@ -15,13 +15,14 @@ func (b bench) fleet() error {
 	const (
 		rounds = 3
 		steps  = 64
+		sends  = 5                // requests of a step by id: four reads and the change
 		drain  = 15 * time.Second // the limit lets half of the requests through at once and the others within this time
 	)
 	fmt.Println("| Retry-After | steps | all done after, s | requests a step |\n|---|---|---|---|")
 	for i := range 2 * rounds {
 		says := i >= rounds
 		s := sandbox.New()
-		s.Limit(steps, drain, says)
+		s.Limit(steps*sends/2, drain, says)
 		server := httptest.NewServer(s)
 		step := program{"a step", []string{b.action}, []string{
 			"INPUT_TOKEN=" + sandbox.Token, "INPUT_AGENT-ID=" + sandbox.FrontDesk, "INPUT_VERSION-ID=" + sandbox.NextID, "INPUT_API-URL=" + server.URL,

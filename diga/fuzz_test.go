@@ -190,13 +190,18 @@ func FuzzRetryAfter(f *testing.F) {
 		if _, err := http.ParseTime(value); ok && !plain && err != nil {
 			t.Errorf("asked for %s, though it is neither a number nor a date", asked)
 		}
-		d := min(20*time.Second, time.Duration(math.Pow(2, min(float64(n), 10)))*time.Second)
-		least, spread := backoff(int(n), asked)
-		if least != max(d/2, asked) || spread < 0 || spread > 10*time.Second || least+spread < least {
-			t.Errorf("waits %s and up to %s more, asked %s, d = %s", least, spread, asked, d)
-		}
-		if spread < d/2 && spread != math.MaxInt64-least || asked == 0 && spread != d/2 {
-			t.Errorf("jitter of %s, asked %s, d = %s", spread, asked, d)
+		for status, first := range map[int]time.Duration{http.StatusServiceUnavailable: time.Second, http.StatusTooManyRequests: 2 * time.Second} {
+			if asked > 0 {
+				first = time.Second
+			}
+			d := min(20*time.Second, time.Duration(math.Pow(2, min(float64(n), 10)))*first)
+			least, spread := backoff(int(n), status, asked)
+			if least != max(d/2, asked) || spread < 0 || spread > 20*time.Second || least+spread < least {
+				t.Errorf("%d: waits %s and up to %s more, asked %s, d = %s", status, least, spread, asked, d)
+			}
+			if spread < d/2 && spread != math.MaxInt64-least || asked == 0 && spread != d/2 {
+				t.Errorf("%d: jitter of %s, asked %s, d = %s", status, spread, asked, d)
+			}
 		}
 	})
 }

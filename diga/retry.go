@@ -12,6 +12,7 @@ import (
 
 const (
 	firstBackoff = 1 * time.Second
+	firstQueued  = 2 * time.Second // after a 429 without Retry-After
 	maxBackoff   = 20 * time.Second
 
 	// An attempt at the change needs this much of the budget: one that is begun only to be cut off can turn a plain
@@ -40,7 +41,7 @@ func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, err
 		c.counted++
 	}
 	asked, _ := retryAfter(c.last.header, time.Now())
-	least, spread := backoff(c.attempts-1, asked)
+	least, spread := backoff(c.attempts-1, c.last.status, asked)
 	if deadline, ok := ctx.Deadline(); ok {
 		room := time.Until(deadline) - lastAttempt
 		if least > room {
@@ -63,19 +64,24 @@ func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, err
 	return true, nil
 }
 
-// backoff returns the least wait before retry n (from 0) and the width of the random time on top of it. The wait
-// doubles with each retry, half of it fixed and half random. What the server asked for is a floor, and widens the random
-// time: of a fleet that was told the same number, each second should bring no more than the server can take.
-func backoff(n int, asked time.Duration) (least, spread time.Duration) {
-	d := maxBackoff
-	if n < 5 { // 1 s × 2⁵ is past maxBackoff, and a larger n would overflow
-		d = min(firstBackoff<<n, maxBackoff)
+// backoff returns the minimum wait before retry n (from 0) and the width of the jitter on top of it, given the status of
+// the last reply and its Retry-After (0: none). The wait doubles with each retry; half of it is jitter.
+//
+// Retry-After is a floor. The first jitter is as wide as the floor, because the steps of a matrix start at the same instant
+// and are all told the same. Later jitter is a quarter of that each time: they are spread out by then, and more would only
+// take longer.
+func backoff(n, status int, asked time.Duration) (least, spread time.Duration) {
+	first := firstBackoff
+	if status == http.StatusTooManyRequests && asked == 0 {
+		first = firstQueued
 	}
+	d := min(first<<min(n, 5), maxBackoff) // a larger shift could overflow
 	if asked == 0 {
 		return d / 2, d / 2
 	}
 	least = max(d/2, asked)
-	return least, min(max(d, asked/2), maxBackoff/2, math.MaxInt64-least) // the sum must not overflow
+	spread = max(min(d, maxBackoff/2), min(asked>>(2*n), maxBackoff))
+	return least, min(spread, math.MaxInt64-least) // the sum must not overflow
 }
 
 func (c *call) jitter(limit time.Duration) time.Duration {

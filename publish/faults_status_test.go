@@ -399,10 +399,10 @@ func oddFindings(t *testing.T) {
 func queued(t *testing.T) {
 	busy := says(429, "")
 	p := &peer{changes: []reply{busy, confirms}}
-	p.play(t, trial{}, want{attempts: 2, least: 500 * time.Millisecond, most: time.Second})
+	p.play(t, trial{}, want{attempts: 2, least: time.Second, most: 2 * time.Second})
 	// It is a place in a queue, and does not use up the retries.
 	p = &peer{changes: []reply{busy, busy, busy, confirms}}
-	p.play(t, trial{inputs: map[string]string{"max-retries": "0"}}, want{attempts: 4, least: 3500 * time.Millisecond, most: 7 * time.Second})
+	p.play(t, trial{inputs: map[string]string{"max-retries": "0"}}, want{attempts: 4, least: 7 * time.Second, most: 14 * time.Second})
 }
 
 func queuedForGood(t *testing.T) {
