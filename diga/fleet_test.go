@@ -354,7 +354,7 @@ func play(t *testing.T, f fleet, seed uint64) (o fleetOutcome) {
 			}[:f.reads]
 			var err error
 			if f.byName {
-				reads = append(reads, func() error { _, err = client.VersionNamed(ctx, Retried, agent, "v1"); return err })
+				reads = append(reads, func() error { _, err = client.VersionNamed(ctx, WithRetries, agent, "v1"); return err })
 			}
 			var reading sync.WaitGroup
 			for _, read := range reads {
