@@ -45,7 +45,7 @@ type api struct {
 // newAPI starts a sandbox that ends with the test, which fails if anything the sandbox received broke the API's contract.
 func newAPI(t *testing.T, faults ...sandbox.Fault) *api {
 	a := &api{Sandbox: sandbox.New(), changes: make(chan struct{}, 100)}
-	a.Order(faults...)
+	a.Inject(faults...)
 	server := httptest.NewServer(a)
 	a.URL = server.URL
 	t.Cleanup(func() {
@@ -292,7 +292,7 @@ func (s *step) finish() result {
 	for where, text := range map[string]string{
 		"log": strings.Join(r.log.Printed, "\n"), "output file": file, "summary": r.summary, "command line": strings.Join(s.client.Args, " "),
 	} {
-		if seen := runner.Visible(text, sandbox.Token); len(seen) > 0 {
+		if seen := runner.FindSecret(text, sandbox.Token); len(seen) > 0 {
 			s.Errorf("the token shows in the %s: %q", where, seen)
 		}
 	}

@@ -291,7 +291,7 @@ func TestOutsideActions(t *testing.T) {
 	if commands := runner.ReadLog(all).Commands; len(commands) > 0 {
 		t.Errorf("commands %+v, want none", commands)
 	}
-	if seen := runner.Visible(all, sandbox.Token); len(seen) > 0 {
+	if seen := runner.FindSecret(all, sandbox.Token); len(seen) > 0 {
 		t.Errorf("the token shows: %q", seen)
 	}
 	if stderr.Len() == 0 {

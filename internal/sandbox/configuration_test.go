@@ -82,7 +82,7 @@ func TestPagesAreSmall(t *testing.T) {
 	if w.Body.Len() < 100_000 || w.Body.Len() > 400_000 {
 		t.Errorf("got %d bytes", w.Body.Len())
 	}
-	if got := strings.Count(w.Body.String(), IntegrationKey); got != 100 {
+	if got := strings.Count(w.Body.String(), integrationKey); got != 100 {
 		t.Errorf("got the key %d times", got)
 	}
 }

@@ -71,7 +71,7 @@ func TestFaults(t *testing.T) {
 			s := New()
 			server := httptest.NewServer(s)
 			defer server.Close()
-			s.Order(tt.faults...)
+			s.Inject(tt.faults...)
 			for i, want := range tt.want {
 				// A connection of its own for each: the client repeats a request by itself if a used one breaks.
 				server.Client().CloseIdleConnections()
@@ -93,7 +93,7 @@ func TestFaults(t *testing.T) {
 func TestFaultsActOnce(t *testing.T) {
 	for _, f := range []Fault{{}, {Applied: true}, {Applied: true, Status: 502}, {Applied: true, Delay: 1}} {
 		calls := 0
-		f.play(t.Context(), func() reply { calls++; return refuse(404, "A", "b") })
+		f.respond(t.Context(), func() response { calls++; return errorResponse(404, "A", "b") })
 		if calls != 1 {
 			t.Errorf("%+v: acted %d times", f, calls)
 		}
@@ -104,7 +104,7 @@ func TestFaultHeader(t *testing.T) {
 	s := New()
 	server := httptest.NewServer(s)
 	defer server.Close()
-	s.Order(
+	s.Inject(
 		Fault{Status: 503, Header: http.Header{"Retry-After": {"7", "8"}, "Content-Type": {"text/html"}}, Body: "<p>"},
 		Fault{Header: http.Header{"Set-Cookie": {"a=b"}}},
 	)
@@ -119,7 +119,7 @@ func TestFaultHeader(t *testing.T) {
 // A request that does not fit is recorded even if a fault hides the sandbox's own answer.
 func TestFaultsDoNotHideRequests(t *testing.T) {
 	s := New()
-	s.Order(Fault{Status: 503})
+	s.Inject(Fault{Status: 503})
 	send(s, newRequest("PATCH", publishPath, `{"version":"v1"}`))
 	if got := s.Violations(); len(got) != 1 {
 		t.Errorf("got %q", got)
@@ -157,7 +157,7 @@ func TestDelay(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := New()
-				s.Order(tt.fault)
+				s.Inject(tt.fault)
 				ctx := t.Context()
 				if tt.leave > 0 {
 					var cancel context.CancelFunc
@@ -227,7 +227,7 @@ func TestLimitComesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New()
 		s.Limit(1, time.Minute, true)
-		s.Order(Fault{}, Fault{Status: 503})
+		s.Inject(Fault{}, Fault{Status: 503})
 		send(s, newRequest("GET", listPath, ""))
 		for i, want := range []int{429, 200, 503} {
 			if got, _ := send(s, newRequest("PATCH", publishPath, publishNext)); got != want {

@@ -170,8 +170,8 @@ func TestPublishOnNumbers(t *testing.T) {
 			s := New()
 			s.Bind(Switch, Inbound, FrontDesk)
 			s.Bind(Callback, Outbound, FrontDesk)
-			s.DropLeftOut(tt.drop)
-			s.TakeInUse(tt.take)
+			s.ReleaseOmitted(tt.drop)
+			s.AllowTakeOver(tt.take)
 			status, body := send(s, newRequest("PATCH", publishPath, `{"version_id":"`+NextID+`"`+tt.body+`}`))
 			if code, _ := body["error_code"].(string); code != tt.code || (status == 200) != (tt.code == "") {
 				t.Errorf("got %d %v, want %q", status, body, tt.code)
@@ -242,14 +242,14 @@ func TestBind(t *testing.T) {
 
 func TestPublishBehind(t *testing.T) {
 	s := New()
-	s.PublishBehind(FrontDesk, OldestID)
+	s.SetPublished(FrontDesk, OldestID)
 	if version, inbound, _ := s.Live(FrontDesk); version != OldestID || inbound != Reception {
 		t.Errorf("got %s on %s", version, inbound)
 	}
 	if _, body := send(s, newRequest("GET", "/v1/agent/"+FrontDesk+"?is_published=true", "")); body["version_id"] != OldestID {
 		t.Errorf("got %v", body)
 	}
-	s.PublishBehind(FrontDesk, "")
+	s.SetPublished(FrontDesk, "")
 	if status, _ := send(s, newRequest("GET", "/v1/agent/"+FrontDesk+"?is_published=true", "")); status != 404 {
 		t.Errorf("got %d", status)
 	}
@@ -258,8 +258,8 @@ func TestPublishBehind(t *testing.T) {
 
 func TestBehindWantsWhatExists(t *testing.T) {
 	for name, act := range map[string]func(*Sandbox){
-		"an unknown agent":        func(s *Sandbox) { s.PublishBehind(unknown, NextID) },
-		"another agent's version": func(s *Sandbox) { s.PublishBehind(FrontDesk, NightID) },
+		"an unknown agent":        func(s *Sandbox) { s.SetPublished(unknown, NextID) },
+		"another agent's version": func(s *Sandbox) { s.SetPublished(FrontDesk, NightID) },
 		"an unknown number":       func(s *Sandbox) { s.Bind(unknown, Inbound, FrontDesk) },
 		"a number's new agent":    func(s *Sandbox) { s.Bind(Switch, Inbound, unknown) },
 	} {
@@ -327,7 +327,7 @@ func TestStaleReads(t *testing.T) {
 			}
 			for i, want := range []bool{false, false, true, true} {
 				// Neither of these is one of the reads.
-				s.Order(Fault{Method: "GET", Status: 503})
+				s.Inject(Fault{Method: "GET", Status: 503})
 				send(s, newRequest("GET", listPath, ""))
 				send(s, newRequest("GET", "/v1/agent/"+unknown, ""))
 				if got := sees(s); got != want {
@@ -347,7 +347,7 @@ func TestStaleReadsHideWhatIsDoneBehind(t *testing.T) {
 	s := New()
 	s.StaleReads(1)
 	send(s, newRequest("PATCH", publishPath, publishNext))
-	s.PublishBehind(FrontDesk, OldestID)
+	s.SetPublished(FrontDesk, OldestID)
 	for _, want := range []string{LiveID, OldestID} {
 		if _, body := send(s, newRequest("GET", "/v1/agent/"+FrontDesk+"?is_published=true", "")); body["version_id"] != want {
 			t.Errorf("got %v, want %s", body["version_id"], want)
@@ -358,7 +358,7 @@ func TestStaleReadsHideWhatIsDoneBehind(t *testing.T) {
 func TestFaultPath(t *testing.T) {
 	const live, phones = "/v1/agent/" + FrontDesk + "?is_published=true", "/v1/phone/?inbound_agent_id=" + FrontDesk
 	s := New()
-	s.Order(
+	s.Inject(
 		Fault{Method: "GET", Path: "/v1/phone/", Status: 503, Times: 2},
 		Fault{Method: "GET", Path: "is_published=true", Status: 502},
 		Fault{Path: "/v1/phone/", Status: 500, Times: -1}, // a PATCH of another path

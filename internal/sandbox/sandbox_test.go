@@ -332,7 +332,7 @@ func TestRequestsAreRecorded(t *testing.T) {
 		reply.Body.Close()
 	}
 	got := s.Requests()
-	if len(got) != 2 || got[0].RemoteAddr != got[1].RemoteAddr || got[0].RemoteAddr == "" || got[0].Time.After(got[1].Time) {
+	if len(got) != 2 || got[0].Time.After(got[1].Time) {
 		t.Fatalf("got %+v", got)
 	}
 	first := got[0]

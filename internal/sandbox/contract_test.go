@@ -124,19 +124,19 @@ func TestEveryWrongValueHasItsDetail(t *testing.T) {
 	}
 }
 
-// judge returns what the referee says of a reply to a publish request.
+// judge returns what the contract says of a reply to a publish request.
 func judge(t *testing.T, status int, contentType, body string) error {
 	t.Helper()
-	referee, err := newReferee()
+	contract, err := newContract()
 	if err != nil {
 		t.Fatal(err)
 	}
 	request := `{"version_id":"` + NextID + `"}`
-	c := referee.request(newRequest("PATCH", publishPath, request), []byte(request))
-	if c.unknown != nil || len(c.details) > 0 {
-		t.Fatalf("got %v, %v", c.details, c.unknown)
+	c := contract.parse(newRequest("PATCH", publishPath, request), []byte(request))
+	if c.routeErr != nil || len(c.details) > 0 {
+		t.Fatalf("got %v, %v", c.details, c.routeErr)
 	}
-	return referee.reply(c, reply{status, http.Header{"Content-Type": {contentType}}, []byte(body)})
+	return contract.checkResponse(c, response{status, http.Header{"Content-Type": {contentType}}, []byte(body)})
 }
 
 func TestExampleReplies(t *testing.T) {
