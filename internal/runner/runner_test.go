@@ -236,7 +236,7 @@ func TestReadLogCollects(t *testing.T) {
 		got, want []string
 	}{
 		{"Commands", commands, []string{"add-mask", "notice", "stop-commands", "add-mask"}},
-		{"Masks", log.Masks, []string{"one\n two", "one", "two"}},
+		{"Masks", log.masks, []string{"one\n two", "one", "two"}},
 		{"Printed", log.Printed, []string{"a", "b ##[notice]c", "::stop-commands::tok", "::add-mask::three", "::tok::"}},
 	} {
 		if !slices.Equal(tt.got, tt.want) {
@@ -339,14 +339,14 @@ func TestVisible(t *testing.T) {
 		{"", ""},
 	}
 	for _, tt := range tests {
-		if got := strings.Join(Visible(tt.text, secret), "; "); got != tt.want {
-			t.Errorf("Visible(%q) = %q, want %q", tt.text, got, tt.want)
+		if got := strings.Join(FindSecret(tt.text, secret), "; "); got != tt.want {
+			t.Errorf("FindSecret(%q) = %q, want %q", tt.text, got, tt.want)
 		}
 	}
-	if got := Visible("aaa token token", "token"); !slices.Equal(got, []string{"plain at byte 4", "plain at byte 10"}) {
+	if got := FindSecret("aaa token token", "token"); !slices.Equal(got, []string{"plain at byte 4", "plain at byte 10"}) {
 		t.Errorf("two places: got %q", got)
 	}
-	if got := Visible("a", ""); got != nil {
+	if got := FindSecret("a", ""); got != nil {
 		t.Errorf("no secret: got %q", got)
 	}
 }
@@ -392,8 +392,8 @@ func FuzzLog(f *testing.F) {
 			t.Errorf("%q is read as %+v, want %+v", line, log.Commands, want)
 		}
 
-		if wrapped := base64.StdEncoding.EncodeToString([]byte(output + secret + output)); len(secret) > 1 && Visible(wrapped, secret) == nil {
-			t.Errorf("Visible(%q) does not see %q", wrapped, secret)
+		if wrapped := base64.StdEncoding.EncodeToString([]byte(output + secret + output)); len(secret) > 1 && FindSecret(wrapped, secret) == nil {
+			t.Errorf("FindSecret(%q) does not see %q", wrapped, secret)
 		}
 
 		first, _ := utf8.DecodeRuneInString(secret)
