@@ -63,6 +63,15 @@ func scenarios() []scenario {
 			live:        sandbox.LiveID,
 		},
 		{
+			name:        "take-over",
+			description: "another agent answers the phone number, and take-over moves it to this one",
+			inputs:      map[string]string{"version-id": sandbox.NextID, "inbound-phone-number-id": sandbox.Hotline, "take-over": "true"},
+			setup:       func(s *sandbox.Sandbox) { s.AllowTakeOver(true) },
+			outputs:     map[string]string{"status": "published", "inbound-phone-number": sandbox.HotlineNumber},
+			live:        sandbox.NextID,
+			inbound:     []string{sandbox.HotlineNumber, sandbox.ReceptionNumber},
+		},
+		{
 			name:        "number-dropped",
 			description: "the agent answers two numbers and the API releases those that a request omits: the step warns",
 			inputs:      map[string]string{"version-id": sandbox.NextID},

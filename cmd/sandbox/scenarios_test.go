@@ -78,6 +78,7 @@ func TestEveryScenarioEndsAsExpected(t *testing.T) {
 			lines: []string{"\nerror: ACTION_PHONE_IN_USE: ", sandbox.Support, "\nerror-code=ACTION_PHONE_IN_USE\n", "\n--- exit status 1 -"},
 			not:   []string{"\nrequest: PATCH"},
 		},
+		"take-over":      {lines: []string{"\nSupport: " + sandbox.SupportID + " is live, calls from +34910000004\n", "\n--- exit status 0 -"}},
 		"number-dropped": {time.Second, time.Second, []string{"\nwarning: ", "\n##[warning]", "\n--- exit status 0 -"}, nil},
 		"retry":          {500 * time.Millisecond, time.Second, []string{"\nattempts=2\n", "503"}, nil},
 		"lost-reply":     {500 * time.Millisecond, time.Second, []string{"\nattempts=2\n", "\nstatus=published\n"}, nil},
