@@ -46,7 +46,7 @@ func scenarios() []scenario {
 		},
 		{
 			name:        "by-number",
-			description: "publish on a phone number given with blanks instead of its id",
+			description: "publish on a phone number, given as +34 910 000 002 instead of by its id",
 			inputs:      map[string]string{"version-id": sandbox.NextID, "inbound-phone-number": "+34 910 000 002"},
 			outputs: map[string]string{
 				"status": "published", "inbound-phone-number-id": sandbox.Switch, "inbound-phone-number": sandbox.SwitchNumber,
@@ -134,9 +134,9 @@ func scenarios() []scenario {
 		},
 		{
 			name:        "rate-limit",
-			description: "the API allows one request every 2 seconds and sends Retry-After: the step waits",
+			description: "the API allows 4 requests and then one every 2 seconds: the step waits as long as Retry-After says",
 			inputs:      map[string]string{"version-id": sandbox.NextID},
-			setup:       func(s *sandbox.Sandbox) { s.Limit(1, 2*time.Second, true) },
+			setup:       func(s *sandbox.Sandbox) { s.Limit(4, 8*time.Second, true) },
 			outputs:     map[string]string{"status": "published", "attempts": "2"},
 			live:        sandbox.NextID,
 		},

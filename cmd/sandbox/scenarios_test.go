@@ -92,7 +92,7 @@ func TestEveryScenarioEndsAsExpected(t *testing.T) {
 		"unknown": {500 * time.Millisecond, 30 * time.Second, []string{
 			"\nerror: ACTION_NETWORK_ERROR: ", "\nstatus=unknown\n", "\n--- exit status 1 -",
 		}, []string{"\nnotice: "}},
-		"rate-limit": {2 * time.Second, 4 * time.Second, []string{"\nattempts=2\n", "429"}, nil},
+		"rate-limit": {2 * time.Second, 4 * time.Second, []string{"\nattempts=2\n", "429", "\nprevious-version-id=" + sandbox.LiveID + "\n"}, nil},
 		"rollback":   {lines: []string{"\npublished-version-id=" + sandbox.NextID + "\n", "\npublished-version-id=" + sandbox.LiveID + "\n"}},
 		"unpublish":  {lines: []string{"\nunpublish: true\n", "\nstatus=unpublished\n", "\npublished-version-id=\n"}},
 		"dry-run":    {lines: []string{"\nstatus=dry-run\n", "\nrequest: GET " + agent + " version_id=" + previousID + "\n"}},
