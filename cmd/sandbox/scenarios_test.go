@@ -53,7 +53,7 @@ func TestEveryScenarioEndsAsExpected(t *testing.T) {
 	const agent = "/v1/agent/" + sandbox.FrontDesk
 	tests := map[string]expectation{
 		"promotion": {lines: []string{
-			"version-name: v1.22.8\n",
+			"promotion: publish ", "\n--- before -", "version-name: v1.22.8\n", "\n--- job summary -", "\n--- after -",
 			"\n##[notice]",
 			"\nnotice: Published: ",
 			"\n- uses: example/publish-agent-version@v1\n",
