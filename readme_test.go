@@ -5,20 +5,22 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+
 	"publish-agent-version/publish"
 )
 
 //go:generate go test -run ^TestReadmeTables$ . -update
 
-var update = flag.Bool("update", false, "write the README's tables anew")
+var update = flag.Bool("update", false, "update the tables in the README")
 
-// action is what action.yml says, in its own order.
+// action is the content of action.yml. The nodes keep its order.
 type action struct {
 	Name, Description string
 	Inputs, Outputs   yaml.Node
@@ -65,7 +67,7 @@ func fields(t *testing.T, node yaml.Node) []field {
 	return list
 }
 
-// TestReadmeTables holds the README's tables against action.yml and the code, and writes them with -update.
+// TestReadmeTables compares the README's tables with action.yml and the error codes, and updates them with -update.
 func TestReadmeTables(t *testing.T) {
 	a := readAction(t)
 	var inputs, outputs, codes strings.Builder
@@ -94,7 +96,7 @@ func TestReadmeTables(t *testing.T) {
 	for name, table := range map[string]string{"inputs": inputs.String(), "outputs": outputs.String(), "codes": codes.String()} {
 		section := regexp.MustCompile(`(?s)(<!-- ` + name + `:[^>]*-->\n).*?(<!-- end -->)`)
 		if !section.Match(want) {
-			t.Fatalf("the README has no place for the table of %s", name)
+			t.Fatalf("the README has no markers for the table of %s", name)
 		}
 		want = section.ReplaceAll(want, []byte("${1}\n"+strings.ReplaceAll(table, "$", "$$")+"\n${2}"))
 	}
@@ -109,57 +111,56 @@ func TestReadmeTables(t *testing.T) {
 	}
 }
 
-// TestCodes holds the table of codes against the codes in the sources: every one has a row, and every row of the
-// step's own is used.
-func TestCodes(t *testing.T) {
-	var rows []string
+func TestEveryCodeIsUsedAndDocumented(t *testing.T) {
+	var documented []string
 	for _, c := range publish.Codes() {
 		if strings.HasPrefix(c.Name, "ACTION_") {
-			rows = append(rows, c.Name)
+			documented = append(documented, c.Name)
 		}
 		if c.Means == "" || c.Do == "" {
 			t.Errorf("%s has an empty cell", c.Name)
 		}
 	}
-	var used []string
-	constants := regexp.MustCompile(`(code[A-Z]\w+) += "(ACTION_[A-Z_]+)"`)
-	source := readFile(t, "publish/codes.go")
-	all := slices.Concat(source, readFile(t, "publish/failure.go"), readFile(t, "publish/plan.go"))
-	for _, found := range constants.FindAllSubmatch(source, -1) {
-		// The definition and the row are two places; a third is where the step fails with it.
-		if len(regexp.MustCompile(`\b`+string(found[1])+`\b`).FindAll(all, -1)) < 3 {
+	files, err := filepath.Glob("publish/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source []byte
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") {
+			source = append(source, readFile(t, file)...)
+		}
+	}
+	var defined []string
+	for _, found := range regexp.MustCompile(`(code[A-Z]\w+) += "(ACTION_[A-Z_]+)"`).FindAllSubmatch(source, -1) {
+		// One use is the definition and one is the table that Codes returns.
+		if uses := regexp.MustCompile(`\b`+string(found[1])+`\b`).FindAll(source, -1); len(uses) < 3 {
 			t.Errorf("%s is never used", found[1])
 		}
-		used = append(used, string(found[2]))
+		defined = append(defined, string(found[2]))
 	}
-	slices.Sort(rows)
-	slices.Sort(used)
-	if !slices.Equal(rows, used) {
-		t.Errorf("rows %q, codes in the source %q", rows, used)
+	slices.Sort(documented)
+	slices.Sort(defined)
+	if !slices.Equal(documented, defined) {
+		t.Errorf("documented %q, defined %q", documented, defined)
 	}
 }
 
-// TestAction checks what the marketplace and the runner ask of action.yml.
-func TestAction(t *testing.T) {
+func TestActionMetadata(t *testing.T) {
 	a := readAction(t)
 	if len(a.Description) >= 125 {
-		t.Errorf("the description has %d characters, the marketplace takes fewer than 125", len(a.Description))
+		t.Errorf("the description has %d characters, the marketplace requires fewer than 125", len(a.Description))
 	}
 	if a.Runs.Using != "docker" || a.Runs.Image != "Dockerfile" {
 		t.Errorf("runs %+v", a.Runs)
 	}
 }
 
-// TestReadmeWorkflows checks that every workflow in the README gives this action only inputs that it has, and reads
-// only outputs that it has. The workflows as such are linted by .ci/run.
-func TestReadmeWorkflows(t *testing.T) {
+// Whether the workflows are valid otherwise is checked by actionlint, in .ci/run.
+func TestReadmeWorkflowsUseExistingInputsAndOutputs(t *testing.T) {
 	a := readAction(t)
-	var inputs, outputs []string
-	for _, f := range fields(t, a.Inputs) {
-		inputs = append(inputs, f.Name)
-	}
-	for _, f := range fields(t, a.Outputs) {
-		outputs = append(outputs, f.Name)
+	declares := func(node yaml.Node, name string) bool {
+		return slices.ContainsFunc(fields(t, node), func(f field) bool { return f.Name == name })
 	}
 	readme := readFile(t, "README.md")
 	blocks := regexp.MustCompile("(?s)\n```yaml\n(.*?)\n```\n").FindAllSubmatch(readme, -1)
@@ -183,19 +184,19 @@ func TestReadmeWorkflows(t *testing.T) {
 				}
 				steps++
 				for name := range step.With {
-					if !slices.Contains(inputs, name) {
-						t.Errorf("a workflow gives the input %q, which does not exist", name)
+					if !declares(a.Inputs, name) {
+						t.Errorf("a workflow sets the input %q, which does not exist", name)
 					}
 				}
 				for _, name := range []string{"token", "agent-id"} {
 					if step.With[name] == nil {
-						t.Errorf("a workflow gives no %s:\n%s", name, block[1])
+						t.Errorf("a workflow does not set %s:\n%s", name, block[1])
 					}
 				}
 			}
 		}
 		for _, found := range regexp.MustCompile(`steps\.promote\.outputs\.([\w-]+)`).FindAllSubmatch(block[1], -1) {
-			if !slices.Contains(outputs, string(found[1])) {
+			if !declares(a.Outputs, string(found[1])) {
 				t.Errorf("a workflow reads the output %q, which does not exist", found[1])
 			}
 		}

@@ -16,16 +16,16 @@ import (
 	"testing"
 )
 
-// Bounds on the image, in bytes: on disk, and as a registry would send it.
+// Limits for the image in bytes: on disk, and compressed as in a registry.
 const (
-	mostBytes      = 7_500_000
-	mostCompressed = 3_100_000
+	maxBytes      = 7_500_000
+	maxCompressed = 3_100_000
 )
 
-// engineFiles are what the engine itself puts into every container.
+// engineFiles are created in every container by the engine.
 var engineFiles = []string{".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"}
 
-// contents returns the image's files by their path, and the size of all of them when compressed.
+// contents returns the image's files by path, and their compressed size.
 func contents(t *testing.T) (files map[string][]byte, compressed int) {
 	t.Helper()
 	id := docker(t, "create", image(t))
@@ -62,16 +62,16 @@ func contents(t *testing.T) (files map[string][]byte, compressed int) {
 	}
 }
 
-// The image holds the binary, the root certificates, and the licence of everything that is linked in, and no more.
-func TestContents(t *testing.T) {
+// The image contains the binary, the root certificates and the licenses of all linked modules, and nothing else.
+func TestImageContents(t *testing.T) {
 	files, compressed := contents(t)
 	size := 0
 	for _, content := range files {
 		size += len(content)
 	}
 	t.Logf("%d bytes, %d compressed", size, compressed)
-	if size > mostBytes || compressed > mostCompressed {
-		t.Errorf("%d bytes and %d compressed, want at most %d and %d", size, compressed, mostBytes, mostCompressed)
+	if size > maxBytes || compressed > maxCompressed {
+		t.Errorf("%d bytes and %d compressed, want at most %d and %d", size, compressed, maxBytes, maxCompressed)
 	}
 
 	info, err := buildinfo.Read(bytes.NewReader(files["publish-agent-version"]))
@@ -100,8 +100,8 @@ func TestContents(t *testing.T) {
 	}
 }
 
-// A shell in front of the binary would drop variables with a hyphen in their name, and only root may write the runner's files.
-func TestConfiguration(t *testing.T) {
+// A shell entry point would drop variables with a hyphen in their name, and only root can write the runner's files.
+func TestImageConfiguration(t *testing.T) {
 	var config struct {
 		User            string
 		Entrypoint, Cmd []string
@@ -122,7 +122,7 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
-func TestHelp(t *testing.T) {
+func TestHelpNamesEveryInput(t *testing.T) {
 	help := docker(t, "run", "--rm", image(t), "-help")
 	for name := range defaults(t) {
 		if !strings.Contains(help, name) {

@@ -197,7 +197,7 @@ func TestCleanStarsTheTokenInEveryEncoding(t *testing.T) {
 			}
 			for _, text := range []string{form, "a " + form + " b", `"` + form + `"`, "=" + form + "&", form + "\n" + form} {
 				got := c.clean(text, maxLine)
-				if !strings.Contains(got, "***") || len(runner.Visible(got, token)) > 0 || strings.Contains(got, form) {
+				if !strings.Contains(got, "***") || len(runner.FindSecret(got, token)) > 0 || strings.Contains(got, form) {
 					t.Errorf("%s, %s: clean(%q) = %q", token, name, text, got)
 					break
 				}
@@ -246,7 +246,7 @@ func wantClean(t *testing.T, text, token string, most int) {
 		t.Errorf("clean(%q) = %q, and cleaned again %q", text, got, again)
 	}
 	if len(token) >= 8 {
-		if seen := runner.Visible(got, token); len(seen) > 0 {
+		if seen := runner.FindSecret(got, token); len(seen) > 0 {
 			t.Errorf("clean(%q) = %q shows %q: %v", text, got, token, seen)
 		}
 	}

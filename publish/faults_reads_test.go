@@ -111,7 +111,7 @@ func numberInUse(t *testing.T) {
 	inputs := map[string]string{"inbound-phone-number-id": sandbox.Hotline, "take-over": "true"}
 	t.Run("taken over", func(t *testing.T) {
 		api, server := newSandbox(t)
-		api.TakeInUse(true)
+		api.AllowTakeOver(true)
 		res := trial{inputs: inputs}.runVirtually(t, server)
 		res.check(t, want{attempts: 1})
 		wantState(t, api, sandbox.NextID, sandbox.Hotline)
@@ -213,7 +213,7 @@ func numberCarried(t *testing.T) {
 	for _, drops := range []bool{false, true} {
 		t.Run(fmt.Sprint("drops ", drops), func(t *testing.T) {
 			api, server := newSandbox(t)
-			api.DropLeftOut(drops)
+			api.ReleaseOmitted(drops)
 			api.Bind(sandbox.Callback, sandbox.Outbound, sandbox.FrontDesk)
 			res := trial{}.runVirtually(t, server)
 			res.check(t, want{attempts: 1})
@@ -263,7 +263,7 @@ func numberLost(t *testing.T) {
 	t.Run("both", func(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
-		api.DropLeftOut(true)
+		api.ReleaseOmitted(true)
 		res := trial{}.runVirtually(t, server)
 		res.check(t, want{attempts: 1})
 		if list := warnings(res); len(list) != 1 || !strings.Contains(list[0], "+34 910 000 002") || !strings.Contains(list[0], "+34 910 000 001") {
@@ -273,9 +273,9 @@ func numberLost(t *testing.T) {
 	t.Run("not known", func(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
-		api.DropLeftOut(true)
+		api.ReleaseOmitted(true)
 		server.Handler = afterChange(api, func() {
-			api.Order(sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/", Status: 503, Times: -1})
+			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/", Status: 503, Times: -1})
 		}).Handler
 		res := trial{}.runVirtually(t, server)
 		res.check(t, want{attempts: 1})

@@ -142,7 +142,7 @@ func stateUnreadable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1})
 			server.Handler = afterChange(api, func() {
-				api.Order(sandbox.Fault{Method: http.MethodGet, Path: test.path, Status: 503, Times: -1})
+				api.Inject(sandbox.Fault{Method: http.MethodGet, Path: test.path, Status: 503, Times: -1})
 			}).Handler
 			res := trial{inputs: map[string]string{
 				"inbound-phone-number-id": sandbox.Switch, "max-retries": "0",
@@ -164,7 +164,7 @@ func appliedInPart(t *testing.T) {
 	})
 	t.Run("without the version", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 500, Body: ownError, Applied: true, Times: -1})
-		server.Handler = afterChange(api, func() { api.PublishBehind(sandbox.FrontDesk, sandbox.LiveID) }).Handler
+		server.Handler = afterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.LiveID) }).Handler
 		res := trial{inputs: map[string]string{"inbound-phone-number-id": sandbox.Switch}}.runVirtually(t, server)
 		res.check(t, want{code: "PUBLISH_FAILED", status: "unknown", attempts: 5, says: []string{
 			"Only part of it was applied: " + stillLive + ", but +34 910 000 002 (Switch) is bound", isSafe,
@@ -197,7 +197,7 @@ func unpublishedUnconfirmed(t *testing.T) {
 	// Only the list of versions says for certain that none is live.
 	api, server = newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1})
 	server.Handler = afterChange(api, func() {
-		api.Order(sandbox.Fault{Method: http.MethodGet, Path: "/version", Status: 503, Times: -1})
+		api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "/version", Status: 503, Times: -1})
 	}).Handler
 	res = trial{inputs: map[string]string{"unpublish": "true"}}.runVirtually(t, server)
 	res.check(t, want{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{notReadable}})
@@ -205,7 +205,7 @@ func unpublishedUnconfirmed(t *testing.T) {
 
 func publishedBySomebodyElse(t *testing.T) {
 	api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1})
-	server.Handler = afterChange(api, func() { api.PublishBehind(sandbox.FrontDesk, sandbox.OldestID) }).Handler
+	server.Handler = afterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }).Handler
 	res := trial{}.runVirtually(t, server)
 	res.check(t, want{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{
 		sandbox.OldestName + " is live, which was neither live before nor asked for", "Find out who else publishes this agent",

@@ -286,7 +286,7 @@ func (tr trial) collect(t *testing.T, res *result, env map[string]string, output
 	}
 	for _, place := range append(slices.Clone(res.log.Printed), text, res.summary) {
 		token := strings.TrimSpace(env["INPUT_TOKEN"])
-		if seen := runner.Visible(place, token); len(token) >= 8 && len(seen) > 0 {
+		if seen := runner.FindSecret(place, token); len(token) >= 8 && len(seen) > 0 {
 			t.Errorf("shows the token, %v:\n%s", seen, place)
 		}
 	}

@@ -312,7 +312,7 @@ func TestTokenPrintsAsStars(t *testing.T) {
 	token := Token(secret)
 	for _, format := range []string{"%v", "%s", "%q", "%+v", "%#v", "%x", "%X"} {
 		for _, value := range []any{token, &token, Inputs{Token: token}, []Token{token}, map[string]Token{"a": token}} {
-			if got := fmt.Sprintf(format, value); len(runner.Visible(got, secret)) > 0 {
+			if got := fmt.Sprintf(format, value); len(runner.FindSecret(got, secret)) > 0 {
 				t.Errorf("%s of %T shows the token: %s", format, value, got)
 			}
 		}

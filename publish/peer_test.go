@@ -124,7 +124,7 @@ func listenOn(t *testing.T, server listening) string {
 // the API's contract.
 func newSandbox(t *testing.T, faults ...sandbox.Fault) (*sandbox.Sandbox, *http.Server) {
 	api := sandbox.New()
-	api.Order(faults...)
+	api.Inject(faults...)
 	t.Cleanup(func() {
 		if broken := api.Violations(); len(broken) > 0 {
 			t.Errorf("broke the API's contract: %q", broken)

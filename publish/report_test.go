@@ -136,7 +136,7 @@ func TestEverySinkIsClean(t *testing.T) {
 					if !slices.Equal(commands, want) || len(log.Lines) > 1 || len(log.Failures) > 0 {
 						t.Errorf("%s of %.100q: the runner finds %q in %q", sink.name, text, commands, stream)
 					}
-					if seen := runner.Visible(stream, secret); len(seen) > 0 {
+					if seen := runner.FindSecret(stream, secret); len(seen) > 0 {
 						t.Errorf("%s of %.100q shows the token: %v", sink.name, text, seen)
 					}
 					if n := utf8.RuneCountInString(stream); n > maxLine+300 {

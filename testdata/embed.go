@@ -1,9 +1,9 @@
-// Package testdata holds what the tests and the sandbox share: the API's OpenAPI document, and beside it example replies.
+// Package testdata embeds the API's OpenAPI document for the sandbox and its tests. Example replies are beside it.
 package testdata
 
 import _ "embed"
 
-// OpenAPI is the OpenAPI 3.1 document, in YAML, of the part of the Diga API that the action uses.
+// OpenAPI is the OpenAPI 3.1 document, in YAML, of the operations of the Diga API that the action uses.
 //
 //go:embed openapi.yaml
 var OpenAPI []byte

@@ -1,5 +1,5 @@
-// Command sandbox explores the action without the live API: serve offers the API in memory on a local address, and try
-// plays one promotion against it and shows what GitHub would show.
+// Command sandbox tries the action without the live API. "sandbox serve" serves an in-memory API on a local address, and
+// "sandbox try" runs the action against one and prints what GitHub would show.
 package main
 
 import (
@@ -15,8 +15,8 @@ import (
 )
 
 const usage = `usage:
-  sandbox serve [-addr 127.0.0.1:0]       offer the API in memory until Ctrl-C
-  sandbox try [-scenario promotion]       play one step against a fresh API; -scenario list names them all
+  sandbox serve [-addr 127.0.0.1:0]       serve an in-memory API until Ctrl-C
+  sandbox try [-scenario promotion]       run the action against a new API; -scenario list shows all scenarios
 `
 
 func main() {
@@ -25,7 +25,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run returns the exit status: 0 if all went as it should, 1 if not, 2 for a command line that makes no sense.
+// run returns the exit status: 0 for success, 1 for an error or an unexpected result, 2 for an invalid command line.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -66,13 +66,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// help shows how to call the program, and lists the scenarios.
 func help(w io.Writer) {
 	fmt.Fprint(w, usage)
 	list(w)
 }
 
-// listen opens a local address for as long as use takes.
+// listen calls use with a listener, which it closes afterwards.
 func listen(addr string, use func(net.Listener) error) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -14,11 +14,11 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// banner has everything to paste: the two command lines publish the same version.
+// banner lists the fixtures and two commands to paste, which publish the same version.
 const banner = `The API is at http://{{.Addr}} until Ctrl-C.
 
   token     {{.Token}}
-            {{.ReadToken}} (publishing answers 403)
+            {{.ReadToken}} (403 on publish)
   agents    {{.FrontDesk}} Front desk, {{.Versions}} versions, {{.LiveName}} is live
             {{.NightDesk}} Night desk, nothing is live
             {{.Support}} Support, {{.SupportID}} is live
@@ -33,13 +33,13 @@ With curl:
 
   curl -X PATCH http://{{.Addr}}/v1/agent/{{.FrontDesk}}/published_version -H 'Authorization: Bearer {{.Token}}' -H 'Content-Type: application/json' -d '{"version_id":"{{.NextID}}"}'
 
-With the action (env, because a shell has no variables with hyphens):
+With the action (through env, because shell variables cannot have hyphens):
 
   env INPUT_API-URL=http://{{.Addr}} INPUT_TOKEN={{.Token}} INPUT_AGENT-ID={{.FrontDesk}} INPUT_VERSION-ID={{.NextID}} go run .
 
 `
 
-// serve offers a fresh sandbox on l until ctx is done, and logs one line for each request.
+// serve serves a new sandbox on l until ctx is done, and logs each request.
 func serve(ctx context.Context, l net.Listener, stdout io.Writer) error {
 	api := sandbox.New()
 	err := template.Must(template.New("").Parse(banner)).Execute(stdout, map[string]any{
@@ -47,12 +47,12 @@ func serve(ctx context.Context, l net.Listener, stdout io.Writer) error {
 		"FrontDesk": sandbox.FrontDesk, "NightDesk": sandbox.NightDesk, "Versions": sandbox.Versions,
 		"LiveID": sandbox.LiveID, "LiveName": sandbox.LiveName, "NextID": sandbox.NextID, "NextName": sandbox.NextName,
 		"DraftID": sandbox.DraftID, "DraftName": sandbox.DraftName, "NightID": sandbox.NightID,
-		"Support": sandbox.Support, "SupportID": sandbox.SupportID, "Phones": describe(api.Phones()),
+		"Support": sandbox.Support, "SupportID": sandbox.SupportID, "Phones": phoneLines(api.Phones()),
 	})
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: logged(api, stdout), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: logRequests(api, stdout), ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() { server.Close() })()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -60,8 +60,8 @@ func serve(ctx context.Context, l net.Listener, stdout io.Writer) error {
 	return nil
 }
 
-// describe tells of each phone number its id, the number, its status if that keeps it from taking calls, and who has it.
-func describe(phones []sandbox.Phone) []string {
+// phoneLines describes each phone number: its id, number, status unless assigned, and agents.
+func phoneLines(phones []sandbox.Phone) []string {
 	var lines []string
 	for _, p := range phones {
 		line := p.ID + " " + p.Number
@@ -81,25 +81,24 @@ func describe(phones []sandbox.Phone) []string {
 	return lines
 }
 
-// logged writes one line for each request that h answers: what was asked, quoted, the status, and how long it took.
-// Headers, and with them the token, stay out of it.
-func logged(h http.Handler, log io.Writer) http.Handler {
+// logRequests wraps h to log each request's method, URI, status and duration. It logs no headers, which hold the token.
+func logRequests(h http.Handler, log io.Writer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start, seen := time.Now(), &watched{ResponseWriter: w, answer: "no answer"}
+		start, recorder := time.Now(), &statusRecorder{ResponseWriter: w, status: "no answer"}
 		defer func() {
-			fmt.Fprintf(log, "%s %q %s %s\n", start.Format(time.TimeOnly), r.Method+" "+r.RequestURI, seen.answer, time.Since(start).Round(time.Microsecond))
+			fmt.Fprintf(log, "%s %q %s %s\n", start.Format(time.TimeOnly), r.Method+" "+r.RequestURI, recorder.status, time.Since(start).Round(time.Microsecond))
 		}()
-		h.ServeHTTP(seen, r)
+		h.ServeHTTP(recorder, r)
 	})
 }
 
-// watched remembers the status.
-type watched struct {
+// statusRecorder keeps the status that was written.
+type statusRecorder struct {
 	http.ResponseWriter
-	answer string
+	status string
 }
 
-func (w *watched) WriteHeader(status int) {
-	w.answer = strconv.Itoa(status)
+func (w *statusRecorder) WriteHeader(status int) {
+	w.status = strconv.Itoa(status)
 	w.ResponseWriter.WriteHeader(status)
 }

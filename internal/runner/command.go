@@ -1,9 +1,8 @@
-// Package runner reads what a container action leaves behind as the GitHub runner would: the lines it prints, the
-// workflow commands among them, the masks, the annotations and the output file.
+// Package runner parses what an action leaves behind as the GitHub runner does: the log with its workflow commands,
+// masks and annotations, and the output file. It also finds a secret in text, in more encodings than a mask covers.
 //
-// It follows the behaviour of actions/runner, whose files are named where a rule comes from, and serves as the tests'
-// judge and as the eyes of a local try. Where a rule depends on the tables of the runner's Unicode library, the port
-// takes a simpler one, and says so.
+// It is a port of actions/runner, whose source files are named in parentheses. Where the runner depends on Unicode
+// collation tables, the port has a simpler rule, which a comment describes.
 package runner
 
 import (
@@ -13,10 +12,10 @@ import (
 	"unicode"
 )
 
-// byteOrderMark is dropped at the start of a stream or a file by .NET's StreamReader, and nowhere else.
+// byteOrderMark is skipped at the start of a stream or file, as .NET's StreamReader does, and nowhere else.
 const byteOrderMark = "\ufeff"
 
-// Command is a line that speaks to the runner.
+// Command is a workflow command.
 type Command struct {
 	Name       string            // in lower case
 	Properties map[string]string // keys in lower case, values unescaped; never nil
@@ -24,25 +23,25 @@ type Command struct {
 	Grammar    int               // 1 for "::name k=v,k=v::data", 2 for "##[name k=v;k=v]data"
 }
 
-// names are the commands that an action can give (ActionCommandManager.cs).
-var names = []string{
+// commandNames are the commands that the runner knows (ActionCommandManager.cs).
+var commandNames = []string{
 	"add-mask", "add-matcher", "add-path", "debug", "echo", "endgroup", "error", "group", "notice",
 	"remove-matcher", "save-state", "set-env", "set-output", "stop-commands", "warning",
 }
 
-// grammar is one of the two ways to write a command.
+// grammar is one of the two forms of a command.
 type grammar struct {
 	number   int
-	form     *regexp.Regexp // captures what stands before the data, and the data
-	between  string         // separates two properties
+	form     *regexp.Regexp // captures the name with its properties, and the data
+	between  string         // separates properties
 	property *strings.Replacer
 	data     *strings.Replacer
 }
 
-// The runner looks for "::" and "##[" by collation, not by character. Characters without weight may stand inside the
-// closing "::", so that "::error:<U+200B>:x" is an error; and a marker before a combining mark is not seen at all, so
-// that "::error::<U+0301>##[add-mask]x" adds a mask. ICU has tables for this; here every control, format and mark
-// character is without weight, and every mark combines.
+// The runner finds "::" and "##[" by collation. Characters without weight may be inside the closing "::", so that
+// "::error:<U+200B>:x" is an error, and a marker before a combining mark is not found, so that
+// "::error::<U+0301>##[add-mask]x" adds a mask. ICU has tables for this. Here every control, format and mark character is
+// without weight, and every mark combines.
 var grammars = []grammar{
 	{
 		number:   1,
@@ -60,8 +59,8 @@ var grammars = []grammar{
 	},
 }
 
-// Lines splits what a process wrote to one stream at \n, \r\n and a bare \r, as .NET's StreamReader does, which the
-// runner reads with (ProcessInvoker.cs). The end of the last line is optional. No other character ends a line.
+// Lines splits the output of a process at \n, \r\n and \r, as the runner does (ProcessInvoker.cs). The line break at the
+// end is optional. No other character ends a line.
 func Lines(output string) []string {
 	output = strings.TrimPrefix(output, byteOrderMark)
 	if output == "" {
@@ -71,13 +70,13 @@ func Lines(output string) []string {
 	return strings.Split(strings.TrimSuffix(output, "\n"), "\n")
 }
 
-// ParseCommand reports whether the runner takes line as a workflow command (ActionCommand.cs). The first grammar has
-// to start the line, after any Unicode white space. The second is tried when the first does not hold, and it may
-// start anywhere. A line with an unknown name is ordinary output in either.
-func ParseCommand(line string) (Command, bool) { return parse(line, names) }
+// ParseCommand parses line as a workflow command and reports whether it is one (ActionCommand.cs). Grammar 1 must be at
+// the start of the line, after optional Unicode white space. If it does not match, grammar 2 may match anywhere. A line
+// with an unknown command name is ordinary output.
+func ParseCommand(line string) (Command, bool) { return parseCommand(line, commandNames) }
 
-// parse is ParseCommand with the names to recognise.
-func parse(line string, known []string) (Command, bool) {
+// parseCommand is ParseCommand with the names to recognize.
+func parseCommand(line string, known []string) (Command, bool) {
 	line = strings.TrimLeftFunc(line, unicode.IsSpace)
 	for _, g := range grammars {
 		found := g.form.FindStringSubmatch(line)
@@ -85,7 +84,7 @@ func parse(line string, known []string) (Command, bool) {
 			continue
 		}
 		name, properties, _ := strings.Cut(found[1], " ")
-		i := slices.IndexFunc(known, func(k string) bool { return same(k, name) })
+		i := slices.IndexFunc(known, func(k string) bool { return equalFold(k, name) })
 		if i < 0 {
 			continue
 		}
@@ -94,8 +93,8 @@ func parse(line string, known []string) (Command, bool) {
 	return Command{}, false
 }
 
-// properties reads a list of k=v pairs. A pair without a key or without a value is dropped, blanks around a key are
-// part of it, and the "=" signs in front of a key or a value are lost.
+// properties parses a list of k=v pairs. It skips pairs without a key or a value, keeps blanks around a key, and strips
+// leading "=" signs from keys and values.
 func (g grammar) properties(list string) map[string]string {
 	if g.number == 1 {
 		list = strings.TrimSpace(list)
@@ -110,6 +109,6 @@ func (g grammar) properties(list string) map[string]string {
 	return properties
 }
 
-// same compares two names without regard to the case of ASCII letters. The lengths keep out the Kelvin sign and the
-// long s, which EqualFold takes for k and s and the runner does not.
-func same(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
+// equalFold compares names without regard to the case of ASCII letters. The length check rejects the Kelvin sign and the
+// long s, which [strings.EqualFold] takes for k and s.
+func equalFold(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }

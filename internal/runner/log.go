@@ -9,88 +9,87 @@ import (
 )
 
 const (
-	annotationLength = 4096 // UTF-16 units of a message that are kept
-	annotationCount  = 10   // annotations of one level that a step may have
-	stopTokenLength  = 6    // UTF-16 units; a longer stop token is masked
+	maxAnnotationLength = 4096 // UTF-16 units
+	maxAnnotations      = 10   // of one level
+	maxPlainStopToken   = 6    // UTF-16 units; a longer stop token is masked
 )
 
 // Annotation is an error, a warning or a notice on the run's page.
 type Annotation struct {
 	Level   string // "error", "warning" or "notice"
-	Title   string // not masked: the runner masks messages only
-	Message string // masked, then cut
+	Title   string // not masked
+	Message string // masked, then truncated
 }
 
-// Log is what the runner makes of a step's output.
+// Log is a step's parsed output.
 type Log struct {
-	Commands []Command // those that were taken, in order; not what ends stop-commands
-	Lines    []string  // what is shown, masked; annotations and groups as "##[level]…"
-	Printed  []string  // what was printed, not masked; the add-mask commands, which are never shown, are left out
-	Masks    []string  // the values, in the order in which they were added
-	Failures []error   // commands that fail the step by themselves
+	Commands []Command // in order; without those that end stop-commands
+	Lines    []string  // as displayed: masked, with annotations and groups as "##[level]…"
+	Printed  []string  // as printed: not masked, without the add-mask commands, which are never displayed
+	Failures []error   // commands that fail the step, in this package's words
 
+	masks  []string // in the order in which they were added
 	issues []Annotation
 }
 
-// ReadLog obeys the commands in output, in order (ActionCommandManager.cs): a mask counts from its add-mask on, and
-// between stop-commands and its token nothing is a command. Debug logging is off, problem matchers are not loaded,
-// and the reasons of Failures are in this package's words. After a bad stop token, which makes the runner give up the
-// step, ReadLog reads on, so that nothing that follows escapes a test.
+// ReadLog runs the commands in output in order (ActionCommandManager.cs). A mask applies from its add-mask on, and
+// nothing is a command between stop-commands and its token. Debug logging is off and no problem matchers are loaded.
+// Where an invalid stop token makes the runner abort the step, ReadLog reads on, so that tests see what follows.
 func ReadLog(output string) *Log {
-	r := reader{Log: new(Log), known: names}
+	r := reader{Log: new(Log), known: commandNames}
 	for _, line := range Lines(output) {
 		r.read(line)
 	}
 	return r.Log
 }
 
-// Annotations returns the annotations that are shown: the first ten of each level, but not those of them without a
-// message (ExecutionContext.cs, IssueExtensions.cs).
+// Annotations returns the annotations that are displayed: of the first ten of each level, those with a message
+// (ExecutionContext.cs, IssueExtensions.cs).
 func (l *Log) Annotations() []Annotation {
 	var shown []Annotation
 	count := make(map[string]int)
 	for _, issue := range l.issues {
 		count[issue.Level]++
-		if count[issue.Level] <= annotationCount && strings.TrimSpace(issue.Message) != "" {
+		if count[issue.Level] <= maxAnnotations && strings.TrimSpace(issue.Message) != "" {
 			shown = append(shown, issue)
 		}
 	}
 	return shown
 }
 
-// reader is the state between two lines.
+// reader is the state of ReadLog between two lines.
 type reader struct {
 	*Log
 	hidden []string // every form of every mask
-	echo   bool     // whether most commands are shown too
-	known  []string // the commands' names, and the token while it is awaited
-	token  string   // what ends stop-commands; empty while commands are obeyed
+	echo   bool     // whether most commands are displayed too
+	known  []string // the command names, and the stop token if there is one
+	token  string   // the stop token, or ""
 }
 
 func (r *reader) read(line string) {
-	// While stopped the other names still count: "::error::##[token]" is read as an error and does not resume.
-	command, taken := parse(line, r.known)
+	// While stopped, the other names are still recognized: "::error::##[token]" is an error and does not resume.
+	command, ok := parseCommand(line, r.known)
 	if r.token != "" {
-		if taken && same(command.Name, r.token) {
-			r.known, r.token = names, ""
+		if ok && equalFold(command.Name, r.token) {
+			r.known, r.token = commandNames, ""
 		}
-		taken = false
+		ok = false
 	}
-	if !taken || command.Name != "add-mask" {
+	if !ok || command.Name != "add-mask" {
 		r.Printed = append(r.Printed, line)
 	}
-	if !taken {
+	if !ok {
 		r.show(line)
 		return
 	}
 	r.Commands = append(r.Commands, command)
-	if err := r.obey(command, line); err != nil {
+	if err := r.run(command, line); err != nil {
 		r.Failures = append(r.Failures, fmt.Errorf("%s: %w", command.Name, err))
 	}
 }
 
-// obey carries out command, which was written as line. An error fails the step.
-func (r *reader) obey(command Command, line string) error {
+// run runs command, which was printed as line. An error fails the step.
+func (r *reader) run(command Command, line string) error {
 	switch command.Name {
 	case "add-mask":
 		r.addMask(command.Data)
@@ -113,10 +112,10 @@ func (r *reader) obey(command Command, line string) error {
 		r.show("##[endgroup]")
 	case "echo":
 		value := strings.TrimSpace(command.Data)
-		if !same(value, "on") && !same(value, "off") {
+		if !equalFold(value, "on") && !equalFold(value, "off") {
 			return fmt.Errorf("%q is neither on nor off", value)
 		}
-		r.echo = same(value, "on")
+		r.echo = equalFold(value, "on")
 	case "set-env", "add-path":
 		return errors.New("disabled unless the workflow allows unsecure commands")
 	case "set-output", "save-state":
@@ -127,7 +126,7 @@ func (r *reader) obey(command Command, line string) error {
 	return nil
 }
 
-// addMask hides value and each of its lines, without the blanks around the line, from here on.
+// addMask masks value and each of its lines, trimmed.
 func (r *reader) addMask(value string) {
 	if strings.TrimSpace(value) == "" {
 		r.annotate("warning", "", "add-mask: nothing to mask")
@@ -143,41 +142,41 @@ func (r *reader) addMask(value string) {
 }
 
 func (r *reader) mask(value string) {
-	if value != "" && !slices.Contains(r.Masks, value) {
-		r.Masks = append(r.Masks, value)
-		r.hidden = append(r.hidden, masked(value)...)
+	if value != "" && !slices.Contains(r.masks, value) {
+		r.masks = append(r.masks, value)
+		r.hidden = append(r.hidden, maskedForms(value)...)
 	}
 }
 
-// stop turns commands off until token comes as a command's name, in either grammar.
+// stop ignores commands until one is named token, in either grammar.
 func (r *reader) stop(token, line string) error {
-	known := slices.ContainsFunc(names, func(name string) bool { return same(name, token) })
-	if token == "" || known || same(token, "pause-logging") {
+	known := slices.ContainsFunc(commandNames, func(name string) bool { return equalFold(name, token) })
+	if token == "" || known || equalFold(token, "pause-logging") {
 		return fmt.Errorf("%q cannot be a token", token)
 	}
-	if len(utf16.Encode([]rune(token))) > stopTokenLength {
+	if len(utf16.Encode([]rune(token))) > maxPlainStopToken {
 		r.mask(token)
 	}
-	r.known, r.token = append(slices.Clip(names), token), token
+	r.known, r.token = append(slices.Clip(commandNames), token), token
 	r.show(line)
 	return nil
 }
 
 func (r *reader) annotate(level, title, message string) {
-	message = cut(hide(message, r.hidden), annotationLength)
+	message = truncate(maskText(message, r.hidden), maxAnnotationLength)
 	r.issues = append(r.issues, Annotation{level, title, message})
 	if message != "" {
 		r.show("##[" + level + "]" + message)
 	}
 }
 
-// show adds text to what is shown, masked. A line break in the text of a command breaks the line.
+// show displays text, masked and split into lines.
 func (r *reader) show(text string) {
-	r.Lines = append(r.Lines, Lines(hide(text, r.hidden)+"\n")...)
+	r.Lines = append(r.Lines, Lines(maskText(text, r.hidden)+"\n")...)
 }
 
-// cut keeps the first n UTF-16 units of text. Half a pair becomes U+FFFD.
-func cut(text string, n int) string {
+// truncate keeps the first n UTF-16 units of text. Half a surrogate pair becomes U+FFFD.
+func truncate(text string, n int) string {
 	encoded := utf16.Encode([]rune(text))
 	return string(utf16.Decode(encoded[:min(n, len(encoded))]))
 }

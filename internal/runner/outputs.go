@@ -9,13 +9,13 @@ import (
 // Output is one step output.
 type Output struct{ Name, Value string }
 
-// Outputs reads the content of a GITHUB_OUTPUT file, in file order (FileCommandManager.cs). Only \n ends a line, so a
-// \r stays in the name, the value or the delimiter; empty lines are skipped. A line is name=value when its first "="
-// stands before its first "<<", and otherwise name<<delimiter, whose value is every line up to one that equals the
-// delimiter. A name that comes again, in any case, replaces the earlier value when the workflow reads it.
+// Outputs parses the content of a GITHUB_OUTPUT file, in file order (FileCommandManager.cs). Only \n ends a line, so \r is
+// part of a name, value or delimiter. Empty lines are skipped. A line is name=value if its first "=" is before its first
+// "<<". Otherwise it is name<<delimiter, and the value is every line up to one that equals the delimiter. If a name is
+// repeated in any case, the last value counts.
 //
-// An error fails the step, whatever its exit status. The outputs read before it are set all the same and are returned
-// with it.
+// An error fails the step, whatever its exit status. Outputs also returns the outputs before the error, because the
+// runner sets them.
 func Outputs(content string) ([]Output, error) {
 	var outputs []Output
 	lines := strings.Split(strings.TrimPrefix(content, byteOrderMark), "\n")

@@ -7,36 +7,35 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
-	"iter"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// Visible reports every place where secret shows in text, as "form at byte n", n counted from 0: as it is; in base64,
-// either alphabet, at any of the three shifts, padded or not, alone or in the middle of something longer; in hex;
-// escaped for a URL, JSON, HTML or XML; or quoted by Go. It looks for more than a mask covers, because a mask is the
-// last resort. Nothing is left out: pass a log's Printed lines, not the raw output with its add-mask command.
-func Visible(text, secret string) []string {
-	var seen, tried []string
-	for _, f := range spellings(secret) {
-		if f.text == "" || slices.Contains(tried, f.text) {
+// FindSecret returns each place where secret appears in text, as "encoding at byte n". It looks for secret as it is; in
+// standard and URL base64, padded or not, also as a part of longer encoded data; in hex; escaped for a URL, JSON, HTML or
+// XML; and quoted by Go. Pass it a log's Printed lines: the raw output contains the secret in its add-mask command.
+func FindSecret(text, secret string) []string {
+	var found, tried []string
+	for _, e := range encodings(secret) {
+		if e.text == "" || slices.Contains(tried, e.text) {
 			continue
 		}
-		tried = append(tried, f.text)
-		for at := range occurrences(text, f.text) {
-			seen = append(seen, fmt.Sprintf("%s at byte %d", f.name, at))
+		tried = append(tried, e.text)
+		for at := range occurrences(text, e.text) {
+			found = append(found, fmt.Sprintf("%s at byte %d", e.name, at))
 		}
 	}
-	return seen
+	return found
 }
 
-type spelling struct{ name, text string }
+// encoding is a secret in one encoding.
+type encoding struct{ name, text string }
 
-func spellings(secret string) []spelling {
+func encodings(secret string) []encoding {
 	inHex := hex.EncodeToString([]byte(secret))
-	all := []spelling{
+	all := []encoding{
 		{"plain", secret},
 		{"hex", inHex},
 		{"upper-case hex", strings.ToUpper(inHex)},
@@ -52,76 +51,22 @@ func spellings(secret string) []spelling {
 	}
 	for shift := range 3 {
 		all = append(all,
-			spelling{fmt.Sprintf("base64, shift %d", shift), base64Core(base64.RawStdEncoding, secret, shift)},
-			spelling{fmt.Sprintf("URL base64, shift %d", shift), base64Core(base64.RawURLEncoding, secret, shift)})
+			encoding{fmt.Sprintf("base64, shift %d", shift), base64Core(base64.RawStdEncoding, secret, shift)},
+			encoding{fmt.Sprintf("URL base64, shift %d", shift), base64Core(base64.RawURLEncoding, secret, shift)})
 	}
 	return all
 }
 
-// masked lists the forms of value that an add-mask hides (HostContext.cs, ValueEncoders.cs): the value; base64 with
-// its padding, in the standard alphabet, of the value and of the value less one and less two bytes; and the value
-// escaped for JSON, for a URL and for XML. The runner hides a few more, for shells and quotes; to know fewer is to be
-// the stricter judge.
-func masked(value string) []string {
-	forms := []string{value, jsonString(value, false), urlData(value), xmlEntities.Replace(value)}
-	for shift := range 3 {
-		if shift >= len(value) {
-			break
-		}
-		forms = append(forms, base64.StdEncoding.EncodeToString([]byte(value[shift:])))
-	}
-	return forms
-}
-
-// hide replaces each stretch of text that is covered by forms with three stars, one set for forms that overlap or
-// touch (SecretMasker.cs).
-func hide(text string, forms []string) string {
-	covered := make([]bool, len(text))
-	for _, form := range forms {
-		end := 0
-		for at := range occurrences(text, form) {
-			for i := max(at, end); i < at+len(form); i++ {
-				covered[i] = true
-			}
-			end = at + len(form)
-		}
-	}
-	var shown strings.Builder
-	for i := range len(text) {
-		switch {
-		case !covered[i]:
-			shown.WriteByte(text[i])
-		case i == 0 || !covered[i-1]:
-			shown.WriteString("***")
-		}
-	}
-	return shown.String()
-}
-
-// occurrences yields where part, which is not empty, starts in text, overlaps included.
-func occurrences(text, part string) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		for from := 0; ; from++ {
-			at := strings.Index(text[from:], part)
-			if at < 0 || !yield(from+at) {
-				return
-			}
-			from += at
-		}
-	}
-}
-
-// base64Core is what every base64 text has in common whose plain text holds secret at an offset that leaves the
-// remainder shift when divided by three: the characters that secret alone decides.
-func base64Core(encoding *base64.Encoding, secret string, shift int) string {
-	encoded := encoding.EncodeToString(append(make([]byte, shift), secret...))
+// base64Core returns the base64 characters that depend on secret alone if it is encoded at an offset of shift modulo 3.
+func base64Core(enc *base64.Encoding, secret string, shift int) string {
+	encoded := enc.EncodeToString(append(make([]byte, shift), secret...))
 	first, last := (8*shift+5)/6, 8*(shift+len(secret))/6
 	return encoded[first:max(first, last)]
 }
 
 var xmlEntities = strings.NewReplacer("<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;", "&", "&amp;")
 
-// urlData escapes all but the unreserved characters of RFC 3986.
+// urlData percent-encodes all but the unreserved characters of RFC 3986.
 func urlData(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 func jsonString(s string, forHTML bool) string {

@@ -2,10 +2,10 @@ package sandbox
 
 import "strings"
 
-// IntegrationKey is the credential in the configuration of every version of FrontDesk. Nothing may show it.
-const IntegrationKey = "sandbox-crm-key-5f2b9c0e7a41"
+// integrationKey is a credential in the configuration of FrontDesk's versions, which no client should print.
+const integrationKey = "sandbox-crm-key-5f2b9c0e7a41"
 
-// configuration is what the document's AgentVersion has besides the version itself.
+// configuration is the part of the document's AgentVersion that an agent's author edits.
 type configuration struct {
 	Voice            voice             `json:"voice"`
 	Language         string            `json:"language"`
@@ -70,9 +70,9 @@ You speak with patients on the phone. Keep every answer under two sentences.
 - Say goodbye with the caller's name: {{caller_name}}.
 `
 
-// configured is the configuration of FrontDesk's versions, up to LiveID or from NextID on: the later ones differ in
-// prompt, voice and call_tools.
-func configured(later bool) *configuration {
+// newConfiguration returns the configuration of FrontDesk's versions up to LiveID, or of those from NextID on, which
+// differ in prompt, voice and call_tools.
+func newConfiguration(next bool) *configuration {
 	c := &configuration{
 		Voice:            voice{"voice-lucia", "Lucía", "Warm, from Madrid", "https://voices.example/lucia.mp3"},
 		Language:         "es-ES",
@@ -86,12 +86,12 @@ func configured(later bool) *configuration {
 		ReminderMS:       8000,
 		ReminderMessages: []string{"¿Sigue ahí?"},
 		KnowledgeBases:   []string{"d0000000-0000-4000-8000-000000000001"},
-		Integrations:     []integration{{"crm", "https://crm.example/v2", IntegrationKey}},
+		Integrations:     []integration{{"crm", "https://crm.example/v2", integrationKey}},
 		CallTools:        []callTool{{"transfer", "front_office", "+34910000090"}, {"hang_up", "goodbye", ""}},
 		Variables:        map[string]string{"caller_name": "", "clinic_phone": "+34910000091"},
 		Pronunciation:    map[string]string{"Dra.": "doctora"},
 	}
-	if later {
+	if next {
 		c.Voice = voice{"voice-mateo", "Mateo", "Calm, from Seville", "https://voices.example/mateo.mp3"}
 		c.Prompt = strings.NewReplacer(
 			"9:00 to 18:00", "8:30 to 20:00",

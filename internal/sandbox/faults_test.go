@@ -13,16 +13,14 @@ import (
 	"time"
 )
 
-const publishNext = `{"version_id":"` + NextID + `"}`
-
-// outcome is what a client sees of one request over a real connection: the status, or 0 if the connection ended before
-// the reply, and the body, with an ellipsis if the connection ended in it.
-type outcome struct {
+// received is what a client receives over a real connection: the status, or 0 if there was no response, and the body, with
+// an ellipsis if it was truncated.
+type received struct {
 	status int
 	body   string
 }
 
-func request(t *testing.T, server *httptest.Server) (outcome, http.Header) {
+func patchOver(t *testing.T, server *httptest.Server) (received, http.Header) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "PATCH", server.URL+publishPath, strings.NewReader(publishNext))
 	if err != nil {
@@ -31,56 +29,51 @@ func request(t *testing.T, server *httptest.Server) (outcome, http.Header) {
 	r.Header = http.Header{"Authorization": {"Bearer " + Token}, "Content-Type": {"application/json"}}
 	reply, err := server.Client().Do(r)
 	if err != nil {
-		return outcome{}, nil
+		return received{}, nil
 	}
 	defer reply.Body.Close()
 	body, err := io.ReadAll(reply.Body)
 	if err != nil {
 		body = append(body, "…"...)
 	}
-	return outcome{reply.StatusCode, string(body)}, reply.Header
+	return received{reply.StatusCode, string(body)}, reply.Header
 }
 
 func TestFaults(t *testing.T) {
-	const (
-		real     = `{"agent_id":"` + FrontDesk + `","published_version_id":"` + NextID + `","outbound_phone_number_id":null,"inbound_phone_number_id":"` + Reception + `"}`
-		halfReal = `{"agent_id":"` + FrontDesk + `","published_version_id":"` + NextID + `"`
-	)
+	const full = `{"agent_id":"` + FrontDesk + `","published_version_id":"` + NextID + `","outbound_phone_number_id":null,"inbound_phone_number_id":"` + Reception + `"}`
 	tests := []struct {
 		name    string
 		faults  []Fault
-		want    []outcome
+		want    []received
 		applied []bool // after each request
 	}{
-		{"none", nil, []outcome{{200, real}}, []bool{true}},
-		{"harmless", []Fault{{}, {Status: 503}}, []outcome{{200, real}, {503, ""}}, []bool{true, true}},
-		{"a sequence", []Fault{{Status: 503}, {Status: 500, Body: "{}"}}, []outcome{{503, ""}, {500, "{}"}, {200, real}}, []bool{false, false, true}},
-		{"twice", []Fault{{Status: 503, Times: 2}}, []outcome{{503, ""}, {503, ""}, {200, real}}, []bool{false, false, true}},
-		{"for ever", []Fault{{Status: 503, Times: -1}, {Status: 418}}, []outcome{{503, ""}, {503, ""}, {503, ""}}, []bool{false, false, false}},
-		{"for another method", []Fault{{Method: "GET", Status: 503}}, []outcome{{200, real}}, []bool{true}},
-		{"a gateway that lost the reply", []Fault{{Status: 502, Applied: true}}, []outcome{{502, ""}}, []bool{true}},
-		{"dropped before", []Fault{{Drop: DropReply}}, []outcome{{}}, []bool{false}},
-		{"a lost reply", []Fault{{Drop: DropReply, Applied: true}}, []outcome{{}, {200, real}}, []bool{true, true}},
-		{"a truncated reply", []Fault{{Drop: DropBody}}, []outcome{{200, real[:len(real)/2] + "…"}}, []bool{true}},
-		{"a truncated error", []Fault{{Drop: DropBody, Status: 500, Body: "12345678"}}, []outcome{{500, "1234…"}}, []bool{false}},
-		{"another reply", []Fault{{Body: "[]"}}, []outcome{{200, "[]"}}, []bool{true}},
-		{"applied at once", []Fault{{Applied: true}}, []outcome{{200, real}}, []bool{true}},
+		{"none", nil, []received{{200, full}}, []bool{true}},
+		{"the zero fault", []Fault{{}, {Status: 503}}, []received{{200, full}, {503, ""}}, []bool{true, true}},
+		{"a sequence", []Fault{{Status: 503}, {Status: 500, Body: "{}"}}, []received{{503, ""}, {500, "{}"}, {200, full}}, []bool{false, false, true}},
+		{"twice", []Fault{{Status: 503, Times: 2}}, []received{{503, ""}, {503, ""}, {200, full}}, []bool{false, false, true}},
+		{"all requests", []Fault{{Status: 503, Times: -1}, {Status: 418}}, []received{{503, ""}, {503, ""}, {503, ""}}, []bool{false, false, false}},
+		{"for another method", []Fault{{Method: "GET", Status: 503}}, []received{{200, full}}, []bool{true}},
+		{"a gateway that lost the reply", []Fault{{Status: 502, Applied: true}}, []received{{502, ""}}, []bool{true}},
+		{"a dropped request", []Fault{{Drop: DropReply}}, []received{{}}, []bool{false}},
+		{"a lost reply", []Fault{{Drop: DropReply, Applied: true}}, []received{{}, {200, full}}, []bool{true, true}},
+		{"a truncated reply", []Fault{{Drop: DropBody}}, []received{{200, full[:len(full)/2] + "…"}}, []bool{true}},
+		{"a truncated error", []Fault{{Drop: DropBody, Status: 500, Body: "12345678"}}, []received{{500, "1234…"}}, []bool{false}},
+		{"another reply", []Fault{{Body: "[]"}}, []received{{200, "[]"}}, []bool{true}},
+		{"applied at once", []Fault{{Applied: true}}, []received{{200, full}}, []bool{true}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := New()
 			server := httptest.NewServer(s)
 			defer server.Close()
-			s.Order(tt.faults...)
+			s.Inject(tt.faults...)
 			for i, want := range tt.want {
-				// A connection of its own for each: the client repeats a request by itself if a used one breaks.
+				// net/http repeats a request by itself if a reused connection breaks.
 				server.Client().CloseIdleConnections()
-				if got, _ := request(t, server); got != want {
+				if got, _ := patchOver(t, server); got != want {
 					t.Errorf("request %d: got %+v, want %+v", i+1, got, want)
 				}
-				if version, _, _ := s.Live(FrontDesk); (version == NextID) != tt.applied[i] {
-					t.Errorf("request %d: applied: got %s live, want %v", i+1, version, tt.applied[i])
-				}
+				wantApplied(t, s, tt.applied[i])
 			}
 			if got := len(s.Requests()); got != len(tt.want) {
 				t.Errorf("got %d requests, want %d", got, len(tt.want))
@@ -90,12 +83,12 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestFaultsActOnce(t *testing.T) {
+func TestFaultsPerformARequestOnce(t *testing.T) {
 	for _, f := range []Fault{{}, {Applied: true}, {Applied: true, Status: 502}, {Applied: true, Delay: 1}} {
 		calls := 0
-		f.play(t.Context(), func() reply { calls++; return refuse(404, "A", "b") })
+		f.respond(t.Context(), func() response { calls++; return errorResponse(404, "A", "b") })
 		if calls != 1 {
-			t.Errorf("%+v: acted %d times", f, calls)
+			t.Errorf("%+v: performed %d times", f, calls)
 		}
 	}
 }
@@ -104,29 +97,28 @@ func TestFaultHeader(t *testing.T) {
 	s := New()
 	server := httptest.NewServer(s)
 	defer server.Close()
-	s.Order(
+	s.Inject(
 		Fault{Status: 503, Header: http.Header{"Retry-After": {"7", "8"}, "Content-Type": {"text/html"}}, Body: "<p>"},
 		Fault{Header: http.Header{"Set-Cookie": {"a=b"}}},
 	)
-	if _, header := request(t, server); !slices.Equal(header["Retry-After"], []string{"7", "8"}) || header.Get("Content-Type") != "text/html" {
+	if _, header := patchOver(t, server); !slices.Equal(header["Retry-After"], []string{"7", "8"}) || header.Get("Content-Type") != "text/html" {
 		t.Errorf("got %v", header)
 	}
-	if _, header := request(t, server); header.Get("Set-Cookie") != "a=b" || header.Get("Content-Type") != "application/json" {
+	if _, header := patchOver(t, server); header.Get("Set-Cookie") != "a=b" || header.Get("Content-Type") != "application/json" {
 		t.Errorf("got %v", header)
 	}
 }
 
-// A request that does not fit is recorded even if a fault hides the sandbox's own answer.
-func TestFaultsDoNotHideRequests(t *testing.T) {
+func TestFaultsDoNotHideViolations(t *testing.T) {
 	s := New()
-	s.Order(Fault{Status: 503})
-	send(s, newRequest("PATCH", publishPath, `{"version":"v1"}`))
+	s.Inject(Fault{Status: 503})
+	patch(s, `{"version":"v1"}`)
 	if got := s.Violations(); len(got) != 1 {
 		t.Errorf("got %q", got)
 	}
 }
 
-// serve lets s answer a publish request, and reports whether it ended the connection.
+// serve publishes NextID, and reports whether the connection was aborted.
 func serve(ctx context.Context, s *Sandbox) (status int, aborted bool) {
 	defer func() {
 		if err, ok := recover().(error); ok && errors.Is(err, http.ErrAbortHandler) {
@@ -142,26 +134,26 @@ func TestDelay(t *testing.T) {
 	tests := []struct {
 		name    string
 		fault   Fault
-		leave   time.Duration // when the client leaves; 0: never
+		cancel  time.Duration // when the client disconnects; 0: never
 		elapsed time.Duration
 		status  int
 		applied bool
 	}{
 		{"a slow reply", Fault{Delay: 5 * time.Second}, 0, 5 * time.Second, 200, true},
 		{"a slow error", Fault{Delay: 5 * time.Second, Status: 504}, 0, 5 * time.Second, 504, false},
-		{"a slow end", Fault{Delay: 5 * time.Second, Drop: DropReply}, 0, 5 * time.Second, 0, false},
-		{"the client leaves before the change", Fault{Delay: time.Hour}, time.Minute, time.Minute, 0, false},
-		{"the client leaves after the change", Fault{Delay: time.Hour, Applied: true}, time.Minute, time.Minute, 0, true},
+		{"a slow disconnection", Fault{Delay: 5 * time.Second, Drop: DropReply}, 0, 5 * time.Second, 0, false},
+		{"the client disconnects before the change", Fault{Delay: time.Hour}, time.Minute, time.Minute, 0, false},
+		{"the client disconnects after the change", Fault{Delay: time.Hour, Applied: true}, time.Minute, time.Minute, 0, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := New()
-				s.Order(tt.fault)
+				s.Inject(tt.fault)
 				ctx := t.Context()
-				if tt.leave > 0 {
+				if tt.cancel > 0 {
 					var cancel context.CancelFunc
-					ctx, cancel = context.WithTimeout(ctx, tt.leave)
+					ctx, cancel = context.WithTimeout(ctx, tt.cancel)
 					defer cancel()
 				}
 				start := time.Now()
@@ -169,9 +161,7 @@ func TestDelay(t *testing.T) {
 				if elapsed := time.Since(start); elapsed != tt.elapsed || status != tt.status || aborted != (status == 0) {
 					t.Errorf("got %d after %v (aborted: %v), want %d after %v", status, elapsed, aborted, tt.status, tt.elapsed)
 				}
-				if version, _, _ := s.Live(FrontDesk); (version == NextID) != tt.applied {
-					t.Errorf("got %s live, want applied: %v", version, tt.applied)
-				}
+				wantApplied(t, s, tt.applied)
 				if got := s.Requests()[0].Time; !got.Equal(start) {
 					t.Errorf("recorded at %v, want %v", got, start)
 				}
@@ -180,63 +170,24 @@ func TestDelay(t *testing.T) {
 	}
 }
 
-func TestLimit(t *testing.T) {
-	type step struct {
-		at         time.Duration
-		status     int
-		retryAfter string
-	}
-	tests := []struct {
-		name       string
-		n          int
-		interval   time.Duration
-		retryAfter bool
-		steps      []step
+func TestFaultMatchesMethodAndPath(t *testing.T) {
+	const phones = "/v1/phone/?inbound_agent_id=" + FrontDesk
+	s := New()
+	s.Inject(
+		Fault{Method: "GET", Path: "/v1/phone/", Status: 503, Times: 2},
+		Fault{Method: "GET", Path: "is_published=true", Status: 502},
+		Fault{Path: "/v1/phone/", Status: 500, Times: -1}, // matches no PATCH
+	)
+	for i, tt := range []struct {
+		method, target, body string
+		want                 int
 	}{
-		{"a burst, then one by one", 3, 30 * time.Second, true, []step{
-			{0, 200, ""}, {0, 200, ""}, {0, 200, ""}, {0, 429, "10"}, {time.Second, 429, "9"}, {9500 * time.Millisecond, 429, "1"},
-			{10 * time.Second, 200, ""}, {10 * time.Second, 429, "10"}, {time.Minute, 200, ""}, {time.Minute, 200, ""}, {time.Minute, 200, ""}, {time.Minute, 429, "10"},
-		}},
-		{"without the header", 1, time.Minute, false, []step{{0, 200, ""}, {59 * time.Second, 429, ""}, {time.Minute, 200, ""}}},
-		{"an interval that n does not divide", 3, time.Second, true, []step{{0, 200, ""}, {0, 200, ""}, {0, 200, ""}, {0, 429, "1"}, {time.Second, 200, ""}}},
-		{"none", 0, time.Minute, true, []step{{0, 200, ""}, {0, 200, ""}}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := New()
-				s.Limit(1, time.Hour, true)
-				s.Limit(tt.n, tt.interval, tt.retryAfter)
-				start := time.Now()
-				for i, step := range tt.steps {
-					<-time.After(step.at - time.Since(start))
-					w := httptest.NewRecorder()
-					s.ServeHTTP(w, newRequest("PATCH", publishPath, publishNext))
-					if w.Code != step.status || w.Header().Get("Retry-After") != step.retryAfter {
-						t.Errorf("step %d: got %d, Retry-After %q, want %+v", i+1, w.Code, w.Header().Get("Retry-After"), step)
-					}
-				}
-				wantNoViolations(t, s)
-			})
-		})
-	}
-}
-
-// A request that the limit turns away changes nothing and takes no fault with it.
-func TestLimitComesFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := New()
-		s.Limit(1, time.Minute, true)
-		s.Order(Fault{}, Fault{Status: 503})
-		send(s, newRequest("GET", listPath, ""))
-		for i, want := range []int{429, 200, 503} {
-			if got, _ := send(s, newRequest("PATCH", publishPath, publishNext)); got != want {
-				t.Errorf("request %d: got %d, want %d", i+2, got, want)
-			}
-			if version, _, _ := s.Live(FrontDesk); (version == NextID) != (i > 0) {
-				t.Errorf("request %d: got %s live", i+2, version)
-			}
-			<-time.After(time.Minute)
+		{"GET", listPath, "", 200}, {"GET", livePath, "", 502}, {"GET", livePath, "", 200}, {"GET", phones, "", 503},
+		{"GET", "/v1/phone/" + Switch, "", 503}, {"GET", phones, "", 200}, {"PATCH", publishPath, publishNext, 200},
+	} {
+		if got, _ := send(s, newRequest(tt.method, tt.target, tt.body)); got != tt.want {
+			t.Errorf("request %d: %s: got %d, want %d", i+1, tt.target, got, tt.want)
 		}
-	})
+	}
+	wantNoViolations(t, s)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The paths of the reads of phone numbers, as the document has them.
+// The document's paths for phone numbers.
 const (
 	phonesPath = "/v1/phone/"
 	phonePath  = "/v1/phone/{phone_id}"
@@ -21,44 +21,43 @@ type Phone struct {
 	Nickname        *string    `json:"nickname"`
 	Status          string     `json:"status"` // "reserved", "assigned", "released" or "finished"
 	Provider        string     `json:"telephony_provider"`
-	InboundAgentID  *string    `json:"inbound_agent_id"`  // filled in when it is read
-	OutboundAgentID *string    `json:"outbound_agent_id"` // the same
+	InboundAgentID  *string    `json:"inbound_agent_id"`  // set when it is read
+	OutboundAgentID *string    `json:"outbound_agent_id"` // set when it is read
 	AssignedAt      *time.Time `json:"assigned_at"`
 	ReleasedAt      *time.Time `json:"released_at"`
 }
 
-// Phones returns all phone numbers as they are now, oldest first.
+// Phones returns all phone numbers in their current state, oldest first.
 func (s *Sandbox) Phones() []Phone {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.readPhones(s.now)
+	return s.readPhones(s.current)
 }
 
-// readPhones returns copies of the phone numbers that tell which agents have them. The caller holds s.mu.
+// readPhones returns copies of the phone numbers with the agents that they are bound to in st. The caller holds s.mu.
 func (s *Sandbox) readPhones(st state) []Phone {
 	phones := slices.Clone(s.phones)
 	for i := range phones {
-		phones[i].InboundAgentID = orNull(st.agent(phones[i].ID, Inbound))
-		phones[i].OutboundAgentID = orNull(st.agent(phones[i].ID, Outbound))
+		phones[i].InboundAgentID = orNull(st.boundTo(phones[i].ID, Inbound))
+		phones[i].OutboundAgentID = orNull(st.boundTo(phones[i].ID, Outbound))
 	}
 	return phones
 }
 
-// phone finds a phone number by its id in lower case; -1 if there is none.
+// phone finds a phone number by its lower-case id, or returns -1.
 func (s *Sandbox) phone(id string) int {
 	return slices.IndexFunc(s.phones, func(p Phone) bool { return p.ID == id })
 }
 
-func (s *Sandbox) getPhone(st state, id string) reply {
+func (s *Sandbox) getPhone(st state, id string) response {
 	i := s.phone(id)
 	if i < 0 {
-		return refuse(http.StatusNotFound, "PHONE_NOT_FOUND", "There is no phone number %s", id)
+		return errorResponse(http.StatusNotFound, "PHONE_NOT_FOUND", "There is no phone number %s", id)
 	}
-	return newReply(http.StatusOK, s.readPhones(st)[i])
+	return jsonResponse(http.StatusOK, s.readPhones(st)[i])
 }
 
-// listPhones reads a page of the phone numbers that pass every filter.
-func (s *Sandbox) listPhones(st state, query url.Values) reply {
+func (s *Sandbox) listPhones(st state, query url.Values) response {
 	filters := map[string]func(Phone) string{
 		"inbound_agent_id":  func(p Phone) string { return orEmpty(p.InboundAgentID) },
 		"outbound_agent_id": func(p Phone) string { return orEmpty(p.OutboundAgentID) },
@@ -71,11 +70,4 @@ func (s *Sandbox) listPhones(st state, query url.Values) reply {
 		}
 	}
 	return paginate(phones, func(p Phone) string { return p.ID }, query)
-}
-
-func orEmpty(id *string) string {
-	if id == nil {
-		return ""
-	}
-	return *id
 }

@@ -1,26 +1,27 @@
-// Package sandbox is the Diga API in memory: an [http.Handler] with a small world of agents, versions and phone numbers,
-// with faults to order, and with a referee that holds each request and each reply against the OpenAPI document.
+// Package sandbox implements the Diga API in memory, as an [http.Handler] for tests and local trials.
 //
-// Where the document is silent, the sandbox decides:
-//   - A phone number that is left out of a publish request stays with its agent, and so do the agent's other numbers in
-//     a direction for which the request names one. DropLeftOut makes the agent lose both.
+// [New] returns a [Sandbox] with a fixed set of agents, versions and phone numbers, which the package's constants name.
+// Faults can be injected into it, and every request and response is checked against the OpenAPI document: whatever does
+// not conform is listed by [Sandbox.Violations].
+//
+// The document leaves some points open. The sandbox settles them as follows:
+//   - A phone number that a publish request omits stays bound to its agent, and so do the agent's other numbers in a
+//     direction for which the request names one. ReleaseOmitted releases both.
 //   - null in a publish request releases every number that the agent has in that direction.
-//   - A number that another agent has in that direction is refused, unless TakeInUse takes it away from that agent.
+//   - A number that another agent has in that direction is refused, unless AllowTakeOver moves it to the new agent.
 //   - A number that is not assigned is refused.
-//   - A publish reply names one number in each direction: the agent's first, which is the one that was published last.
+//   - A publish response names one number in each direction: the one that was published last.
 //   - Unpublishing releases all of the agent's numbers; naming one in the same request is refused.
-//   - The published version of an agent that has none, and a version that the agent does not have, are read as 404.
-//   - A read that names no version gets the newest one.
-//   - A listing takes at most one of after, before and page; has_more tells whether items follow the page in the
-//     listing's order, whichever of the three was given. after and before want an id that passes the listing's filters.
-//   - Phone numbers are listed in the order in which they came to the platform. A listing for an agent that does not
-//     exist is empty.
+//   - Reading the published version of an agent that has none, or a version that the agent does not have, is a 404.
+//   - A read that names no version returns the newest one.
+//   - A list takes at most one of after, before and page. has_more is true if items follow the page in the list's order,
+//     whichever of the three was given. The id in after or before must pass the list's filters.
+//   - Phone numbers are ordered by the time at which they were added. The list for an unknown agent is empty.
 //   - Every known token may read phone numbers.
-//   - A request that does not fit the document is answered with 422, also for a field that the document does not list.
+//   - A request that does not conform to the document, or that has a field the document does not list, is a 422.
 package sandbox
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -34,84 +35,86 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// maxBody is the largest request body, in bytes, that the sandbox reads; a longer one drops the connection.
+// maxBody is the largest request body in bytes. A larger one aborts the connection.
 const maxBody = 1 << 20
 
-// Sandbox is the API with its state. It is safe for concurrent use, starts no goroutines, and takes the time from
-// [time.Now] and [time.NewTimer], so that it also works in the virtual time of testing/synctest.
+// Sandbox is an in-memory Diga API. It is safe for concurrent use. It starts no goroutines and uses only [time.Now] and
+// [time.NewTimer], so it also runs in the virtual time of testing/synctest.
 type Sandbox struct {
-	referee *referee
+	contract *contract
 
 	mu         sync.Mutex
 	agents     map[string]*agent
 	phones     []Phone
-	tokens     map[string]bool // whether the token may change anything
-	now        state
-	before     state // the last change
-	stale      int   // how many more reads see before
+	tokens     map[string]bool // whether the token may publish
+	current    state
+	previous   state // before the last change
+	staleLeft  int   // how many more reads see previous
 	faults     []Fault
 	limit      limit
 	requests   []Request
 	violations []string
 
-	dropLeftOut, takeInUse, withoutPhones bool
-	staleReads                            int
+	releaseOmitted, allowTakeOver, withoutPhones bool
+	staleReads                                   int
 }
 
-// Request is what the sandbox received.
+// New returns a sandbox that holds the agents, versions and phone numbers described by the constants.
+func New() *Sandbox {
+	contract, err := newContract()
+	if err != nil {
+		panic(err) // the document is embedded in the program
+	}
+	s := &Sandbox{contract: contract}
+	s.addFixtures()
+	return s
+}
+
+// Request is a request as the sandbox received it.
 type Request struct {
-	Method     string
-	Path       string // as sent, percent-escapes kept
-	RawQuery   string
-	Header     http.Header
-	Body       string
-	Time       time.Time
-	RemoteAddr string // the client's end of the connection, the same for all requests of one connection
+	Method   string
+	Path     string // with its percent-escapes
+	RawQuery string
+	Header   http.Header
+	Body     string
+	Time     time.Time
 }
 
-// reply is what goes back to the client.
-type reply struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// ServeHTTP answers r as the API would, unless a fault was ordered for it.
+// ServeHTTP answers r as the API would, unless a fault was injected for it.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	c := s.referee.request(r, body)
+	c := s.contract.parse(r, body)
 	fault, wait := s.receive(r, string(body), c)
-	rep := fault.play(r.Context(), func() reply { return s.answer(c, wait) })
+	resp := fault.respond(r.Context(), func() response { return s.answer(c, wait) })
 
-	maps.Copy(w.Header(), rep.header)
+	maps.Copy(w.Header(), resp.header)
 	if fault.Drop != DropBody {
-		w.WriteHeader(rep.status)
-		w.Write(rep.body)
+		w.WriteHeader(resp.status)
+		w.Write(resp.body)
 		return
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(rep.body)))
-	w.WriteHeader(rep.status)
-	w.Write(rep.body[:len(rep.body)/2])
+	w.Header().Set("Content-Length", strconv.Itoa(len(resp.body)))
+	w.WriteHeader(resp.status)
+	w.Write(resp.body[:len(resp.body)/2])
 	http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
 }
 
-// receive records r and what is wrong with it, and returns what is in store for it: a fault, or how long the rate limit
-// asks it to wait.
+// receive records r and its violations. It returns the fault for r, or how long the rate limit makes it wait.
 func (s *Sandbox) receive(r *http.Request, body string, c call) (Fault, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	s.requests = append(s.requests, Request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), body, now, r.RemoteAddr})
-	what := r.Method + " " + r.URL.RequestURI()
-	if c.unknown != nil {
-		s.violations = append(s.violations, fmt.Sprintf("%s: %v", what, c.unknown))
+	s.requests = append(s.requests, Request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), body, now})
+	target := r.Method + " " + r.URL.RequestURI()
+	if c.routeErr != nil {
+		s.violations = append(s.violations, fmt.Sprintf("%s: %v", target, c.routeErr))
 	}
 	for _, d := range c.details {
-		s.violations = append(s.violations, fmt.Sprintf("%s: %s: %s", what, strings.Join(d.Loc, "."), d.Msg))
+		s.violations = append(s.violations, fmt.Sprintf("%s: %s: %s", target, strings.Join(d.Loc, "."), d.Msg))
 	}
 	if wait := s.limit.take(now); wait > 0 {
 		return Fault{}, wait
@@ -119,48 +122,34 @@ func (s *Sandbox) receive(r *http.Request, body string, c call) (Fault, time.Dur
 	return s.nextFault(r.Method, r.URL.RequestURI()), 0
 }
 
-// answer does what c asks for, unless it must wait, and records what does not fit in the reply.
-func (s *Sandbox) answer(c call, wait time.Duration) reply {
+// answer performs c, or rejects it if wait is positive, and records a response that violates the contract.
+func (s *Sandbox) answer(c call, wait time.Duration) response {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.withoutPhones && c.unknown == nil && strings.HasPrefix(c.Route.Path, phonesPath) {
-		c.unknown = routers.ErrPathNotFound // the document's rules for this path do not count, either
+	if s.withoutPhones && c.routeErr == nil && strings.HasPrefix(c.Route.Path, phonesPath) {
+		c.routeErr = routers.ErrPathNotFound // also exempts the response from the document's rules for this path
 	}
-	rep := s.perform(c, wait)
-	if c.unknown == nil {
-		if err := s.referee.reply(c, rep); err != nil {
+	resp := s.perform(c, wait)
+	if c.routeErr == nil {
+		if err := s.contract.checkResponse(c, resp); err != nil {
 			reason, _, _ := strings.Cut(err.Error(), "\n")
-			s.violations = append(s.violations, fmt.Sprintf("reply %d to %s %s: %s", rep.status, c.Request.Method, c.Request.URL.Path, reason))
+			s.violations = append(s.violations, fmt.Sprintf("reply %d to %s %s: %s", resp.status, c.Request.Method, c.Request.URL.Path, reason))
 		}
 	}
-	return rep
+	return resp
 }
 
-// Requests returns what was received so far, in order.
+// Requests returns the requests received so far, in order.
 func (s *Sandbox) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// Violations returns what in the requests, and in the sandbox's own replies, did not fit the OpenAPI document so far.
-// Replies that were ordered as faults are not looked at.
+// Violations describes, in order, what in the requests and in the sandbox's own responses did not conform to the OpenAPI
+// document. Responses made by a fault are not checked.
 func (s *Sandbox) Violations() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.violations)
-}
-
-// newReply is a reply with a JSON body.
-func newReply(status int, body any) reply {
-	data, err := json.Marshal(body)
-	if err != nil {
-		panic(err) // only the package's own types come here
-	}
-	return reply{status, http.Header{"Content-Type": {"application/json"}}, data}
-}
-
-// refuse is a reply with the API's error body.
-func refuse(status int, code, format string, args ...any) reply {
-	return newReply(status, map[string]string{"status": "error", "error_code": code, "message": fmt.Sprintf(format, args...)})
 }

@@ -21,25 +21,25 @@ import (
 	"publish-agent-version/testdata"
 )
 
-// referee holds every request and every reply against the OpenAPI document. It is stricter than the document in three
-// ways, because two programs that misspell one name in the same way would otherwise agree: a field or a query parameter
-// that the document does not list is refused, and a status that it does not list must carry the error body.
-type referee struct {
+// contract checks requests and responses against the OpenAPI document. It rejects fields and query parameters that the
+// document does not list, which would otherwise hide a misspelled name, and it requires the error body for statuses that
+// the document does not list.
+type contract struct {
 	router  routers.Router
 	options *openapi3filter.Options
 }
 
-// call is one request as the referee reads it: operation, path parameters, query with the document's defaults filled in.
+// call is a parsed request: its operation, its path parameters, and its query with the document's defaults.
 type call struct {
-	*openapi3filter.RequestValidationInput // nil when unknown is set
+	*openapi3filter.RequestValidationInput // nil if routeErr is set
 
-	unknown error    // why the document has no such operation: an error of package routers
-	token   string   // the bearer token, empty when there is none
-	body    any      // the decoded body, nil when there is none
-	details []detail // what does not fit
+	routeErr error    // no such operation: an error of package routers
+	token    string   // the bearer token, or ""
+	body     any      // the decoded body, or nil
+	details  []detail // violations of the document
 }
 
-// detail is one way in which a request does not fit the document, as FastAPI tells it in a 422.
+// detail is one validation error, in the form of FastAPI's 422 responses.
 type detail struct {
 	Loc   []string `json:"loc"`
 	Msg   string   `json:"msg"`
@@ -47,14 +47,14 @@ type detail struct {
 	Input any      `json:"input"`
 }
 
-func newReferee() (*referee, error) {
+func newContract() (*contract, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(testdata.OpenAPI)
 	if err != nil {
 		return nil, fmt.Errorf("reading the OpenAPI document: %w", err)
 	}
 	doc.Servers = nil // the sandbox is not at the address of the live service
 	for name, schema := range doc.Components.Schemas {
-		if name != "ValidationError" { // FastAPI adds fields of its own there
+		if name != "ValidationError" { // FastAPI adds fields to it
 			schema.Value.AdditionalProperties.Has = new(false)
 		}
 	}
@@ -67,48 +67,47 @@ func newReferee() (*referee, error) {
 	if err != nil {
 		return nil, fmt.Errorf("routing by the OpenAPI document: %w", err)
 	}
-	return &referee{router: router, options: &openapi3filter.Options{
+	return &contract{router: router, options: &openapi3filter.Options{
 		MultiError:                        true,
 		RejectWhenRequestBodyNotSpecified: true,
-		AuthenticationFunc:                wantBearer,
-		// Without this the library takes any string for a UUID.
+		AuthenticationFunc:                requireBearer,
+		// The library accepts any string as a UUID by default.
 		SchemaValidationOptions: []openapi3.SchemaValidationOption{
-			openapi3.WithStringFormatValidator("uuid", openapi3.NewCallbackValidator(wantUUID())),
+			openapi3.WithStringFormatValidator("uuid", openapi3.NewCallbackValidator(uuidValidator())),
 		},
 	}}, nil
 }
 
-// request reads r, whose body is given apart.
-func (rf *referee) request(r *http.Request, body []byte) call {
-	r = r.Clone(r.Context()) // the library writes defaults into the query
+// parse validates r, whose body was read into body.
+func (ct *contract) parse(r *http.Request, body []byte) call {
+	r = r.Clone(r.Context()) // ValidateRequest adds defaults to the query
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	route, params, err := rf.router.FindRoute(r)
+	route, params, err := ct.router.FindRoute(r)
 	if err != nil {
-		return call{unknown: err}
+		return call{routeErr: err}
 	}
 	c := call{token: bearer(r), RequestValidationInput: &openapi3filter.RequestValidationInput{
-		Request: r, PathParams: params, Route: route, Options: rf.options,
+		Request: r, PathParams: params, Route: route, Options: ct.options,
 	}}
 	err = openapi3filter.ValidateRequest(r.Context(), c.RequestValidationInput)
-	c.details = append(unlisted(r, route), explain(nil, err)...)
-	// The library stops reading after the first JSON value.
+	c.details = append(checkQuery(r, route), errorDetails(nil, err)...)
+	// The library ignores what follows the first JSON value.
 	if err := json.Unmarshal(body, &c.body); err != nil && len(body) > 0 && len(c.details) == 0 {
 		c.details = []detail{{[]string{"body"}, err.Error(), "json_invalid", nil}}
 	}
 	return c
 }
 
-// reply returns what does not fit in a reply to c.
-func (rf *referee) reply(c call, rep reply) error {
+// checkResponse validates a response to c.
+func (ct *contract) checkResponse(c call, resp response) error {
 	input := &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: c.RequestValidationInput, Status: rep.status, Header: rep.header, Options: rf.options,
+		RequestValidationInput: c.RequestValidationInput, Status: resp.status, Header: resp.header, Options: ct.options,
 	}
-	return openapi3filter.ValidateResponse(c.Request.Context(), input.SetBodyBytes(rep.body))
+	return openapi3filter.ValidateResponse(c.Request.Context(), input.SetBodyBytes(resp.body))
 }
 
-// unlisted returns the query parameters that the operation does not have, and those given more than once: the library
-// looks at neither.
-func unlisted(r *http.Request, route *routers.Route) []detail {
+// checkQuery rejects unknown and repeated query parameters, which the library ignores.
+func checkQuery(r *http.Request, route *routers.Route) []detail {
 	var details []detail
 	for name, values := range r.URL.Query() {
 		if route.Operation.Parameters.GetByInAndName(openapi3.ParameterInQuery, name) == nil {
@@ -120,8 +119,8 @@ func unlisted(r *http.Request, route *routers.Route) []detail {
 	return details
 }
 
-// explain flattens the library's tree of errors, which may be nil, into one detail for each value that is wrong.
-func explain(loc []string, err error) []detail {
+// errorDetails flattens the library's tree of errors, which may be nil, into one detail for each invalid value.
+func errorDetails(loc []string, err error) []detail {
 	if err == nil {
 		return nil
 	}
@@ -130,7 +129,7 @@ func explain(loc []string, err error) []detail {
 	case openapi3.MultiError:
 		var details []detail
 		for _, one := range err {
-			details = append(details, explain(loc, one)...)
+			details = append(details, errorDetails(loc, one)...)
 		}
 		return details
 	case *openapi3filter.SecurityRequirementsError:
@@ -141,14 +140,14 @@ func explain(loc []string, err error) []detail {
 			d.Loc = []string{p.In, p.Name}
 		}
 		if err.Err != nil {
-			return explain(d.Loc, err.Err)
+			return errorDetails(d.Loc, err.Err)
 		}
 	case *openapi3.SchemaError:
 		if causes, ok := errors.AsType[openapi3.MultiError](err.Origin); ok {
-			return explain(loc, causes)
+			return errorDetails(loc, causes)
 		}
 		pointer := err.JSONPointer()
-		// The reason names the place first, once or twice, as in: error at "/a": at '/a': got number, want string.
+		// The reason starts with the location, once or twice: error at "/a": at '/a': got number, want string.
 		at := "at '" + strings.Join(append([]string{""}, pointer...), "/") + "': "
 		_, reason, _ := strings.Cut(err.Reason, at)
 		d.Loc, d.Msg, d.Input = slices.Concat(loc, pointer), cmp.Or(reason, err.Reason), err.Value
@@ -159,14 +158,14 @@ func explain(loc []string, err error) []detail {
 	return []detail{d}
 }
 
-func wantBearer(_ context.Context, input *openapi3filter.AuthenticationInput) error {
+func requireBearer(_ context.Context, input *openapi3filter.AuthenticationInput) error {
 	if bearer(input.RequestValidationInput.Request) == "" {
 		return errors.New("want the header Authorization: Bearer and a token")
 	}
 	return nil
 }
 
-// bearer returns the token of an Authorization header, or nothing if there is none or more than one.
+// bearer returns the token of r's Authorization header, or "" unless there is exactly one.
 func bearer(r *http.Request) string {
 	if values := r.Header.Values("Authorization"); len(values) == 1 {
 		if scheme, token, _ := strings.Cut(values[0], " "); strings.EqualFold(scheme, "Bearer") {
@@ -176,7 +175,7 @@ func bearer(r *http.Request) string {
 	return ""
 }
 
-func wantUUID() func(string) error {
+func uuidValidator() func(string) error {
 	uuid := regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 	return func(s string) error {
 		if !uuid.MatchString(s) {

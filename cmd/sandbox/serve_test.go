@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"publish-agent-version/internal/sandbox"
+	"publish-agent-version/publish"
+)
+
+// The commands in the banner work as they are printed, and each request has its line in the log.
+func TestServe(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	reader, writer := io.Pipe()
+	exit := make(chan int, 1)
+	go func() {
+		exit <- run(ctx, []string{"serve"}, writer, io.Discard)
+		writer.Close()
+	}()
+	stdout, banner := bufio.NewReader(reader), ""
+	for !strings.HasSuffix(banner, " go run .\n\n") {
+		line, err := stdout.ReadString('\n')
+		if err != nil {
+			t.Fatalf("%v after\n%s", err, banner)
+		}
+		banner += line
+	}
+	log := make(chan string)
+	go func() {
+		all, _ := io.ReadAll(stdout)
+		log <- string(all)
+	}()
+	for _, line := range []string{
+		"  phones    " + sandbox.Reception + " +34910000001, inbound Front desk\n",
+		"            " + sandbox.Switch + " +34910000002\n",
+		"            " + sandbox.Hotline + " +34910000004, inbound Support, outbound Support\n",
+		"            " + sandbox.Retired + " +34910000002, finished\n",
+	} {
+		if !strings.Contains(banner, line) {
+			t.Errorf("no %q in\n%s", line, banner)
+		}
+	}
+
+	env := map[string]string{}
+	for _, pair := range regexp.MustCompile(`(INPUT_\S+)=(\S+)`).FindAllStringSubmatch(banner, -1) {
+		env[pair[1]] = pair[2]
+	}
+	var out bytes.Buffer
+	code := publish.Step{Getenv: func(name string) string { return env[name] }, Stdout: &out, Stderr: &out}.Run(t.Context())
+	if code != 0 || len(env) != 4 || !strings.Contains(out.String(), "published-version-id="+sandbox.NextID+"\n") {
+		t.Errorf("the step with %v: exit status %d\n%s", env, code, &out)
+	}
+	patches := 1
+	if _, err := exec.LookPath("curl"); err == nil {
+		patches++
+		curl := regexp.MustCompile(`(?m)^  curl .*$`).FindString(banner)
+		answer, err := exec.CommandContext(t.Context(), "sh", "-c", curl).Output()
+		if err != nil || !bytes.Contains(answer, []byte(`"published_version_id":"`+sandbox.NextID+`"`)) {
+			t.Errorf("%s: %v\n%s", curl, err, answer)
+		}
+	}
+
+	cancel()
+	if code := <-exit; code != 0 {
+		t.Errorf("exit status %d, want 0", code)
+	}
+	line := func(request string) string { return `\d\d:\d\d:\d\d "` + request + `" 200 [0-9.]+[mµ]?s\n` }
+	want := `^(` + line(`GET /v1/\S+`) + `)+` + strings.Repeat(line(`PATCH /v1/agent/`+sandbox.FrontDesk+`/published_version`), patches) + `$`
+	if got := <-log; !regexp.MustCompile(want).MatchString(got) {
+		t.Errorf("log\n%s, want it to match %s", got, want)
+	}
+}
+
+func TestLogQuotesTheRequest(t *testing.T) {
+	var log bytes.Buffer
+	r := httptest.NewRequest("GET", "/", nil)
+	r.RequestURI = "/\n::add-mask::a\x1b[31m"
+	r.Header.Set("Authorization", "Bearer "+sandbox.Token)
+	func() {
+		defer func() { _ = recover() }() // net/http recovers from ErrAbortHandler
+		logRequests(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), &log).ServeHTTP(httptest.NewRecorder(), r)
+	}()
+	if got := log.String(); strings.Count(got, "\n") != 1 || strings.ContainsRune(got, '\x1b') || !strings.Contains(got, ` "GET /\n::add-mask::a\x1b[31m" no answer `) || strings.Contains(got, sandbox.Token) {
+		t.Errorf("got %q", got)
+	}
+}

@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"publish-agent-version/internal/runner"
+	"publish-agent-version/internal/sandbox"
+)
+
+// step is a running container.
+type step struct {
+	*job
+	client *exec.Cmd
+	output bytes.Buffer
+	ended  chan struct{} // closed when the client has exited
+}
+
+// start starts the container.
+func (j *job) start() *step {
+	j.Helper()
+	s := &step{job: j, client: j.command(), ended: make(chan struct{})}
+	s.client.Stdout, s.client.Stderr = &s.output, &s.output
+	if err := s.client.Start(); err != nil {
+		j.Fatal(err)
+	}
+	j.Cleanup(func() { _ = exec.Command("docker", "rm", "--force", j.name).Run() })
+	go func() {
+		defer close(s.ended)
+		_ = s.client.Wait() // the exit status is in ProcessState
+	}()
+	return s
+}
+
+// awaitChange waits until a has received a change.
+func (s *step) awaitChange(a *api) {
+	s.Helper()
+	select {
+	case <-a.changes:
+	case <-s.ended:
+		s.Fatalf("ended before it sent a change:\n%s", s.quoted())
+	}
+}
+
+// quoted returns the log with a prefix on each line, so that a runner of these tests does not run its commands.
+func (s *step) quoted() string {
+	return "| " + strings.Join(runner.Lines(s.output.String()), "\n| ")
+}
+
+// result is what a step leaves behind, as parsed by the runner.
+type result struct {
+	exit     int
+	log      *runner.Log
+	outputs  map[string]string // without error-message
+	message  string            // error-message
+	summary  string
+	commands []string // "name title", in order
+}
+
+// finish waits for the container and checks what holds for every step: the container is removed, no command and no output
+// fails the step, and the token appears nowhere.
+func (s *step) finish() result {
+	s.Helper()
+	<-s.ended
+	s.Cleanup(func() {
+		if s.Failed() {
+			s.Logf("the step's log:\n%s", s.quoted())
+		}
+	})
+	r := result{exit: s.client.ProcessState.ExitCode(), outputs: make(map[string]string), summary: s.read(summaryFile)}
+	if left := docker(s.T, "ps", "--all", "--quiet", "--filter", "name="+s.name); left != "" {
+		s.Errorf("the container was not removed: %s", left)
+	}
+
+	r.log = runner.ReadLog(s.output.String())
+	for _, c := range r.log.Commands {
+		r.commands = append(r.commands, strings.TrimSpace(c.Name+" "+c.Properties["title"]))
+	}
+	if len(r.log.Failures) > 0 {
+		s.Errorf("commands that fail the step: %v", r.log.Failures)
+	}
+	file := ""
+	if content, err := os.ReadFile(filepath.Join(s.dir, outputFile)); err == nil {
+		file = string(content)
+	}
+	outputs, err := runner.Outputs(file)
+	if err != nil {
+		s.Errorf("the output file: %v", err)
+	}
+	for _, o := range outputs {
+		if _, ok := r.outputs[o.Name]; ok {
+			s.Errorf("the output %s is set twice", o.Name)
+		}
+		r.outputs[o.Name] = o.Value
+	}
+	r.message = r.outputs["error-message"]
+	delete(r.outputs, "error-message")
+
+	for where, text := range map[string]string{
+		"log": strings.Join(r.log.Printed, "\n"), "output file": file, "summary": r.summary, "command line": strings.Join(s.client.Args, " "),
+	} {
+		if found := runner.FindSecret(text, sandbox.Token); len(found) > 0 {
+			s.Errorf("the token appears in the %s: %q", where, found)
+		}
+	}
+	return r
+}
+
+// run starts the container and waits for it.
+func (j *job) run() result {
+	j.Helper()
+	return j.start().finish()
+}
+
+// want checks the exit status, the commands and the outputs exactly. It expects one annotation, which begins with
+// error-message if the step failed.
+func (r result) want(t *testing.T, exit int, commands []string, outputs map[string]string) {
+	t.Helper()
+	if r.exit != exit {
+		t.Errorf("exit status %d, want %d", r.exit, exit)
+	}
+	if !slices.Equal(r.commands, commands) {
+		t.Errorf("commands %q, want %q", r.commands, commands)
+	}
+	if !maps.Equal(r.outputs, outputs) {
+		t.Errorf("outputs\n%q, want\n%q", r.outputs, outputs)
+	}
+	if r.summary == "" {
+		t.Error("no job summary")
+	}
+	annotations := r.log.Annotations()
+	if len(annotations) != 1 {
+		t.Errorf("annotations %+v, want one", annotations)
+	} else if failed := exit != 0; failed != (r.message != "") || !strings.HasPrefix(annotations[0].Message, r.message) {
+		t.Errorf("the output error-message is %q, the annotation says %q", r.message, annotations[0].Message)
+	}
+}
