@@ -167,7 +167,7 @@ func TestChangelog(t *testing.T) {
 	}{
 		{"1.4.0", "### Added\n\n- Like \"## [1.3.0]\", but better.\n- Something new."},
 		{"1.3.0", "- Something old."},
-		{"1.2.0", ""}, // nothing listed
+		{"1.2.0", ""},                        // nothing listed
 		{"1.1.0", "- Something at the end."}, // without the links after it
 		{"1.0.0", ""},
 		{"1.4", ""},
