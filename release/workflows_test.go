@@ -3,6 +3,7 @@ package release
 import (
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,6 +91,44 @@ func TestWorkflows(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// Every dependency is listed in CONTRIBUTING.md, with the reason for it.
+func TestDependencies(t *testing.T) {
+	var used []string
+	find := func(file, pattern string) {
+		t.Helper()
+		matches := regexp.MustCompile(pattern).FindAllStringSubmatch(source(t, file), -1)
+		if matches == nil {
+			t.Errorf("%s: nothing matches %s", file, pattern)
+		}
+		for _, match := range matches {
+			used = append(used, match[1])
+		}
+	}
+	find("go.mod", `(?m)^\t(\S+) v\S+$`)
+	for _, file := range []string{".ci/run", ".github/workflows/ci.yml", "e2e/act", "release/files", "release/rehearse"} {
+		find(file, `([\w.-]+\.\w+/[\w./-]+)@v?[\d$]`) // a tool that "go run" builds
+	}
+	for _, file := range []string{"ci", "codeql", "release", "try"} {
+		find(".github/workflows/"+file+".yml", `uses: ([\w-]+/[\w-]+)\S*@`)
+	}
+	find(".github/images/Dockerfile", `(?m)^FROM ([^:]+):`)
+
+	listed := regexp.MustCompile("(?m)^\\| `(.+?)` \\|").FindAllStringSubmatch(source(t, "CONTRIBUTING.md"), -1)
+	for _, name := range used {
+		if !slices.ContainsFunc(listed, func(row []string) bool { return name == row[1] || strings.HasPrefix(name, row[1]+"/") }) {
+			t.Errorf("%s is not listed", name)
+		}
+	}
+	for _, row := range listed {
+		if strings.HasSuffix(row[1], "/") || row[1] == "main.go" {
+			continue // the layout
+		}
+		if !slices.ContainsFunc(used, func(name string) bool { return name == row[1] || strings.HasPrefix(name, row[1]+"/") }) {
+			t.Errorf("%s is listed but not used", row[1])
 		}
 	}
 }

@@ -81,7 +81,7 @@ func scenarios() []scenario {
 			},
 			outputs:  map[string]string{"status": "published", "published-version-id": sandbox.NextID},
 			live:     sandbox.NextID,
-			warnings: []string{sandbox.ReceptionNumber, sandbox.SwitchNumber},
+			warnings: []string{"+34 910 000 001", "+34 910 000 002"},
 			inbound:  []string{},
 		},
 		{
