@@ -10,6 +10,8 @@ WORKDIR /src
 # By name: a bare "go mod download" would also fetch what only the tests need.
 COPY go.mod go.sum ./
 RUN go mod download \
+      github.com/agnivade/levenshtein \
+      github.com/aymanbagabas/go-udiff \
       github.com/google/uuid \
       github.com/hashicorp/go-cleanhttp \
       github.com/hashicorp/go-retryablehttp \
@@ -34,7 +36,7 @@ RUN set -eu; \
       echo 'ca-certificates.crt (Mozilla Public License 2.0) https://wiki.mozilla.org/CA'; \
       while read -r module version source; do \
         mkdir -p "$licences/$module"; \
-        cp "$source"/LICENSE* "$licences/$module/"; \
+        find "$source" -maxdepth 1 -iname "license*" -exec cp {} "$licences/$module/" +; \
         echo "$module $version https://$module"; \
       done </tmp/modules; \
     } >"$licences/NOTICE"

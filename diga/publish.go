@@ -14,7 +14,7 @@ import (
 type Change struct {
 	Agent     uuid.UUID
 	Version   uuid.NullUUID // the version to publish
-	Unpublish bool          // true takes the agent off the air; Version must then be null
+	Unpublish bool          // true takes the agent offline; Version must then be null
 
 	Bindings [Directions]Binding // of phone numbers
 }

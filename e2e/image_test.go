@@ -19,7 +19,7 @@ import (
 // Limits for the image in bytes: on disk, and compressed as in a registry.
 const (
 	maxBytes      = 7_500_000
-	maxCompressed = 3_100_000
+	maxCompressed = 3_200_000
 )
 
 // engineFiles are created in every container by the engine.

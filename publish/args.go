@@ -22,7 +22,7 @@ What to do:
   --agent-id=ID                       the agent
   --version-id=ID                     publish this version
   --version-name=NAME                 publish the version with exactly this name
-  --unpublish                         take the agent off the air
+  --unpublish                         take the agent offline
   --show-live                         only report what is live
   --dry-run                           check everything and show what would change, but change nothing
 

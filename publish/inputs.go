@@ -220,7 +220,7 @@ func (r *inputReader) checkChoice(in Inputs) {
 	}
 	switch {
 	case len(chosen) == 0:
-		r.invalid("version-id", "or %s is required, or %s to take the agent off the air. An empty version is never sent: Diga would unpublish the agent",
+		r.invalid("version-id", "or %s is required, or %s to take the agent offline. An empty version is never sent: Diga would unpublish the agent",
 			literal("version-name"), literal("unpublish: true"))
 	case len(chosen) > 1:
 		r.problems = append(r.problems, say("%s exclude each other: set one of them", list(chosen)))

@@ -94,7 +94,7 @@ func Problems() []Problem {
 		notFlag  = " must be true or false, not "
 		notTime  = "timeout must be a duration from 1s to 30m, such as 90s or 2m, not "
 		notCount = "max-retries must be a whole number from 0 to 10, not "
-		choose   = "version-id or version-name is required, or unpublish: true to take the agent off the air. An empty version is never sent: " +
+		choose   = "version-id or version-name is required, or unpublish: true to take the agent offline. An empty version is never sent: " +
 			"Diga would unpublish the agent"
 	)
 	list := []Problem{

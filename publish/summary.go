@@ -22,7 +22,9 @@ func (r *result) summary(c cleaner, uses string) string {
 	if r.requestID == uuid.Nil {
 		return md.String()
 	}
-	md.table(r.table())
+	if table := r.table(); !isUnknown(table) {
+		md.table(table)
+	}
 	for _, line := range r.takenOver() {
 		md.add("%s Rolling back does not return it: bind it in Diga.", line.render(md.codeSpan))
 	}
@@ -64,6 +66,8 @@ func (r *result) headline() text {
 		return say("⚠️ Done, but the step failed")
 	case f != nil && r.in.ShowLive:
 		return say("❌ %s: what is live could not be read", agent)
+	case f != nil && f.status == unknown && !was.known && !r.before.target.known:
+		return say("⚠️ Could not confirm the change") // without names it would only be ids
 	case f != nil && f.status == unknown && r.in.Unpublish:
 		return say("⚠️ %s: could not confirm that it is offline", agent)
 	case f != nil && f.status == unknown:
@@ -145,6 +149,16 @@ func (r *result) table() [][]cell {
 	return table
 }
 
+// isUnknown reports whether no row of a table says anything.
+func isUnknown(table [][]cell) bool {
+	for _, row := range table[1:] {
+		if slices.ContainsFunc(row[1:], func(c cell) bool { return c.known }) {
+			return false
+		}
+	}
+	return true
+}
+
 func (r *result) versionBefore() cell {
 	if !r.before.version.known {
 		return cell{known: r.before.offline}
@@ -180,7 +194,7 @@ func (r *result) details(md *markdown) string {
 		add("version asked for", md.codeSpan(target.ID.String()))
 	}
 	if r.before.version.known {
-		add("version before", md.codeSpan(r.before.version.value.ID.String()))
+		add("version live before", md.codeSpan(r.before.version.value.ID.String()))
 	}
 	var seen []uuid.UUID
 	for d := range diga.Directions {

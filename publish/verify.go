@@ -101,7 +101,7 @@ func (r *run) checkReleased(signals context.Context) {
 // warnings of a step.
 func (r *run) warnReleased() {
 	if !r.plan.version.Valid {
-		return // the agent is off the air, its numbers with it
+		return // the agent is offline, its numbers with it
 	}
 	for d, phones := range r.plan.released(r.before.state, r.after) {
 		if len(phones) > 0 {
