@@ -206,8 +206,8 @@ func anotherPublication(t *testing.T) {
 	}{
 		"upper case is no difference": {nil, publication(strings.ToUpper(sandbox.FrontDesk), strings.ToUpper(sandbox.NextID), "", ""), ""},
 		"phones as asked":             {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Callback), ""},
-		"offline":                 {off, publication(sandbox.FrontDesk, "", "", ""), "unpublished"},
-		"offline, in few words":   {off, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "unpublished"},
+		"offline":                     {off, publication(sandbox.FrontDesk, "", "", ""), "unpublished"},
+		"offline, in few words":       {off, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "unpublished"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &peer{changes: []reply{says(200, test.body)}}
