@@ -80,8 +80,7 @@ func (r *result) readFailure(err error) *failure {
 	if r.before.idsSwapped {
 		return swappedIDs()
 	}
-	var noPhone *phoneNotFoundError
-	if errors.As(err, &noPhone) {
+	if noPhone, ok := errors.AsType[*phoneNotFoundError](err); ok {
 		f := noPhone.failure()
 		f.live = r.nothingChanged()
 		return f
@@ -123,8 +122,8 @@ func (e *phoneNotFoundError) failure() *failure {
 
 // apiFailure puts an error of the API client into words, and returns what a change may have done all the same.
 func (r *result) apiFailure(err error) (*failure, diga.Effect) {
-	var e *diga.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*diga.Error](err)
+	if !ok {
 		e = &diga.Error{Cause: diga.Internal, Message: "the request could not be made", Untrusted: err.Error()}
 	}
 	f := &failure{status: failed, http: e.Status, signal: signalOf(e), live: r.nothingChanged()}
@@ -133,8 +132,7 @@ func (r *result) apiFailure(err error) (*failure, diga.Effect) {
 	cause := *e
 	cause.GaveUp = "" // of no interest once the change is confirmed
 	f.cause = r.describe(&cause)
-	var name *diga.NameError
-	if errors.As(e, &name) {
+	if name, ok := errors.AsType[*diga.NameError](e); ok {
 		f.items = listVersions(name)
 	}
 	return f, e.Effect
@@ -142,10 +140,7 @@ func (r *result) apiFailure(err error) (*failure, diga.Effect) {
 
 // signalOf returns the signal that err reports; 0: none.
 func signalOf(err error) syscall.Signal {
-	var signal Signal
-	if !errors.As(err, &signal) {
-		return 0
-	}
+	signal, _ := errors.AsType[Signal](err)
 	number, _ := signal.Signal.(syscall.Signal)
 	return number
 }

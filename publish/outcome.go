@@ -64,7 +64,7 @@ func (g goal) compare(before, now state) observation {
 		return s.version.known && s.version.value.ID == g.version.UUID
 	}
 	readable := now.version.known || now.offline
-	all, any := isLive(now), isLive(now) && !isLive(before)
+	all, some := isLive(now), isLive(now) && !isLive(before)
 	for d, binding := range g.bindings {
 		if binding == (diga.Binding{}) {
 			continue
@@ -72,14 +72,14 @@ func (g goal) compare(before, now state) observation {
 		readable = readable && now.bound[d].known
 		is := isBound(binding, now.bound[d])
 		all = all && is
-		any = any || is && !isBound(binding, before.bound[d])
+		some = some || is && !isBound(binding, before.bound[d])
 	}
 	switch {
 	case !readable:
 		return unreadable
 	case all:
 		return inForce
-	case any:
+	case some:
 		return partial
 	case !isLive(now) && before.version.known && (now.offline || now.version.value.ID != before.version.value.ID):
 		return replaced

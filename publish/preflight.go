@@ -42,8 +42,7 @@ func (s state) onlyPhone(d diga.Direction) (diga.Phone, bool) {
 // version is settled by the list of versions: each says whether it is live.
 func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retries, agent uuid.UUID) error {
 	s.version.set(c.PublishedVersion(ctx, retries, agent))
-	var e *diga.Error
-	if s.version.known || errors.As(s.version.err, &e) && e.Status == 0 {
+	if e, ok := errors.AsType[*diga.Error](s.version.err); s.version.known || ok && e.Status == 0 {
 		return s.version.err
 	}
 	for v, err := range c.Versions(ctx, retries, agent) {
@@ -155,8 +154,8 @@ func (in Inputs) needsTarget() bool { return in.DryRun || in.OnlyNewer }
 
 // isNotFound reports whether the API itself, in its own error body, says that there is no such thing.
 func isNotFound(err error) bool {
-	var e *diga.Error
-	return errors.As(err, &e) && e.Code != "" && (e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest)
+	e, ok := errors.AsType[*diga.Error](err)
+	return ok && e.Code != "" && (e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest)
 }
 
 // findPhone returns the one assigned phone with this number in E.164. If none is assigned it returns any with the number,

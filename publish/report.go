@@ -152,7 +152,7 @@ func openAppend(path string) (*os.File, error) {
 
 // withoutPath drops the path from an error: it says nothing to a workflow's author.
 func withoutPath(err error) error {
-	if pathError := (*fs.PathError)(nil); errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err
 	}
 	return err

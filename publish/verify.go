@@ -76,13 +76,13 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // in each direction; where more were bound before, they are read.
 func (r *run) checkReleased(signals context.Context) {
 	var directions [diga.Directions]bool
-	any := false
+	needed := false
 	for d := range diga.Directions {
 		unasked := r.plan.bindings[d] == (diga.Binding{}) && r.plan.carriedOver[d].ID == uuid.Nil
 		directions[d] = unasked && r.plan.version.Valid && len(r.before.bound[d].value) > 0
-		any = any || directions[d]
+		needed = needed || directions[d]
 	}
-	if !any || !sleep(signals, replicaLag) {
+	if !needed || !sleep(signals, replicaLag) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(signals, optionalReadTime)
