@@ -34,7 +34,7 @@ func checkVersion(in Inputs, p preflight) *failure {
 	}
 	return &failure{
 		code: codeVersionNotFound, status: failed, advice: advice,
-		what: say("%s has no version %s", p.agentName(in.Agent), literal(in.Version.UUID.String())),
+		what: say("%s has no version %s", p.agent(in.Agent), literal(in.Version.UUID.String())),
 	}
 }
 
@@ -133,12 +133,10 @@ func phoneInputName(in Inputs, d diga.Direction) string {
 	return d.String() + "-phone-number-id"
 }
 
-// agentName names the agent by its name, or else by its id.
-func (p preflight) agentName(id uuid.UUID) text {
-	for _, v := range []lookup[diga.Version]{p.version, p.target} {
-		if v.known && v.value.AgentName != "" {
-			return say("%s", literal(v.value.AgentName))
-		}
+// agent names the agent by its name, or else by its id.
+func (p preflight) agent(id uuid.UUID) text {
+	if name := cmp.Or(p.version.value.AgentName, p.target.value.AgentName, p.agentName); name != "" {
+		return say("%s", literal(name))
 	}
 	return say("agent %s", literal(id.String()))
 }

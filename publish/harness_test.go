@@ -413,7 +413,7 @@ func (res *result) check(t *testing.T, w want) {
 	}
 	headline := map[string][]string{
 		"published": {"is live"}, "unpublished": {"is offline"}, "dry-run": {"Dry run"},
-		"failed": {"is still on", "was not", "Nothing was sent", "Done, but"}, "unknown": {"ould not confirm", "Done, but"},
+		"failed": {"is still on", "was not", "Nothing was sent", "Nothing was published", "Done, but"}, "unknown": {"ould not confirm", "Done, but"},
 	}[status]
 	first, _, _ := strings.Cut(res.summary, "\n")
 	if res.summary != "" && !slices.ContainsFunc(headline, func(part string) bool { return strings.Contains(first, part) }) {

@@ -40,7 +40,7 @@ func (r *result) name(v diga.Version) text {
 	return versionName(v)
 }
 
-func (r *result) agent() text { return r.before.agentName(r.in.Agent) }
+func (r *result) agent() text { return r.before.agent(r.in.Agent) }
 
 // requested names what was to be done, as the object of "refused".
 func (r *result) requested() text {

@@ -45,7 +45,7 @@ func newPlan(in Inputs, p preflight) (plan, *failure) {
 		switch {
 		case asked.Release:
 			plan.bindings[d] = diga.Binding{Release: true}
-		case asked.Number != "":
+		case asked.Number != "" && p.phones[d].known:
 			plan.bindings[d] = bindingTo(p.phones[d].value.ID)
 		case asked.ID.Valid:
 			plan.bindings[d] = diga.Binding{Phone: asked.ID}

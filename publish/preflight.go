@@ -25,9 +25,10 @@ func (l *lookup[T]) set(value T, err error) { l.value, l.known, l.err = value, e
 
 // state is what an agent's callers meet at one time.
 type state struct {
-	version lookup[diga.Version] // the live one
-	offline bool                 // no version is live
-	bound   [diga.Directions]lookup[[]diga.Phone]
+	version   lookup[diga.Version] // the live one
+	offline   bool                 // no version is live
+	agentName string               // where no version is live; may be empty
+	bound     [diga.Directions]lookup[[]diga.Phone]
 }
 
 // onlyPhone returns the number that is bound in direction d, if exactly one is.
@@ -49,6 +50,7 @@ func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retri
 		if err != nil || v.Published {
 			return s.version.err
 		}
+		s.agentName = v.AgentName
 	}
 	s.offline = true
 	return nil

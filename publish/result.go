@@ -192,6 +192,8 @@ func (r *result) perhapsStill(d diga.Direction) (phones []diga.Phone) {
 // phonesPlanned lists the numbers that were to be bound, and whether that is known.
 func (r *result) phonesPlanned(d diga.Direction) (phones []diga.Phone, known bool) {
 	switch binding := r.plan.change().Bindings[d]; {
+	case r.in.Phones[d].Number != "" && !r.before.phones[d].known:
+		return []diga.Phone{{Number: r.in.Phones[d].Number}}, true
 	case binding.Phone.Valid:
 		return []diga.Phone{r.phone(binding.Phone.UUID)}, true
 	case binding.Release, r.in.Unpublish:

@@ -76,6 +76,8 @@ func (r *result) headline() text {
 		return say("❌ %s is still on %s", agent, r.name(was.value))
 	case f != nil && r.in.Unpublish:
 		return say("❌ %s was not unpublished", agent)
+	case f != nil && r.target().Name == "":
+		return say("❌ Nothing was published")
 	case f != nil:
 		return say("❌ %s: %s was not published", agent, target)
 	}
@@ -200,7 +202,7 @@ func (r *result) details(md *markdown) string {
 	for d := range diga.Directions {
 		planned, _ := r.phonesPlanned(d)
 		for _, p := range append(planned, r.before.bound[d].value...) {
-			if !slices.Contains(seen, p.ID) {
+			if p.ID != uuid.Nil && !slices.Contains(seen, p.ID) {
 				seen = append(seen, p.ID)
 				add("phone number "+md.codeSpan(spaced(p.Number)), md.codeSpan(p.ID.String()))
 			}
