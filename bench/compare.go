@@ -26,6 +26,13 @@ func (b bench) step(base string) ([]string, error) {
 	return env, nil
 }
 
+// curl is the change alone, as a workflow would send it that has no action for it.
+func (b bench) curl(base string, options ...string) program {
+	args := append([]string{"curl", "--silent", "--fail", "--retry", "4", "--cacert", b.api.authority}, options...)
+	return program{"curl", append(args, "-X", "PATCH", "-H", "Authorization: Bearer "+token, "-H", "Content-Type: application/json",
+		"-d", `{"version_id":"`+versionID+`"}`, base+"/v1/agent/"+agentID+"/published_version"), nil}
+}
+
 // compare lets the action take turns with each of the other programs, A B A B, so that whatever else the machine does
 // meets both alike.
 func (b bench) compare(base string) error {
@@ -45,9 +52,7 @@ func (b bench) compare(base string) error {
 		rounds int
 	}{
 		{program{"the floor", []string{b.floor}, env}, 200},
-		{program{"curl", []string{"curl", "--silent", "--fail", "--retry", "4", "--cacert", b.api.authority, "-X", "PATCH",
-			"-H", "Authorization: Bearer " + token, "-H", "Content-Type: application/json",
-			"-d", `{"version_id":"` + versionID + `"}`, base + "/v1/agent/" + agentID + "/published_version"}, nil}, 200},
+		{b.curl(base), 200},
 		{program{"JavaScript", []string{"node", "bench/javascript/publish.mjs"}, env}, 40},
 	} {
 		if !other.installed() {

@@ -51,6 +51,7 @@ func run(dir string) error {
 		{"One publish by id, over HTTP", func() error { return b.compare(a.http) }},
 		{"One publish by id, over TLS", func() error { return b.compare(a.https) }},
 		{"Before the first byte", b.start},
+		{"A network round trip of 100 ms", b.latency},
 		{"In one process", func() error { return goTest("./bench", "-run", "^$", "-bench", ".") }},
 		{"Size", b.size},
 		{"From uses: to done", b.image},
