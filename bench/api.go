@@ -4,6 +4,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -42,6 +43,9 @@ func newAPI(dir string) (*api, error) {
 		if state == http.StateActive {
 			a.firstByte.CompareAndSwap(0, time.Now().UnixNano())
 		}
+	}
+	for _, server := range []*httptest.Server{plain, secure, secure1} {
+		server.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that a client ends when it needs the connection no more
 	}
 	plain.Start()
 	secure.EnableHTTP2 = true

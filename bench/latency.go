@@ -87,6 +87,7 @@ func (b bench) latency() error {
 					differences = append(differences, wall-walls[last][round])
 				}
 				more = spread(differences, 0)
+				b.goals.add(p.name+" over "+protocol.name+", ms more than curl's PATCH", float64(roundTrip.Milliseconds()+20), differences)
 			}
 			fmt.Printf("| %s | %s | %d | %d | %s | %s | %s |\n", p.name, protocol.name, requests[i], connections[i],
 				spread(walls[i], 0), spread(trips[i], 2), more)
