@@ -55,7 +55,7 @@ func (b bench) image() error {
 	if err != nil {
 		return err
 	}
-	if err := b.weigh(); err != nil {
+	if err := b.imageSize(); err != nil {
 		return err
 	}
 
@@ -82,8 +82,8 @@ func (b bench) image() error {
 	return nil
 }
 
-// weigh prints the image's size, on disk and as a registry would send it.
-func (b bench) weigh() error {
+// imageSize prints the image's size, on disk and as a registry would send it.
+func (b bench) imageSize() error {
 	size, err := exec.Command("docker", "image", "inspect", "--format", "{{.Size}}", imageName).Output()
 	if err != nil {
 		return err

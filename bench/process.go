@@ -34,13 +34,13 @@ func (p program) command() *exec.Cmd {
 // run runs p and returns how long that took, from the fork to the end.
 func (p program) run() (time.Duration, error) {
 	cmd := p.command()
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
 	start := time.Now()
 	err := cmd.Run()
 	took := time.Since(start)
 	if err != nil {
-		err = fmt.Errorf("%s: %w\n%s", p.name, err, &said)
+		err = fmt.Errorf("%s: %w\n%s", p.name, err, &output)
 	}
 	return took, err
 }
