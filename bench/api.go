@@ -4,6 +4,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,55 +20,72 @@ const (
 	token     = "a-token-that-may-publish"
 	agentID   = "a0000000-0000-4000-8000-000000000001"
 	versionID = "b0000000-0000-4000-8000-000000000001"
+	phoneID   = "c0000000-0000-4000-8000-000000000001"
+	number    = "+34910000001"
 )
 
-// api answers every request well, at once and without a look at it, so that a program's time is its own.
+// api answers every request well, at once and without checking it, so that a program's time is its own.
 type api struct {
-	http, https string // base addresses
-	authority   string // the file with the certificate of https, which is its own authority
+	http, https, https1 string // base addresses: plain HTTP/1.1, HTTP/2 over TLS, HTTP/1.1 over TLS
+	authority           string // the file with the certificate of https and https1, which is its own authority
 
-	pages     []string // of the listing of versions
+	phones    atomic.Bool // phone numbers can be read: one, bound to nobody; false: 404
+	pages     []string    // of the listing of versions
 	requests  atomic.Int64
 	firstByte atomic.Int64 // when the first byte over HTTP came since this was 0, in Unix nanoseconds
 }
 
-// newAPI starts an API, on two addresses, that lives as long as this program. Its file is in dir.
+// newAPI starts an API that lives as long as this program. Its file is in dir.
 func newAPI(dir string) (*api, error) {
 	a := &api{authority: filepath.Join(dir, "authority.pem")}
-	plain, secure := httptest.NewUnstartedServer(a), httptest.NewUnstartedServer(a)
+	plain, secure, secure1 := httptest.NewUnstartedServer(a), httptest.NewUnstartedServer(a), httptest.NewUnstartedServer(a)
 	plain.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateActive {
 			a.firstByte.CompareAndSwap(0, time.Now().UnixNano())
 		}
 	}
+	for _, server := range []*httptest.Server{plain, secure, secure1} {
+		server.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that a client ends when it needs the connection no more
+	}
 	plain.Start()
 	secure.EnableHTTP2 = true
 	secure.StartTLS()
-	a.http, a.https = plain.URL, secure.URL
+	secure1.StartTLS()
+	a.http, a.https, a.https1 = plain.URL, secure.URL, secure1.URL
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
 	return a, os.WriteFile(a.authority, certificate, 0o600)
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.requests.Add(1)
-	_, _ = io.Copy(io.Discard, r.Body) // or HTTP/2 resets the stream, and curl 7 takes that for a failure
+	body, _ := io.ReadAll(r.Body) // or HTTP/2 resets the stream, and curl 7 takes that for a failure
 	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case r.Method == http.MethodPatch:
-		_, _ = io.WriteString(w, publication)
+		inbound := "null"
+		if strings.Contains(string(body), phoneID) {
+			inbound = `"` + phoneID + `"`
+		}
+		_, _ = io.WriteString(w, `{"agent_id":"`+agentID+`","published_version_id":"`+versionID+`",`+
+			`"inbound_phone_number_id":`+inbound+`,"outbound_phone_number_id":null}`)
+	case strings.HasPrefix(r.URL.Path, "/v1/phone/") && !a.phones.Load():
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"status":"error","error_code":"NOT_FOUND","message":"no such route"}`)
+	case strings.HasPrefix(r.URL.Path, "/v1/phone/"):
+		_, _ = io.WriteString(w, `{"data":[{"id":"`+phoneID+`","number":"`+number+`","status":"assigned",`+
+			`"inbound_agent_id":null,"outbound_agent_id":null}],"has_more":false}`)
 	case strings.HasSuffix(r.URL.Path, "/version"):
 		page := slices.IndexFunc(a.pages, func(page string) bool { return strings.Contains(page, r.FormValue("after")) })
 		if r.FormValue("after") != "" {
 			page++
 		}
 		_, _ = io.WriteString(w, a.pages[page])
+	case r.FormValue("version_id") != "":
+		_, _ = io.WriteString(w, version(1, "v1"))
 	default:
 		_, _ = io.WriteString(w, version(0, "live"))
 	}
 }
-
-const publication = `{"agent_id":"` + agentID + `","published_version_id":"` + versionID + `",` +
-	`"inbound_phone_number_id":null,"outbound_phone_number_id":null}`
 
 // version is the version of a number, of which 0 is live. It has 2 kB, most of them for what the agent is told to be.
 func version(number int, name string) string {

@@ -25,7 +25,7 @@ func (b bench) fleet() error {
 		s.Limit(steps*sends/2, drain, says)
 		server := httptest.NewServer(s)
 		step := program{"a step", []string{b.action}, []string{
-			"INPUT_TOKEN=" + sandbox.Token, "INPUT_AGENT-ID=" + sandbox.FrontDesk, "INPUT_VERSION-ID=" + sandbox.NextID, "INPUT_API-URL=" + server.URL,
+			"GOMAXPROCS=1", "INPUT_TOKEN=" + sandbox.Token, "INPUT_AGENT-ID=" + sandbox.FrontDesk, "INPUT_VERSION-ID=" + sandbox.NextID, "INPUT_API-URL=" + server.URL,
 		}}
 		failures := make([]error, steps)
 		start := time.Now()

@@ -55,7 +55,7 @@ func (b bench) image() error {
 	if err != nil {
 		return err
 	}
-	if err := weigh(); err != nil {
+	if err := b.imageSize(); err != nil {
 		return err
 	}
 
@@ -82,8 +82,8 @@ func (b bench) image() error {
 	return nil
 }
 
-// weigh prints the image's size, on disk and as a registry would send it.
-func weigh() error {
+// imageSize prints the image's size, on disk and as a registry would send it.
+func (b bench) imageSize() error {
 	size, err := exec.Command("docker", "image", "inspect", "--format", "{{.Size}}", imageName).Output()
 	if err != nil {
 		return err
@@ -97,7 +97,10 @@ func weigh() error {
 	_, _ = z.Write(archive)
 	_ = z.Close()
 	fmt.Printf("| image | bytes |\n|---|---|\n| on disk | %s |\n| compressed | %d |\n", bytes.TrimSpace(size), compressed.Len())
-	return nil
+	onDisk, err := strconv.ParseFloat(string(bytes.TrimSpace(size)), 64)
+	b.goals.add("image on disk, MB", 7.5, []float64{onDisk / 1e6})
+	b.goals.add("image compressed, MB", 3.2, []float64{float64(compressed.Len()) / 1e6})
+	return err
 }
 
 // pull measures how long it takes to get the image from a registry when nothing of it is there.

@@ -32,6 +32,7 @@ type bench struct {
 	dir           string // for files
 	api           *api
 	action, floor string // paths of the programs
+	goals         *goals
 }
 
 func run(dir string) error {
@@ -39,7 +40,7 @@ func run(dir string) error {
 	if err != nil {
 		return err
 	}
-	b := bench{dir: dir, api: a, action: filepath.Join(dir, "action"), floor: filepath.Join(dir, "floor")}
+	b := bench{dir: dir, api: a, action: filepath.Join(dir, "action"), floor: filepath.Join(dir, "floor"), goals: new(goals)}
 	if err := cmp.Or(build(b.action, "."), build(b.floor, "./bench/floor")); err != nil {
 		return err
 	}
@@ -48,9 +49,10 @@ func run(dir string) error {
 		title   string
 		measure func() error
 	}{
-		{"One publish by id, over HTTP", func() error { return b.compare(a.http) }},
-		{"One publish by id, over TLS", func() error { return b.compare(a.https) }},
+		{"One publish by id, over HTTP", func() error { return b.compare(a.http, "HTTP") }},
+		{"One publish by id, over TLS", func() error { return b.compare(a.https, "TLS") }},
 		{"Before the first byte", b.start},
+		{"A network round trip of 100 ms", b.latency},
 		{"In one process", func() error { return goTest("./bench", "-run", "^$", "-bench", ".") }},
 		{"Size", b.size},
 		{"From uses: to done", b.image},
@@ -67,6 +69,7 @@ func run(dir string) error {
 			return err
 		}
 	}
+	b.goals.print()
 	return nil
 }
 

@@ -29,14 +29,10 @@ func publishByID(tb testing.TB) func() {
 		"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": filepath.Join(dir, "output"), "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"),
 		"INPUT_TOKEN": token, "INPUT_AGENT-ID": agentID, "INPUT_VERSION-ID": versionID, "INPUT_API-URL": "http://localhost",
 	}
-	var connections atomic.Int64 // the reads open theirs at the same time
+	const reads = 4 // at the same time; one that is late takes the connection of another
 	step := publish.Step{
 		Getenv: func(name string) string { return env[name] },
 		Stdout: io.Discard, Stderr: io.Discard,
-		Dial: func(context.Context, string, string) (net.Conn, error) {
-			connections.Add(1)
-			return pipe(replies), nil
-		},
 	}
 	return func() {
 		for _, name := range []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
@@ -44,9 +40,13 @@ func publishByID(tb testing.TB) func() {
 				tb.Fatal(err)
 			}
 		}
-		connections.Store(0)
-		if exit := step.Run(context.Background()); exit != 0 || connections.Load() != 4 {
-			tb.Fatalf("exit status %d after %d connections, want 0 after 4", exit, connections.Load())
+		var connections atomic.Int64 // of this run: a connection that is not needed any more may be opened after its end
+		step.Dial = func(context.Context, string, string) (net.Conn, error) {
+			connections.Add(1)
+			return pipe(replies), nil
+		}
+		if exit := step.Run(context.Background()); exit != 0 || connections.Load() > reads {
+			tb.Fatalf("exit status %d after %d connections, want 0 after %d at most", exit, connections.Load(), reads)
 		}
 	}
 }
@@ -64,3 +64,6 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("%.0f allocations, want at most %d", got, mostAllocations)
 	}
 }
+
+const publication = `{"agent_id":"` + agentID + `","published_version_id":"` + versionID + `",` +
+	`"inbound_phone_number_id":null,"outbound_phone_number_id":null}`

@@ -1,4 +1,5 @@
-// Command floor sends the two requests of one publish by id and nothing else: what they cost at least in Go.
+// Command floor sends the requests of one publish by id, the reads at the same time, and nothing else: what they cost at
+// least in Go.
 package main
 
 import (
@@ -6,15 +7,33 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 )
 
 func main() {
-	agent := os.Getenv("INPUT_API-URL") + "/v1/agent/" + os.Getenv("INPUT_AGENT-ID")
-	send(http.MethodGet, agent+"?is_published=true", "")
-	send(http.MethodPatch, agent+"/published_version", `{"version_id":"`+os.Getenv("INPUT_VERSION-ID")+`"}`)
+	base := os.Getenv("INPUT_API-URL") + "/v1/"
+	id := os.Getenv("INPUT_AGENT-ID")
+	agent := base + "agent/" + id
+	if transport := http.DefaultTransport.(*http.Transport); strings.HasPrefix(base, "https:") {
+		transport.MaxConnsPerHost = 1 // as over HTTP/2 one is enough, which net/http would find out too late
+	}
+	var reads sync.WaitGroup
+	for _, url := range []string{
+		agent + "?is_published=true",
+		agent + "?version_id=" + os.Getenv("INPUT_VERSION-ID"),
+		base + "phone/?inbound_agent_id=" + id + "&limit=100",
+		base + "phone/?limit=100&outbound_agent_id=" + id,
+	} {
+		reads.Go(func() { send(http.MethodGet, url, "") })
+	}
+	reads.Wait()
+	if send(http.MethodPatch, agent+"/published_version", `{"version_id":"`+os.Getenv("INPUT_VERSION-ID")+`"}`) != http.StatusOK {
+		panic("not published")
+	}
 }
 
-func send(method, url, body string) {
+// send returns the status of the reply, when all of the reply has come.
+func send(method, url, body string) int {
 	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		panic(err)
@@ -26,7 +45,8 @@ func send(method, url, body string) {
 		panic(err)
 	}
 	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
-		panic(resp.Status)
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		panic(err)
 	}
+	return resp.StatusCode
 }

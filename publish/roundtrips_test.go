@@ -1,0 +1,165 @@
+package publish_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"publish-agent-version/internal/sandbox"
+	"publish-agent-version/publish"
+)
+
+// TestRoundTrips counts what a publish costs on a network where nothing but distance takes time: every read in one round
+// trip, the change in another, besides setting up the connection. HTTP/1.1 over TLS sets up connections twice, because
+// only the first handshake tells that the others are needed.
+func TestRoundTrips(t *testing.T) {
+	const (
+		roundTrip = 100 * time.Millisecond
+		tcp, tls  = 1, 1 // TLS 1.3
+		reads     = 1
+		change    = 1
+	)
+	protocols := []struct {
+		name, scheme string
+		http2        bool
+		setUp        int // round trips until every read is sent
+	}{
+		{"HTTP/2", "https", true, tcp + tls},
+		{"HTTP/1.1 over TLS", "https", false, 2 * (tcp + tls)},
+		{"HTTP/1.1", "http", false, tcp},
+	}
+	for name, inputs := range map[string]map[string]string{
+		"by id":                        {"AGENT-ID": sandbox.FrontDesk, "VERSION-ID": sandbox.NextID},
+		"by name":                      {"AGENT-ID": sandbox.NightDesk, "VERSION-NAME": "night-2"},
+		"by id, number by id":          {"AGENT-ID": sandbox.FrontDesk, "VERSION-ID": sandbox.NextID, "INBOUND-PHONE-NUMBER-ID": sandbox.Switch},
+		"by name, number as written":   {"AGENT-ID": sandbox.NightDesk, "VERSION-NAME": "night-2", "INBOUND-PHONE-NUMBER": sandbox.SwitchNumber},
+		"by id, a number to each side": {"AGENT-ID": sandbox.NightDesk, "VERSION-ID": sandbox.NightID, "INBOUND-PHONE-NUMBER": sandbox.SwitchNumber, "OUTBOUND-PHONE-NUMBER": sandbox.CallbackNumber},
+	} {
+		for _, protocol := range protocols {
+			t.Run(name+", "+protocol.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					api := &farAway{roundTrip: roundTrip, accepted: make(chan net.Conn), closed: make(chan struct{})}
+					api.serve(protocol.scheme, protocol.http2)
+					defer api.stop()
+					env := map[string]string{"INPUT_TOKEN": sandbox.Token, "INPUT_API-URL": protocol.scheme + "://localhost"}
+					for name, value := range inputs {
+						env["INPUT_"+name] = value
+					}
+					var printed bytes.Buffer
+					start := time.Now()
+					exit := publish.Step{
+						Getenv: func(name string) string { return env[name] }, Stdout: &printed, Stderr: &printed, Dial: api.dial,
+					}.Run(t.Context())
+					want := time.Duration(protocol.setUp+reads+change) * roundTrip
+					if took := time.Since(start); exit != 0 || took != want {
+						t.Errorf("exit status %d after %s, want 0 after %s:\n%s", exit, took, want, &printed)
+					}
+				})
+			})
+		}
+	}
+}
+
+// farAway is a server, and the network in front of it, in virtual time: it takes a round trip to connect, and half of
+// one for what is sent to arrive.
+type farAway struct {
+	roundTrip time.Duration
+	accepted  chan net.Conn
+	closed    chan struct{}
+	server    http.Server
+	running   sync.WaitGroup
+}
+
+// serve answers as the sandbox does.
+func (f *farAway) serve(scheme string, http2 bool) {
+	var protocols http.Protocols
+	protocols.SetHTTP1(!http2)
+	protocols.SetHTTP2(http2)
+	f.server = http.Server{
+		Handler: sandbox.New(), Protocols: &protocols,
+		TLSConfig: trustedConfig(), ErrorLog: log.New(io.Discard, "", 0),
+	}
+	f.running.Go(func() {
+		if scheme == "https" {
+			_ = f.server.ServeTLS(f, "", "")
+		} else {
+			_ = f.server.Serve(f)
+		}
+	})
+}
+
+func (f *farAway) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	select {
+	case <-time.After(f.roundTrip):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	near, nearWire := net.Pipe()
+	far, farWire := net.Pipe()
+	f.running.Go(func() { delay(farWire, nearWire, f.roundTrip/2) })
+	f.running.Go(func() { delay(nearWire, farWire, f.roundTrip/2) })
+	select {
+	case f.accepted <- far:
+		return near, nil
+	case <-f.closed:
+		near.Close()
+		far.Close()
+		return nil, net.ErrClosed
+	}
+}
+
+// delay brings what it reads from src to dst after a while, and then the end of it. The sender waits for nothing.
+func delay(dst, src net.Conn, latency time.Duration) {
+	type chunk struct {
+		arrives time.Time
+		data    []byte
+	}
+	chunks := make(chan chunk, 1000)
+	go func() {
+		defer close(chunks)
+		for {
+			data := make([]byte, 16<<10)
+			n, err := src.Read(data)
+			if err != nil {
+				return
+			}
+			chunks <- chunk{time.Now().Add(latency), data[:n]}
+		}
+	}()
+	for c := range chunks {
+		<-time.After(time.Until(c.arrives))
+		_, _ = dst.Write(c.data)
+	}
+	<-time.After(latency)
+	dst.Close()
+}
+
+func (f *farAway) Accept() (net.Conn, error) {
+	select {
+	case conn := <-f.accepted:
+		return conn, nil
+	case <-f.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (f *farAway) Addr() net.Addr { return &net.UnixAddr{Name: "far away", Net: "unix"} }
+
+// Close is called once, by the server.
+func (f *farAway) Close() error {
+	close(f.closed)
+	return nil
+}
+
+// stop returns when every connection has ended.
+func (f *farAway) stop() {
+	_ = f.server.Close()
+	f.running.Wait()
+}
