@@ -43,6 +43,7 @@ type call struct {
 	reported *Error        // what the latest reply said or, where none came, the latest error; nil: nothing yet
 	effect   Effect        // of all of them
 	wait     time.Duration // before the next
+	stopped  error         // by BeforeRetry
 	gaveUp   string        // why there is no next, when there might have been
 }
 
@@ -78,6 +79,11 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 // RoundTrip makes one attempt and keeps its account. The response that it returns is a shell: without a header there
 // is no redirect to follow, and without a body nothing to drain.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
+	if c.method == http.MethodPatch && c.attempts > 0 && c.BeforeRetry != nil {
+		if c.stopped = c.BeforeRetry(req.Context()); c.stopped != nil {
+			return nil, c.stopped
+		}
+	}
 	start := time.Now()
 	c.attempts++
 	c.last = c.attempt(req)
@@ -97,6 +103,12 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 // failure is the *Error of a call that ended without a whole 200.
 func (c *call) failure(ctx context.Context) *Error {
 	e := c.reported
+	if c.stopped != nil {
+		return &Error{
+			Cause: Stopped, Message: "stopped before a retry", LastReply: c.reported, Err: c.stopped,
+			Attempts: c.attempts, Effect: c.effect,
+		}
+	}
 	if ended := context.Cause(ctx); ended != nil {
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):

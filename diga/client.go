@@ -34,6 +34,10 @@ type Client struct {
 	// Jitter returns a duration in [0, limit), limit > 0; nil means uniformly at random.
 	Jitter func(limit time.Duration) time.Duration
 
+	// BeforeRetry is called before each retry of a change, after the wait. An error ends the call with the cause Stopped.
+	// nil: nothing is called.
+	BeforeRetry func(context.Context) error
+
 	// OnAttempt is called after each attempt and OnWait before each wait. Both may be nil. Concurrent calls call them
 	// concurrently.
 	OnAttempt func(Attempt)

@@ -22,6 +22,7 @@ const (
 	Mismatch                        // a 200 that describes another publication than was asked for
 	VersionNotFound                 // no version has the name
 	VersionAmbiguous                // more than one version has it
+	Stopped                         // BeforeRetry ended the call; it is the Err
 	Cancelled                       // the context was cancelled; context.Cause says by what
 	Internal                        // a request that could not even be built
 )

@@ -29,11 +29,12 @@ type Binding struct {
 // MarshalJSON writes the id, or null.
 func (b Binding) MarshalJSON() ([]byte, error) { return json.Marshal(b.Phone) }
 
-// Publication is what the API confirmed. Null stands for null and for a field that the reply left out.
+// Publication is what the API confirmed.
 type Publication struct {
 	Agent   uuid.UUID
 	Version uuid.NullUUID
 	Phones  [Directions]uuid.NullUUID
+	Stated  [Directions]bool // the reply has the field of this direction, be it null
 }
 
 // Publish makes change (OpenAPI operation publish_agent_version) and returns what the API confirmed, checked against
@@ -62,6 +63,12 @@ func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, 
 			Message: "the API answered 200 OK, but not with a publication", Untrusted: err.Error(),
 		}
 	}
+	if silent := got.silentOn(change); silent != "" {
+		return Publication{}, attempts, &Error{
+			Cause: InvalidReply, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
+			Message: "the API answered 200 OK, but without " + silent + ", so it did not confirm the release",
+		}
+	}
 	if differences := got.differences(change); differences != nil {
 		return Publication{}, attempts, &Error{
 			Cause: Mismatch, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
@@ -71,8 +78,8 @@ func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, 
 	return got, attempts, nil
 }
 
-// readPublication reads a PublishAgentResponse.
-func readPublication(body []byte) (Publication, error) {
+// readPublication reads a PublishAgentResponse. By the contract, a version that is absent means "unpublished".
+func readPublication(body []byte) (p Publication, err error) {
 	fields, err := object(body)
 	if err != nil {
 		return Publication{}, err
@@ -81,7 +88,7 @@ func readPublication(body []byte) (Publication, error) {
 	if err == nil && !agent.Valid {
 		err = errors.New("agent_id is missing")
 	}
-	p := Publication{Agent: agent.UUID}
+	p.Agent = agent.UUID
 	for _, field := range []struct {
 		name string
 		to   *uuid.NullUUID
@@ -93,7 +100,21 @@ func readPublication(body []byte) (Publication, error) {
 			*field.to, err = idField(fields, field.name)
 		}
 	}
+	for d := range Directions {
+		_, p.Stated[d] = fields[d.String()+"_phone_number_id"]
+	}
 	return p, err
+}
+
+// silentOn names the phone number field that the reply lacks although change releases that number; empty: there is none.
+// Its absence could mean that the API takes null for absent and released nothing.
+func (p Publication) silentOn(change Change) string {
+	for d, binding := range change.Bindings {
+		if binding.Release && !p.Stated[d] {
+			return Direction(d).String() + "_phone_number_id"
+		}
+	}
+	return ""
 }
 
 // differences lists what p has other than change asked for. A phone number that was left out may be anything.

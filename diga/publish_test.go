@@ -42,7 +42,7 @@ func TestPublishRequest(t *testing.T) {
 			`{` + agentField + `,` + versionField + `,` + inField + `,` + outField + `}`},
 		{"", Change{Agent: agentID, Version: valid(versionID), Bindings: bindings{{Release: true}, {Phone: valid(outbound)}}},
 			`{"version_id":"b0000000-0000-4000-8000-000000000002","inbound_phone_number_id":null,` + outField + `}`,
-			`{` + agentField + `,` + versionField + `,` + outField + `}`},
+			`{` + agentField + `,` + versionField + `,"inbound_phone_number_id":null,` + outField + `}`},
 	}
 	for _, test := range tests {
 		n := &network{replies: []reply{says(200, test.reply)}}
@@ -52,7 +52,7 @@ func TestPublishRequest(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, attempts, err := c.Publish(t.Context(), test.change)
-			want := Publication{test.change.Agent, test.change.Version, phones{test.change.Bindings[Inbound].Phone, test.change.Bindings[Outbound].Phone}}
+			want := Publication{Agent: test.change.Agent, Version: test.change.Version, Phones: phones{test.change.Bindings[Inbound].Phone, test.change.Bindings[Outbound].Phone}, Stated: got.Stated}
 			if err != nil || attempts != 1 || got != want {
 				t.Errorf("%+v after %d attempts: %v", got, attempts, err)
 			}
@@ -129,7 +129,7 @@ func TestGoodReplies(t *testing.T) {
 		"{" + whole + keys(20_000) + "}",
 	} {
 		reply200(t, body, func(got Publication, err error) {
-			if err != nil || got != (Publication{agentID, valid(versionID), phones{valid(inbound), valid(outbound)}}) {
+			if err != nil || got != (Publication{agentID, valid(versionID), phones{valid(inbound), valid(outbound)}, [Directions]bool{true, true}}) {
 				t.Errorf("%.300q: %+v, %v", body, got, err)
 			}
 		})
@@ -243,7 +243,7 @@ func TestNotAskedFor(t *testing.T) {
 				}
 				return
 			}
-			if test.want.Agent = agentID; err != nil || got != test.want {
+			if test.want.Agent, test.want.Stated = agentID, got.Stated; err != nil || got != test.want {
 				t.Errorf("%s: %+v, %v", test.fields, got, err)
 			}
 		})

@@ -23,6 +23,9 @@ const (
 // decide says, after each attempt, whether another follows, and sets the wait before it. It is a
 // retryablehttp.CheckRetry.
 func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, error) {
+	if c.stopped != nil {
+		return false, nil
+	}
 	c.effect = max(c.effect, c.last.effect())
 	if c.last.hasErrorStatus() || c.last.cancelled == nil && !c.last.ok() {
 		// What a reply said outlives the attempts after it that bring none: it is the API's own word on the request.

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
@@ -29,7 +30,7 @@ What to do:
 Phone numbers (without these flags, the bound numbers stay bound):
   --inbound-phone-number=+34…         answer this number; or --inbound-phone-number-id=ID, or =none to release it
   --outbound-phone-number=+34…        call from this number; or --outbound-phone-number-id=ID, or =none to release it
-  --take-over                         take a number from another agent if need be
+  --take-over                         take a number from another agent if needed
 
 Safeguards:
   --expect-version-id=ID              only if this version is live now; or =none, only if none is
@@ -88,36 +89,41 @@ func parseArgs(args []string) (a arguments, problem text) {
 		}
 	}
 	err := flags.Parse(args)
+	if i := slices.IndexFunc(args, func(arg string) bool { return strings.HasSuffix(arg, "-output=json") }); err != nil && i >= 0 {
+		*output = string(asJSON) // who asked for JSON also gets the error as JSON
+	}
 	a.secret = a.inputs["token"]
 	switch a.output = format(*output); {
 	case err != nil:
 		return a, flagProblem(flags, err)
 	case a.secret != "":
-		return a, say("%s is not allowed: every user of this machine can see the command line. Set %s in the environment", literal("--token"), literal("DIGA_TOKEN"))
+		return a, say("%s is not supported: every user of this machine can see the command line. Set %s in the environment", literal("--token"), literal("DIGA_TOKEN"))
 	case flags.NArg() > 0:
-		return a, say("unexpected argument %s: write flags as %s", literal(quote(flags.Arg(0))), literal("--name=value"))
+		return a, say("Unexpected argument: write flags as %s", literal("--name=value")) // it may be a token
 	case a.output != plain && a.output != asJSON && a.output != dotenv:
 		return a, say("%s must be plain, json or dotenv, not %s", literal("--output"), literal(quote(*output)))
 	}
 	return a, text{}
 }
 
-// flagProblem says what the flag package found. An unknown flag comes with the nearest known one.
+// flagProblem says what the flag package found, without any value: it may be a token. An unknown flag comes with the
+// nearest known one.
 func flagProblem(flags *flag.FlagSet, err error) text {
-	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	problem, _, _ := strings.Cut(err.Error(), "=")
+	name, unknown := strings.CutPrefix(problem, "flag provided but not defined: -")
 	if !unknown {
-		return say("%s", literal(strings.ReplaceAll(err.Error(), " -", " --")))
+		return say("%s", literal(capitalize(strings.Replace(problem, "argument: -", "argument: --", 1))))
 	}
 	nearest, least := "", (len(name)+1)/2
 	flags.VisitAll(func(f *flag.Flag) {
-		if d := levenshtein.ComputeDistance(name, f.Name); d < least && f.Name != "token" {
+		if d := levenshtein.ComputeDistance(name, f.Name); d < least {
 			nearest, least = f.Name, d
 		}
 	})
 	if nearest == "" {
-		return say("unknown flag %s", literal(quote("--"+name)))
+		return say("Unknown flag %s", literal(quote("--"+name)))
 	}
-	return say("unknown flag %s: did you mean %s?", literal(quote("--"+name)), literal("--"+nearest))
+	return say("Unknown flag %s: did you mean %s?", literal(quote("--"+name)), literal("--"+nearest))
 }
 
 // input returns the trimmed value of an input. Inside Actions it comes from INPUT_<NAME> with the hyphens kept. Elsewhere
@@ -133,6 +139,27 @@ func (s Step) input(flags map[string]string, name string) string {
 		value = cmp.Or(env(key), env("DIGA_TOKEN")) // never from a flag
 	}
 	return value
+}
+
+// emptyBooleans lists the inputs that are set to nothing where only true or false makes sense. An undefined variable must
+// not turn a dry run into a real one.
+func (s Step) emptyBooleans(flags map[string]string) (problems []text) {
+	for _, input := range inputNames {
+		if !input.isBool || s.input(flags, input.name) != "" {
+			continue
+		}
+		_, set := flags[input.name]
+		key := "INPUT_" + strings.ToUpper(input.name)
+		for _, name := range []string{key, strings.ReplaceAll(key, "-", "_")} {
+			if s.LookupEnv != nil && !set {
+				_, set = s.LookupEnv(name)
+			}
+		}
+		if set {
+			problems = append(problems, say("%s is empty: is the variable defined here? It must be true or false", literal(input.name)))
+		}
+	}
+	return problems
 }
 
 func (s Step) inActions() bool { return s.Getenv("GITHUB_ACTIONS") == "true" }

@@ -50,21 +50,25 @@ func TestCommandLine(t *testing.T) {
 		{"hyphens before underscores", []string{next}, map[string]string{"INPUT_DRY-RUN": "true", "INPUT_DRY_RUN": "false"}, 0, "status=dry-run\n", ""},
 		{"INPUT_TOKEN before DIGA_TOKEN", []string{next}, map[string]string{"INPUT_TOKEN": sandbox.Token, "DIGA_TOKEN": "wrong-token"}, 0, "status=published\n", ""},
 		{"no token", []string{next}, map[string]string{"DIGA_TOKEN": ""}, 1, "", "token is missing or empty"},
-		{"a token on the command line", []string{next, "--token=secret-of-mine"}, nil, 1, "", "--token is not allowed: every user of this machine can see the command line. Set DIGA_TOKEN"},
-		{"an unknown flag", []string{next, "--inbound-phone-nummer=1"}, nil, 1, "", `unknown flag "--inbound-phone-nummer": did you mean --inbound-phone-number?`},
-		{"an unknown flag like no other", []string{"-x\n::error::y"}, nil, 1, "", `unknown flag "--x\n::error::y". Nothing was sent.`},
-		{"a stray argument", []string{next, "false"}, nil, 1, "", `unexpected argument "false": write flags as --name=value`},
-		{"an empty argument", []string{""}, nil, 1, "", `unexpected argument ""`},
-		{"a flag without its value", []string{"--version-id"}, nil, 1, "", "flag needs an argument: --version-id"},
+		{"a token on the command line", []string{next, "--token=secret-of-mine"}, nil, 1, "", "--token is not supported: every user of this machine can see the command line. Set DIGA_TOKEN"},
+		{"an unknown flag", []string{next, "--inbound-phone-nummer=1"}, nil, 1, "", `Unknown flag "--inbound-phone-nummer": did you mean --inbound-phone-number?`},
+		{"a token in a flag that does not exist", []string{next, "---token=secret-of-mine"}, nil, 1, "", "Bad flag syntax: ---token"},
+		{"a token as an argument", []string{next, "token=secret-of-mine"}, nil, 1, "", "Unexpected argument"},
+		{"an unknown flag and JSON", []string{"--bogus", "--output=json"}, nil, 1, `"error-code": "ACTION_INPUT_INVALID"`, ""},
+		{"help inside Actions", []string{"--help"}, map[string]string{"GITHUB_ACTIONS": "true"}, 1, "not supported in GitHub Actions", ""},
+		{"an unknown flag like no other", []string{"-x\n::error::y"}, nil, 1, "", `Unknown flag "--x\n::error::y". Nothing was sent.`},
+		{"a stray argument", []string{next, "false"}, nil, 1, "", "Unexpected argument: write flags as --name=value"},
+		{"an empty argument", []string{""}, nil, 1, "", "Unexpected argument"},
+		{"a flag without its value", []string{"--version-id"}, nil, 1, "", "Flag needs an argument: --version-id"},
 		{"an unknown format", []string{next, "--output=xml"}, nil, 1, "", `--output must be plain, json or dotenv, not "xml"`},
 		{"nothing chosen", []string{"--dry-run"}, nil, 1, "", "version-id or version-name is required"},
 		{"show-live", []string{"--show-live"}, nil, 0, "status=live\nversion-id=" + sandbox.LiveID + "\nversion-name=v1.22.7\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.LiveID, "v1.22.7 is live on +34 910 000 001"},
-		{"show-live with something else", []string{next, "--show-live"}, nil, 1, "", "version-id and show-live exclude each other"},
+		{"show-live with something else", []string{next, "--show-live"}, nil, 1, "", "version-id and show-live are mutually exclusive"},
 		{"show-live with a number", []string{"--show-live", "--inbound-phone-number=+34910000001"}, nil, 1, "", "inbound-phone-number has no effect with show-live: true: remove it"},
 		{"unpublish with only-newer", []string{"--unpublish", "--only-newer"}, nil, 1, "", "only-newer has no effect with unpublish: true: remove it"},
 		{"inside Actions", []string{next}, map[string]string{
 			"GITHUB_ACTIONS": "true", "INPUT_AGENT-ID": sandbox.FrontDesk, "INPUT_VERSION-ID": sandbox.LiveID, "INPUT_TOKEN": sandbox.Token,
-		}, 1, "::error title=ACTION_INPUT_INVALID::Command-line arguments are not read inside GitHub Actions: set the inputs in with:. Nothing was sent.", ""},
+		}, 1, "::error title=ACTION_INPUT_INVALID::Command-line arguments are not supported in GitHub Actions: set the inputs under with:. Nothing was sent.", ""},
 		{"underscores inside Actions", nil, map[string]string{"GITHUB_ACTIONS": "true", "INPUT_VERSION_ID": sandbox.NextID}, 1, "agent-id is missing", ""},
 	}
 	for _, tt := range tests {
@@ -96,7 +100,7 @@ func TestOutputFormats(t *testing.T) {
 	t.Run("dotenv", func(t *testing.T) {
 		exit, stdout, stderr := command(t, []string{"--version-name=no such $(touch oops) `name`", "--output=dotenv"}, nil)
 		if exit != 1 || !strings.Contains(stdout, "\nERROR_CODE=ACTION_VERSION_NOT_FOUND\n") || strings.Contains(stdout, "touch") ||
-			!strings.Contains(stderr, "Not in the dotenv output, because of characters that it cannot hold: version-name, error-message.") {
+			!strings.Contains(stderr, "Omitted from the dotenv output, which cannot hold their characters: version-name, error-message.") {
 			t.Errorf("exit status %d\n%s%s", exit, stdout, stderr)
 		}
 		shell, err := exec.LookPath("sh")

@@ -61,7 +61,11 @@ func (c *fieldChange) compare(was, is json.RawMessage) {
 	var before, after string
 	isText := json.Unmarshal(orNull(was), &before) == nil && json.Unmarshal(orNull(is), &after) == nil
 	if !isText || max(len(before), len(after)) <= longText && !strings.Contains(before+after, "\n") {
-		c.diff = []string{fmt.Sprintf("%s: %s → %s", c.name, compact(was), compact(is))}
+		before, after = compact(was), compact(is)
+		c.diff = []string{c.name + ":", "-" + before, "+" + after}
+		if len(before)+len(after) <= 2*longText {
+			c.diff = []string{fmt.Sprintf("%s: %s → %s", c.name, before, after)}
+		}
 		return
 	}
 	before, after = endLine(before), endLine(after)
@@ -157,7 +161,7 @@ func orNull(data json.RawMessage) json.RawMessage {
 func compact(data json.RawMessage) string {
 	var b bytes.Buffer
 	_ = json.Compact(&b, orNull(data))
-	return truncate(b.String(), maxDiffLine/3)
+	return b.String()
 }
 
 // endLine ends a text with one line feed, and its lines with nothing but that.

@@ -42,7 +42,7 @@ func swappedIDs() *failure {
 	return &failure{
 		code: codeVersionNotFound, status: failed,
 		what:   say("%s and %s are swapped", literal("agent-id"), literal("version-id")),
-		advice: say("Exchange their values."),
+		advice: say("Swap them."),
 	}
 }
 
@@ -62,11 +62,16 @@ func checkExpectation(in Inputs, p preflight) *failure {
 	if p.version.known {
 		live = say("%s is", fullVersionName(p.version.value))
 	}
-	return &failure{
+	f := &failure{
 		code: codeUnexpectedVersion, status: failed,
 		what:   say("Expected %s to be live, but %s", expected, live),
-		advice: say("Somebody else published in between. Make a new plan, or correct %s.", literal("expect-version-id")),
+		advice: say("Someone may have published in the meantime. Make a new plan, or correct %s.", literal("expect-version-id")),
 	}
+	if p.version.known && p.target.known && p.version.value.ID == p.target.value.ID {
+		f.advice = say("%s is already live: an earlier run may have published it. To bind its numbers too, remove %s.",
+			versionName(p.target.value), literal("expect-version-id"))
+	}
+	return f
 }
 
 // checkNewer refuses a version with a lower number than the live one, where the inputs ask for that.
@@ -74,7 +79,7 @@ func checkNewer(in Inputs, p preflight) *failure {
 	switch {
 	case !in.OnlyNewer || p.offline:
 		return nil
-	case p.target.value.Number == 0 || p.version.value.Number == 0:
+	case p.target.value.Number <= 0 || p.version.value.Number <= 0:
 		return &failure{
 			code: codeResponseInvalid, status: failed,
 			what:   say("Diga did not say which version is newer: a version number is missing"),
@@ -86,7 +91,7 @@ func checkNewer(in Inputs, p preflight) *failure {
 	return &failure{
 		code: codeNotNewer, status: failed,
 		what:   say("%s is older than %s, which is live", fullVersionName(p.target.value), fullVersionName(p.version.value)),
-		advice: say("To go back to it on purpose, remove %s.", literal("only-newer")),
+		advice: say("To roll back on purpose, remove %s.", literal("only-newer")),
 	}
 }
 
@@ -107,9 +112,9 @@ func checkPhone(in Inputs, p preflight, d diga.Direction) *failure {
 		}
 		return &failure{
 			code: codePhoneNotFound, status: failed, advice: say("Check %s.", input),
-			what: say("There is no phone number with the id %s", literal(in.Phones[d].ID.UUID.String())),
+			what: say("Phone number ID %s not found", literal(in.Phones[d].ID.UUID.String())),
 		}
-	case phone.Status != diga.Assigned && phone.Status != "":
+	case !canTakeCalls(phone):
 		return &failure{
 			code: codePhoneUnusable, status: failed,
 			what:   say("%s cannot take calls: it is %s, not assigned", phoneName(phone), literal(phone.Status)),
@@ -135,7 +140,7 @@ func phoneInputName(in Inputs, d diga.Direction) string {
 
 // agent names the agent by its name, or else by its id.
 func (p preflight) agent(id uuid.UUID) text {
-	if name := cmp.Or(p.version.value.AgentName, p.target.value.AgentName, p.agentName); name != "" {
+	if name := cmp.Or(p.version.value.AgentName, p.target.value.AgentName, p.agentName); isVisible(name) {
 		return say("%s", literal(name))
 	}
 	return say("agent %s", literal(id.String()))

@@ -70,6 +70,9 @@ func (c cleaner) line(text string, n int) string {
 	return truncate(disarm(text), n)
 }
 
+// isVisible reports whether anything of text is left to see once it is clean.
+func isVisible(text string) bool { return cleaner{strings.NewReplacer()}.clean(text, maxText) != "" }
+
 // printable turns every kind of blank into a space and removes what cannot be seen.
 func printable(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")

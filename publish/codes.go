@@ -2,6 +2,7 @@ package publish
 
 import (
 	"fmt"
+	"strings"
 
 	"publish-agent-version/diga"
 )
@@ -38,7 +39,7 @@ func Codes() []Code {
 	}
 	return []Code{
 		{codeInputInvalid, "An input is missing, malformed or contradicts another. No request was sent.", "Correct each input that the message names."},
-		{codeOutputUnwritable, "The file for step outputs is missing or not writable. Found before the change; or, if the disk filled up, after it: then the message says what is live.", "Free the disk, or fix whatever sets `GITHUB_OUTPUT`."},
+		{codeOutputUnwritable, "The file for step outputs is missing or not writable. Found before the change; or, if the disk filled up, after it: then the message says what is live.", "Free up disk space, or fix whatever sets `GITHUB_OUTPUT`."},
 		{codeNetworkError, "No connection, a lost connection, an unknown host, or a proxy that refuses.", "Check `api-url`, the proxy variables and the runner's network."},
 		{codeTLSError, "The certificate is not trusted, expired, not yet valid or for another host, or the server does not speak TLS.", "Check `api-url`. For a private authority, set `SSL_CERT_FILE`. For an expired certificate, check the runner's clock."},
 		{codeTimeout, "The API did not answer in time.", "Run the step again. If the API is slow, raise `timeout`."},
@@ -47,8 +48,8 @@ func Codes() []Code {
 		{codeResponseMismatch, "The API confirmed another agent, version or phone number than was asked for.", "Check in Diga what is live before you do anything else."},
 		{codeVersionNotFound, "No version has this name or id, or the only one with the name is a draft.", "Choose one of the names that the message lists, or save the draft as a version in Diga."},
 		{codeVersionAmbiguous, "More than one version has the name in `version-name`.", "Set `version-id` instead, to one of the ids that the message lists."},
-		{codeUnexpectedVersion, "Another version is live than `expect-version-id` says.", "Somebody published in between: make a new plan."},
-		{codeNotNewer, "`only-newer` is set, and the version is older than the live one.", "To go back on purpose, remove `only-newer`."},
+		{codeUnexpectedVersion, "Another version is live than `expect-version-id` says.", "Someone published in the meantime: make a new plan."},
+		{codeNotNewer, "`only-newer` is set, and the version is older than the live one.", "To roll back on purpose, remove `only-newer`."},
 		{codePhoneNotFound, "No phone number has this id or number, or more than one has the number.", "Check the number, or set its id instead."},
 		{codePhoneUnusable, "The phone number is not `assigned`: it is reserved, released or finished and takes no calls.", "Choose another number, or have this one assigned in Diga."},
 		{codePhoneInUse, "Another agent has the phone number in this direction.", "Choose another number, or set `take-over: true` to take it from that agent."},
@@ -67,7 +68,7 @@ func classify(e *diga.Error) (code string, advice text) {
 	switch e.Cause {
 	case diga.Answered:
 		switch {
-		case e.Code != "":
+		case e.Code != "" && !strings.HasPrefix(e.Code, "ACTION_"): // those are ours
 			return e.Code, adviceFor(e.Status)
 		case e.Status == 404 || e.Status == 400:
 			return fmt.Sprint(codeHTTPPrefix, e.Status), say("Check %s: this reply is not from the API itself.", apiURL)

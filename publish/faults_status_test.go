@@ -197,7 +197,7 @@ func refusedByTheAPI(t *testing.T) {
 	}{
 		"a draft":            {map[string]string{"version-id": sandbox.DraftID}, "BAD_PARAMETER", "is a draft"},
 		"no such version":    {map[string]string{"version-id": sandbox.NightID}, "ACTION_VERSION_NOT_FOUND", "Front desk has no version"},
-		"no such phone":      {map[string]string{"inbound-phone-number-id": sandbox.NightID}, "ACTION_PHONE_NOT_FOUND", "no phone number"},
+		"no such phone":      {map[string]string{"inbound-phone-number-id": sandbox.NightID}, "ACTION_PHONE_NOT_FOUND", "not found"},
 		"a read-only token":  {map[string]string{"token": sandbox.ReadToken}, "INTERNAL_SERVER_ERROR", "may not change"},
 		"no such agent":      {map[string]string{"agent-id": sandbox.NextID}, "AGENT_NOT_FOUND", "There is no agent"},
 		"another's phone":    {map[string]string{"agent-id": sandbox.NightDesk, "version-id": sandbox.NightID, "inbound-phone-number-id": sandbox.Reception}, "ACTION_PHONE_IN_USE", "is already the inbound number of another agent"},

@@ -125,9 +125,9 @@ func noFileForOutputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const named = "No outputs can be set: the file that GITHUB_OUTPUT names: "
+	const named = "Cannot write step outputs: the file that GITHUB_OUTPUT names: "
 	for path, reason := range map[string]string{
-		"":               "No outputs can be set: GITHUB_OUTPUT is not set",
+		"":               "Cannot write step outputs: GITHUB_OUTPUT is not set",
 		at("missing"):    named + "no such file or directory",
 		at("dangling"):   named + "no such file or directory",
 		at("directory"):  named + "it is not a regular file",
@@ -212,7 +212,7 @@ func fullDiskAtTheEnd(t *testing.T) {
 			res := trial{inputs: inputs, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
 			got := res.log.Annotations()
 			if len(got) != 2 || res.exit != 1 || got[0].Level != "warning" || got[0].Message != "Writing it failed: file too large." || got[1].Title != "ACTION_OUTPUT_UNWRITABLE" ||
-				!strings.HasPrefix(got[1].Message, tt.says) || !strings.HasSuffix(got[1].Message, " The outputs could not be written: file too large. Free the disk, then run this step again: that is safe.") {
+				!strings.HasPrefix(got[1].Message, tt.says) || !strings.Contains(got[1].Message, " Could not write ") || !strings.HasSuffix(got[1].Message, " file too large. Free up disk space, then run this step again: that is safe.") {
 				t.Errorf("%s: exit status %d, got %+v", name, res.exit, got)
 			}
 			if contentOf(t, path) != held || contentOf(t, summary) != held {
@@ -234,7 +234,7 @@ func fullDiskAfterAFailure(t *testing.T) {
 		inputs: map[string]string{"api-url": p.listen(t)}, env: map[string]string{"GITHUB_OUTPUT": path},
 	}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
 	got := res.log.Annotations()
-	if got := got[len(got)-1]; got.Title != "AGENT_NOT_FOUND" || res.exit != 1 || !strings.Contains(res.stdout, "\nThe outputs could not be written: file too large.\n") {
+	if got := got[len(got)-1]; got.Title != "AGENT_NOT_FOUND" || res.exit != 1 || !strings.Contains(res.stdout, "\nCould not write the outputs: file too large.\n") {
 		t.Errorf("exit status %d, got %+v", res.exit, got)
 	}
 	if contentOf(t, path) != held {

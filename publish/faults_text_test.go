@@ -378,7 +378,7 @@ func TestFaultsTextX9(t *testing.T) {
 	}{
 		{"publish-agent-version test", server, "failed", nothing, ""},
 		{"Agent " + sandbox.FrontDesk, server, "failed", nothing, ""},
-		{"Live now", server, "failed", nothing, ""},
+		{"Live version of", server, "failed", nothing, ""},
 		{"PATCH", server, "failed", nothing, ""},
 		{"Attempt 1", server, "unknown", mayBe, "1"},
 		{"Waiting", server, "unknown", mayBe, "1"},

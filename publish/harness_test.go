@@ -468,8 +468,8 @@ const (
 	nothingChanged = "Nothing was changed"
 	stillLive      = "v1.22.7 is still live"
 	mayBeApplied   = stillLive + ", but the change may still be applied"
-	notReadable    = "he change may have been applied: what is live could not be read"
-	readBack       = "Confirmed by reading it back"
+	notReadable    = "he change may have been applied: could not read what is live"
+	readBack       = "reading back confirmed the change"
 	isSafe         = "un this step again: that is safe"
 	checkFirst     = "Check in Diga what is live"
 )

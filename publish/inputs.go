@@ -149,7 +149,7 @@ func (r *inputReader) phone(name string) (p PhoneInput) {
 	switch e164, ok := diga.E164(number); {
 	case number == "":
 	case r.get(byID) != "":
-		r.invalid(name, "and %s exclude each other: set one of them", literal(byID))
+		r.invalid(name, "and %s are mutually exclusive: set only one", literal(byID))
 	case number == "none":
 		r.invalid(name, "must be a phone number; to release the bound one, set %s to none", literal(byID))
 	case !ok:
@@ -223,7 +223,7 @@ func (r *inputReader) checkChoice(in Inputs) {
 		r.invalid("version-id", "or %s is required, or %s to take the agent offline. An empty version is never sent: Diga would unpublish the agent",
 			literal("version-name"), literal("unpublish: true"))
 	case len(chosen) > 1:
-		r.problems = append(r.problems, say("%s exclude each other: set one of them", list(chosen)))
+		r.problems = append(r.problems, say("%s are mutually exclusive: set only one", list(chosen)))
 	}
 	reject := func(choice string, names ...string) {
 		for _, name := range names {
@@ -248,5 +248,5 @@ func quote(value string) string {
 	if quoted := strconv.Quote(value); len(quoted) <= maxQuoted {
 		return quoted
 	}
-	return fmt.Sprintf("a text of %d bytes", len(value))
+	return fmt.Sprintf("a value of %d bytes", len(value))
 }

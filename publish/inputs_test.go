@@ -103,12 +103,12 @@ func Problems() []Problem {
 		{"token", "bEARER " + secret, `token must be the token alone, without "Bearer"`},
 		{"agent-id", "", "agent-id is missing or empty: is the variable defined here?"},
 		{"version-id", "", choose},
-		{"version-name", "v1", "version-id and version-name exclude each other: set one of them"},
-		{"unpublish", "true", "version-id and unpublish exclude each other: set one of them"},
+		{"version-name", "v1", "version-id and version-name are mutually exclusive: set only one"},
+		{"unpublish", "true", "version-id and unpublish are mutually exclusive: set only one"},
 	}
 	for _, between := range []string{" ", "\t", "\n", "\r", "\x00", "\x7f", "é", "\u00a0", "\u200b", "\xff"} {
 		list = append(list, Problem{"token", "first-half" + between + "other-half",
-			"token contains a blank, a line break or another character that no token has: was it pasted with something else?"})
+			"token contains a space, a line break or another invalid character: was extra text pasted with it?"})
 	}
 	for _, name := range []string{"agent-id", "version-id", "inbound-phone-number-id", "outbound-phone-number-id"} {
 		for _, value := range []string{

@@ -9,7 +9,7 @@ import (
 // versionName names a version by its name, or else by its number or its id.
 func versionName(v diga.Version) text {
 	switch {
-	case v.Name != "":
+	case isVisible(v.Name):
 		return say("%s", literal(v.Name))
 	case v.Number != 0:
 		return say("version %d", v.Number)
@@ -21,7 +21,7 @@ func versionName(v diga.Version) text {
 // fullVersionName is the name with the number.
 func fullVersionName(v diga.Version) text {
 	name := versionName(v)
-	if v.Name != "" && v.Number != 0 {
+	if isVisible(v.Name) && v.Number != 0 {
 		name = say("%s (%d)", name, v.Number)
 	}
 	if v.Draft {
@@ -53,9 +53,9 @@ func (r *result) requested() text {
 // phoneName names a phone by its number and nickname, or else by its id.
 func phoneName(p diga.Phone) text {
 	switch {
-	case p.Number == "":
+	case !isVisible(p.Number):
 		return say("phone number %s", literal(p.ID.String()))
-	case p.Nickname == "":
+	case !isVisible(p.Nickname):
 		return say("%s", literal(spaced(p.Number)))
 	default:
 		return say("%s (%s)", literal(spaced(p.Number)), literal(p.Nickname))

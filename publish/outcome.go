@@ -17,7 +17,7 @@ const (
 	dryRun      status = "dry-run"
 	live        status = "live"
 	offline     status = "offline"
-	failed      status = "failed"  // what was asked for is not in force, and nothing that was sent can still bring it about
+	failed      status = "failed"  // what was asked for is not in effect, and nothing that was sent can still bring it about
 	unknown     status = "unknown" // neither is certain
 )
 
@@ -25,18 +25,19 @@ const (
 type observation int
 
 const (
-	unreadable observation = iota // something that the goal needs could not be read
-	unchanged                     // none of it is in force
-	partial                       // part of it is in force
-	replaced                      // a version is live that was neither live before nor asked for
-	inForce                       // all of it is in force
+	unreadable  observation = iota // something that the goal needs could not be read
+	unchanged                      // none of it is in effect
+	partial                        // part of it is in effect, or a number is no longer bound
+	wentOffline                    // no version is live, although one was before and one was to be
+	replaced                       // a version is live that was neither live before nor asked for
+	inEffect                       // all of it is in effect
 )
 
 // outcome decides how an unconfirmed change ended, from what its attempts may have done and what reading back showed.
 // readTwice says that the last reading came after a replica had time to catch up.
 func (g goal) outcome(effect diga.Effect, seen observation, readTwice bool) status {
 	switch {
-	case seen == inForce:
+	case seen == inEffect:
 		return g.success()
 	case effect == diga.NoEffect:
 		return failed
@@ -47,18 +48,18 @@ func (g goal) outcome(effect diga.Effect, seen observation, readTwice bool) stat
 	}
 }
 
-// success is the status once all that was asked for is in force.
+// success is the status once all that was asked for is in effect.
 func (g goal) success() status {
-	if !g.version.Valid {
+	if g.unpublish {
 		return unpublished
 	}
 	return published
 }
 
-// compare says how much of the goal is in force now, given the state before the change.
+// compare says how much of the goal is in effect now, given the state before the change.
 func (g goal) compare(before, now state) observation {
 	isLive := func(s state) bool {
-		if !g.version.Valid {
+		if g.unpublish {
 			return s.offline
 		}
 		return s.version.known && s.version.value.ID == g.version.UUID
@@ -78,14 +79,34 @@ func (g goal) compare(before, now state) observation {
 	case !readable:
 		return unreadable
 	case all:
-		return inForce
+		return inEffect
 	case some:
 		return partial
-	case !isLive(now) && before.version.known && (now.offline || now.version.value.ID != before.version.value.ID):
+	case isLive(now):
+		return unchanged
+	case before.version.known && now.offline:
+		return wentOffline
+	case before.version.known && now.version.value.ID != before.version.value.ID, before.offline && now.version.known:
 		return replaced
 	default:
 		return unchanged
 	}
+}
+
+// compare is compare of the goal. Losing a number is a change too.
+func (p plan) compare(before, now state) observation {
+	seen := p.goal.compare(before, now)
+	if seen != unchanged {
+		return seen
+	}
+	for d, phones := range before.bound {
+		for _, phone := range phones.value {
+			if now.bound[d].known && !isBound(bindingTo(phone.ID), now.bound[d]) {
+				return partial
+			}
+		}
+	}
+	return unchanged
 }
 
 // isBound reports whether the numbers in one direction are known to be what binding says.
@@ -114,7 +135,7 @@ func (g goal) released(before, now state) (phones [diga.Directions][]diga.Phone)
 	return phones
 }
 
-// observed is the publication that reading back showed to be in force.
+// observed is the publication that reading back showed to be in effect.
 func (p plan) observed(now state) *diga.Publication {
 	result := &diga.Publication{Agent: p.agent, Version: p.version}
 	for d, binding := range p.change().Bindings {

@@ -8,9 +8,10 @@ import (
 
 // goal is what was asked for.
 type goal struct {
-	agent    uuid.UUID
-	version  uuid.NullUUID // to be live; null: none is to be live
-	bindings [diga.Directions]diga.Binding
+	agent     uuid.UUID
+	version   uuid.NullUUID // to be live
+	unpublish bool          // no version is to be live; version is then null
+	bindings  [diga.Directions]diga.Binding
 }
 
 // plan is what the step is going to do.
@@ -22,7 +23,7 @@ type plan struct {
 // change returns the request. Whether the API keeps or drops a number that is left out is not documented, so a number that
 // is bound and was not asked for is sent along: that is right in both cases.
 func (p plan) change() diga.Change {
-	c := diga.Change{Agent: p.agent, Version: p.version, Unpublish: !p.version.Valid, Bindings: p.bindings}
+	c := diga.Change{Agent: p.agent, Version: p.version, Unpublish: p.unpublish, Bindings: p.bindings}
 	for d, phone := range p.carriedOver {
 		if phone.ID != uuid.Nil {
 			c.Bindings[d] = bindingTo(phone.ID)
@@ -31,13 +32,16 @@ func (p plan) change() diga.Change {
 	return c
 }
 
+// canTakeCalls reports whether a phone is assigned, or the API does not say.
+func canTakeCalls(p diga.Phone) bool { return p.Status == diga.Assigned || p.Status == "" }
+
 func bindingTo(phone uuid.UUID) diga.Binding {
 	return diga.Binding{Phone: uuid.NullUUID{UUID: phone, Valid: true}}
 }
 
 // newPlan makes a plan from the inputs and what was read, or refuses what is plainly wrong.
 func newPlan(in Inputs, p preflight) (plan, *failure) {
-	plan := plan{goal: goal{agent: in.Agent, version: in.Version}}
+	plan := plan{goal: goal{agent: in.Agent, version: in.Version, unpublish: in.Unpublish}}
 	if p.target.known {
 		plan.version = uuid.NullUUID{UUID: p.target.value.ID, Valid: true}
 	}
@@ -51,7 +55,7 @@ func newPlan(in Inputs, p preflight) (plan, *failure) {
 			plan.bindings[d] = diga.Binding{Phone: asked.ID}
 		case !in.Unpublish:
 			// Diga would refuse a number that cannot take calls.
-			if phone, only := p.onlyPhone(diga.Direction(d)); only && phone.Status == diga.Assigned {
+			if phone, only := p.onlyPhone(diga.Direction(d)); only && canTakeCalls(phone) {
 				plan.carriedOver[d] = phone
 			}
 		}

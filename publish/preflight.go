@@ -21,7 +21,11 @@ type lookup[T any] struct {
 	err   error // why it is not known; nil: it was not made
 }
 
-func (l *lookup[T]) set(value T, err error) { l.value, l.known, l.err = value, err == nil, err }
+func (l *lookup[T]) set(value T, err error) {
+	if *l = (lookup[T]{err: err}); err == nil {
+		l.value, l.known = value, true
+	}
+}
 
 // state is what an agent's callers meet at one time.
 type state struct {
@@ -39,11 +43,11 @@ func (s state) onlyPhone(d diga.Direction) (diga.Phone, bool) {
 	return diga.Phone{}, false
 }
 
-// readLive reads the live version. What the API answers when none is live is not documented, so any answer but a live
-// version is settled by the list of versions: each says whether it is live.
+// readLive reads the live version. What the API answers when none is live is not documented. So if it answers anything
+// but a live version, short of failing, the list of versions decides: each says whether it is live.
 func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retries, agent uuid.UUID) error {
 	s.version.set(c.PublishedVersion(ctx, retries, agent))
-	if e, ok := errors.AsType[*diga.Error](s.version.err); s.version.known || ok && e.Status == 0 {
+	if e, ok := errors.AsType[*diga.Error](s.version.err); s.version.known || !ok || e.Status == 0 || e.Status >= 500 || e.Status == http.StatusRequestTimeout || e.Status == http.StatusTooManyRequests {
 		return s.version.err
 	}
 	for v, err := range c.Versions(ctx, retries, agent) {
@@ -135,7 +139,7 @@ func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight,
 			errs[numbers+d] = p.phones[d].err
 		}
 	}
-	if isNotFound(p.version.err) && isNotFound(p.target.err) {
+	if in.Version.Valid && isNotFound(p.version.err) && isNotFound(p.target.err) {
 		_, err := c.Version(optional, diga.Once, in.Version.UUID, in.Agent)
 		p.idsSwapped = err == nil
 	}
@@ -145,9 +149,10 @@ func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight,
 	return p, nil
 }
 
-// needsLive reports whether the step cannot do without knowing what is live.
+// needsLive reports whether the step cannot do without knowing what is live. A plan is made to be passed on, with what it
+// found as expect-version-id.
 func (in Inputs) needsLive() bool {
-	return in.ShowLive || in.Expect.isSet() || in.OnlyNewer || in.Unpublish && in.DryRun
+	return in.ShowLive || in.DryRun || in.Expect.isSet() || in.OnlyNewer
 }
 
 // needsTarget reports whether the step cannot do without reading the version that was asked for. A plan needs it, or it
@@ -169,7 +174,7 @@ func findPhone(phones []diga.Phone, number string) (diga.Phone, error) {
 			continue
 		}
 		same = append(same, p)
-		if p.Status == diga.Assigned {
+		if canTakeCalls(p) {
 			assigned = append(assigned, p)
 		}
 	}

@@ -18,8 +18,12 @@ import (
 
 // Step is one run of the program.
 type Step struct {
-	Args    []string                 // after the program's name
-	Getenv  func(name string) string // the environment
+	Args   []string                 // after the program's name
+	Getenv func(name string) string // the environment
+
+	// LookupEnv tells an empty variable from one that is not set; nil: none is both set and empty.
+	LookupEnv func(name string) (value string, set bool)
+
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Version string // of this program
@@ -52,12 +56,13 @@ type run struct {
 	result
 	client *diga.Client
 	start  time.Time
+	readAt time.Time // when the state was last read before the change
 }
 
 // Run returns the exit status: 0 for success, 1 for failure, 130 or 143 when ctx was cancelled with a Signal as its cause.
 func (s Step) Run(ctx context.Context) (exit int) {
 	args, problem := parseArgs(s.Args)
-	if args.help || args.version {
+	if (args.help || args.version) && !s.inActions() {
 		s.printUsage(args)
 		return 0
 	}
@@ -83,11 +88,15 @@ func (r *run) publish(signals context.Context, args arguments, problem text) *fa
 	defer cancel()
 
 	var err error
+	r.readAt = time.Now()
 	r.before, err = readPreflight(ctx, r.client, r.in)
 	r.logAll(r.preflightLines())
 	var refused *failure
 	r.plan, refused = newPlan(r.in, r.before)
 	switch {
+	case err != nil && refused != nil && refused.code == codeVersionNotFound: // says more than the read's own error
+		refused.live = r.nothingChanged()
+		return refused
 	case err != nil:
 		return r.readFailure(err)
 	case r.in.ShowLive:
@@ -113,11 +122,12 @@ func (r *run) begin(args arguments, problem text) *failure {
 	r.mask(Token(get("token")), Token(args.secret))
 	r.log(say("publish-agent-version %s", r.Version))
 	in, problems := readInputs(get)
+	problems = append(problems, r.emptyBooleans(args.inputs)...)
 	switch {
 	case !problem.empty():
 		problems = []text{problem}
 	case len(r.Args) > 0 && r.inActions():
-		problems = []text{say("Command-line arguments are not read inside GitHub Actions: set the inputs in %s", literal("with:"))}
+		problems = []text{say("Command-line arguments are not supported in GitHub Actions: set the inputs under %s", literal("with:"))}
 	}
 	outputsErr := r.openOutputs()
 	if len(problems) > 0 {
@@ -130,7 +140,7 @@ func (r *run) begin(args arguments, problem text) *failure {
 	r.client = &diga.Client{
 		BaseURL: in.APIURL, Token: in.Token.reveal(), MaxRetries: in.MaxRetries, Dial: r.Dial, Jitter: r.Jitter,
 		UserAgent: "publish-agent-version/" + r.Version, RequestID: r.requestID,
-		OnAttempt: r.logAttempt, OnWait: func(w diga.Wait) { r.log(waitLine(w)) },
+		BeforeRetry: r.recheck, OnAttempt: r.logAttempt, OnWait: func(w diga.Wait) { r.log(waitLine(w)) },
 	}
 	r.log(say("Agent %s: %s. Request id %s.", literal(in.Agent.String()), r.request(), literal(r.requestID.String())))
 	return nil
@@ -186,7 +196,7 @@ func (r *run) finish() int {
 		f.code = fmt.Sprint(codeHTTPPrefix, f.http)
 	}
 	if err := r.setOutputs(r.outputs(r.text)); err != nil && r.failure != nil {
-		r.log(say("The outputs could not be written: %s.", literal(err.Error())))
+		r.log(say("Could not write the outputs: %s.", literal(err.Error())))
 	} else if err != nil {
 		r.failure = r.outputsLost(err)
 	}

@@ -167,7 +167,7 @@ func (r *report) setOutputs(outputs []output) error {
 		printed, left := r.args.output.print(outputs)
 		_, _ = io.WriteString(r.stdout, printed)
 		if len(left) > 0 {
-			r.log(say("Not in the dotenv output, because of characters that it cannot hold: %s.", strings.Join(left, ", ")))
+			r.log(say("Omitted from the dotenv output, which cannot hold their characters: %s.", strings.Join(left, ", ")))
 		}
 	}
 	if r.outputFile == nil {
@@ -188,7 +188,7 @@ func (r *report) setOutputs(outputs []output) error {
 
 // addSummary writes the job summary. An error is worth a warning and no more.
 func (r *report) addSummary(markdown string) {
-	if path := r.args.summary; path != "" {
+	if path := r.args.summary; path != "" && !r.actions {
 		if err := os.WriteFile(path, []byte(markdown), 0o644); err != nil {
 			r.warn("No summary", say("Writing %s failed: %s.", literal(path), literal(withoutPath(err).Error())))
 		}

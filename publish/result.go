@@ -79,46 +79,50 @@ func (r *result) outputs(render renderer) []output {
 		return list
 	}
 	set("agent-id", r.in.Agent.String())
+	final := r.final()
 	if !r.in.DryRun {
-		set("published-version-id", r.liveID())
+		set("published-version-id", final.liveID())
 	}
-	for d := range diga.Directions {
-		set(d.String()+"-phone-number-id", r.phoneOutput(d))
-		if phones, known := r.phonesAfter(d); known && len(phones) == 1 {
-			setKnown(d.String()+"-phone-number", e164(phones[0]))
+	for d, bound := range final.bound {
+		direction := diga.Direction(d).String()
+		name := direction + "-phone-number-id"
+		phones := bound.value
+		if r.confirmed != nil && r.confirmed.Phones[d].Valid { // of several, the one that was confirmed
+			phones = []diga.Phone{r.phone(r.confirmed.Phones[d].UUID)}
+		}
+		switch {
+		case r.in.DryRun: // as the input of that name takes it
+			setKnown(name, bindingInput(r.plan.change().Bindings[d]))
+		case len(phones) == 1:
+			set(name, phones[0].ID.String())
+		case bound.known && len(phones) == 0, r.confirmed != nil && r.confirmed.Stated[d]:
+			set(name, "")
+		}
+		if len(phones) == 1 {
+			setKnown(direction+"-phone-number", e164(phones[0]))
 		}
 	}
 	return list
 }
 
-// liveID is the version that is live after a successful run; empty: none is.
-func (r *result) liveID() string {
+// liveID is the id of the live version; empty: none is live.
+func (s state) liveID() string {
+	if !s.version.known {
+		return ""
+	}
+	return s.version.value.ID.String()
+}
+
+// bindingInput is a binding in the form of the input that asks for it; empty: nothing is asked for.
+func bindingInput(b diga.Binding) string {
 	switch {
-	case r.in.ShowLive && r.before.version.known:
-		return r.before.version.value.ID.String()
-	case r.confirmed != nil && r.confirmed.Version.Valid:
-		return r.confirmed.Version.UUID.String()
+	case b.Release:
+		return "none"
+	case b.Phone.Valid:
+		return b.Phone.UUID.String()
 	default:
 		return ""
 	}
-}
-
-// phoneOutput is the id of the number that is bound in direction d after a successful run; empty: none, several, or not
-// known. A dry run gives what a real run would ask for, so that it can be passed on as the input of that name.
-func (r *result) phoneOutput(d diga.Direction) string {
-	if r.confirmed != nil {
-		if !r.confirmed.Phones[d].Valid {
-			return ""
-		}
-		return r.confirmed.Phones[d].UUID.String()
-	}
-	if r.in.DryRun && r.plan.bindings[d].Release {
-		return "none"
-	}
-	if phones, known := r.phonesAfter(d); known && len(phones) == 1 && !r.in.Unpublish {
-		return phones[0].ID.String()
-	}
-	return ""
 }
 
 // e164 is the number of a phone for machines.
@@ -155,24 +159,34 @@ func (r *result) phone(id uuid.UUID) diga.Phone {
 	return diga.Phone{ID: id}
 }
 
-// phonesAfter lists the numbers that are bound once the step is done, or after a dry run those that would be, and whether
-// that is known.
-func (r *result) phonesAfter(d diga.Direction) (phones []diga.Phone, known bool) {
-	before, after := r.before.bound[d], r.after.bound[d]
+// final is the state after the run, as far as it is known: read back, confirmed by the API, or unchanged. After a dry run it
+// is what a real run would leave.
+func (r *result) final() state {
+	s, confirmed := r.after, r.confirmed
+	wasKept := confirmed == nil && r.status() != unknown
+	isPlan := r.status() == dryRun
 	switch {
-	case after.known:
-		return after.value, true
-	case r.confirmed != nil && r.confirmed.Phones[d].Valid:
-		return []diga.Phone{r.phone(r.confirmed.Phones[d].UUID)}, true
-	case r.confirmed != nil:
-		return nil, r.plan.bindings[d].Release || before.known && len(before.value) == 0
-	case r.failure == nil && r.in.DryRun:
-		return r.phonesPlanned(d)
-	case r.failure == nil || r.failure.status == failed:
-		return before.value, before.known
-	default:
-		return nil, false
+	case confirmed != nil && confirmed.Version.Valid, isPlan && !r.in.Unpublish:
+		s.version.set(r.target(), nil)
+	case confirmed != nil, isPlan:
+		s.version, s.offline = lookup[diga.Version]{}, true
+	case wasKept && !s.version.known && !s.offline:
+		s.version, s.offline = r.before.version, r.before.offline
 	}
+	for d, before := range r.before.bound {
+		switch planned := r.planned(diga.Direction(d)); {
+		case s.bound[d].known:
+		case isPlan:
+			s.bound[d] = planned
+		case confirmed != nil && confirmed.Phones[d].Valid:
+			s.bound[d].set([]diga.Phone{r.phone(confirmed.Phones[d].UUID)}, nil)
+		case confirmed != nil && (r.plan.bindings[d].Release || before.known && len(before.value) == 0):
+			s.bound[d].set(nil, nil)
+		case wasKept:
+			s.bound[d] = before
+		}
+	}
+	return s
 }
 
 // perhapsStill lists the numbers that were bound before the API confirmed another one: whether it keeps them is not
@@ -189,16 +203,17 @@ func (r *result) perhapsStill(d diga.Direction) (phones []diga.Phone) {
 	return phones
 }
 
-// phonesPlanned lists the numbers that were to be bound, and whether that is known.
-func (r *result) phonesPlanned(d diga.Direction) (phones []diga.Phone, known bool) {
+// planned is what was to be bound in direction d.
+func (r *result) planned(d diga.Direction) (bound lookup[[]diga.Phone]) {
 	switch binding := r.plan.change().Bindings[d]; {
 	case r.in.Phones[d].Number != "" && !r.before.phones[d].known:
-		return []diga.Phone{{Number: r.in.Phones[d].Number}}, true
+		bound.set([]diga.Phone{{Number: r.in.Phones[d].Number}}, nil)
 	case binding.Phone.Valid:
-		return []diga.Phone{r.phone(binding.Phone.UUID)}, true
+		bound.set([]diga.Phone{r.phone(binding.Phone.UUID)}, nil)
 	case binding.Release, r.in.Unpublish:
-		return nil, true
+		bound.set(nil, nil)
 	default:
-		return r.before.bound[d].value, r.before.bound[d].known
+		return r.before.bound[d]
 	}
+	return bound
 }

@@ -29,11 +29,11 @@ func (r *result) summary(c cleaner, uses string) string {
 		md.add("%s Rolling back does not return it: bind it in Diga.", line.render(md.codeSpan))
 	}
 	if f := r.confirmedAfter; f != nil {
-		md.add("Confirmed by reading it back, because the request failed: %s.", f.cause.render(md.codeSpan))
+		md.add("The request failed (%s), but reading back confirmed the change.", f.cause.render(md.codeSpan))
 	}
 	if len(r.changes) > 0 {
 		title := "What changed"
-		if r.in.DryRun || r.failure != nil {
+		if r.confirmed == nil {
 			title = "What changes"
 		}
 		md.add("**%s:** %s", title, changesText(r.changes).render(md.codeSpan))
@@ -55,32 +55,10 @@ func (r *result) summary(c cleaner, uses string) string {
 
 // headline is the first line, which alone tells the story.
 func (r *result) headline() text {
-	agent, target := r.agent(), r.name(r.target())
-	was, f := r.before.version, r.failure
-	switch {
-	case f != nil && r.requestID == uuid.Nil && len(f.items) > 0:
-		return say("❌ Nothing was sent: %d inputs to correct", len(f.items))
-	case f != nil && r.requestID == uuid.Nil:
-		return say("❌ Nothing was sent")
-	case f != nil && r.confirmed != nil:
-		return say("⚠️ Done, but the step failed")
-	case f != nil && r.in.ShowLive:
-		return say("❌ %s: what is live could not be read", agent)
-	case f != nil && f.status == unknown && !was.known && !r.before.target.known:
-		return say("⚠️ Could not confirm the change") // without names it would only be ids
-	case f != nil && f.status == unknown && r.in.Unpublish:
-		return say("⚠️ %s: could not confirm that it is offline", agent)
-	case f != nil && f.status == unknown:
-		return say("⚠️ %s: could not confirm %s", agent, target)
-	case f != nil && was.known:
-		return say("❌ %s is still on %s", agent, r.name(was.value))
-	case f != nil && r.in.Unpublish:
-		return say("❌ %s was not unpublished", agent)
-	case f != nil && r.target().Name == "":
-		return say("❌ Nothing was published")
-	case f != nil:
-		return say("❌ %s: %s was not published", agent, target)
+	if r.failure != nil {
+		return r.failureHeadline(r.failure)
 	}
+	agent, target := r.agent(), r.name(r.target())
 	switch r.status() {
 	case live:
 		return say("📞 %s: %s is live", agent, target)
@@ -95,6 +73,36 @@ func (r *result) headline() text {
 		return say("✅ %s is offline", agent)
 	default:
 		return say("✅ %s: %s is live", agent, target)
+	}
+}
+
+// failureHeadline says what is live rather than what failed, where that is known.
+func (r *result) failureHeadline(f *failure) text {
+	agent, target, was := r.agent(), r.name(r.target()), r.before.version
+	named := r.target().Name != ""
+	switch {
+	case r.requestID == uuid.Nil && len(f.items) > 0:
+		return say("❌ Nothing was sent: %d inputs to correct", len(f.items))
+	case r.requestID == uuid.Nil:
+		return say("❌ Nothing was sent")
+	case f.code == codeOutputUnwritable:
+		return say("⚠️ %s, but the step failed", f.what)
+	case r.in.ShowLive:
+		return say("❌ %s: could not read what is live", agent)
+	case f.status == unknown && !was.known && !named:
+		return say("⚠️ Could not confirm the change") // without names it would only be ids
+	case f.status == unknown && r.in.Unpublish:
+		return say("⚠️ %s: could not confirm that it is offline", agent)
+	case f.status == unknown:
+		return say("⚠️ %s: could not confirm %s", agent, target)
+	case r.final().version.known:
+		return say("❌ %s is still on %s", agent, r.name(r.final().version.value))
+	case r.in.Unpublish:
+		return say("❌ %s was not unpublished", agent)
+	case !named:
+		return say("❌ Nothing was published")
+	default:
+		return say("❌ %s: %s was not published", agent, target)
 	}
 }
 
@@ -114,16 +122,16 @@ func (r *result) table() [][]cell {
 		return row
 	}
 	before, after := "before", "now"
-	version, phones := r.versionAfter(), r.phonesAfter
+	was, is := r.before.state, r.final()
 	switch {
-	case r.failure == nil && r.in.ShowLive:
-		after = ""
-	case r.failure == nil && r.in.DryRun:
+	case r.status() == dryRun:
 		before, after = "now", "after a real run"
-		version = r.versionAsked()
-	case r.failure != nil && r.failure.status == failed && r.confirmed == nil:
-		before, after = "live", "asked for"
-		version, phones = r.versionAsked(), r.phonesPlanned
+	case r.status() == failed:
+		before, after = "live", "requested"
+		was, is = is, state{version: lookup[diga.Version]{value: r.target(), known: !r.in.Unpublish}, offline: r.in.Unpublish}
+		for d := range diga.Directions {
+			is.bound[d] = r.planned(d)
+		}
 	}
 	table := [][]cell{head("", before, after)}
 	row := func(name string, was, is cell) {
@@ -132,15 +140,13 @@ func (r *result) table() [][]cell {
 		}
 		table = append(table, append(head(name), was, is))
 	}
-	row("Version", r.versionBefore(), version)
-	for d, name := range [diga.Directions]string{"Answers on", "Calls from"} {
-		was := r.before.bound[d]
-		is, known := phones(diga.Direction(d))
-		now := phoneNames(is)
+	row("Version", was.versionCell(), is.versionCell())
+	for d, name := range [diga.Directions]string{"Inbound", "Outbound"} {
+		now := phonesCell(is.bound[d])
 		if other := r.perhapsStill(diga.Direction(d)); len(other) > 0 {
-			now = say("%s; not checked: %s", now, phoneNames(other))
+			now.text = say("%s; not checked: %s", now.text, phoneNames(other))
 		}
-		row(name, cell{phoneNames(was.value), was.known}, cell{now, known})
+		row(name, phonesCell(was.bound[d]), now)
 	}
 	if r.in.ShowLive {
 		for i := range table {
@@ -151,6 +157,17 @@ func (r *result) table() [][]cell {
 	return table
 }
 
+func (s state) versionCell() cell {
+	if !s.version.known {
+		return cell{known: s.offline}
+	}
+	return cell{fullVersionName(s.version.value), true}
+}
+
+func phonesCell(phones lookup[[]diga.Phone]) cell {
+	return cell{phoneNames(phones.value), phones.known}
+}
+
 // isUnknown reports whether no row of a table says anything.
 func isUnknown(table [][]cell) bool {
 	for _, row := range table[1:] {
@@ -159,32 +176,6 @@ func isUnknown(table [][]cell) bool {
 		}
 	}
 	return true
-}
-
-func (r *result) versionBefore() cell {
-	if !r.before.version.known {
-		return cell{known: r.before.offline}
-	}
-	return cell{fullVersionName(r.before.version.value), true}
-}
-
-func (r *result) versionAsked() cell {
-	if r.in.Unpublish {
-		return cell{known: true}
-	}
-	return cell{fullVersionName(r.target()), true}
-}
-
-// versionAfter is what is live after the step.
-func (r *result) versionAfter() cell {
-	switch {
-	case r.confirmed != nil && !r.in.Unpublish:
-		return cell{fullVersionName(r.target()), true}
-	case r.after.version.known:
-		return cell{fullVersionName(r.after.version.value), true}
-	default:
-		return cell{known: r.confirmed != nil || r.after.offline}
-	}
 }
 
 // details are the ids and figures that few readers need.
@@ -200,8 +191,7 @@ func (r *result) details(md *markdown) string {
 	}
 	var seen []uuid.UUID
 	for d := range diga.Directions {
-		planned, _ := r.phonesPlanned(d)
-		for _, p := range append(planned, r.before.bound[d].value...) {
+		for _, p := range slices.Concat(r.planned(d).value, r.before.bound[d].value) {
 			if p.ID != uuid.Nil && !slices.Contains(seen, p.ID) {
 				seen = append(seen, p.ID)
 				add("phone number "+md.codeSpan(spaced(p.Number)), md.codeSpan(p.ID.String()))
@@ -220,7 +210,7 @@ func (r *result) details(md *markdown) string {
 // otherwise.
 func (r *result) rollback(c cleaner, uses string) []string {
 	was := r.before.version
-	nothingAsked := r.plan.compare(state{}, r.before.state) == inForce
+	nothingAsked := r.plan.compare(state{}, r.before.state) == inEffect
 	if !was.known || !r.changeSent || r.status() == failed && r.confirmed == nil || nothingAsked {
 		return nil
 	}

@@ -21,7 +21,7 @@ func (t Token) problem() string {
 	case strings.HasPrefix(strings.ToLower(token), "bearer "):
 		return `must be the token alone, without "Bearer"`
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "contains a blank, a line break or another character that no token has: was it pasted with something else?"
+		return "contains a space, a line break or another invalid character: was extra text pasted with it?"
 	}
 	return ""
 }

@@ -1,8 +1,10 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"publish-agent-version/diga"
@@ -14,6 +16,8 @@ const (
 	verifyTime    = 5 * time.Second        // for reading back what a change did
 	cancelledTime = 800 * time.Millisecond // the same after a signal: the runner kills a step that lingers
 	replicaLag    = 1 * time.Second        // after which a read shows a change
+	staleAfter    = 5 * time.Second        // after which a read says nothing about now
+	recheckAfter  = 30 * time.Second       // after which the numbers to carry over are read again before a retry
 )
 
 // verify decides how a change ended that was not confirmed: by the state, not by the status code. It may read past the
@@ -21,7 +25,8 @@ const (
 // reported without a second look.
 func (r *run) verify(signals context.Context, err error) *failure {
 	f, effect := r.apiFailure(err)
-	if effect == diga.NoEffect {
+	// After a refusal, what was read before the change is still true, unless that was long ago.
+	if effect == diga.NoEffect && (f.http == 0 || signals.Err() != nil || time.Since(r.readAt) < staleAfter) {
 		return f
 	}
 	var directions [diga.Directions]bool
@@ -40,7 +45,7 @@ func (r *run) verify(signals context.Context, err error) *failure {
 	for {
 		r.after = readState(ctx, r.client, r.in.Agent, directions)
 		seen = r.plan.compare(r.before.state, r.after)
-		if seen == inForce || readTwice || signals.Err() != nil || !sleep(ctx, replicaLag) {
+		if seen == inEffect || effect == diga.NoEffect || readTwice || signals.Err() != nil || !sleep(ctx, replicaLag) {
 			break
 		}
 		readTwice = true
@@ -48,16 +53,49 @@ func (r *run) verify(signals context.Context, err error) *failure {
 	if f.signal == 0 {
 		f.signal = signalOf(context.Cause(signals))
 	}
-	if seen == inForce {
+	if seen == inEffect {
 		r.confirmed, r.confirmedAfter = r.plan.observed(r.after), f
-		r.log(say("Read back: all that was asked for is in force."))
+		r.log(say("Read back: the change is in effect."))
 		r.warnReleased()
 		return nil
 	}
+	r.warnReleased()
 	f.status = r.plan.outcome(effect, seen, readTwice)
 	r.explain(f, effect, seen)
 	r.log(say("Read back: %s.", r.liveNow()))
 	return f
+}
+
+// recheck repeats the checks of the live version, and after a while that of the numbers to carry over, before a retry: others
+// may have published while the step waited. A version that is live because an earlier attempt was applied passes.
+func (r *run) recheck(ctx context.Context) error {
+	now := r.before
+	if r.in.Expect.isSet() || r.in.OnlyNewer {
+		now.state = state{bound: r.before.bound}
+		if err := now.readLive(ctx, r.client, diga.WithRetries, r.in.Agent); err != nil {
+			return err
+		}
+		r.readAt = time.Now()
+		applied := r.plan.compare(r.before.state, now.state) == inEffect || now.version.known && now.version.value.ID == r.plan.version.UUID
+		if f := cmp.Or(checkExpectation(r.in, now), checkNewer(r.in, now)); f != nil && !applied {
+			r.after = now.state
+			return &stoppedError{f}
+		}
+	}
+	for d, phone := range r.plan.carriedOver {
+		if phone.ID == uuid.Nil || time.Since(r.readAt) < recheckAfter {
+			continue
+		}
+		bound, err := r.client.PhonesOf(ctx, diga.Once, r.in.Agent, diga.Direction(d))
+		if err == nil && !slices.ContainsFunc(bound, func(p diga.Phone) bool { return p.ID == phone.ID }) {
+			return &stoppedError{&failure{
+				code: codePhoneInUse, status: failed,
+				what:   say("Someone unbound %s from %s while this step waited", phoneName(phone), r.agent()),
+				advice: say("Run this step again: it then leaves that number alone."),
+			}}
+		}
+	}
+	return nil
 }
 
 // sleep waits for d and reports whether ctx lasted that long.
@@ -79,7 +117,7 @@ func (r *run) checkReleased(signals context.Context) {
 	needed := false
 	for d := range diga.Directions {
 		unasked := r.plan.bindings[d] == (diga.Binding{}) && r.plan.carriedOver[d].ID == uuid.Nil
-		directions[d] = unasked && r.plan.version.Valid && len(r.before.bound[d].value) > 0
+		directions[d] = unasked && !r.plan.unpublish && len(r.before.bound[d].value) > 0
 		needed = needed || directions[d]
 	}
 	if !needed || !sleep(signals, replicaLag) {
@@ -100,7 +138,7 @@ func (r *run) checkReleased(signals context.Context) {
 // warnReleased warns of the numbers that were released unasked: once in each direction, because the runner shows only ten
 // warnings of a step.
 func (r *run) warnReleased() {
-	if !r.plan.version.Valid {
+	if r.plan.unpublish {
 		return // the agent is offline, its numbers with it
 	}
 	for d, phones := range r.plan.released(r.before.state, r.after) {
