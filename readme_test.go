@@ -186,6 +186,28 @@ func TestEveryCodeIsUsedAndDocumented(t *testing.T) {
 	}
 }
 
+// TestEveryInputIsAFlag compares action.yml with the command line and its usage.
+func TestEveryInputIsAFlag(t *testing.T) {
+	run := func(args ...string) string {
+		var printed strings.Builder
+		step := publish.Step{Args: args, Getenv: func(string) string { return "" }, Stdout: &printed, Stderr: &printed}
+		step.Run(t.Context())
+		return printed.String()
+	}
+	usage := run("--help")
+	for _, f := range fields(t, readAction(t).Inputs) {
+		if f.Name == "token" { // never on the command line
+			continue
+		}
+		if !strings.Contains(usage, "--"+f.Name) {
+			t.Errorf("--help does not mention --%s", f.Name)
+		}
+		if printed := run("--" + f.Name + "=x"); !strings.Contains(printed, "token is missing") {
+			t.Errorf("--%s: %s", f.Name, printed)
+		}
+	}
+}
+
 func TestActionMetadata(t *testing.T) {
 	a := readAction(t)
 	if len(a.Description) >= 125 {
