@@ -16,9 +16,9 @@ import (
 	"publish-agent-version/publish"
 )
 
-//go:generate go test -run ^TestReadmeTables$ . -update
+//go:generate go test -run ^TestTablesInDocs$ . -update
 
-var update = flag.Bool("update", false, "update the tables in the README")
+var update = flag.Bool("update", false, "update the tables in the README and in docs")
 
 // action is the content of action.yml. The nodes keep its order.
 type action struct {
@@ -67,48 +67,88 @@ func fields(t *testing.T, node yaml.Node) []field {
 	return list
 }
 
-// TestReadmeTables compares the README's tables with action.yml and the error codes, and updates them with -update.
-func TestReadmeTables(t *testing.T) {
+// TestTablesInDocs compares the tables in the README and in docs with action.yml and the error codes, and updates them with
+// -update. The README's table has only the inputs that its marker lists.
+func TestTablesInDocs(t *testing.T) {
 	a := readAction(t)
-	var inputs, outputs, codes strings.Builder
-	inputs.WriteString("| input | default | meaning |\n|---|---|---|\n")
-	for _, f := range fields(t, a.Inputs) {
-		value := ""
-		switch {
-		case f.Required:
-			value = "required"
-		case f.Default != "":
-			value = "`" + f.Default + "`"
+	marker := regexp.MustCompile(`(?s)(<!-- (inputs|outputs|codes)( [\w, -]+)?: made from [^>]*-->\n).*?(<!-- end -->)`)
+	tables := 0
+	for _, path := range docs(t) {
+		doc := readFile(t, path)
+		want := marker.ReplaceAllFunc(doc, func(section []byte) []byte {
+			tables++
+			m := marker.FindSubmatch(section)
+			var only []string
+			if len(m[3]) > 0 {
+				only = strings.Split(strings.TrimSpace(string(m[3])), ", ")
+			}
+			return fmt.Appendf(nil, "%s\n%s\n%s", m[1], table(t, a, string(m[2]), only), m[4])
+		})
+		if bytes.Equal(doc, want) {
+			continue
 		}
-		fmt.Fprintf(&inputs, "| `%s` | %s | %s |\n", f.Name, value, f.Description)
+		if !*update {
+			t.Errorf("a table in %s differs from action.yml or the code: run go generate", path)
+		} else if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	outputs.WriteString("| output | meaning |\n|---|---|\n")
-	for _, f := range fields(t, a.Outputs) {
-		fmt.Fprintf(&outputs, "| `%s` | %s |\n", f.Name, f.Description)
+	if tables != 4 {
+		t.Errorf("found the markers of %d tables, want 4", tables)
 	}
-	codes.WriteString("| code | what it means | what to do |\n|---|---|---|\n")
-	for _, c := range publish.Codes() {
-		fmt.Fprintf(&codes, "| `%s` | %s | %s |\n", c.Name, c.Means, c.Do)
-	}
+}
 
-	readme := readFile(t, "README.md")
-	want := readme
-	for name, table := range map[string]string{"inputs": inputs.String(), "outputs": outputs.String(), "codes": codes.String()} {
-		section := regexp.MustCompile(`(?s)(<!-- ` + name + `:[^>]*-->\n).*?(<!-- end -->)`)
-		if !section.Match(want) {
-			t.Fatalf("the README has no markers for the table of %s", name)
+// table returns the Markdown table of inputs, outputs or codes. A list of names selects some of the inputs.
+func table(t *testing.T, a action, kind string, only []string) string {
+	t.Helper()
+	var b strings.Builder
+	switch kind {
+	case "inputs":
+		b.WriteString("| input | default | meaning |\n|---|---|---|\n")
+		rows := 0
+		for _, f := range fields(t, a.Inputs) {
+			if only != nil && !slices.Contains(only, f.Name) {
+				continue
+			}
+			rows++
+			value := ""
+			switch {
+			case f.Required:
+				value = "required"
+			case f.Default != "":
+				value = "`" + f.Default + "`"
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Name, value, f.Description)
 		}
-		want = section.ReplaceAll(want, []byte("${1}\n"+strings.ReplaceAll(table, "$", "$$")+"\n${2}"))
+		if only != nil && rows != len(only) {
+			t.Errorf("only %d of the inputs %q exist", rows, only)
+		}
+	case "outputs":
+		b.WriteString("| output | meaning |\n|---|---|\n")
+		for _, f := range fields(t, a.Outputs) {
+			fmt.Fprintf(&b, "| `%s` | %s |\n", f.Name, f.Description)
+		}
+	case "codes":
+		b.WriteString("| code | what it means | what to do |\n|---|---|---|\n")
+		for _, c := range publish.Codes() {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", c.Name, c.Means, c.Do)
+		}
 	}
-	if bytes.Equal(readme, want) {
-		return
-	}
-	if !*update {
-		t.Fatal("a table in the README differs from action.yml or the code: run go generate")
-	}
-	if err := os.WriteFile("README.md", want, 0o644); err != nil {
+	return b.String()
+}
+
+// docs lists the Markdown files for users and contributors.
+func docs(t *testing.T) []string {
+	t.Helper()
+	root, err := filepath.Glob("*.md")
+	if err != nil {
 		t.Fatal(err)
 	}
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(root, pages...)
 }
 
 func TestEveryCodeIsUsedAndDocumented(t *testing.T) {
@@ -146,6 +186,28 @@ func TestEveryCodeIsUsedAndDocumented(t *testing.T) {
 	}
 }
 
+// TestEveryInputIsAFlag compares action.yml with the command line and its usage.
+func TestEveryInputIsAFlag(t *testing.T) {
+	run := func(args ...string) string {
+		var printed strings.Builder
+		step := publish.Step{Args: args, Getenv: func(string) string { return "" }, Stdout: &printed, Stderr: &printed}
+		step.Run(t.Context())
+		return printed.String()
+	}
+	usage := run("--help")
+	for _, f := range fields(t, readAction(t).Inputs) {
+		if f.Name == "token" { // never on the command line
+			continue
+		}
+		if !strings.Contains(usage, "--"+f.Name) {
+			t.Errorf("--help does not mention --%s", f.Name)
+		}
+		if printed := run("--" + f.Name + "=x"); !strings.Contains(printed, "token is missing") {
+			t.Errorf("--%s: %s", f.Name, printed)
+		}
+	}
+}
+
 func TestActionMetadata(t *testing.T) {
 	a := readAction(t)
 	if len(a.Description) >= 125 {
@@ -157,51 +219,115 @@ func TestActionMetadata(t *testing.T) {
 }
 
 // Whether the workflows are valid otherwise is checked by actionlint, in .ci/run.
-func TestReadmeWorkflowsUseExistingInputsAndOutputs(t *testing.T) {
+func TestWorkflowsInDocsUseExistingInputsAndOutputs(t *testing.T) {
 	a := readAction(t)
 	declares := func(node yaml.Node, name string) bool {
 		return slices.ContainsFunc(fields(t, node), func(f field) bool { return f.Name == name })
 	}
-	readme := readFile(t, "README.md")
-	blocks := regexp.MustCompile("(?s)\n```yaml\n(.*?)\n```\n").FindAllSubmatch(readme, -1)
 	steps := 0
-	for _, block := range blocks {
-		var workflow struct {
-			Jobs map[string]struct {
-				Steps []struct {
-					Uses string
-					With map[string]any
-				}
+	for _, path := range docs(t) {
+		for _, block := range regexp.MustCompile("(?s)\n```yaml\n(.*?)\n```\n").FindAllSubmatch(readFile(t, path), -1) {
+			if !bytes.Contains(block[1], []byte("\non:\n")) {
+				continue // a fragment, or a file of another CI system
 			}
-		}
-		if err := yaml.Unmarshal(block[1], &workflow); err != nil {
-			t.Fatalf("%v in\n%s", err, block[1])
-		}
-		for _, job := range workflow.Jobs {
-			for _, step := range job.Steps {
-				if !strings.HasPrefix(step.Uses, "your-org/publish-agent-version@") {
-					continue
-				}
-				steps++
-				for name := range step.With {
-					if !declares(a.Inputs, name) {
-						t.Errorf("a workflow sets the input %q, which does not exist", name)
-					}
-				}
-				for _, name := range []string{"token", "agent-id"} {
-					if step.With[name] == nil {
-						t.Errorf("a workflow does not set %s:\n%s", name, block[1])
+			var workflow struct {
+				Jobs map[string]struct {
+					Steps []struct {
+						ID, Uses string
+						With     map[string]any
 					}
 				}
 			}
-		}
-		for _, found := range regexp.MustCompile(`steps\.promote\.outputs\.([\w-]+)`).FindAllSubmatch(block[1], -1) {
-			if !declares(a.Outputs, string(found[1])) {
-				t.Errorf("a workflow reads the output %q, which does not exist", found[1])
+			if err := yaml.Unmarshal(block[1], &workflow); err != nil {
+				t.Fatalf("%v in\n%s", err, block[1])
+			}
+			for _, job := range workflow.Jobs {
+				for _, step := range job.Steps {
+					if !strings.HasPrefix(step.Uses, "your-org/publish-agent-version@") {
+						continue
+					}
+					steps++
+					for name := range step.With {
+						if !declares(a.Inputs, name) {
+							t.Errorf("%s: a workflow sets the input %q, which does not exist", path, name)
+						}
+					}
+					for _, name := range []string{"token", "agent-id"} {
+						if step.With[name] == nil {
+							t.Errorf("%s: a workflow does not set %s:\n%s", path, name, block[1])
+						}
+					}
+					outputs := regexp.MustCompile(`steps\.` + regexp.QuoteMeta(step.ID) + `\.outputs\.([\w-]+)`)
+					for _, found := range outputs.FindAllSubmatch(block[1], -1) {
+						if !declares(a.Outputs, string(found[1])) {
+							t.Errorf("%s: a workflow reads the output %q, which does not exist", path, found[1])
+						}
+					}
+				}
 			}
 		}
 	}
-	if steps < 6 {
-		t.Errorf("only %d uses of this action found in %d YAML blocks", steps, len(blocks))
+	if steps < 14 {
+		t.Errorf("only %d uses of this action found", steps)
+	}
+}
+
+// TestLinksInDocs follows every relative link, with its anchor, to a file and a heading.
+func TestLinksInDocs(t *testing.T) {
+	link := regexp.MustCompile(`(?:\]\(|src="|srcset=")([^)\s":]*)[)"]`) // no colon: not on the web
+	links := 0
+	for _, path := range docs(t) {
+		for _, m := range link.FindAllSubmatch(readFile(t, path), -1) {
+			links++
+			file, anchor, _ := strings.Cut(string(m[1]), "#")
+			target := path
+			if file != "" {
+				target = filepath.Join(filepath.Dir(path), file)
+			}
+			content, err := os.ReadFile(target)
+			if err != nil {
+				t.Errorf("%s: link to %s: %v", path, m[1], err)
+			} else if anchor != "" && !slices.Contains(anchors(content), anchor) {
+				t.Errorf("%s: link to %s: no such heading", path, m[1])
+			}
+		}
+	}
+	if links < 50 {
+		t.Errorf("only %d links found", links)
+	}
+}
+
+// anchors lists the anchors that GitHub gives the headings of a Markdown file.
+func anchors(markdown []byte) (list []string) {
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllSubmatch(markdown, -1) {
+		anchor := strings.ReplaceAll(strings.ToLower(string(heading[1])), " ", "-")
+		list = append(list, regexp.MustCompile(`[^\pL\pN_-]`).ReplaceAllString(anchor, ""))
+	}
+	return list
+}
+
+// TestArchitectureListsEveryFile compares the table in docs/architecture.md with the source files.
+func TestArchitectureListsEveryFile(t *testing.T) {
+	var files, listed []string
+	for _, dir := range []string{"publish", "diga"} {
+		paths, err := filepath.Glob(dir + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			if !strings.HasSuffix(path, "_test.go") {
+				files = append(files, path)
+			}
+		}
+	}
+	for _, row := range regexp.MustCompile("(?m)^\\| .* \\| `(publish|diga)` \\| (.*)$").FindAllSubmatch(readFile(t, "docs/architecture.md"), -1) {
+		for _, file := range regexp.MustCompile(`\w+\.go`).FindAll(row[2], -1) {
+			listed = append(listed, filepath.Join(string(row[1]), string(file)))
+		}
+	}
+	slices.Sort(files)
+	slices.Sort(listed)
+	if !slices.Equal(files, listed) {
+		t.Errorf("docs/architecture.md lists\n%q, but there are\n%q", listed, files)
 	}
 }
