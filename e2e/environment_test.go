@@ -125,7 +125,7 @@ func TestNoNetwork(t *testing.T) {
 	j := newJob(t, defaults(t)["api-url"], map[string]string{"version-id": sandbox.NextID, "max-retries": "0"})
 	j.network = "none"
 	j.run().want(t, 1, []string{"add-mask", "error ACTION_NETWORK_ERROR"}, map[string]string{
-		"status": "failed", "error-code": "ACTION_NETWORK_ERROR", "attempts": "1",
+		"status": "failed", "error-code": "ACTION_NETWORK_ERROR", "attempts": "1", "version-id": sandbox.NextID,
 	})
 }
 
@@ -139,7 +139,7 @@ func TestTLS(t *testing.T) {
 	inputs := map[string]string{"version-id": sandbox.NextID}
 
 	newJob(t, server.URL, inputs).run().want(t, 1, []string{"add-mask", "error ACTION_TLS_ERROR"}, map[string]string{
-		"status": "failed", "error-code": "ACTION_TLS_ERROR", "attempts": "1",
+		"status": "failed", "error-code": "ACTION_TLS_ERROR", "attempts": "1", "version-id": sandbox.NextID,
 	})
 
 	j := newJob(t, server.URL, inputs)
