@@ -30,7 +30,7 @@ func (j *job) start() *step {
 	if err := s.client.Start(); err != nil {
 		j.Fatal(err)
 	}
-	j.Cleanup(func() { _ = exec.Command("docker", "rm", "--force", j.name).Run() })
+	j.Cleanup(func() { _ = exec.Command(j.engine, "rm", "--force", j.name).Run() })
 	go func() {
 		defer close(s.ended)
 		_ = s.client.Wait() // the exit status is in ProcessState
@@ -74,7 +74,7 @@ func (s *step) finish() result {
 		}
 	})
 	r := result{exit: s.client.ProcessState.ExitCode(), outputs: make(map[string]string), summary: s.read(summaryFile)}
-	if left := docker(s.T, "ps", "--all", "--quiet", "--filter", "name="+s.name); left != "" {
+	if left := command(s.T, s.engine, "ps", "--all", "--quiet", "--filter", "name="+s.name); left != "" {
 		s.Errorf("the container was not removed: %s", left)
 	}
 
