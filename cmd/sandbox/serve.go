@@ -33,9 +33,9 @@ With curl:
 
   curl -X PATCH http://{{.Addr}}/v1/agent/{{.FrontDesk}}/published_version -H 'Authorization: Bearer {{.Token}}' -H 'Content-Type: application/json' -d '{"version_id":"{{.NextID}}"}'
 
-With the action (through env, because shell variables cannot have hyphens):
+With the action, as a command:
 
-  env INPUT_API-URL=http://{{.Addr}} INPUT_TOKEN={{.Token}} INPUT_AGENT-ID={{.FrontDesk}} INPUT_VERSION-ID={{.NextID}} go run .
+  DIGA_TOKEN={{.Token}} go run . --api-url=http://{{.Addr}} --agent-id={{.FrontDesk}} --version-id={{.NextID}}
 
 `
 
