@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"debug/buildinfo"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"os/exec"
@@ -48,7 +49,7 @@ func contents(t *testing.T) (files map[string][]byte, compressed int) {
 	files = make(map[string][]byte)
 	for reader := tar.NewReader(bytes.NewReader(archive)); ; {
 		header, err := reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return files, small.Len()
 		}
 		if err != nil {
