@@ -41,6 +41,7 @@ type job struct {
 	mode    string            // of the mount that holds the output file: "" or ":ro"
 	network string
 	flags   []string // additional flags of "docker run"
+	args    []string // of the binary
 }
 
 const (
@@ -148,7 +149,7 @@ func (j *job) command() *exec.Cmd {
 	}
 	args = append(args, "-v", filepath.Join(j.dir, "file_commands")+":/github/file_commands"+j.mode)
 	args = append(args, j.flags...)
-	command := exec.CommandContext(j.Context(), j.engine, append(args, j.image)...)
+	command := exec.CommandContext(j.Context(), j.engine, append(append(args, j.image), j.args...)...)
 	command.Env = environment
 	return command
 }
