@@ -125,7 +125,7 @@ func TestNoNetwork(t *testing.T) {
 	j := newJob(t, defaults(t)["api-url"], map[string]string{"version-id": sandbox.NextID, "max-retries": "0"})
 	j.network = "none"
 	j.run().want(t, 1, []string{"add-mask", "error ACTION_NETWORK_ERROR"}, map[string]string{
-		"status": "failed", "error-code": "ACTION_NETWORK_ERROR", "attempts": "1",
+		"status": "failed", "error-code": "ACTION_NETWORK_ERROR", "attempts": "1", "version-id": sandbox.NextID,
 	})
 }
 
@@ -139,7 +139,7 @@ func TestTLS(t *testing.T) {
 	inputs := map[string]string{"version-id": sandbox.NextID}
 
 	newJob(t, server.URL, inputs).run().want(t, 1, []string{"add-mask", "error ACTION_TLS_ERROR"}, map[string]string{
-		"status": "failed", "error-code": "ACTION_TLS_ERROR", "attempts": "1",
+		"status": "failed", "error-code": "ACTION_TLS_ERROR", "attempts": "1", "version-id": sandbox.NextID,
 	})
 
 	j := newJob(t, server.URL, inputs)
@@ -149,38 +149,51 @@ func TestTLS(t *testing.T) {
 	j.run().want(t, 0, []string{"add-mask", "notice Published"}, published(sandbox.NextID, sandbox.NextName, sandbox.Reception, "", "1"))
 }
 
-// Outside Actions no line is a command: stdout has name=value lines, and stderr has the log.
+// Outside Actions no line is a command: stdout has name=value lines, and stderr has the log. Inputs are variables or flags.
 func TestOutsideActions(t *testing.T) {
-	t.Parallel()
-	api := newAPI(t)
-	j := newJob(t, api.URL, map[string]string{"version-id": sandbox.NextID})
-	maps.DeleteFunc(j.env, func(name, _ string) bool { return strings.HasPrefix(name, "GITHUB_") })
-	var stdout, stderr strings.Builder
-	command := j.command()
-	command.Stdout, command.Stderr = &stdout, &stderr
-	if err := command.Run(); err != nil {
-		t.Fatalf("%v\n%s", err, stderr.String())
-	}
+	image(t)
+	for name, setup := range map[string]func(*job){
+		"variables": func(j *job) {
+			maps.DeleteFunc(j.env, func(name, _ string) bool { return strings.HasPrefix(name, "GITHUB_") })
+		},
+		"flags": func(j *job) {
+			j.args = []string{"--agent-id=" + sandbox.FrontDesk, "--version-id", sandbox.NextID, "--api-url=" + j.env["INPUT_API-URL"]}
+			j.env = map[string]string{"DIGA_TOKEN": sandbox.Token}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := newAPI(t)
+			j := newJob(t, api.URL, map[string]string{"version-id": sandbox.NextID})
+			setup(j)
+			var stdout, stderr strings.Builder
+			command := j.command()
+			command.Stdout, command.Stderr = &stdout, &stderr
+			if err := command.Run(); err != nil {
+				t.Fatalf("%v\n%s", err, stderr.String())
+			}
 
-	outputs, err := runner.Outputs(stdout.String())
-	if err != nil {
-		t.Errorf("stdout: %v", err)
-	}
-	results := make(map[string]string)
-	for _, o := range outputs {
-		results[o.Name] = o.Value
-	}
-	if want := published(sandbox.NextID, sandbox.NextName, sandbox.Reception, "", "1"); !maps.Equal(results, want) {
-		t.Errorf("stdout\n%q, want\n%q", results, want)
-	}
-	all := stdout.String() + stderr.String()
-	if commands := runner.ReadLog(all).Commands; len(commands) > 0 {
-		t.Errorf("commands %+v, want none", commands)
-	}
-	if found := runner.FindSecret(all, sandbox.Token); len(found) > 0 {
-		t.Errorf("the token appears: %q", found)
-	}
-	if stderr.Len() == 0 {
-		t.Error("no log on stderr")
+			outputs, err := runner.Outputs(stdout.String())
+			if err != nil {
+				t.Errorf("stdout: %v", err)
+			}
+			results := make(map[string]string)
+			for _, o := range outputs {
+				results[o.Name] = o.Value
+			}
+			if want := published(sandbox.NextID, sandbox.NextName, sandbox.Reception, "", "1"); !maps.Equal(results, want) {
+				t.Errorf("stdout\n%q, want\n%q", results, want)
+			}
+			all := stdout.String() + stderr.String()
+			if commands := runner.ReadLog(all).Commands; len(commands) > 0 {
+				t.Errorf("commands %+v, want none", commands)
+			}
+			if found := runner.FindSecret(all, sandbox.Token); len(found) > 0 {
+				t.Errorf("the token appears: %q", found)
+			}
+			if stderr.Len() == 0 {
+				t.Error("no log on stderr")
+			}
+		})
 	}
 }

@@ -33,12 +33,15 @@ func image(t *testing.T) string {
 // job is a workflow job whose only step is the action, before it runs.
 type job struct {
 	*testing.T
+	engine  string            // docker or podman
+	image   string            // as the engine calls it
 	name    string            // of the container
 	dir     string            // its subdirectories are mounted below /github
 	env     map[string]string // the step's environment
 	mode    string            // of the mount that holds the output file: "" or ":ro"
 	network string
-	flags   []string // additional docker flags
+	flags   []string // additional flags of "docker run"
+	args    []string // of the binary
 }
 
 const (
@@ -49,9 +52,8 @@ const (
 // newJob prepares a step with the given inputs and action.yml's defaults. Unless inputs override them, the agent is
 // FrontDesk and the API is at url.
 func newJob(t *testing.T, url string, inputs map[string]string) *job {
-	image(t)
 	j := &job{
-		T: t, name: "publish-agent-version-" + strings.ToLower(rand.Text()), dir: t.TempDir(), network: "host",
+		T: t, engine: "docker", image: image(t), name: "publish-agent-version-" + strings.ToLower(rand.Text()), dir: t.TempDir(), network: "host",
 		env: map[string]string{
 			"CI":                       "true",
 			"GITHUB_ACTIONS":           "true",
@@ -147,7 +149,7 @@ func (j *job) command() *exec.Cmd {
 	}
 	args = append(args, "-v", filepath.Join(j.dir, "file_commands")+":/github/file_commands"+j.mode)
 	args = append(args, j.flags...)
-	command := exec.CommandContext(j.Context(), "docker", append(args, image(j.T))...)
+	command := exec.CommandContext(j.Context(), j.engine, append(append(args, j.image), j.args...)...)
 	command.Env = environment
 	return command
 }
@@ -155,12 +157,18 @@ func (j *job) command() *exec.Cmd {
 // docker runs the docker client and returns what it prints, trimmed.
 func docker(t *testing.T, args ...string) string {
 	t.Helper()
+	return command(t, "docker", args...)
+}
+
+// command runs a command and returns what it prints, trimmed.
+func command(t *testing.T, name string, args ...string) string {
+	t.Helper()
 	var stderr strings.Builder
-	command := exec.CommandContext(t.Context(), "docker", args...)
+	command := exec.CommandContext(t.Context(), name, args...)
 	command.Stderr = &stderr
 	output, err := command.Output()
 	if err != nil {
-		t.Fatal(fmt.Errorf("docker %s: %w\n%s", strings.Join(args, " "), err, stderr.String()))
+		t.Fatal(fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, stderr.String()))
 	}
 	return strings.TrimSpace(string(output))
 }

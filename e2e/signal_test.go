@@ -33,7 +33,8 @@ func TestCancel(t *testing.T) {
 				t.Errorf("ended %v after the signal, want 2 s at most", took)
 			}
 			r.want(t, test.exit, []string{"add-mask", "error ACTION_CANCELLED"}, outputs(map[string]string{
-				"status": "unknown", "error-code": "ACTION_CANCELLED", "attempts": "1", "version-name": sandbox.NextName,
+				"status": "unknown", "error-code": "ACTION_CANCELLED", "attempts": "1",
+				"version-id": sandbox.NextID, "version-name": sandbox.NextName, "changed-fields": changedFields,
 			}))
 		})
 	}

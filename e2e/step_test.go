@@ -12,6 +12,9 @@ import (
 // live is FrontDesk's published version and its numbers before each test.
 var live = [...]string{sandbox.LiveID, sandbox.Reception, ""}
 
+// changedFields are the configuration fields that differ between the live version and the next one.
+const changedFields = "call_tools,prompt,voice"
+
 // outputs adds the outputs that describe FrontDesk before the step to the step's own.
 func outputs(own map[string]string) map[string]string {
 	all := map[string]string{
@@ -26,9 +29,12 @@ func outputs(own map[string]string) map[string]string {
 // numbers or "".
 func published(id, name, inbound, outbound, attempts string) map[string]string {
 	all := outputs(map[string]string{
-		"status": "published", "agent-id": sandbox.FrontDesk, "published-version-id": id, "version-name": name,
-		"inbound-phone-number-id": inbound, "outbound-phone-number-id": outbound, "attempts": attempts,
+		"status": "published", "agent-id": sandbox.FrontDesk, "published-version-id": id, "version-id": id, "version-name": name,
+		"changed-fields": "", "inbound-phone-number-id": inbound, "outbound-phone-number-id": outbound, "attempts": attempts,
 	})
+	if id == sandbox.NextID {
+		all["changed-fields"] = changedFields
+	}
 	numbers := map[string]string{
 		sandbox.Reception: sandbox.ReceptionNumber, sandbox.Switch: sandbox.SwitchNumber, sandbox.Callback: sandbox.CallbackNumber,
 	}
@@ -64,7 +70,7 @@ func TestStep(t *testing.T) {
 		{
 			name:     "publish by name",
 			inputs:   map[string]string{"version-name": sandbox.OldestName, "inbound-phone-number-id": sandbox.Switch},
-			commands: []string{"add-mask", "notice Published"},
+			commands: []string{"add-mask", "warning Older version", "notice Published"},
 			outputs:  published(sandbox.OldestID, sandbox.OldestName, sandbox.Switch, "", "1"),
 			requests: "GET GET GET GET GET GET GET PATCH", // among them three pages of versions
 			live:     [3]string{sandbox.OldestID, sandbox.Switch, ""},
@@ -83,7 +89,11 @@ func TestStep(t *testing.T) {
 			name:     "dry run",
 			inputs:   map[string]string{"version-id": sandbox.NextID, "dry-run": "true"},
 			commands: []string{"add-mask", "notice Dry run"},
-			outputs:  outputs(map[string]string{"status": "dry-run", "version-name": sandbox.NextName}),
+			outputs: outputs(map[string]string{
+				"status": "dry-run", "agent-id": sandbox.FrontDesk, "version-id": sandbox.NextID, "version-name": sandbox.NextName,
+				"changed-fields": changedFields, "inbound-phone-number-id": sandbox.Reception,
+				"inbound-phone-number": sandbox.ReceptionNumber, "outbound-phone-number-id": "",
+			}),
 			requests: "GET GET GET GET",
 			live:     live,
 		},
@@ -92,9 +102,9 @@ func TestStep(t *testing.T) {
 			inputs:   map[string]string{"version-id": sandbox.NextID, "agent-id": sandbox.Callback}, // not an agent
 			exit:     1,
 			commands: []string{"add-mask", "error AGENT_NOT_FOUND"},
-			outputs:  map[string]string{"status": "failed", "error-code": "AGENT_NOT_FOUND", "http-status": "404", "attempts": "1"},
+			outputs:  map[string]string{"status": "failed", "error-code": "AGENT_NOT_FOUND", "http-status": "404", "attempts": "1", "version-id": sandbox.NextID},
 			message:  "There is no agent " + sandbox.Callback,
-			requests: "GET GET GET GET PATCH",
+			requests: "GET GET GET GET GET PATCH",
 			live:     live,
 		},
 		{

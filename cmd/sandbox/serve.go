@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"text/template"
 	"time"
 
@@ -33,9 +34,9 @@ With curl:
 
   curl -X PATCH http://{{.Addr}}/v1/agent/{{.FrontDesk}}/published_version -H 'Authorization: Bearer {{.Token}}' -H 'Content-Type: application/json' -d '{"version_id":"{{.NextID}}"}'
 
-With the action (through env, because shell variables cannot have hyphens):
+With the action, as a command:
 
-  env INPUT_API-URL=http://{{.Addr}} INPUT_TOKEN={{.Token}} INPUT_AGENT-ID={{.FrontDesk}} INPUT_VERSION-ID={{.NextID}} go run .
+  DIGA_TOKEN={{.Token}} go run . --api-url=http://{{.Addr}} --agent-id={{.FrontDesk}} --version-id={{.NextID}}
 
 `
 
@@ -64,19 +65,19 @@ func serve(ctx context.Context, l net.Listener, stdout io.Writer) error {
 func phoneLines(phones []sandbox.Phone) []string {
 	var lines []string
 	for _, p := range phones {
-		line := p.ID + " " + p.Number
+		parts := []string{p.ID + " " + p.Number}
 		if p.Status != "assigned" {
-			line += ", " + p.Status
+			parts = append(parts, p.Status)
 		}
 		for _, a := range agents() {
 			if p.InboundAgentID != nil && *p.InboundAgentID == a.id {
-				line += ", inbound " + a.name
+				parts = append(parts, "inbound "+a.name)
 			}
 			if p.OutboundAgentID != nil && *p.OutboundAgentID == a.id {
-				line += ", outbound " + a.name
+				parts = append(parts, "outbound "+a.name)
 			}
 		}
-		lines = append(lines, line)
+		lines = append(lines, strings.Join(parts, ", "))
 	}
 	return lines
 }

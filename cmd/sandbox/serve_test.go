@@ -27,7 +27,7 @@ func TestServe(t *testing.T) {
 		writer.Close()
 	}()
 	stdout, banner := bufio.NewReader(reader), ""
-	for !strings.HasSuffix(banner, " go run .\n\n") {
+	for !strings.HasSuffix(banner, " --version-id="+sandbox.NextID+"\n\n") {
 		line, err := stdout.ReadString('\n')
 		if err != nil {
 			t.Fatalf("%v after\n%s", err, banner)
@@ -50,14 +50,15 @@ func TestServe(t *testing.T) {
 		}
 	}
 
-	env := map[string]string{}
-	for _, pair := range regexp.MustCompile(`(INPUT_\S+)=(\S+)`).FindAllStringSubmatch(banner, -1) {
-		env[pair[1]] = pair[2]
+	command := regexp.MustCompile(`(?m)^  DIGA_TOKEN=(\S+) go run \. (.*)$`).FindStringSubmatch(banner)
+	if command == nil {
+		t.Fatalf("no command in\n%s", banner)
 	}
+	getenv := func(name string) string { return map[string]string{"DIGA_TOKEN": command[1]}[name] }
 	var out bytes.Buffer
-	code := publish.Step{Getenv: func(name string) string { return env[name] }, Stdout: &out, Stderr: &out}.Run(t.Context())
-	if code != 0 || len(env) != 4 || !strings.Contains(out.String(), "published-version-id="+sandbox.NextID+"\n") {
-		t.Errorf("the step with %v: exit status %d\n%s", env, code, &out)
+	code := publish.Step{Args: strings.Fields(command[2]), Getenv: getenv, Stdout: &out, Stderr: &out}.Run(t.Context())
+	if code != 0 || !strings.Contains(out.String(), "published-version-id="+sandbox.NextID+"\n") {
+		t.Errorf("%s: exit status %d\n%s", command[0], code, &out)
 	}
 	patches := 1
 	if _, err := exec.LookPath("curl"); err == nil {

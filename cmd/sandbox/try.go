@@ -41,7 +41,7 @@ func try(ctx context.Context, name string, l net.Listener, dial dialFunc, stdout
 		sc.setup(api)
 	}
 	server := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second}
-	go server.Serve(l) // returns when server is closed
+	go func() { _ = server.Serve(l) }() // until server is closed
 	defer server.Close()
 
 	fmt.Fprintf(stdout, "%s: %s\n", sc.name, sc.description)
