@@ -28,8 +28,10 @@ What to do:
   --dry-run                           check everything and show what would change, but change nothing
 
 Phone numbers (without these flags, the bound numbers stay bound):
-  --inbound-phone-number=+34…         answer this number; or --inbound-phone-number-id=ID, or =none to release it
-  --outbound-phone-number=+34…        call from this number; or --outbound-phone-number-id=ID, or =none to release it
+  --inbound-phone-number=+34…         answer this number
+  --inbound-phone-number-id=ID        the same by its id, or none to release the bound one
+  --outbound-phone-number=+34…        call from this number
+  --outbound-phone-number-id=ID       the same by its id, or none to release the bound one
   --take-over                         take a number from another agent if needed
 
 Safeguards:
@@ -72,14 +74,17 @@ func parseArgs(args []string) (a arguments, problem text) {
 	a.inputs = make(map[string]string)
 	flags := flag.NewFlagSet("publish-agent-version", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.BoolVar(&a.help, "help", false, "")
-	flags.BoolVar(&a.help, "h", false, "")
-	flags.BoolVar(&a.version, "version", false, "")
+	for name, set := range map[string]*bool{"help": &a.help, "h": &a.help, "version": &a.version} {
+		flags.BoolFunc(name, "", func(string) error { *set = true; return nil })
+	}
 	flags.StringVar(&a.summary, "summary", "", "")
+	var empty []string
 	output := flags.String("output", string(plain), "")
 	for _, input := range inputNames {
 		set := func(value string) error {
-			a.inputs[input.name] = strings.TrimSpace(value)
+			if a.inputs[input.name] = strings.TrimSpace(value); a.inputs[input.name] == "" {
+				empty = append(empty, input.name) // an undefined variable must not remove a safeguard
+			}
 			return nil
 		}
 		if input.isBool {
@@ -93,11 +98,14 @@ func parseArgs(args []string) (a arguments, problem text) {
 		*output = string(asJSON) // who asked for JSON also gets the error as JSON
 	}
 	a.secret = a.inputs["token"]
+	onToken := err != nil && strings.HasSuffix(err.Error(), "argument: -token")
 	switch a.output = format(*output); {
-	case err != nil:
+	case err != nil && !onToken:
 		return a, flagProblem(flags, err)
-	case a.secret != "":
+	case onToken || a.secret != "":
 		return a, say("%s is not supported: every user of this machine can see the command line. Set %s in the environment", literal("--token"), literal("DIGA_TOKEN"))
+	case len(empty) > 0:
+		return a, say("%s is empty (is the variable defined here?): remove the flag, or give it a value", literal("--"+empty[0]))
 	case flags.NArg() > 0:
 		return a, say("Unexpected argument: write flags as %s", literal("--name=value")) // it may be a token
 	case a.output != plain && a.output != asJSON && a.output != dotenv:
@@ -156,7 +164,7 @@ func (s Step) emptyBooleans(flags map[string]string) (problems []text) {
 			}
 		}
 		if set {
-			problems = append(problems, say("%s is empty: is the variable defined here? It must be true or false", literal(input.name)))
+			problems = append(problems, say("%s is empty (is the variable defined here?): it must be true or false", literal(input.name)))
 		}
 	}
 	return problems

@@ -75,7 +75,8 @@ func (c *fieldChange) compare(was, is json.RawMessage) {
 	}
 	c.diff = []string{c.name + ":"}
 	for _, hunk := range diff.Hunks {
-		c.diff = append(c.diff, fmt.Sprintf("@@ -%d +%d @@", hunk.FromLine, hunk.ToLine))
+		// Not hunk.ToLine: it leaves out lines between edits of one hunk.
+		c.diff = append(c.diff, fmt.Sprintf("@@ -%d +%d @@", hunk.FromLine, hunk.FromLine+c.added-c.removed))
 		for _, line := range hunk.Lines {
 			sign := " "
 			switch line.Kind {

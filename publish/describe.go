@@ -101,7 +101,7 @@ func listVersions(e *diga.NameError) []text {
 		items = append(items, say("and %d more", more))
 	}
 	if len(items) == 0 {
-		items = append(items, say("none of the agent's %d versions has a similar name", e.Total))
+		items = append(items, say("none of the agent's %d versions", e.Total))
 	}
 	return items
 }

@@ -143,7 +143,9 @@ func (r *result) apiFailure(err error) (*failure, diga.Effect) {
 	cause.GaveUp = "" // of no interest once the change is confirmed
 	f.cause = r.describe(&cause)
 	if name, ok := errors.AsType[*diga.NameError](e); ok {
-		f.items = listVersions(name)
+		if f.items = listVersions(name); name.Matches == 0 {
+			f.what = say("%s; similar names", f.what)
+		}
 	}
 	return f, e.Effect
 }

@@ -105,7 +105,7 @@ func readInputs(get func(name string) string) (Inputs, []text) {
 		r.invalid("token", "%s", problem)
 	}
 	if get("agent-id") == "" {
-		r.invalid("agent-id", "is missing or empty: is the variable defined here?")
+		r.invalid("agent-id", "is missing or empty (is the variable defined here?)")
 	}
 	r.checkChoice(in)
 	return in, r.problems
@@ -220,8 +220,8 @@ func (r *inputReader) checkChoice(in Inputs) {
 	}
 	switch {
 	case len(chosen) == 0:
-		r.invalid("version-id", "or %s is required, or %s to take the agent offline. An empty version is never sent: Diga would unpublish the agent",
-			literal("version-name"), literal("unpublish: true"))
+		r.invalid("version-id", "or %s is required, or else %s or %s. An empty version is never sent: Diga would unpublish the agent",
+			literal("version-name"), literal("unpublish: true"), literal("show-live: true"))
 	case len(chosen) > 1:
 		r.problems = append(r.problems, say("%s are mutually exclusive: set only one", list(chosen)))
 	}

@@ -94,21 +94,21 @@ func Problems() []Problem {
 		notFlag  = " must be true or false, not "
 		notTime  = "timeout must be a duration from 1s to 30m, such as 90s or 2m, not "
 		notCount = "max-retries must be a whole number from 0 to 10, not "
-		choose   = "version-id or version-name is required, or unpublish: true to take the agent offline. An empty version is never sent: " +
+		choose   = "version-id or version-name is required, or else unpublish: true or show-live: true. An empty version is never sent: " +
 			"Diga would unpublish the agent"
 	)
 	list := []Problem{
-		{"token", "", "token is missing or empty: is the secret undefined, or is this a pull request from a fork, which gets no secrets?"},
+		{"token", "", "token is missing or empty. In GitHub Actions, the secret may be undefined, or this is a pull request from a fork, which gets no secrets. Elsewhere, set DIGA_TOKEN"},
 		{"token", "Bearer " + secret, `token must be the token alone, without "Bearer"`},
 		{"token", "bEARER " + secret, `token must be the token alone, without "Bearer"`},
-		{"agent-id", "", "agent-id is missing or empty: is the variable defined here?"},
+		{"agent-id", "", "agent-id is missing or empty (is the variable defined here?)"},
 		{"version-id", "", choose},
 		{"version-name", "v1", "version-id and version-name are mutually exclusive: set only one"},
 		{"unpublish", "true", "version-id and unpublish are mutually exclusive: set only one"},
 	}
 	for _, between := range []string{" ", "\t", "\n", "\r", "\x00", "\x7f", "é", "\u00a0", "\u200b", "\xff"} {
 		list = append(list, Problem{"token", "first-half" + between + "other-half",
-			"token contains a space, a line break or another invalid character: was extra text pasted with it?"})
+			"token contains a space, a line break or another invalid character (was extra text pasted with it?)"})
 	}
 	for _, name := range []string{"agent-id", "version-id", "inbound-phone-number-id", "outbound-phone-number-id"} {
 		for _, value := range []string{

@@ -17,11 +17,11 @@ func (t Token) reveal() string { return string(t) }
 func (t Token) problem() string {
 	switch token := t.reveal(); {
 	case token == "":
-		return "is missing or empty: is the secret undefined, or is this a pull request from a fork, which gets no secrets?"
+		return "is missing or empty. In GitHub Actions, the secret may be undefined, or this is a pull request from a fork, which gets no secrets. Elsewhere, set DIGA_TOKEN"
 	case strings.HasPrefix(strings.ToLower(token), "bearer "):
 		return `must be the token alone, without "Bearer"`
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "contains a space, a line break or another invalid character: was extra text pasted with it?"
+		return "contains a space, a line break or another invalid character (was extra text pasted with it?)"
 	}
 	return ""
 }
