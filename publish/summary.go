@@ -89,6 +89,8 @@ func (r *result) failureHeadline(f *failure) text {
 		return say("⚠️ %s, but the step failed", f.what)
 	case r.in.ShowLive:
 		return say("❌ %s: could not read what is live", agent)
+	case r.after.offline && !r.before.offline && !r.in.Unpublish:
+		return say("⚠️ %s is offline", agent)
 	case f.status == unknown && !was.known && !named:
 		return say("⚠️ Could not confirm the change") // without names it would only be ids
 	case f.status == unknown && r.in.Unpublish:
