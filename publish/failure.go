@@ -77,8 +77,9 @@ func (r *result) outputsLost(err error) *failure {
 
 // readFailure is the failure of a read that the change depends on.
 func (r *result) readFailure(err error) *failure {
-	if r.before.idsSwapped {
-		return swappedIDs()
+	if f := checkVersion(r.in, r.before); f != nil {
+		f.live = r.nothingChanged()
+		return f
 	}
 	var noPhone *phoneNotFoundError
 	if errors.As(err, &noPhone) {

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -330,7 +331,7 @@ func (r *result) preflightLines() []text {
 		add("Live now: %s of %s.", fullVersionName(b.version.value), r.agent())
 	case b.offline:
 		add("No version is live now.")
-	case b.version.err != nil:
+	case b.version.err != nil && !errors.Is(b.version.err, errNotNeeded):
 		add("What is live could not be read: %s.", literal(b.version.err.Error()))
 	}
 	for d, bound := range b.bound {
@@ -345,7 +346,7 @@ func (r *result) preflightLines() []text {
 		}
 	}
 	switch {
-	case !b.target.known && b.target.err != nil && r.in.Version.Valid && b.target.err != errNotNeeded:
+	case b.target.err != nil && r.in.Version.Valid && !errors.Is(b.target.err, errNotNeeded):
 		add("The version could not be read: %s.", literal(b.target.err.Error()))
 	case b.version.known && b.target.known && b.version.value.ID == b.target.value.ID:
 		add("The version that was asked for is already live; its phone numbers may still differ.")

@@ -47,7 +47,10 @@ func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retri
 		return s.version.err
 	}
 	for v, err := range c.Versions(ctx, retries, agent) {
-		if err != nil || v.Published {
+		switch {
+		case err != nil:
+			return err // the first answer may only have meant that none is live
+		case v.Published:
 			return s.version.err
 		}
 	}
@@ -86,7 +89,8 @@ func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight,
 	var errs [4]error
 	require := func(at int, read func() error) {
 		reads.run(func() {
-			if errs[at] = read(); errs[at] != nil {
+			// That there is no such thing is an answer: with the others it tells what is wrong.
+			if errs[at] = read(); errs[at] != nil && !isNotFound(errs[at]) {
 				giveUp(errNotNeeded)
 			}
 		})
