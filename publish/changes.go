@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -19,6 +18,7 @@ const (
 	maxDiffLines = 200
 	maxDiffBytes = 64 << 10
 	maxDiffLine  = 1000 // characters
+	maxDiffValue = 300  // characters of a value that is shown whole
 	longText     = 60   // bytes; longer texts are compared line by line
 )
 
@@ -34,34 +34,40 @@ var shownFields = []string{
 type fieldChange struct {
 	name           string   // as the API writes it
 	added, removed int      // lines of a text; both 0 for any other value
-	diff           []string // the lines that show the change, foreign text; empty for a field whose values are never shown
+	shown          bool     // its values may be shown
+	was, is        string   // as JSON, foreign text
+	diff           []string // how a text changed, line by line, foreign text; nil for any other value
 }
 
-// compareConfig returns the fields that differ between two versions, by name.
+// compareConfig returns the fields that differ between two versions, by name. Values are compared as JSON, whatever the
+// order of their keys and the blanks between them; numbers as they are written, so that 1 and 1.0 differ; and a field that
+// is absent as null.
 func compareConfig(before, after diga.Version) []fieldChange {
 	names := maps.Clone(before.Config)
 	maps.Copy(names, after.Config)
 	var changes []fieldChange
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		was, is := before.Config[name], after.Config[name]
-		if sameJSON(was, is) {
+		if bytes.Equal(was, is) {
 			continue
 		}
-		c := fieldChange{name: name}
-		if slices.Contains(shownFields, name) {
-			c.compare(was, is)
+		c := fieldChange{name: name, was: normalJSON(was), is: normalJSON(is), shown: slices.Contains(shownFields, name)}
+		if c.was == c.is {
+			continue
+		}
+		if c.shown {
+			c.compareText(was, is)
 		}
 		changes = append(changes, c)
 	}
 	return changes
 }
 
-// compare fills in what differs between two values of the field. One that is absent counts as null.
-func (c *fieldChange) compare(was, is json.RawMessage) {
+// compareText fills in how a long text changed. Null counts as an empty one.
+func (c *fieldChange) compareText(was, is json.RawMessage) {
 	var before, after string
 	isText := json.Unmarshal(orNull(was), &before) == nil && json.Unmarshal(orNull(is), &after) == nil
 	if !isText || max(len(before), len(after)) <= longText && !strings.Contains(before+after, "\n") {
-		c.diff = []string{fmt.Sprintf("%s: %s → %s", c.name, compact(was), compact(is))}
 		return
 	}
 	before, after = endLine(before), endLine(after)
@@ -69,9 +75,10 @@ func (c *fieldChange) compare(was, is json.RawMessage) {
 	if err != nil {
 		return // edits that the library itself made always fit
 	}
-	c.diff = []string{c.name + ":"}
+	c.diff = []string{}
 	for _, hunk := range diff.Hunks {
-		c.diff = append(c.diff, fmt.Sprintf("@@ -%d +%d @@", hunk.FromLine, hunk.ToLine))
+		// The library's ToLine is wrong after a hunk with two changes.
+		c.diff = append(c.diff, fmt.Sprintf("@@ -%d +%d @@", hunk.FromLine, hunk.FromLine+c.added-c.removed))
 		for _, line := range hunk.Lines {
 			sign := " "
 			switch line.Kind {
@@ -118,10 +125,16 @@ func changesText(changes []fieldChange) text {
 func fullDiff(changes []fieldChange, c cleaner) []string {
 	var all []string
 	for _, change := range changes {
-		if len(change.diff) == 0 {
-			change.diff = []string{change.name + ": changed (value not shown)"}
+		switch {
+		case !change.shown:
+			all = append(all, change.name+": changed (value not shown)")
+		case change.diff == nil:
+			all = append(all, fmt.Sprintf("%s: %s → %s", change.name, c.line(change.was, maxDiffValue), c.line(change.is, maxDiffValue)))
+		case len(change.diff) == 0:
+			all = append(all, change.name+": only line breaks changed")
+		default:
+			all = append(append(all, change.name+":"), change.diff...)
 		}
-		all = append(all, change.diff...)
 	}
 	size := 0
 	for i, line := range all {
@@ -133,18 +146,18 @@ func fullDiff(changes []fieldChange, c cleaner) []string {
 	return all
 }
 
-// sameJSON reports whether two values mean the same. One that is absent counts as null.
-func sameJSON(a, b json.RawMessage) bool {
-	if bytes.Equal(a, b) {
-		return true
-	}
-	decode := func(data json.RawMessage) (value any) {
-		decoder := json.NewDecoder(bytes.NewReader(orNull(data)))
-		decoder.UseNumber()
-		_ = decoder.Decode(&value) // it was valid when the version was read
-		return value
-	}
-	return reflect.DeepEqual(decode(a), decode(b))
+// normalJSON writes a value in one way: with sorted keys, and without blanks or needless escapes. One that is absent counts
+// as null.
+func normalJSON(data json.RawMessage) string {
+	var value any
+	decoder := json.NewDecoder(bytes.NewReader(orNull(data)))
+	decoder.UseNumber()
+	_ = decoder.Decode(&value) // it was valid when the version was read
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value) // what was decoded can be encoded
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func orNull(data json.RawMessage) json.RawMessage {
@@ -152,12 +165,6 @@ func orNull(data json.RawMessage) json.RawMessage {
 		return json.RawMessage("null")
 	}
 	return data
-}
-
-func compact(data json.RawMessage) string {
-	var b bytes.Buffer
-	_ = json.Compact(&b, orNull(data))
-	return truncate(b.String(), maxDiffLine/3)
 }
 
 // endLine ends a text with one line feed, and its lines with nothing but that.
