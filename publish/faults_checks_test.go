@@ -236,6 +236,16 @@ func notNewer(t *testing.T) {
 			api.Inject(unnumbered(sandbox.LiveID), fault)
 		}, onlyNewer("version-id", sandbox.LiveID), want{says: []string{"unnumbered "}}, fourReads)
 	})
+	t.Run("the version can be read late", func(t *testing.T) {
+		checked(t, func(api *sandbox.Sandbox) {
+			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "version_id=", Status: 503, Times: 4})
+		}, onlyNewer(), want{says: []string{"v1.22.7 → v1.22.8"}}, fourReads+4)
+	})
+	t.Run("the version cannot be read", func(t *testing.T) {
+		checked(t, func(api *sandbox.Sandbox) {
+			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "version_id=", Status: 503, Times: -1})
+		}, onlyNewer(), want{code: "HTTP_503", says: []string{twoUntouched}}, 0)
+	})
 	for name, inputs := range map[string]map[string]string{
 		"id": onlyNewer("version-id", sandbox.NightID), "id of another agent in a dry run": onlyNewer("version-id", sandbox.SupportID),
 	} {
