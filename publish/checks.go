@@ -140,5 +140,8 @@ func (p preflight) agentName(id uuid.UUID) text {
 			return say("%s", literal(v.value.AgentName))
 		}
 	}
+	if p.agent != "" {
+		return say("%s", literal(p.agent))
+	}
 	return say("agent %s", literal(id.String()))
 }

@@ -27,6 +27,7 @@ func (l *lookup[T]) set(value T, err error) { l.value, l.known, l.err = value, e
 type state struct {
 	version lookup[diga.Version] // the live one
 	offline bool                 // no version is live
+	agent   string               // its name, by the list of versions; empty: not known
 	bound   [diga.Directions]lookup[[]diga.Phone]
 }
 
@@ -53,6 +54,7 @@ func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retri
 		case v.Published:
 			return s.version.err
 		}
+		s.agent = v.AgentName
 	}
 	s.offline = true
 	return nil
