@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -32,10 +33,10 @@ var shownFields = []string{
 
 // fieldChange is a configuration field that differs between two versions.
 type fieldChange struct {
-	name           string   // as the API writes it
-	added, removed int      // lines of a text; both 0 for any other value
-	shown          bool     // its values may be shown
-	was, is        string   // as JSON, foreign text
+	name           string // as the API writes it
+	added, removed int    // lines of a text; both 0 for any other value
+	shown          bool   // its values may be shown
+	was, is        json.RawMessage
 	diff           []string // how a text changed, line by line, foreign text; nil for any other value
 }
 
@@ -48,15 +49,12 @@ func compareConfig(before, after diga.Version) []fieldChange {
 	var changes []fieldChange
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		was, is := before.Config[name], after.Config[name]
-		if bytes.Equal(was, is) {
+		if sameJSON(was, is) {
 			continue
 		}
-		c := fieldChange{name: name, was: normalJSON(was), is: normalJSON(is), shown: slices.Contains(shownFields, name)}
-		if c.was == c.is {
-			continue
-		}
+		c := fieldChange{name: name, was: was, is: is, shown: slices.Contains(shownFields, name)}
 		if c.shown {
-			c.compareText(was, is)
+			c.compareText()
 		}
 		changes = append(changes, c)
 	}
@@ -64,9 +62,9 @@ func compareConfig(before, after diga.Version) []fieldChange {
 }
 
 // compareText fills in how a long text changed. Null counts as an empty one.
-func (c *fieldChange) compareText(was, is json.RawMessage) {
+func (c *fieldChange) compareText() {
 	var before, after string
-	isText := json.Unmarshal(orNull(was), &before) == nil && json.Unmarshal(orNull(is), &after) == nil
+	isText := json.Unmarshal(orNull(c.was), &before) == nil && json.Unmarshal(orNull(c.is), &after) == nil
 	if !isText || max(len(before), len(after)) <= longText && !strings.Contains(before+after, "\n") {
 		return
 	}
@@ -129,7 +127,7 @@ func fullDiff(changes []fieldChange, c cleaner) []string {
 		case !change.shown:
 			all = append(all, change.name+": changed (value not shown)")
 		case change.diff == nil:
-			all = append(all, fmt.Sprintf("%s: %s → %s", change.name, c.line(change.was, maxDiffValue), c.line(change.is, maxDiffValue)))
+			all = append(all, fmt.Sprintf("%s: %s → %s", change.name, c.line(normalJSON(change.was), maxDiffValue), c.line(normalJSON(change.is), maxDiffValue)))
 		case len(change.diff) == 0:
 			all = append(all, change.name+": only line breaks changed")
 		default:
@@ -146,18 +144,26 @@ func fullDiff(changes []fieldChange, c cleaner) []string {
 	return all
 }
 
-// normalJSON writes a value in one way: with sorted keys, and without blanks or needless escapes. One that is absent counts
-// as null.
+// sameJSON reports whether two values mean the same.
+func sameJSON(a, b json.RawMessage) bool {
+	return bytes.Equal(a, b) || reflect.DeepEqual(decodeJSON(a), decodeJSON(b))
+}
+
+// normalJSON writes a value in one way: with sorted keys, and without blanks or needless escapes.
 func normalJSON(data json.RawMessage) string {
-	var value any
-	decoder := json.NewDecoder(bytes.NewReader(orNull(data)))
-	decoder.UseNumber()
-	_ = decoder.Decode(&value) // it was valid when the version was read
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(value) // what was decoded can be encoded
+	_ = encoder.Encode(decodeJSON(data)) // what was decoded can be encoded
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// decodeJSON returns a value with its numbers as they are written. One that is absent counts as null.
+func decodeJSON(data json.RawMessage) (value any) {
+	decoder := json.NewDecoder(bytes.NewReader(orNull(data)))
+	decoder.UseNumber()
+	_ = decoder.Decode(&value) // it was valid when the version was read
+	return value
 }
 
 func orNull(data json.RawMessage) json.RawMessage {
