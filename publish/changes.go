@@ -19,6 +19,7 @@ const (
 	maxDiffLines = 200
 	maxDiffBytes = 64 << 10
 	maxDiffLine  = 1000 // characters
+	maxDiffValue = 300  // characters of a value that is shown whole
 	longText     = 60   // bytes; longer texts are compared line by line
 )
 
@@ -32,12 +33,16 @@ var shownFields = []string{
 
 // fieldChange is a configuration field that differs between two versions.
 type fieldChange struct {
-	name           string   // as the API writes it
-	added, removed int      // lines of a text; both 0 for any other value
-	diff           []string // the lines that show the change, foreign text; empty for a field whose values are never shown
+	name           string // as the API writes it
+	added, removed int    // lines of a text; both 0 for any other value
+	shown          bool   // its values may be shown
+	was, is        json.RawMessage
+	diff           []string // how a text changed, line by line, foreign text; nil for any other value
 }
 
-// compareConfig returns the fields that differ between two versions, by name.
+// compareConfig returns the fields that differ between two versions, by name. Values are compared as JSON, whatever the
+// order of their keys and the blanks between them; numbers as they are written, so that 1 and 1.0 differ; and a field that
+// is absent as null.
 func compareConfig(before, after diga.Version) []fieldChange {
 	names := maps.Clone(before.Config)
 	maps.Copy(names, after.Config)
@@ -47,25 +52,20 @@ func compareConfig(before, after diga.Version) []fieldChange {
 		if sameJSON(was, is) {
 			continue
 		}
-		c := fieldChange{name: name}
-		if slices.Contains(shownFields, name) {
-			c.compare(was, is)
+		c := fieldChange{name: name, was: was, is: is, shown: slices.Contains(shownFields, name)}
+		if c.shown {
+			c.compareText()
 		}
 		changes = append(changes, c)
 	}
 	return changes
 }
 
-// compare fills in what differs between two values of the field. One that is absent counts as null.
-func (c *fieldChange) compare(was, is json.RawMessage) {
+// compareText fills in how a long text changed. Null counts as an empty one.
+func (c *fieldChange) compareText() {
 	var before, after string
-	isText := json.Unmarshal(orNull(was), &before) == nil && json.Unmarshal(orNull(is), &after) == nil
+	isText := json.Unmarshal(orNull(c.was), &before) == nil && json.Unmarshal(orNull(c.is), &after) == nil
 	if !isText || max(len(before), len(after)) <= longText && !strings.Contains(before+after, "\n") {
-		before, after = compact(was), compact(is)
-		c.diff = []string{c.name + ":", "-" + before, "+" + after}
-		if len(before)+len(after) <= 2*longText {
-			c.diff = []string{fmt.Sprintf("%s: %s → %s", c.name, before, after)}
-		}
 		return
 	}
 	before, after = endLine(before), endLine(after)
@@ -73,9 +73,9 @@ func (c *fieldChange) compare(was, is json.RawMessage) {
 	if err != nil {
 		return // edits that the library itself made always fit
 	}
-	c.diff = []string{c.name + ":"}
+	c.diff = []string{}
 	for _, hunk := range diff.Hunks {
-		// Not hunk.ToLine: it leaves out lines between edits of one hunk.
+		// The library's ToLine is wrong after a hunk with two changes.
 		c.diff = append(c.diff, fmt.Sprintf("@@ -%d +%d @@", hunk.FromLine, hunk.FromLine+c.added-c.removed))
 		for _, line := range hunk.Lines {
 			sign := " "
@@ -123,10 +123,16 @@ func changesText(changes []fieldChange) text {
 func fullDiff(changes []fieldChange, c cleaner) []string {
 	var all []string
 	for _, change := range changes {
-		if len(change.diff) == 0 {
-			change.diff = []string{change.name + ": changed (value not shown)"}
+		switch {
+		case !change.shown:
+			all = append(all, change.name+": changed (value not shown)")
+		case change.diff == nil:
+			all = append(all, fmt.Sprintf("%s: %s → %s", change.name, c.line(normalJSON(change.was), maxDiffValue), c.line(normalJSON(change.is), maxDiffValue)))
+		case len(change.diff) == 0:
+			all = append(all, change.name+": only line breaks changed")
+		default:
+			all = append(append(all, change.name+":"), change.diff...)
 		}
-		all = append(all, change.diff...)
 	}
 	size := 0
 	for i, line := range all {
@@ -138,18 +144,26 @@ func fullDiff(changes []fieldChange, c cleaner) []string {
 	return all
 }
 
-// sameJSON reports whether two values mean the same. One that is absent counts as null.
+// sameJSON reports whether two values mean the same.
 func sameJSON(a, b json.RawMessage) bool {
-	if bytes.Equal(a, b) {
-		return true
-	}
-	decode := func(data json.RawMessage) (value any) {
-		decoder := json.NewDecoder(bytes.NewReader(orNull(data)))
-		decoder.UseNumber()
-		_ = decoder.Decode(&value) // it was valid when the version was read
-		return value
-	}
-	return reflect.DeepEqual(decode(a), decode(b))
+	return bytes.Equal(a, b) || reflect.DeepEqual(decodeJSON(a), decodeJSON(b))
+}
+
+// normalJSON writes a value in one way: with sorted keys, and without blanks or needless escapes.
+func normalJSON(data json.RawMessage) string {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(decodeJSON(data)) // what was decoded can be encoded
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// decodeJSON returns a value with its numbers as they are written. One that is absent counts as null.
+func decodeJSON(data json.RawMessage) (value any) {
+	decoder := json.NewDecoder(bytes.NewReader(orNull(data)))
+	decoder.UseNumber()
+	_ = decoder.Decode(&value) // it was valid when the version was read
+	return value
 }
 
 func orNull(data json.RawMessage) json.RawMessage {
@@ -157,12 +171,6 @@ func orNull(data json.RawMessage) json.RawMessage {
 		return json.RawMessage("null")
 	}
 	return data
-}
-
-func compact(data json.RawMessage) string {
-	var b bytes.Buffer
-	_ = json.Compact(&b, orNull(data))
-	return b.String()
 }
 
 // endLine ends a text with one line feed, and its lines with nothing but that.

@@ -77,7 +77,7 @@ func checkExpectation(in Inputs, p preflight) *failure {
 // checkNewer refuses a version with a lower number than the live one, where the inputs ask for that.
 func checkNewer(in Inputs, p preflight) *failure {
 	switch {
-	case !in.OnlyNewer || p.offline:
+	case !in.OnlyNewer, p.offline, p.target.value.ID == p.version.value.ID:
 		return nil
 	case p.target.value.Number <= 0 || p.version.value.Number <= 0:
 		return &failure{

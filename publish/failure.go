@@ -78,8 +78,9 @@ func (r *result) outputsLost(err error) *failure {
 
 // readFailure is the failure of a read that the change depends on.
 func (r *result) readFailure(err error) *failure {
-	if r.before.idsSwapped {
-		return swappedIDs()
+	if f := checkVersion(r.in, r.before); f != nil {
+		f.live = r.nothingChanged()
+		return f
 	}
 	if noPhone, ok := errors.AsType[*phoneNotFoundError](err); ok {
 		f := noPhone.failure()

@@ -43,7 +43,7 @@ func TestFaultsDocumented(t *testing.T) {
 				t.Fatal(err)
 			}
 			sources.Write(source)
-			for _, id := range regexp.MustCompile(`"([NTHRBVPLXIESC][0-9]{1,2})(?:/[^"]*)?"`).FindAllStringSubmatch(string(source), -1) {
+			for _, id := range regexp.MustCompile(`"([NTHRBVPGLXIESC][0-9]{1,2})(?:/[^"]*)?"`).FindAllStringSubmatch(string(source), -1) {
 				if strings.HasPrefix(filepath.Base(path), "faults_") {
 					tested[id[1]] = true
 				}

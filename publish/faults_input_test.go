@@ -73,9 +73,9 @@ func printedOf(res result) string {
 
 func TestFaultsInput(t *testing.T) {
 	const (
-		noToken = "oken is missing or empty. In GitHub Actions, the secret may be undefined, or this is a pull request from a fork, which gets no secrets. Elsewhere, set DIGA_TOKEN"
+		noToken = "oken is missing or empty (in GitHub Actions: an undefined secret, or a pull request from a fork, which gets none; elsewhere: set DIGA_TOKEN)"
 		noAgent = "gent-id is missing or empty (is the variable defined here?)"
-		choose  = "ersion-id or version-name is required, or else unpublish: true or show-live: true. "
+		choose  = "ersion-id or version-name is required, or else unpublish: true or show-live: true ("
 	)
 	t.Run("I1", func(t *testing.T) {
 		for _, blank := range []string{"", " ", "\t\r\n \u00a0\u3000"} {

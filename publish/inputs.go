@@ -220,7 +220,7 @@ func (r *inputReader) checkChoice(in Inputs) {
 	}
 	switch {
 	case len(chosen) == 0:
-		r.invalid("version-id", "or %s is required, or else %s or %s. An empty version is never sent: Diga would unpublish the agent",
+		r.invalid("version-id", "or %s is required, or else %s or %s (an empty version is never sent: Diga would unpublish the agent)",
 			literal("version-name"), literal("unpublish: true"), literal("show-live: true"))
 	case len(chosen) > 1:
 		r.problems = append(r.problems, say("%s are mutually exclusive: set only one", list(chosen)))

@@ -94,11 +94,11 @@ func Problems() []Problem {
 		notFlag  = " must be true or false, not "
 		notTime  = "timeout must be a duration from 1s to 30m, such as 90s or 2m, not "
 		notCount = "max-retries must be a whole number from 0 to 10, not "
-		choose   = "version-id or version-name is required, or else unpublish: true or show-live: true. An empty version is never sent: " +
-			"Diga would unpublish the agent"
+		choose   = "version-id or version-name is required, or else unpublish: true or show-live: true (an empty version is never sent: " +
+			"Diga would unpublish the agent)"
 	)
 	list := []Problem{
-		{"token", "", "token is missing or empty. In GitHub Actions, the secret may be undefined, or this is a pull request from a fork, which gets no secrets. Elsewhere, set DIGA_TOKEN"},
+		{"token", "", "token is missing or empty (in GitHub Actions: an undefined secret, or a pull request from a fork, which gets none; elsewhere: set DIGA_TOKEN)"},
 		{"token", "Bearer " + secret, `token must be the token alone, without "Bearer"`},
 		{"token", "bEARER " + secret, `token must be the token alone, without "Bearer"`},
 		{"agent-id", "", "agent-id is missing or empty (is the variable defined here?)"},

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -17,7 +18,7 @@ func (r *result) preflightLines() []text {
 		add("Live version of %s: %s.", r.agent(), fullVersionName(b.version.value))
 	case b.offline:
 		add("No version is live now.")
-	case b.version.err != nil:
+	case b.version.err != nil && !errors.Is(b.version.err, errNotNeeded):
 		add("Could not read the live version: %s.", literal(b.version.err.Error()))
 	}
 	for d, bound := range b.bound {
@@ -32,7 +33,7 @@ func (r *result) preflightLines() []text {
 		}
 	}
 	switch {
-	case !b.target.known && b.target.err != nil && r.in.Version.Valid && b.target.err != errNotNeeded:
+	case b.target.err != nil && r.in.Version.Valid && !errors.Is(b.target.err, errNotNeeded):
 		add("Could not read the requested version: %s.", literal(b.target.err.Error()))
 	case b.version.known && b.target.known && b.version.value.ID == b.target.value.ID:
 		add("%s is already live; only phone numbers may change.", r.name(r.target()))

@@ -79,7 +79,9 @@ func (md *markdown) fold(title string, open bool, block string) {
 
 // fence returns clean lines as a code block that none of them can close.
 func (md *markdown) fence(language string, lines []string) string {
-	block := strings.Join(lines, "\n")
+	// GitHub's renderer counts no more than 255 backticks of an opening fence, so longer runs are broken up.
+	const longRun = 100
+	block := strings.ReplaceAll(strings.Join(lines, "\n"), strings.Repeat("`", longRun), strings.Repeat("`", longRun-1)+"…")
 	fence := "```"
 	for strings.Contains(block, fence) {
 		fence += "`"

@@ -51,7 +51,10 @@ func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retri
 		return s.version.err
 	}
 	for v, err := range c.Versions(ctx, retries, agent) {
-		if err != nil || v.Published {
+		switch {
+		case err != nil:
+			return err // the first answer may only have meant that none is live
+		case v.Published:
 			return s.version.err
 		}
 		s.agentName = v.AgentName
@@ -91,15 +94,19 @@ func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight,
 	var errs [4]error
 	require := func(at int, read func() error) {
 		reads.run(func() {
-			if errs[at] = read(); errs[at] != nil {
+			// That there is no such thing is an answer: with the others it tells what is wrong.
+			if errs[at] = read(); errs[at] != nil && !isNotFound(errs[at]) {
 				giveUp(errNotNeeded)
 			}
 		})
 	}
 
-	if in.needsLive() {
+	switch {
+	case in.needsLive():
 		require(live, func() error { return p.readLive(required, c, diga.WithRetries, in.Agent) })
-	} else {
+	case in.DryRun: // what it finds is passed on as expect-version-id, so that nothing is live matters too
+		reads.run(func() { _ = p.readLive(optional, c, diga.Once, in.Agent) })
+	default:
 		reads.run(func() { p.version.set(c.PublishedVersion(optional, diga.Once, in.Agent)) })
 	}
 	switch {
@@ -149,10 +156,9 @@ func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight,
 	return p, nil
 }
 
-// needsLive reports whether the step cannot do without knowing what is live. A plan is made to be passed on, with what it
-// found as expect-version-id.
+// needsLive reports whether the step cannot do without knowing what is live.
 func (in Inputs) needsLive() bool {
-	return in.ShowLive || in.DryRun || in.Expect.isSet() || in.OnlyNewer
+	return in.ShowLive || in.Expect.isSet() || in.OnlyNewer || in.Unpublish && in.DryRun
 }
 
 // needsTarget reports whether the step cannot do without reading the version that was asked for. A plan needs it, or it

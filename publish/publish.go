@@ -94,9 +94,6 @@ func (r *run) publish(signals context.Context, args arguments, problem text) *fa
 	var refused *failure
 	r.plan, refused = newPlan(r.in, r.before)
 	switch {
-	case err != nil && refused != nil && refused.code == codeVersionNotFound: // says more than the read's own error
-		refused.live = r.nothingChanged()
-		return refused
 	case err != nil:
 		return r.readFailure(err)
 	case r.in.ShowLive:

@@ -90,7 +90,7 @@ func (r *report) debug(line text) {
 }
 
 func (r *report) notice(title string, message text) {
-	r.annotate((*githubactions.Action).Noticef, "notice", title, message.render(r.text))
+	r.annotate((*githubactions.Action).Noticef, "notice", title, truncate(message.render(r.text), maxAnnotation))
 }
 
 func (r *report) warn(title string, message text) {

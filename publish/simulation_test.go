@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -43,8 +44,14 @@ type wish struct {
 	byNumber [2]bool     // the number is given as people write it
 	takeOver bool
 	dryRun   bool
-	invalid  bool // the inputs contradict the contract
-	timeout  time.Duration
+	showLive bool // nothing is asked for but what is live
+
+	expects   bool   // expect is what must be live; empty: none
+	expect    string // a version
+	onlyNewer bool
+
+	invalid bool // the inputs contradict the contract
+	timeout time.Duration
 }
 
 func (w wish) unpublish() bool { return slices.Equal(w.versions, []string{""}) }
@@ -100,6 +107,7 @@ func newWish(s *simulatedAPI) wish {
 			w.drawNumber(r, s, d)
 		}
 	}
+	w.drawSafeguards(s)
 	if chance(r, 0.04) {
 		w.invalid = true
 		maps.Copy(w.inputs, pick(r,
@@ -110,10 +118,33 @@ func newWish(s *simulatedAPI) wish {
 			map[string]string{"outbound-phone-number-id": "none", "outbound-phone-number": "+34910000001"},
 			map[string]string{"inbound-phone-number-id": "None of them"},
 			map[string]string{"agent-id": "front-desk"}, map[string]string{"timeout": "100h"}, map[string]string{"max-retries": "11"},
-			map[string]string{"take-over": "yes"}, map[string]string{"dry-run": "1"},
+			map[string]string{"take-over": "yes"}, map[string]string{"dry-run": "1"}, map[string]string{"only-newer": "1"},
+			map[string]string{"version-id": versions[0].id, "version-name": "", "show-live": "true"},
+			map[string]string{"expect-version-id": "nothing"}, map[string]string{"show-changes": "all"},
 		))
+	} else if r := randomFor(s.seed, "show-live"); chance(r, 0.05) {
+		w = wish{agent: w.agent, timeout: w.timeout, showLive: true, inputs: map[string]string{
+			"agent-id": w.agent, "timeout": w.timeout.String(), "max-retries": w.inputs["max-retries"], "version-id": "", "show-live": "true",
+		}}
 	}
 	return w
+}
+
+// drawSafeguards draws what must be true for the change to be made, and how much of it is shown.
+func (w *wish) drawSafeguards(s *simulatedAPI) {
+	r := randomFor(s.seed, "safeguards")
+	if chance(r, 0.2) {
+		w.expects, w.expect = true, s.history[0].after.live[w.agent]
+		if chance(r, 0.25) {
+			w.expect = pick(r, "", pick(r, s.versions[w.agent]...).id)
+		}
+		w.inputs["expect-version-id"] = cmp.Or(w.expect, "none")
+	}
+	if chance(r, 0.15) && !w.unpublish() {
+		w.onlyNewer = true
+		w.inputs["only-newer"] = "true"
+	}
+	w.inputs["show-changes"] = pick(r, "", "names", "full", "off")
 }
 
 // drawNumber draws what is asked for in one direction.
@@ -268,6 +299,33 @@ func (a *account) reads() (before, between, after []*exchange) {
 		}
 	}
 	return before, between, after
+}
+
+// sawLive lists what the step was shown as live before the change; empty stands for a whole list of versions in which none
+// is published, or which another writer may have changed between two pages.
+func (a *account) sawLive() (seen []string) {
+	before, between, _ := a.reads()
+	for _, x := range slices.Concat(before, between) {
+		if !x.answered || x.own.status != http.StatusOK || x.fate.fault != "" && x.fate.class != ownReply {
+			continue
+		}
+		switch live := x.shown.live[a.agent]; {
+		case strings.HasSuffix(x.query, "is_published=true") && live != "":
+			seen = append(seen, live)
+		case x.path == "/v1/agent/"+a.agent+"/version" && x.last && (live == "" || a.otherWriter(x.at)):
+			seen = append(seen, "")
+		}
+	}
+	return seen
+}
+
+// isNewer reports whether a version has a higher number than another.
+func (a *account) isNewer(id, than string) bool {
+	number := func(id string) int {
+		versions := a.api.versions[a.agent]
+		return versions[slices.IndexFunc(versions, func(v simulatedVersion) bool { return v.id == id })].number
+	}
+	return number(id) > number(than)
 }
 
 // readBackWorked reports whether the step looked after its last request for the change, and every read was answered as
@@ -440,7 +498,7 @@ var rules = []rule{
 	}},
 
 	{"the exit status fits", func(a *account) string {
-		good := slices.Contains([]string{"published", "unpublished", "dry-run"}, a.status())
+		good := slices.Contains([]string{"published", "unpublished", "dry-run", "live", "offline"}, a.status())
 		allowed := []int{1}
 		if good {
 			allowed = []int{0}
@@ -461,8 +519,59 @@ var rules = []rule{
 			return "the inputs are invalid, and the code is " + a.res.outputs["error-code"]
 		case a.dryRun && len(a.patches()) > 0:
 			return "it is a dry run"
+		case a.showLive && len(a.patches()) > 0:
+			return "it only shows what is live"
 		case a.status() == "dry-run" && !a.dryRun:
 			return "it is no dry run"
+		case (a.status() == "live" || a.status() == "offline") && !a.showLive:
+			return "it was not asked to show what is live"
+		}
+		return ""
+	}},
+
+	{"sent only if what it expects was live", func(a *account) string {
+		seen := a.sawLive()
+		switch {
+		case !a.expects || len(a.patches()) == 0:
+			return ""
+		case !slices.Contains(seen, a.expect), slices.ContainsFunc(seen, func(id string) bool { return id != "" && id != a.expect }):
+			return fmt.Sprintf("expected %s, and saw %s", shortID(a.expect), shortened(fmt.Sprintf("%q", seen)))
+		}
+		return ""
+	}},
+
+	{"sent only if newer", func(a *account) string {
+		seen := a.sawLive()
+		switch patches := a.patches(); {
+		case !a.onlyNewer || len(patches) == 0:
+			return ""
+		case len(seen) == 0, slices.ContainsFunc(seen, func(id string) bool { return id != "" && a.isNewer(id, patches[0].body.version) }):
+			return fmt.Sprintf("sent %s, and saw %s", shortID(patches[0].body.version), shortened(fmt.Sprintf("%q", seen)))
+		}
+		return ""
+	}},
+
+	{"refused for a reason", func(a *account) string {
+		seen := slices.DeleteFunc(a.sawLive(), func(id string) bool { return id == "" })
+		switch code := a.res.outputs["error-code"]; {
+		case code == "ACTION_UNEXPECTED_VERSION" && (!a.expects || len(seen) == 0 && a.expect == "" || len(seen) > 0 && !slices.ContainsFunc(seen, func(id string) bool { return id != a.expect })):
+			return "what it expects was live"
+		case code == "ACTION_NOT_NEWER" && (!a.onlyNewer || !slices.ContainsFunc(seen, func(id string) bool {
+			return slices.ContainsFunc(a.versions, func(version string) bool { return a.isNewer(id, version) })
+		})):
+			return "the version is not older"
+		}
+		return ""
+	}},
+
+	{"live means live", func(a *account) string {
+		if a.status() != "live" && a.status() != "offline" {
+			return ""
+		}
+		said, set := a.res.outputs["published-version-id"]
+		was := slices.ContainsFunc(a.states(a.start.Add(-replicaLag), a.end), func(s worldState) bool { return s.live[a.agent] == said })
+		if !set || (said == "") != (a.status() == "offline") || !was && !a.otherWriter(a.end) {
+			return fmt.Sprintf("%s: %s", a.status(), shortID(said))
 		}
 		return ""
 	}},
@@ -725,7 +834,10 @@ func TestSimulation(t *testing.T) {
 	if float64(c.unknown) > mostUnknown*float64(c.looked) {
 		t.Errorf("%d of %d outcomes that were read back are unknown", c.unknown, c.looked)
 	}
-	for _, status := range []string{"published", "unpublished", "failed", "unknown", "dry-run"} {
+	if c.statuses["offline"] == 0 {
+		t.Error("no run found its agent offline")
+	}
+	for _, status := range []string{"published", "unpublished", "failed", "unknown", "dry-run", "live"} {
 		if c.statuses[status] < *simulations/100 {
 			t.Errorf("only %d runs of %d ended %s: too few to say anything about", c.statuses[status], *simulations, status)
 		}
@@ -858,6 +970,32 @@ func TestSimulationRules(t *testing.T) {
 		{"a change in a dry run", func(a *account) { a.dryRun = true }, []string{"nothing is sent that must not be"}},
 		{"invalid inputs", func(a *account) { a.invalid = true }, []string{"nothing is sent that must not be"}},
 
+		{"a change when only asked what is live", func(a *account) { a.showLive = true }, []string{"nothing is sent that must not be"}},
+		{"what is live, unasked", func(a *account) { a.showsLive("live", live); a.showLive = false }, []string{"nothing is sent that must not be"}},
+		{"what is live", func(a *account) { a.showsLive("live", live) }, nil},
+		{"another version as live", func(a *account) { a.showsLive("live", asked) }, []string{"live means live"}},
+		{"offline, and it is not", func(a *account) { a.showsLive("offline", "") }, []string{"live means live"}},
+		{"live, and offline by its id", func(a *account) { a.showsLive("live", "") }, []string{"live means live"}},
+
+		{"as expected", func(a *account) { a.saw(live); a.expects, a.expect = true, live }, nil},
+		{"not as expected", func(a *account) { a.saw(live); a.expects, a.expect = true, asked }, []string{"sent only if what it expects was live"}},
+		{"none expected, and one live", func(a *account) { a.saw(live); a.expects = true }, []string{"sent only if what it expects was live"}},
+		{"expected, and never read", func(a *account) { a.expects, a.expect = true, live }, []string{"sent only if what it expects was live"}},
+		{"expected, and read in vain", func(a *account) {
+			a.saw(live)
+			a.expects, a.expect = true, live
+			a.api.exchanges[0].answered = false
+		}, []string{"sent only if what it expects was live"}},
+		{"newer", func(a *account) { a.saw(live); a.onlyNewer = true }, nil},
+		{"older", func(a *account) { a.saw(simulatedVersionID(1, 3)); a.onlyNewer = true }, []string{"sent only if newer"}},
+		{"newer than what was never read", func(a *account) { a.onlyNewer = true }, []string{"sent only if newer"}},
+		{"refused as unexpected, and it is not", func(a *account) { a.refuses("ACTION_UNEXPECTED_VERSION", live); a.expects, a.expect = true, live },
+			[]string{"refused for a reason"}},
+		{"refused as unexpected, and nothing was expected", func(a *account) { a.refuses("ACTION_UNEXPECTED_VERSION", live) }, []string{"refused for a reason"}},
+		{"refused as unexpected", func(a *account) { a.refuses("ACTION_UNEXPECTED_VERSION", live); a.expects, a.expect = true, asked }, nil},
+		{"refused as older, and it is not", func(a *account) { a.refuses("ACTION_NOT_NEWER", live); a.onlyNewer = true }, []string{"refused for a reason"}},
+		{"refused as older", func(a *account) { a.refuses("ACTION_NOT_NEWER", simulatedVersionID(1, 3)); a.onlyNewer = true }, nil},
+
 		{"two changes in flight", func(a *account) {
 			a.api.exchanges = slices.Insert(a.api.exchanges, 2, &exchange{method: "PATCH", agent: a.agent, n: 2, body: a.patches()[0].body, at: a.start})
 			a.api.exchanges[1].over = time.Time{}
@@ -905,8 +1043,9 @@ func goodRun() *account {
 		wish:  wish{agent: agent, versions: []string{asked}, timeout: time.Minute},
 		start: start, end: start.Add(time.Second),
 		api: &simulatedAPI{
-			agents:  []string{agent, simulatedAgentID(2)},
-			numbers: []simulatedNumber{{simulatedNumberID(1), "+34910000001", "assigned"}, {simulatedNumberID(2), "+34910000002", "assigned"}},
+			agents:   []string{agent, simulatedAgentID(2)},
+			versions: map[string][]simulatedVersion{agent: {{live, "v1", 1, false}, {asked, "v2", 2, false}, {simulatedVersionID(1, 3), "v3", 3, false}}},
+			numbers:  []simulatedNumber{{simulatedNumberID(1), "+34910000001", "assigned"}, {simulatedNumberID(2), "+34910000002", "assigned"}},
 		},
 		res: result{log: runner.ReadLog(""), outputs: map[string]string{
 			"status": "published", "published-version-id": asked, "previous-version-id": live, "attempts": "1",
@@ -952,6 +1091,32 @@ func (a *account) also(change func(worldState)) {
 	next := history[len(history)-1].after.clone()
 	change(next)
 	a.api.history = append(history, moment{a.start, a.patches()[0], history[len(history)-1].after, next})
+}
+
+// saw puts a read before everything that showed a version as live.
+func (a *account) saw(id string) {
+	shown := a.api.history[0].after.clone()
+	shown.live[a.agent] = id
+	a.api.exchanges = slices.Insert(a.api.exchanges, 0, &exchange{
+		method: "GET", path: "/v1/agent/" + a.agent, query: "is_published=true", agent: a.agent, n: 1, at: a.start, over: a.start,
+		answered: true, own: apiReply{status: 200}, shown: shown,
+	})
+}
+
+// showsLive makes the run one of show-live.
+func (a *account) showsLive(status, id string) {
+	a.remember(0, nil)
+	a.api.exchanges = a.api.exchanges[:1]
+	a.showLive = true
+	a.res.outputs = map[string]string{"status": status, "published-version-id": id}
+}
+
+// refuses makes the run end without a change after it saw a version as live.
+func (a *account) refuses(code, id string) {
+	a.remember(0, nil)
+	a.api.exchanges = a.api.exchanges[:1]
+	a.saw(id)
+	a.res.exit, a.res.outputs = 1, map[string]string{"status": "failed", "error-code": code}
 }
 
 // losesUnread makes the request for the change release one of two numbers, and no connection come about after it.

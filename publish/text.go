@@ -57,6 +57,9 @@ func (t text) capitalized() text {
 }
 
 func capitalize(s string) string {
+	if s == "" {
+		return ""
+	}
 	first, size := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(first)) + s[size:]
 }
@@ -74,16 +77,19 @@ func list(texts []text) text {
 }
 
 func join(texts []text, separator string) text {
+	if len(texts) == 0 {
+		return text{}
+	}
 	args := make([]any, len(texts))
 	for i, t := range texts {
 		args[i] = t
 	}
-	return text{strings.Repeat("%s"+strings.ReplaceAll(separator, "%", "%%"), max(len(texts)-1, 0)) + "%s", args}
+	return text{strings.Repeat("%s"+strings.ReplaceAll(separator, "%", "%%"), len(texts)-1) + "%s", args}
 }
 
 // sentence ends s with a full stop, unless it is empty or already ends a sentence.
 func sentence(s string) string {
-	if s == "" || strings.HasSuffix(s, "?") || strings.HasSuffix(s, ".") {
+	if s == "" || strings.TrimRight(s, ".?!…") != s {
 		return s
 	}
 	return s + "."

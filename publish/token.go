@@ -17,7 +17,7 @@ func (t Token) reveal() string { return string(t) }
 func (t Token) problem() string {
 	switch token := t.reveal(); {
 	case token == "":
-		return "is missing or empty. In GitHub Actions, the secret may be undefined, or this is a pull request from a fork, which gets no secrets. Elsewhere, set DIGA_TOKEN"
+		return "is missing or empty (in GitHub Actions: an undefined secret, or a pull request from a fork, which gets none; elsewhere: set DIGA_TOKEN)"
 	case strings.HasPrefix(strings.ToLower(token), "bearer "):
 		return `must be the token alone, without "Bearer"`
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):

@@ -1,0 +1,299 @@
+package publish_test
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"publish-agent-version/internal/sandbox"
+)
+
+// TestFaultsChecks has the rows G of docs/faults.md: what the checks of the live version refuse, and what they let pass.
+func TestFaultsChecks(t *testing.T) {
+	t.Run("G1", unexpectedVersion)
+	t.Run("G2", unreadableVersion)
+	t.Run("G3", notNewer)
+	t.Run("G4", olderVersion)
+}
+
+const (
+	publishedRead = "is_published=true"
+	anyVersion    = "/v1/agent/" // in every read of versions
+)
+
+// nothingLive are the answers to the read of the live version when there is none. The reference does not document them.
+var nothingLive = map[string][]sandbox.Fault{
+	"404":                 nil,
+	"404 of a framework":  {{Status: 404, Body: `{"detail":"Not Found"}`}},
+	"null":                {{Body: "null"}},
+	"a version, not live": {{Body: version(sandbox.NextID, false)}},
+}
+
+// takeOffline makes FrontDesk's live version none, and its read answer with these faults.
+func takeOffline(api *sandbox.Sandbox, faults []sandbox.Fault) {
+	api.SetPublished(sandbox.FrontDesk, "")
+	for _, f := range faults {
+		f.Method, f.Path, f.Times = http.MethodGet, publishedRead, -1
+		api.Inject(f)
+	}
+}
+
+// reads counts the requests that changed nothing.
+func reads(api *sandbox.Sandbox) int { return len(api.Requests()) - len(changesSent(api)) }
+
+// checked runs the step in a real run and a dry one. Refused, both end the same way and send no change; otherwise the real
+// run makes the change. Both make the same number of reads: 0 means any.
+func checked(t *testing.T, prepare func(*sandbox.Sandbox), inputs map[string]string, w want, wantReads int) {
+	t.Helper()
+	for _, dry := range []string{"false", "true"} {
+		api, server := newSandbox(t)
+		if prepare != nil {
+			prepare(api)
+		}
+		before, _, _ := api.Live(sandbox.FrontDesk)
+		asked := maps.Clone(inputs)
+		asked["dry-run"] = dry
+		res := trial{inputs: asked}.runVirtually(t, server)
+		expected, changes := w, 0
+		switch {
+		case w.code != "":
+			expected.attempts, expected.never = -1, []string{mayBeApplied}
+		case dry == "true":
+			expected.status, expected.attempts = "dry-run", -1
+		default:
+			expected.attempts, changes = 1, 1
+		}
+		res.check(t, expected)
+		if sent := changesSent(api); len(sent) != changes {
+			t.Errorf("dry-run: %s: sent %q", dry, sent)
+		}
+		if live, _, _ := api.Live(sandbox.FrontDesk); changes == 0 && live != before {
+			t.Errorf("dry-run: %s: %s is live, was %s", dry, live, before)
+		}
+		if n := reads(api); wantReads > 0 && n != wantReads {
+			t.Errorf("dry-run: %s: %d reads, want %d", dry, n, wantReads)
+		}
+	}
+}
+
+const (
+	fourReads    = 4 // the live version, the one that was asked for, and the numbers in each direction
+	listOfThree  = 3 // pages of versions
+	twoUntouched = "Nothing was changed: v1.22.7 is still live"
+)
+
+func unexpectedVersion(t *testing.T) {
+	unexpected := func(says ...string) want {
+		return want{code: "ACTION_UNEXPECTED_VERSION", says: append(says, nothingChanged)}
+	}
+	t.Run("another one", func(t *testing.T) {
+		checked(t, nil, map[string]string{"expect-version-id": sandbox.OldestID},
+			unexpected("Expected version "+sandbox.OldestID+" to be live, but v1.22.7 (228) is", twoUntouched), fourReads)
+	})
+	t.Run("the one that was asked for", func(t *testing.T) {
+		checked(t, nil, map[string]string{"expect-version-id": sandbox.NextID},
+			unexpected("Expected v1.22.8 (229) to be live, but v1.22.7 (228) is", twoUntouched), fourReads)
+	})
+	t.Run("by name", func(t *testing.T) {
+		checked(t, nil, map[string]string{"version-name": sandbox.NextName, "expect-version-id": sandbox.OldestID},
+			unexpected("Expected version "+sandbox.OldestID+" to be live, but v1.22.7 (228) is", twoUntouched), fourReads-1+listOfThree)
+	})
+	t.Run("unpublishing", func(t *testing.T) {
+		checked(t, nil, map[string]string{"unpublish": "true", "expect-version-id": sandbox.OldestID},
+			unexpected("Expected version "+sandbox.OldestID+" to be live, but v1.22.7 (228) is", twoUntouched), fourReads-1)
+	})
+	t.Run("none expected", func(t *testing.T) {
+		checked(t, nil, map[string]string{"expect-version-id": "none"},
+			unexpected("Expected no version to be live, but v1.22.7 (228) is", twoUntouched), fourReads)
+	})
+	for name, faults := range nothingLive {
+		offline := func(api *sandbox.Sandbox) { takeOffline(api, faults) }
+		t.Run("none live, "+name, func(t *testing.T) {
+			checked(t, offline, map[string]string{"expect-version-id": sandbox.LiveID},
+				unexpected("Expected version "+sandbox.LiveID+" to be live, but none is"), fourReads+listOfThree)
+		})
+		t.Run("none expected or live, "+name, func(t *testing.T) {
+			checked(t, offline, map[string]string{"expect-version-id": "none"}, want{says: []string{"v1.22.8 "}}, fourReads+listOfThree)
+		})
+	}
+	t.Run("as expected", func(t *testing.T) {
+		checked(t, nil, map[string]string{"expect-version-id": strings.ToUpper(sandbox.LiveID)}, want{says: []string{"v1.22.7 → v1.22.8"}}, fourReads)
+	})
+	t.Run("as expected, by name", func(t *testing.T) {
+		checked(t, nil, map[string]string{"version-name": sandbox.NextName, "expect-version-id": sandbox.LiveID},
+			want{says: []string{"v1.22.7 → v1.22.8"}}, fourReads-1+listOfThree)
+	})
+	t.Run("as expected, unpublishing", func(t *testing.T) {
+		api, server := newSandbox(t)
+		res := trial{inputs: map[string]string{"unpublish": "true", "expect-version-id": sandbox.LiveID}}.runVirtually(t, server)
+		res.check(t, want{status: "unpublished", attempts: 1})
+		wantSent(t, api, `{"version_id":null}`)
+	})
+	// The plan of a dry run is applied by its outputs.
+	t.Run("somebody publishes between the plan and its application", func(t *testing.T) {
+		api, server := newSandbox(t)
+		address := "http://" + listenOn(t, server)
+		plan := trial{inputs: map[string]string{"api-url": address, "version-name": sandbox.NextName, "dry-run": "true"}}.run(t)
+		plan.check(t, want{status: "dry-run", attempts: -1})
+		api.SetPublished(sandbox.FrontDesk, sandbox.OldestID)
+		applied := trial{inputs: map[string]string{
+			"api-url": address, "version-id": plan.outputs["version-id"], "expect-version-id": plan.outputs["previous-version-id"],
+			"inbound-phone-number-id": plan.outputs["inbound-phone-number-id"], "outbound-phone-number-id": plan.outputs["outbound-phone-number-id"],
+		}}.run(t)
+		applied.check(t, want{code: "ACTION_UNEXPECTED_VERSION", attempts: -1, says: []string{"but v1.0.0 (1) is"}})
+		if sent := changesSent(api); len(sent) > 0 {
+			t.Errorf("sent %q", sent)
+		}
+		api.SetPublished(sandbox.FrontDesk, sandbox.LiveID)
+		applied = trial{inputs: map[string]string{
+			"api-url": address, "version-id": plan.outputs["version-id"], "expect-version-id": plan.outputs["previous-version-id"],
+			"inbound-phone-number-id": plan.outputs["inbound-phone-number-id"], "outbound-phone-number-id": plan.outputs["outbound-phone-number-id"],
+		}}.run(t)
+		applied.check(t, want{attempts: 1})
+	})
+}
+
+func unreadableVersion(t *testing.T) {
+	needs := map[string]map[string]string{
+		"expect-version-id":  {"expect-version-id": sandbox.LiveID},
+		"expecting none":     {"expect-version-id": "none"},
+		"only-newer":         {"only-newer": "true"},
+		"unpublish, expects": {"unpublish": "true", "expect-version-id": sandbox.LiveID},
+	}
+	for name, test := range badNumberReads { // the faults are as bad for a version
+		for input, inputs := range needs {
+			for read, path := range map[string]string{"": anyVersion, ", although the list can": publishedRead} {
+				t.Run(input+" "+name+read, func(t *testing.T) {
+					fault := test.fault
+					fault.Method, fault.Path, fault.Times = http.MethodGet, path, -1
+					api, _ := newSandbox(t, fault)
+					wantRefused(t, api, inputs, test.code, nothingChanged)
+				})
+			}
+		}
+	}
+	t.Run("the list cannot be read", func(t *testing.T) {
+		for name, faults := range nothingLive {
+			api, _ := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: "/version?", Status: 503, Times: -1})
+			takeOffline(api, faults)
+			server := serverOf(api)
+			res := trial{inputs: map[string]string{"expect-version-id": "none"}}.runVirtually(t, server)
+			res.check(t, want{code: "HTTP_503", attempts: -1})
+			if sent := changesSent(api); len(sent) > 0 {
+				t.Errorf("%s: sent %q", name, sent)
+			}
+		}
+	})
+	t.Run("and then it can", func(t *testing.T) {
+		api, server := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: publishedRead, Status: 503, Times: 4})
+		res := trial{inputs: map[string]string{"expect-version-id": sandbox.LiveID, "only-newer": "true"}}.runVirtually(t, server)
+		res.check(t, want{attempts: 1})
+		wantState(t, api, sandbox.NextID, sandbox.Reception)
+	})
+}
+
+// unnumbered is the API's JSON of a version without a number.
+func unnumbered(id string) sandbox.Fault {
+	return sandbox.Fault{Method: http.MethodGet, Path: "version_id=" + id, Times: -1,
+		Body: `{"agent_id":"` + sandbox.FrontDesk + `","version_id":"` + id + `","version_name":"unnumbered","is_published":false}`}
+}
+
+func notNewer(t *testing.T) {
+	onlyNewer := func(inputs ...string) map[string]string {
+		all := map[string]string{"only-newer": "true"}
+		for i := 0; i < len(inputs); i += 2 {
+			all[inputs[i]] = inputs[i+1]
+		}
+		return all
+	}
+	older := want{code: "ACTION_NOT_NEWER", says: []string{"v1.0.0 (1) is older than v1.22.7 (228), which is live", twoUntouched}}
+	t.Run("older", func(t *testing.T) { checked(t, nil, onlyNewer("version-id", sandbox.OldestID), older, fourReads) })
+	t.Run("older, by name", func(t *testing.T) {
+		checked(t, nil, onlyNewer("version-name", "v1.0.0"), older, fourReads-1+listOfThree)
+	})
+	t.Run("newer", func(t *testing.T) {
+		checked(t, nil, onlyNewer(), want{says: []string{"v1.22.7 → v1.22.8"}}, fourReads)
+	})
+	t.Run("the live one", func(t *testing.T) {
+		checked(t, nil, onlyNewer("version-id", sandbox.LiveID), want{says: []string{"v1.22.7 "}}, fourReads)
+	})
+	for name, faults := range nothingLive {
+		t.Run("none live, "+name, func(t *testing.T) {
+			checked(t, func(api *sandbox.Sandbox) { takeOffline(api, faults) }, onlyNewer("version-id", sandbox.OldestID),
+				want{says: []string{"v1.0.0 "}}, fourReads+listOfThree)
+		})
+	}
+	t.Run("without a number", func(t *testing.T) {
+		checked(t, func(api *sandbox.Sandbox) { api.Inject(unnumbered(sandbox.NextID)) }, onlyNewer(),
+			want{code: "ACTION_RESPONSE_INVALID", says: []string{"a version number is missing", twoUntouched}}, fourReads)
+	})
+	t.Run("the live one without a number", func(t *testing.T) {
+		checked(t, func(api *sandbox.Sandbox) {
+			fault := unnumbered(sandbox.LiveID)
+			fault.Path, fault.Body = publishedRead, strings.Replace(fault.Body, "false", "true", 1)
+			api.Inject(unnumbered(sandbox.LiveID), fault)
+		}, onlyNewer("version-id", sandbox.LiveID), want{says: []string{"unnumbered "}}, fourReads)
+	})
+	t.Run("the version can be read late", func(t *testing.T) {
+		checked(t, func(api *sandbox.Sandbox) {
+			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "version_id=", Status: 503, Times: 4})
+		}, onlyNewer(), want{says: []string{"v1.22.7 → v1.22.8"}}, fourReads+4)
+	})
+	t.Run("the version cannot be read", func(t *testing.T) {
+		checked(t, func(api *sandbox.Sandbox) {
+			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "version_id=", Status: 503, Times: -1})
+		}, onlyNewer(), want{code: "HTTP_503", says: []string{twoUntouched}}, 0)
+	})
+	for name, inputs := range map[string]map[string]string{
+		"id": onlyNewer("version-id", sandbox.NightID), "id of another agent in a dry run": onlyNewer("version-id", sandbox.SupportID),
+	} {
+		t.Run("no such "+name, func(t *testing.T) {
+			checked(t, nil, inputs, want{code: "ACTION_VERSION_NOT_FOUND", says: []string{nothingChanged}}, 0)
+		})
+	}
+}
+
+func olderVersion(t *testing.T) {
+	const older = "v1.0.0 (1) is older than v1.22.7 (228), which is live. Set only-newer: true to refuse older versions."
+	for _, test := range []struct {
+		name   string
+		inputs map[string]string
+		faults []sandbox.Fault
+		warns  []string
+	}{
+		{"older", map[string]string{"version-id": sandbox.OldestID}, nil, []string{older}},
+		{"older, by name", map[string]string{"version-name": "v1.0.0"}, nil, []string{older}},
+		{"older, and changes not shown", map[string]string{"version-id": sandbox.OldestID, "show-changes": "off"}, nil, []string{older}},
+		{"older, as expected", map[string]string{"version-id": sandbox.OldestID, "expect-version-id": sandbox.LiveID}, nil, []string{older}},
+		{"newer", map[string]string{}, nil, nil},
+		{"the live one", map[string]string{"version-id": sandbox.LiveID}, nil, nil},
+		{"without a number", map[string]string{}, []sandbox.Fault{unnumbered(sandbox.NextID)}, nil},
+		{"what is live is not known", map[string]string{"version-id": sandbox.OldestID},
+			[]sandbox.Fault{{Method: http.MethodGet, Path: publishedRead, Status: 500, Times: -1}}, nil},
+	} {
+		for _, dry := range []string{"false", "true"} {
+			t.Run(test.name+", dry-run: "+dry, func(t *testing.T) {
+				api, server := newSandbox(t, test.faults...)
+				test.inputs["dry-run"] = dry
+				res := trial{inputs: test.inputs}.runVirtually(t, server)
+				var warnings []string
+				for _, a := range res.log.Annotations() {
+					if a.Level == "warning" {
+						warnings = append(warnings, a.Message)
+					}
+				}
+				if !slices.Equal(warnings, test.warns) {
+					t.Errorf("warns %q, want %q", warnings, test.warns)
+				}
+				if sent := changesSent(api); res.exit != 0 || (len(sent) == 1) != (dry == "false") {
+					t.Errorf("exit status %d, sent %q", res.exit, sent)
+				}
+				if strings.Index(res.stdout, "PATCH") > 0 && len(test.warns) > 0 && strings.Index(res.stdout, "::warning") > strings.Index(res.stdout, "PATCH") {
+					t.Errorf("warns after the change:\n%s", res.stdout)
+				}
+			})
+		}
+	}
+}
