@@ -206,7 +206,7 @@ func TestFenceCannotBeClosed(t *testing.T) {
 
 func TestChangesOfHostileFields(t *testing.T) {
 	var before, after []string
-	for i, text := range Hostile {
+	for i, text := range HostileTexts {
 		name, _ := json.Marshal(fmt.Sprint(i, text))
 		text, _ := json.Marshal(text + "\n" + text)
 		before, after = append(before, string(name)+`:1`), append(after, string(name)+`:`+string(text))
@@ -224,7 +224,7 @@ func TestChangesOfHostileFields(t *testing.T) {
 // wantHarmless checks what becomes of changes in the log and in the summary.
 func wantHarmless(t *testing.T, changes []fieldChange, token string) {
 	t.Helper()
-	p := newPrinted(map[string]string{"GITHUB_ACTIONS": "true"})
+	p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true"})
 	p.mask(Token(token))
 	masks := len(runner.ReadLog(p.stdout.String()).Commands)
 	full := fullDiff(changes, p.cleaner)
@@ -244,7 +244,7 @@ func wantHarmless(t *testing.T, changes []fieldChange, token string) {
 	block := md.fence("diff", full)
 	wantFenced(t, block)
 	names := changesText(changes).render(md.codeSpan)
-	if rest := OutsideCode(names); strings.ContainsAny(rest, "<>[]@!\\") {
+	if rest := OutsideCodeSpans(names); strings.ContainsAny(rest, "<>[]@!\\") {
 		t.Errorf("the names are more than text: %q", names)
 	}
 	everything := strings.Join(log.Printed, "\n") + "\n" + block + "\n" + names
@@ -260,7 +260,7 @@ func FuzzCompareConfig(f *testing.F) {
 	add(`null`, `""`)
 	add(`"`+strings.Repeat("x", 100)+`"`, `1e400`)
 	add(`"\ud800"`, `"\ufffd"`)
-	for _, text := range append([]string{secret}, Hostile...) {
+	for _, text := range append([]string{secret}, HostileTexts...) {
 		quoted, _ := json.Marshal(text + "\n \n" + text)
 		add(`"x\n"`, string(quoted))
 		add(string(quoted), `["`+strings.Trim(string(quoted), `"`)+`"]`)

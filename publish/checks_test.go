@@ -18,7 +18,7 @@ func TestSwappedIDs(t *testing.T) {
 			inputs["agent-id"], inputs["version-id"] = sandbox.NextID, sandbox.FrontDesk
 			for range 20 { // the reads are answered in any order
 				api, _ := newSandbox(t)
-				wantRefused(t, api, inputs, "ACTION_VERSION_NOT_FOUND", "agent-id and version-id are swapped")
+				checkRefused(t, api, inputs, "ACTION_VERSION_NOT_FOUND", "agent-id and version-id are swapped")
 			}
 		})
 	}
@@ -27,21 +27,21 @@ func TestSwappedIDs(t *testing.T) {
 func TestSameIDTwice(t *testing.T) {
 	for _, dry := range []string{"false", "true"} {
 		api, _ := newSandbox(t)
-		wantRefused(t, api, map[string]string{"version-id": sandbox.FrontDesk, "dry-run": dry}, "ACTION_VERSION_NOT_FOUND",
+		checkRefused(t, api, map[string]string{"version-id": sandbox.FrontDesk, "dry-run": dry}, "ACTION_VERSION_NOT_FOUND",
 			"Front desk has no version "+sandbox.FrontDesk)
-		res := trial{inputs: map[string]string{"version-id": sandbox.FrontDesk, "dry-run": dry}}.runVirtually(t, serverOf(api))
-		res.check(t, want{code: "ACTION_VERSION_NOT_FOUND", attempts: -1, says: []string{"Check version-id: it has the value of agent-id."}})
+		res := scenario{inputs: map[string]string{"version-id": sandbox.FrontDesk, "dry-run": dry}}.runInMemory(t, serverOf(api))
+		res.check(t, expected{code: "ACTION_VERSION_NOT_FOUND", attempts: -1, says: []string{"Check version-id: it has the value of agent-id."}})
 	}
 	// No agent has this id, so that nothing shows that it is a version's.
 	api, _ := newSandbox(t)
-	wantRefused(t, api, map[string]string{"agent-id": sandbox.NextID, "dry-run": "true"}, "AGENT_NOT_FOUND", "There is no agent "+sandbox.NextID)
+	checkRefused(t, api, map[string]string{"agent-id": sandbox.NextID, "dry-run": "true"}, "AGENT_NOT_FOUND", "There is no agent "+sandbox.NextID)
 }
 
 // A plan is refused where the change would be.
 func TestVersionOfAnotherAgent(t *testing.T) {
 	for _, dry := range []string{"false", "true"} {
 		api, _ := newSandbox(t)
-		wantRefused(t, api, map[string]string{"version-id": sandbox.NightID, "dry-run": dry}, "ACTION_VERSION_NOT_FOUND", "Front desk has no version "+sandbox.NightID)
+		checkRefused(t, api, map[string]string{"version-id": sandbox.NightID, "dry-run": dry}, "ACTION_VERSION_NOT_FOUND", "Front desk has no version "+sandbox.NightID)
 	}
 }
 

@@ -28,7 +28,7 @@ var nothingLive = map[string][]sandbox.Fault{
 	"404":                 nil,
 	"404 of a framework":  {{Status: 404, Body: `{"detail":"Not Found"}`}},
 	"null":                {{Body: "null"}},
-	"a version, not live": {{Body: version(sandbox.NextID, false)}},
+	"a version, not live": {{Body: versionJSON(sandbox.NextID, false)}},
 }
 
 // takeOffline makes FrontDesk's live version none, and its read answer with these faults.
@@ -41,11 +41,11 @@ func takeOffline(api *sandbox.Sandbox, faults []sandbox.Fault) {
 }
 
 // reads counts the requests that changed nothing.
-func reads(api *sandbox.Sandbox) int { return len(api.Requests()) - len(changesSent(api)) }
+func reads(api *sandbox.Sandbox) int { return len(api.Requests()) - len(sentBodies(api)) }
 
 // checked runs the step in a real run and a dry one. Refused, both end the same way and send no change; otherwise the real
 // run makes the change. Both make the same number of reads: 0 means any.
-func checked(t *testing.T, prepare func(*sandbox.Sandbox), inputs map[string]string, w want, wantReads int) {
+func checked(t *testing.T, prepare func(*sandbox.Sandbox), inputs map[string]string, w expected, wantReads int) {
 	t.Helper()
 	for _, dry := range []string{"false", "true"} {
 		api, server := newSandbox(t)
@@ -55,18 +55,18 @@ func checked(t *testing.T, prepare func(*sandbox.Sandbox), inputs map[string]str
 		before, _, _ := api.Live(sandbox.FrontDesk)
 		asked := maps.Clone(inputs)
 		asked["dry-run"] = dry
-		res := trial{inputs: asked}.runVirtually(t, server)
+		res := scenario{inputs: asked}.runInMemory(t, server)
 		expected, changes := w, 0
 		switch {
 		case w.code != "":
-			expected.attempts, expected.never = -1, []string{mayBeApplied}
+			expected.attempts, expected.neverShown = -1, []string{mayBeApplied}
 		case dry == "true":
 			expected.status, expected.attempts = "dry-run", -1
 		default:
 			expected.attempts, changes = 1, 1
 		}
 		res.check(t, expected)
-		if sent := changesSent(api); len(sent) != changes {
+		if sent := sentBodies(api); len(sent) != changes {
 			t.Errorf("dry-run: %s: sent %q", dry, sent)
 		}
 		if live, _, _ := api.Live(sandbox.FrontDesk); changes == 0 && live != before {
@@ -85,8 +85,8 @@ const (
 )
 
 func unexpectedVersion(t *testing.T) {
-	unexpected := func(says ...string) want {
-		return want{code: "ACTION_UNEXPECTED_VERSION", says: append(says, nothingChanged)}
+	unexpected := func(says ...string) expected {
+		return expected{code: "ACTION_UNEXPECTED_VERSION", says: append(says, nothingChanged)}
 	}
 	t.Run("another one", func(t *testing.T) {
 		checked(t, nil, map[string]string{"expect-version-id": sandbox.OldestID},
@@ -115,43 +115,43 @@ func unexpectedVersion(t *testing.T) {
 				unexpected("Expected version "+sandbox.LiveID+" to be live, but none is"), fourReads+listOfThree)
 		})
 		t.Run("none expected or live, "+name, func(t *testing.T) {
-			checked(t, offline, map[string]string{"expect-version-id": "none"}, want{says: []string{"v1.22.8 "}}, fourReads+listOfThree)
+			checked(t, offline, map[string]string{"expect-version-id": "none"}, expected{says: []string{"v1.22.8 "}}, fourReads+listOfThree)
 		})
 	}
 	t.Run("as expected", func(t *testing.T) {
-		checked(t, nil, map[string]string{"expect-version-id": strings.ToUpper(sandbox.LiveID)}, want{says: []string{"v1.22.7 → v1.22.8"}}, fourReads)
+		checked(t, nil, map[string]string{"expect-version-id": strings.ToUpper(sandbox.LiveID)}, expected{says: []string{"v1.22.7 → v1.22.8"}}, fourReads)
 	})
 	t.Run("as expected, by name", func(t *testing.T) {
 		checked(t, nil, map[string]string{"version-name": sandbox.NextName, "expect-version-id": sandbox.LiveID},
-			want{says: []string{"v1.22.7 → v1.22.8"}}, fourReads-1+listOfThree)
+			expected{says: []string{"v1.22.7 → v1.22.8"}}, fourReads-1+listOfThree)
 	})
 	t.Run("as expected, unpublishing", func(t *testing.T) {
 		api, server := newSandbox(t)
-		res := trial{inputs: map[string]string{"unpublish": "true", "expect-version-id": sandbox.LiveID}}.runVirtually(t, server)
-		res.check(t, want{status: "unpublished", attempts: 1})
-		wantSent(t, api, `{"version_id":null}`)
+		res := scenario{inputs: map[string]string{"unpublish": "true", "expect-version-id": sandbox.LiveID}}.runInMemory(t, server)
+		res.check(t, expected{status: "unpublished", attempts: 1})
+		checkSent(t, api, `{"version_id":null}`)
 	})
 	// The plan of a dry run is applied by its outputs.
 	t.Run("somebody publishes between the plan and its application", func(t *testing.T) {
 		api, server := newSandbox(t)
-		address := "http://" + listenOn(t, server)
-		plan := trial{inputs: map[string]string{"api-url": address, "version-name": sandbox.NextName, "dry-run": "true"}}.run(t)
-		plan.check(t, want{status: "dry-run", attempts: -1})
+		address := "http://" + startServer(t, server)
+		plan := scenario{inputs: map[string]string{"api-url": address, "version-name": sandbox.NextName, "dry-run": "true"}}.run(t)
+		plan.check(t, expected{status: "dry-run", attempts: -1})
 		api.SetPublished(sandbox.FrontDesk, sandbox.OldestID)
-		applied := trial{inputs: map[string]string{
+		applied := scenario{inputs: map[string]string{
 			"api-url": address, "version-id": plan.outputs["version-id"], "expect-version-id": plan.outputs["previous-version-id"],
 			"inbound-phone-number-id": plan.outputs["inbound-phone-number-id"], "outbound-phone-number-id": plan.outputs["outbound-phone-number-id"],
 		}}.run(t)
-		applied.check(t, want{code: "ACTION_UNEXPECTED_VERSION", attempts: -1, says: []string{"but v1.0.0 (1) is"}})
-		if sent := changesSent(api); len(sent) > 0 {
+		applied.check(t, expected{code: "ACTION_UNEXPECTED_VERSION", attempts: -1, says: []string{"but v1.0.0 (1) is"}})
+		if sent := sentBodies(api); len(sent) > 0 {
 			t.Errorf("sent %q", sent)
 		}
 		api.SetPublished(sandbox.FrontDesk, sandbox.LiveID)
-		applied = trial{inputs: map[string]string{
+		applied = scenario{inputs: map[string]string{
 			"api-url": address, "version-id": plan.outputs["version-id"], "expect-version-id": plan.outputs["previous-version-id"],
 			"inbound-phone-number-id": plan.outputs["inbound-phone-number-id"], "outbound-phone-number-id": plan.outputs["outbound-phone-number-id"],
 		}}.run(t)
-		applied.check(t, want{attempts: 1})
+		applied.check(t, expected{attempts: 1})
 	})
 }
 
@@ -162,14 +162,14 @@ func unreadableVersion(t *testing.T) {
 		"only-newer":         {"only-newer": "true"},
 		"unpublish, expects": {"unpublish": "true", "expect-version-id": sandbox.LiveID},
 	}
-	for name, test := range badNumberReads { // the faults are as bad for a version
+	for name, test := range failingPhoneReads { // the faults are as bad for a version
 		for input, inputs := range needs {
 			for read, path := range map[string]string{"": anyVersion, ", although the list can": publishedRead} {
 				t.Run(input+" "+name+read, func(t *testing.T) {
 					fault := test.fault
 					fault.Method, fault.Path, fault.Times = http.MethodGet, path, -1
 					api, _ := newSandbox(t, fault)
-					wantRefused(t, api, inputs, test.code, nothingChanged)
+					checkRefused(t, api, inputs, test.code, nothingChanged)
 				})
 			}
 		}
@@ -179,18 +179,18 @@ func unreadableVersion(t *testing.T) {
 			api, _ := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: "/version?", Status: 503, Times: -1})
 			takeOffline(api, faults)
 			server := serverOf(api)
-			res := trial{inputs: map[string]string{"expect-version-id": "none"}}.runVirtually(t, server)
-			res.check(t, want{code: "HTTP_503", attempts: -1})
-			if sent := changesSent(api); len(sent) > 0 {
+			res := scenario{inputs: map[string]string{"expect-version-id": "none"}}.runInMemory(t, server)
+			res.check(t, expected{code: "HTTP_503", attempts: -1})
+			if sent := sentBodies(api); len(sent) > 0 {
 				t.Errorf("%s: sent %q", name, sent)
 			}
 		}
 	})
 	t.Run("and then it can", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: publishedRead, Status: 503, Times: 4})
-		res := trial{inputs: map[string]string{"expect-version-id": sandbox.LiveID, "only-newer": "true"}}.runVirtually(t, server)
-		res.check(t, want{attempts: 1})
-		wantState(t, api, sandbox.NextID, sandbox.Reception)
+		res := scenario{inputs: map[string]string{"expect-version-id": sandbox.LiveID, "only-newer": "true"}}.runInMemory(t, server)
+		res.check(t, expected{attempts: 1})
+		checkState(t, api, sandbox.NextID, sandbox.Reception)
 	})
 }
 
@@ -208,49 +208,49 @@ func notNewer(t *testing.T) {
 		}
 		return all
 	}
-	older := want{code: "ACTION_NOT_NEWER", says: []string{"v1.0.0 (1) is older than v1.22.7 (228), which is live", twoUntouched}}
+	older := expected{code: "ACTION_NOT_NEWER", says: []string{"v1.0.0 (1) is older than v1.22.7 (228), which is live", twoUntouched}}
 	t.Run("older", func(t *testing.T) { checked(t, nil, onlyNewer("version-id", sandbox.OldestID), older, fourReads) })
 	t.Run("older, by name", func(t *testing.T) {
 		checked(t, nil, onlyNewer("version-name", "v1.0.0"), older, fourReads-1+listOfThree)
 	})
 	t.Run("newer", func(t *testing.T) {
-		checked(t, nil, onlyNewer(), want{says: []string{"v1.22.7 → v1.22.8"}}, fourReads)
+		checked(t, nil, onlyNewer(), expected{says: []string{"v1.22.7 → v1.22.8"}}, fourReads)
 	})
 	t.Run("the live one", func(t *testing.T) {
-		checked(t, nil, onlyNewer("version-id", sandbox.LiveID), want{says: []string{"v1.22.7 "}}, fourReads)
+		checked(t, nil, onlyNewer("version-id", sandbox.LiveID), expected{says: []string{"v1.22.7 "}}, fourReads)
 	})
 	for name, faults := range nothingLive {
 		t.Run("none live, "+name, func(t *testing.T) {
 			checked(t, func(api *sandbox.Sandbox) { takeOffline(api, faults) }, onlyNewer("version-id", sandbox.OldestID),
-				want{says: []string{"v1.0.0 "}}, fourReads+listOfThree)
+				expected{says: []string{"v1.0.0 "}}, fourReads+listOfThree)
 		})
 	}
 	t.Run("without a number", func(t *testing.T) {
 		checked(t, func(api *sandbox.Sandbox) { api.Inject(unnumbered(sandbox.NextID)) }, onlyNewer(),
-			want{code: "ACTION_RESPONSE_INVALID", says: []string{"a version number is missing", twoUntouched}}, fourReads)
+			expected{code: "ACTION_RESPONSE_INVALID", says: []string{"a version number is missing", twoUntouched}}, fourReads)
 	})
 	t.Run("the live one without a number", func(t *testing.T) {
 		checked(t, func(api *sandbox.Sandbox) {
 			fault := unnumbered(sandbox.LiveID)
 			fault.Path, fault.Body = publishedRead, strings.Replace(fault.Body, "false", "true", 1)
 			api.Inject(unnumbered(sandbox.LiveID), fault)
-		}, onlyNewer("version-id", sandbox.LiveID), want{says: []string{"unnumbered "}}, fourReads)
+		}, onlyNewer("version-id", sandbox.LiveID), expected{says: []string{"unnumbered "}}, fourReads)
 	})
 	t.Run("the version can be read late", func(t *testing.T) {
 		checked(t, func(api *sandbox.Sandbox) {
 			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "version_id=", Status: 503, Times: 4})
-		}, onlyNewer(), want{says: []string{"v1.22.7 → v1.22.8"}}, fourReads+4)
+		}, onlyNewer(), expected{says: []string{"v1.22.7 → v1.22.8"}}, fourReads+4)
 	})
 	t.Run("the version cannot be read", func(t *testing.T) {
 		checked(t, func(api *sandbox.Sandbox) {
 			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "version_id=", Status: 503, Times: -1})
-		}, onlyNewer(), want{code: "HTTP_503", says: []string{twoUntouched}}, 0)
+		}, onlyNewer(), expected{code: "HTTP_503", says: []string{twoUntouched}}, 0)
 	})
 	for name, inputs := range map[string]map[string]string{
 		"id": onlyNewer("version-id", sandbox.NightID), "id of another agent in a dry run": onlyNewer("version-id", sandbox.SupportID),
 	} {
 		t.Run("no such "+name, func(t *testing.T) {
-			checked(t, nil, inputs, want{code: "ACTION_VERSION_NOT_FOUND", says: []string{nothingChanged}}, 0)
+			checked(t, nil, inputs, expected{code: "ACTION_VERSION_NOT_FOUND", says: []string{nothingChanged}}, 0)
 		})
 	}
 }
@@ -277,7 +277,7 @@ func olderVersion(t *testing.T) {
 			t.Run(test.name+", dry-run: "+dry, func(t *testing.T) {
 				api, server := newSandbox(t, test.faults...)
 				test.inputs["dry-run"] = dry
-				res := trial{inputs: test.inputs}.runVirtually(t, server)
+				res := scenario{inputs: test.inputs}.runInMemory(t, server)
 				var warnings []string
 				for _, a := range res.log.Annotations() {
 					if a.Level == "warning" {
@@ -287,7 +287,7 @@ func olderVersion(t *testing.T) {
 				if !slices.Equal(warnings, test.warns) {
 					t.Errorf("warns %q, want %q", warnings, test.warns)
 				}
-				if sent := changesSent(api); res.exit != 0 || (len(sent) == 1) != (dry == "false") {
+				if sent := sentBodies(api); res.exit != 0 || (len(sent) == 1) != (dry == "false") {
 					t.Errorf("exit status %d, sent %q", res.exit, sent)
 				}
 				if strings.Index(res.stdout, "PATCH") > 0 && len(test.warns) > 0 && strings.Index(res.stdout, "::warning") > strings.Index(res.stdout, "PATCH") {

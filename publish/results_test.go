@@ -121,7 +121,7 @@ func TestFormatsOfEveryCharacter(t *testing.T) {
 }
 
 func FuzzFormats(f *testing.F) {
-	for _, text := range append([]string{"", "published", "+34910000001", "v1.22.8", "a/b:c@d%e,f-g", "~", "~root", "a:~", "#", "a #b", "-n", "=", "a=b", "'", `"`, "$HOME", "$(id)", "`id`", "a\\", "*", "[a]", "a;b", "a&b", "{a,b}", "!x"}, Hostile...) {
+	for _, text := range append([]string{"", "published", "+34910000001", "v1.22.8", "a/b:c@d%e,f-g", "~", "~root", "a:~", "#", "a #b", "-n", "=", "a=b", "'", `"`, "$HOME", "$(id)", "`id`", "a\\", "*", "[a]", "a;b", "a&b", "{a,b}", "!x"}, HostileTexts...) {
 		f.Add(text, text+"x")
 	}
 	f.Fuzz(func(t *testing.T, first, second string) {

@@ -19,7 +19,7 @@ func configured(api *sandbox.Sandbox, before, after string) {
 		if fields != "" {
 			fields = "," + fields
 		}
-		body := strings.TrimSuffix(version(id, live), "}") + fields + "}"
+		body := strings.TrimSuffix(versionJSON(id, live), "}") + fields + "}"
 		api.Inject(sandbox.Fault{Method: http.MethodGet, Path: path, Body: body, Times: -1})
 	}
 	show(publishedRead, sandbox.LiveID, true, before)
@@ -44,9 +44,9 @@ func TestValuesThatAreNeverShown(t *testing.T) {
 			t.Run(mode+" "+dry, func(t *testing.T) {
 				api, server := newSandbox(t)
 				configured(api, `"greeting":"Hello",`+secrets(1), `"greeting":"Good day",`+secrets(2))
-				res := trial{
+				res := scenario{
 					inputs: map[string]string{"show-changes": mode, "dry-run": dry}, env: map[string]string{"RUNNER_DEBUG": "1"},
-				}.runVirtually(t, server)
+				}.runInMemory(t, server)
 				if res.exit != 0 || strings.Contains(res.places(), planted) {
 					t.Errorf("exit status %d, shows\n%s", res.exit, res.places())
 				}
@@ -80,8 +80,8 @@ func TestHostilePrompt(t *testing.T) {
 		for _, dry := range []string{"false", "true"} {
 			api, server := newSandbox(t)
 			configured(api, before, after)
-			res := trial{inputs: map[string]string{"show-changes": mode, "dry-run": dry}, env: map[string]string{"RUNNER_DEBUG": "1"}}.runVirtually(t, server)
-			status := map[string]want{"true": {status: "dry-run", attempts: -1}, "false": {attempts: 1}}[dry]
+			res := scenario{inputs: map[string]string{"show-changes": mode, "dry-run": dry}, env: map[string]string{"RUNNER_DEBUG": "1"}}.runInMemory(t, server)
+			status := map[string]expected{"true": {status: "dry-run", attempts: -1}, "false": {attempts: 1}}[dry]
 			res.check(t, status)
 			if got := res.outputs["changed-fields"]; got != "prompt,***,voice" {
 				t.Errorf("changed-fields is %q", got)
@@ -115,10 +115,10 @@ func TestHugePrompts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			api, server := newSandbox(t)
 			configured(api, prompt("old"), after)
-			address := "http://" + listenOn(t, server)
-			res := trial{inputs: map[string]string{"api-url": address, "show-changes": "full", "dry-run": "true"}}.runMeasured(t)
-			res.check(t, want{status: "dry-run", attempts: -1, most: 5 * time.Second})
-			if res.memory > mostMemory || !strings.Contains(res.stdout, "prompt (+") || !strings.Contains(res.stdout, " more lines not shown") {
+			address := "http://" + startServer(t, server)
+			res := scenario{inputs: map[string]string{"api-url": address, "show-changes": "full", "dry-run": "true"}}.runMeasured(t)
+			res.check(t, expected{status: "dry-run", attempts: -1, maxTime: 5 * time.Second})
+			if res.memory > maxMemory || !strings.Contains(res.stdout, "prompt (+") || !strings.Contains(res.stdout, " more lines not shown") {
 				t.Errorf("took %d bytes:\n%.2000s", res.memory, res.stdout)
 			}
 			t.Logf("took %s and %d KiB", res.elapsed, res.memory>>10)
@@ -137,8 +137,8 @@ func reversedLines(fields string) []string {
 func TestChangesNotKnown(t *testing.T) {
 	for _, path := range []string{publishedRead, "version_id="} {
 		_, server := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: path, Status: 500, Times: -1})
-		res := trial{inputs: map[string]string{"show-changes": "full"}}.runVirtually(t, server)
-		res.check(t, want{attempts: 1})
+		res := scenario{inputs: map[string]string{"show-changes": "full"}}.runInMemory(t, server)
+		res.check(t, expected{attempts: 1})
 		if _, set := res.outputs["changed-fields"]; set || strings.Contains(res.summary, "hat changed") || strings.Count(res.stdout, "Could not read the ") != 1 {
 			t.Errorf("%s: %q\n%s\n%s", path, res.outputs, res.stdout, res.summary)
 		}
@@ -146,7 +146,7 @@ func TestChangesNotKnown(t *testing.T) {
 	t.Run("nothing differs", func(t *testing.T) {
 		api, server := newSandbox(t)
 		configured(api, `"prompt":"a"`, `"prompt":"a"`)
-		res := trial{inputs: map[string]string{"show-changes": "full"}}.runVirtually(t, server)
+		res := scenario{inputs: map[string]string{"show-changes": "full"}}.runInMemory(t, server)
 		if fields, set := res.outputs["changed-fields"]; !set || fields != "" || strings.Contains(res.summary, "What changed") {
 			t.Errorf("changed-fields is %q, %t\n%s", fields, set, res.summary)
 		}

@@ -19,7 +19,7 @@ func showsLive(t *testing.T, api *sandbox.Sandbox, inputs map[string]string, out
 	t.Helper()
 	asked := map[string]string{"version-id": "", "show-live": "true"}
 	maps.Copy(asked, inputs)
-	res := trial{inputs: asked}.runVirtually(t, serverOf(api))
+	res := scenario{inputs: asked}.runInMemory(t, serverOf(api))
 	for _, r := range api.Requests() {
 		if r.Method != http.MethodGet {
 			t.Errorf("sent a %s", r.Method)
@@ -86,14 +86,14 @@ func TestShowLive(t *testing.T) {
 		res := showsLive(t, api, nil, liveOutputs("inbound-phone-number-id", "", "inbound-phone-number", "not set"))
 		says(t, res, "Front desk: v1.22.7 is live, without a phone number.", "### 📞 `Front desk`: `v1.22.7` is live\n\n|  | now |\n|:--|:--|\n| Version | `v1.22.7` (228) |\n\n<details>")
 	})
-	for name, test := range badNumberReads {
+	for name, test := range failingPhoneReads {
 		t.Run("numbers cannot be read, "+name, func(t *testing.T) {
 			test.fault.Method, test.fault.Path, test.fault.Times = http.MethodGet, "/v1/phone/", -1
 			api, _ := newSandbox(t, test.fault)
 			res := showsLive(t, api, nil, liveOutputs("inbound-phone-number-id", "not set", "inbound-phone-number", "not set", "outbound-phone-number-id", "not set"))
 			says(t, res, "Front desk: v1.22.7 is live.",
 				"### 📞 `Front desk`: `v1.22.7` is live\n\n|  | now |\n|:--|:--|\n| Version | `v1.22.7` (228) |\n| Inbound | not known |\n| Outbound | not known |\n")
-			if strings.Count(res.stdout, noNumberCheck) != 1 || res.elapsed > 6*time.Second {
+			if strings.Count(res.stdout, phonesUnreadable) != 1 || res.elapsed > 6*time.Second {
 				t.Errorf("took %s and printed\n%s", res.elapsed, res.stdout)
 			}
 		})
@@ -127,12 +127,12 @@ func TestShowLive(t *testing.T) {
 }
 
 func TestShowLiveFails(t *testing.T) {
-	for name, test := range badNumberReads { // the faults are as bad for a version
+	for name, test := range failingPhoneReads { // the faults are as bad for a version
 		for read, path := range map[string]string{"": anyVersion, ", although the list can": publishedRead} {
 			t.Run(name+read, func(t *testing.T) {
 				test.fault.Method, test.fault.Path, test.fault.Times = http.MethodGet, path, -1
 				api, _ := newSandbox(t, test.fault)
-				res := trial{inputs: map[string]string{"version-id": "", "show-live": "true"}}.runVirtually(t, serverOf(api))
+				res := scenario{inputs: map[string]string{"version-id": "", "show-live": "true"}}.runInMemory(t, serverOf(api))
 				if res.exit != 1 || res.outputs["status"] != "failed" || res.outputs["error-code"] != test.code {
 					t.Errorf("exit status %d, outputs %q", res.exit, res.outputs)
 				}
@@ -156,14 +156,14 @@ func TestShowLiveFails(t *testing.T) {
 	t.Run("no such agent", func(t *testing.T) {
 		api, _ := newSandbox(t)
 		inputs := map[string]string{"agent-id": sandbox.NextID, "version-id": "", "show-live": "true"}
-		res := trial{inputs: inputs}.runVirtually(t, serverOf(api))
+		res := scenario{inputs: inputs}.runInMemory(t, serverOf(api))
 		if res.exit != 1 || res.outputs["error-code"] != "AGENT_NOT_FOUND" || !strings.Contains(res.message(), "Check agent-id") {
 			t.Errorf("exit status %d: %s", res.exit, res.message())
 		}
 	})
 	t.Run("another token", func(t *testing.T) {
 		api, _ := newSandbox(t)
-		res := trial{inputs: map[string]string{"token": "another-token", "version-id": "", "show-live": "true"}}.runVirtually(t, serverOf(api))
+		res := scenario{inputs: map[string]string{"token": "another-token", "version-id": "", "show-live": "true"}}.runInMemory(t, serverOf(api))
 		if res.exit != 1 || res.outputs["error-code"] != "UNAUTHORIZED" || res.outputs["http-status"] != "401" {
 			t.Errorf("exit status %d, outputs %q", res.exit, res.outputs)
 		}
@@ -182,7 +182,7 @@ func TestShowLiveOutsideActions(t *testing.T) {
 		"dotenv": "STATUS=live\nVERSION_ID=" + sandbox.LiveID + "\nVERSION_NAME=v1.22.7\nAGENT_ID=" + sandbox.FrontDesk + "\nPUBLISHED_VERSION_ID=" + sandbox.LiveID + "\nINBOUND_PHONE_NUMBER_ID=" + sandbox.Reception + "\nINBOUND_PHONE_NUMBER=+34910000001\nOUTBOUND_PHONE_NUMBER_ID=\n",
 		"json":   "",
 	} {
-		exit, stdout, stderr := command(t, []string{"--show-live", "--output=" + format, "--summary=" + summary}, nil)
+		exit, stdout, stderr := runCommandLine(t, []string{"--show-live", "--output=" + format, "--summary=" + summary}, nil)
 		if exit != 0 || !strings.HasPrefix(stdout, want) || !strings.HasSuffix(stderr, "notice: Live: Front desk: v1.22.7 is live on +34 910 000 001 (Reception).\n") {
 			t.Errorf("%s: exit status %d\n%s%s", format, exit, stdout, stderr)
 		}

@@ -69,10 +69,10 @@ func TestAnnotationsOfLongTextsAreShort(t *testing.T) {
 	} {
 		api, server := newSandbox(t, faults...)
 		for path, id := range map[string]string{publishedRead: sandbox.LiveID, "version_id=": sandbox.NextID} {
-			body := strings.Replace(version(id, path == publishedRead && name != "confirmed"), "Front desk", long, 1)
+			body := strings.Replace(versionJSON(id, path == publishedRead && name != "confirmed"), "Front desk", long, 1)
 			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: path, Body: strings.Replace(body, "v1.22.", long, 1), Times: -1})
 		}
-		res := trial{inputs: map[string]string{"max-retries": "0"}}.runVirtually(t, server)
+		res := scenario{inputs: map[string]string{"max-retries": "0"}}.runInMemory(t, server)
 		if n := len([]rune(res.message())); n > 400 || n < 200 {
 			t.Errorf("%s: %d characters: %s", name, n, res.message())
 		}
