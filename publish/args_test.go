@@ -14,12 +14,12 @@ import (
 	"publish-agent-version/publish"
 )
 
-// command runs the step outside Actions, with a command line and an environment, against an API of its own.
-func command(t *testing.T, args []string, env map[string]string) (exit int, stdout, stderr string) {
+// runCommandLine runs the step outside Actions, with a command line and an environment, against an API of its own.
+func runCommandLine(t *testing.T, args []string, env map[string]string) (exit int, stdout, stderr string) {
 	t.Helper()
 	_, server := newSandbox(t)
 	vars := map[string]string{
-		"DIGA_TOKEN": sandbox.Token, "INPUT_AGENT_ID": sandbox.FrontDesk, "INPUT_API_URL": "http://" + listenOn(t, server), "INPUT_MAX_RETRIES": "0",
+		"DIGA_TOKEN": sandbox.Token, "INPUT_AGENT_ID": sandbox.FrontDesk, "INPUT_API_URL": "http://" + startServer(t, server), "INPUT_MAX_RETRIES": "0",
 	}
 	maps.Copy(vars, env)
 	var out, log bytes.Buffer
@@ -69,7 +69,7 @@ func TestCommandLine(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			exit, stdout, stderr := command(t, tt.args, tt.env)
+			exit, stdout, stderr := runCommandLine(t, tt.args, tt.env)
 			if exit != tt.exit || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) || strings.Contains(stdout+stderr, "secret-of-mine") {
 				t.Errorf("exit status %d\nstdout: %s\nstderr: %s", exit, stdout, stderr)
 			}
@@ -80,21 +80,21 @@ func TestCommandLine(t *testing.T) {
 func TestOutputFormats(t *testing.T) {
 	next := "--version-id=" + sandbox.NextID
 	t.Run("json", func(t *testing.T) {
-		_, stdout, _ := command(t, []string{next, "--output=json"}, nil)
+		_, stdout, _ := runCommandLine(t, []string{next, "--output=json"}, nil)
 		var got map[string]string
 		if err := json.Unmarshal([]byte(stdout), &got); err != nil || got["status"] != "published" || got["inbound-phone-number"] != "+34910000001" {
 			t.Errorf("%v: %s", err, stdout)
 		}
 	})
 	t.Run("json of a failure", func(t *testing.T) {
-		exit, stdout, _ := command(t, []string{"--version-id=" + sandbox.DraftID, "--output=json"}, nil)
+		exit, stdout, _ := runCommandLine(t, []string{"--version-id=" + sandbox.DraftID, "--output=json"}, nil)
 		var got map[string]string
 		if err := json.Unmarshal([]byte(stdout), &got); err != nil || exit != 1 || got["error-code"] != "BAD_PARAMETER" || got["http-status"] != "400" {
 			t.Errorf("exit status %d, %v: %s", exit, err, stdout)
 		}
 	})
 	t.Run("dotenv", func(t *testing.T) {
-		exit, stdout, stderr := command(t, []string{"--version-name=no such $(touch oops) `name`", "--output=dotenv"}, nil)
+		exit, stdout, stderr := runCommandLine(t, []string{"--version-name=no such $(touch oops) `name`", "--output=dotenv"}, nil)
 		if exit != 1 || !strings.Contains(stdout, "\nERROR_CODE=ACTION_VERSION_NOT_FOUND\n") || strings.Contains(stdout, "touch") ||
 			!strings.Contains(stderr, "Not in the dotenv output, because of characters that it cannot hold: version-name, error-message.") {
 			t.Errorf("exit status %d\n%s%s", exit, stdout, stderr)
@@ -111,7 +111,7 @@ func TestOutputFormats(t *testing.T) {
 	t.Run("summary", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "summary.md")
 		for range 2 { // the second replaces the first
-			if exit, _, stderr := command(t, []string{next, "--summary=" + path}, nil); exit != 0 {
+			if exit, _, stderr := runCommandLine(t, []string{next, "--summary=" + path}, nil); exit != 0 {
 				t.Fatal(stderr)
 			}
 		}
@@ -119,7 +119,7 @@ func TestOutputFormats(t *testing.T) {
 		if err != nil || strings.Count(string(got), "### ✅ `Front desk`: `v1.22.8` is live\n") != 1 {
 			t.Errorf("%v: %s", err, got)
 		}
-		exit, _, stderr := command(t, []string{next, "--summary=" + filepath.Join(path, "x")}, nil)
+		exit, _, stderr := runCommandLine(t, []string{next, "--summary=" + filepath.Join(path, "x")}, nil)
 		if exit != 0 || !strings.Contains(stderr, "warning: No summary: Writing "+filepath.Join(path, "x")+" failed: not a directory.") {
 			t.Errorf("exit status %d: %s", exit, stderr)
 		}

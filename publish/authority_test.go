@@ -18,8 +18,8 @@ import (
 
 // Certificates are good from born to dead. Virtual time begins in the year 2000.
 var (
-	born = time.Date(1999, time.January, 1, 0, 0, 0, 0, time.UTC)
-	dead = time.Date(2099, time.January, 1, 0, 0, 0, 0, time.UTC)
+	notBefore = time.Date(1999, time.January, 1, 0, 0, 0, 0, time.UTC)
+	notAfter  = time.Date(2099, time.January, 1, 0, 0, 0, 0, time.UTC)
 )
 
 // An authority signs certificates.
@@ -35,7 +35,7 @@ func newAuthority(name string) *authority {
 	a := &authority{key: newKey()}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: born, NotAfter: dead, KeyUsage: x509.KeyUsageCertSign,
+		NotBefore: notBefore, NotAfter: notAfter, KeyUsage: x509.KeyUsageCertSign,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, // so that it can sign for itself
 	}
 	data, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
@@ -70,7 +70,7 @@ func (a *authority) issue(change func(*x509.Certificate)) tls.Certificate {
 	key := newKey()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "server"},
-		NotBefore: born, NotAfter: dead,
+		NotBefore: notBefore, NotAfter: notAfter,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
@@ -89,7 +89,7 @@ func trustedConfig() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{trusted().issue(nil)}}
 }
 
-// secured returns a meet that speaks TLS by config.
-func secured(config *tls.Config) func(int, net.Conn) net.Conn {
+// serveTLS returns a meet that speaks TLS by config.
+func serveTLS(config *tls.Config) func(int, net.Conn) net.Conn {
 	return func(_ int, conn net.Conn) net.Conn { return tls.Server(conn, config) }
 }

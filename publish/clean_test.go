@@ -57,9 +57,9 @@ func TestClean(t *testing.T) {
 		{"percent escapes", "%0A::add-mask::a %250A", "%0A::add-mask::a %250A"},
 		{"Markdown stays text", "[a](b) <c> `d` | *e*", "[a](b) <c> `d` | *e*"},
 		{"the token", "a" + secret + "b", "a***b"},
-		{"the token between controls", "a" + interspersed(secret, "\x00") + "b", "a***b"},
-		{"the token between colours", "a" + interspersed(secret, "\x1b[31m") + "b", "a***b"},
-		{"the token between bidi controls", "a" + interspersed(secret, "\u202e") + "b", "a***b"},
+		{"the token between controls", "a" + interleave(secret, "\x00") + "b", "a***b"},
+		{"the token between colours", "a" + interleave(secret, "\x1b[31m") + "b", "a***b"},
+		{"the token between bidi controls", "a" + interleave(secret, "\u202e") + "b", "a***b"},
 		{"the token as a command", "##[add-mask]" + secret, "## [add-mask]***"},
 	}
 	c := newCleaner(secret)
@@ -72,8 +72,8 @@ func TestClean(t *testing.T) {
 	}
 }
 
-// interspersed puts between after every byte of s.
-func interspersed(s, between string) string {
+// interleave puts between after every byte of s.
+func interleave(s, between string) string {
 	var b strings.Builder
 	for i := range len(s) {
 		b.WriteString(s[i:i+1] + between)
@@ -123,8 +123,8 @@ func TestCleanLooksForTheTokenBeforeItCuts(t *testing.T) {
 	}
 }
 
-// Spellings are the ways in which a server may echo a token.
-func Spellings(token string) map[string]string {
+// TokenEncodings are the ways in which a server may echo a token.
+func TokenEncodings(token string) map[string]string {
 	inJSON, err := json.Marshal(token)
 	if err != nil {
 		panic(err)
@@ -140,9 +140,9 @@ func Spellings(token string) map[string]string {
 		"hex":                         inHex,
 		"upper-case hex":              strings.ToUpper(inHex),
 		"URL query":                   query,
-		"URL query, lower case":       lowered(query),
+		"URL query, lower case":       lowerPercentEscapes(query),
 		"URL path":                    path,
-		"URL path, lower case":        lowered(path),
+		"URL path, lower case":        lowerPercentEscapes(path),
 		"URL, slashes kept":           strings.ReplaceAll(query, "%2F", "/"),
 		"URL, as JavaScript does":     strings.NewReplacer("%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*").Replace(query),
 		"URL, every byte":             percent.String(),
@@ -171,7 +171,7 @@ func Spellings(token string) map[string]string {
 	return forms
 }
 
-func lowered(escaped string) string {
+func lowerPercentEscapes(escaped string) string {
 	b := []byte(escaped)
 	for i := range b {
 		if b[i] == '%' {
@@ -190,7 +190,7 @@ func TestCleanStarsTheTokenInEveryEncoding(t *testing.T) {
 		"12345678",
 	} {
 		c := newCleaner(token)
-		for name, form := range Spellings(token) {
+		for name, form := range TokenEncodings(token) {
 			// Neighbours and missing padding leave a character of base64 that is not the token's alone.
 			if alone := !strings.Contains(name, "before") && !strings.Contains(name, "header") && !strings.Contains(name, "unpadded"); alone && c.text(form) != "***" {
 				t.Errorf("%s, %s: clean(%q) = %q, want stars alone", token, name, form, c.text(form))
@@ -216,8 +216,8 @@ func TestCleanLeavesTheRest(t *testing.T) {
 	}
 }
 
-// wantClean checks what clean promises of every text and every possible token.
-func wantClean(t *testing.T, text, token string, most int) {
+// checkClean checks what clean promises of every text and every possible token.
+func checkClean(t *testing.T, text, token string, most int) {
 	t.Helper()
 	c := newCleaner(token)
 	got := c.clean(text, most)
@@ -253,11 +253,11 @@ func wantClean(t *testing.T, text, token string, most int) {
 }
 
 func TestCleanOfHostileText(t *testing.T) {
-	for _, text := range Hostile {
+	for _, text := range HostileTexts {
 		for _, most := range []int{5, maxText, maxLine} {
-			wantClean(t, text, secret, most)
-			wantClean(t, "a"+text+"b"+text, secret, most)
-			wantClean(t, text+secret+text, secret, most)
+			checkClean(t, text, secret, most)
+			checkClean(t, "a"+text+"b"+text, secret, most)
+			checkClean(t, text+secret+text, secret, most)
 		}
 	}
 }
@@ -306,7 +306,7 @@ func renderSpan(markdown string) (text string, ok bool) {
 
 func TestCodeSpanShowsEveryText(t *testing.T) {
 	c := newCleaner(secret)
-	texts := append([]string{strings.Repeat("`", 79), strings.Repeat("`", 80), strings.Repeat("`", 10_000), "`" + strings.Repeat("x`", 500)}, Hostile...)
+	texts := append([]string{strings.Repeat("`", 79), strings.Repeat("`", 80), strings.Repeat("`", 10_000), "`" + strings.Repeat("x`", 500)}, HostileTexts...)
 	for n := range 50 { // runs of every length that fit
 		texts = append(texts, texts[len(texts)-1]+"x"+strings.Repeat("`", n))
 	}

@@ -17,8 +17,8 @@ func TestDryRunOfUnpublishing(t *testing.T) {
 		{sandbox.FrontDesk, "another-token", "failed", "UNAUTHORIZED"},
 	} {
 		api, server := newSandbox(t)
-		res := trial{inputs: map[string]string{
-			"api-url": "http://" + listenOn(t, server), "agent-id": test.agent, "token": test.token, "unpublish": "true", "version-id": "", "dry-run": "true",
+		res := scenario{inputs: map[string]string{
+			"api-url": "http://" + startServer(t, server), "agent-id": test.agent, "token": test.token, "unpublish": "true", "version-id": "", "dry-run": "true",
 		}}.run(t)
 		if res.outputs["status"] != test.status || res.outputs["error-code"] != test.code {
 			t.Errorf("%s with %s: %q", test.agent, test.token, res.outputs)
@@ -33,7 +33,7 @@ func TestDryRunOfUnpublishing(t *testing.T) {
 
 func TestDryRunOfDraft(t *testing.T) {
 	_, server := newSandbox(t)
-	res := trial{inputs: map[string]string{"api-url": "http://" + listenOn(t, server), "version-id": sandbox.DraftID, "dry-run": "true"}}.run(t)
+	res := scenario{inputs: map[string]string{"api-url": "http://" + startServer(t, server), "version-id": sandbox.DraftID, "dry-run": "true"}}.run(t)
 	if res.exit != 0 || !strings.Contains(res.stdout, "It is a draft: Diga may refuse it.") || !strings.Contains(res.summary, "a draft") {
 		t.Errorf("exit status %d\n%s\n%s", res.exit, res.stdout, res.summary)
 	}

@@ -15,34 +15,34 @@ import (
 
 // TestFaultsBody has the rows B of docs/faults.md.
 func TestFaultsBody(t *testing.T) {
-	t.Run("B1", truncatedOnce)
-	t.Run("B2", truncatedAlways)
-	t.Run("B3", truncatedError)
-	t.Run("B4", notAPublication)
-	t.Run("B5", anotherPublication)
-	t.Run("B6", optionalIDs)
-	t.Run("B7", endlessBody)
-	t.Run("B8", codings)
-	t.Run("B9", oddJSON)
-	t.Run("B10", oddErrorCode)
-	t.Run("B11", htmlErrorPage)
+	t.Run("B1", testTruncatedOnce)
+	t.Run("B2", testTruncatedAlways)
+	t.Run("B3", testTruncatedError)
+	t.Run("B4", testNotAConfirmation)
+	t.Run("B5", testConfirmationMismatch)
+	t.Run("B6", testOptionalIDs)
+	t.Run("B7", testEndlessBody)
+	t.Run("B8", testContentEncodings)
+	t.Run("B9", testUnusualJSON)
+	t.Run("B10", testUnusualErrorCodes)
+	t.Run("B11", testHTMLErrorPages)
 }
 
-// truncated are replies with this status whose body breaks off in the middle of text.
-func truncated(status int, text string) map[string]reply {
+// truncatedReplies are replies with this status whose body breaks off in the middle of text.
+func truncatedReplies(status int, text string) map[string]response {
 	head, half := fmt.Sprintf("HTTP/1.1 %d Text\r\n", status), text[:len(text)/2]
 	chunk := fmt.Sprintf("%x\r\n", len(text)) // of which half will come
-	return map[string]reply{
-		"by length":      {raw: head + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(text)) + half, then: hangUp},
-		"in a chunk":     {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + chunk + half, then: hangUp},
-		"between chunks": {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", len(half), half), then: hangUp},
-		"a bad chunk":    {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\nnonsense\r\n", len(half), half), then: hangUp},
-		"a long chunk":   {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("f", 17) + "\r\n" + half, then: hangUp},
-		"in gzip":        {raw: head + "Content-Encoding: gzip\r\nConnection: close\r\n\r\n" + string(zipped(text)[:len(zipped(text))/2]), then: hangUp},
+	return map[string]response{
+		"by length":      {raw: head + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(text)) + half, then: closeConn},
+		"in a chunk":     {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + chunk + half, then: closeConn},
+		"between chunks": {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", len(half), half), then: closeConn},
+		"a bad chunk":    {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\nnonsense\r\n", len(half), half), then: closeConn},
+		"a long chunk":   {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("f", 17) + "\r\n" + half, then: closeConn},
+		"in gzip":        {raw: head + "Content-Encoding: gzip\r\nConnection: close\r\n\r\n" + string(gzipped(text)[:len(gzipped(text))/2]), then: closeConn},
 	}
 }
 
-func zipped(text string) []byte {
+func gzipped(text string) []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	_, _ = io.WriteString(z, text)
@@ -50,68 +50,68 @@ func zipped(text string) []byte {
 	return b.Bytes()
 }
 
-func truncatedOnce(t *testing.T) {
-	for name, r := range truncated(200, publicationOK) {
+func testTruncatedOnce(t *testing.T) {
+	for name, r := range truncatedReplies(200, confirmationBody) {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{r, confirms}}
-			p.play(t, trial{}, want{attempts: 2, least: 500 * time.Millisecond, most: time.Second})
+			p := &fakeAPI{replies: []response{r, confirmation}}
+			p.test(t, scenario{}, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
 		})
 	}
 	t.Run("sandbox", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropBody})
-		res := trial{}.runVirtually(t, server)
-		res.check(t, want{attempts: 2})
+		res := scenario{}.runInMemory(t, server)
+		res.check(t, expected{attempts: 2})
 		if n := len(api.Requests()); n != 6 {
 			t.Errorf("%d requests", n)
 		}
 	})
 }
 
-func truncatedAlways(t *testing.T) {
-	for name, r := range truncated(200, publicationOK) {
+func testTruncatedAlways(t *testing.T) {
+	for name, r := range truncatedReplies(200, confirmationBody) {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{r}}
-			w := unknown("ACTION_RESPONSE_INVALID", 5, "The reply breaks off after ", "gave up after 5 attempts", isSafe)
-			w.http = "200"
-			p.play(t, trial{}, w.within(leastWaits, mostWaits))
+			p := &fakeAPI{replies: []response{r}}
+			w := unknownOutcome("ACTION_RESPONSE_INVALID", 5, "The reply breaks off after ", "gave up after 5 attempts", isSafe)
+			w.httpStatus = "200"
+			p.test(t, scenario{}, w.within(minBackoff, maxBackoff))
 		})
 	}
 	t.Run("by a reset", func(t *testing.T) { // which is known for what it is
-		r := truncated(200, publicationOK)["by length"]
-		r.then = reset
-		p := &peer{changes: []reply{r}}
-		w := unknown("ACTION_NETWORK_ERROR", 5, "No reply from diga: connection reset by peer", "gave up after 5 attempts")
-		p.play(t, trial{}, w)
+		r := truncatedReplies(200, confirmationBody)["by length"]
+		r.then = resetConn
+		p := &fakeAPI{replies: []response{r}}
+		w := unknownOutcome("ACTION_NETWORK_ERROR", 5, "No reply from diga: connection reset by peer", "gave up after 5 attempts")
+		p.test(t, scenario{}, w)
 	})
 	t.Run("after a whole object", func(t *testing.T) { // not all was read, so it does not count
-		p := &peer{changes: []reply{{raw: "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + publicationOK, then: hangUp}}}
-		p.play(t, trial{}, unknown("ACTION_RESPONSE_INVALID", 5, fmt.Sprintf("The reply breaks off after %d bytes", len(publicationOK))))
+		p := &fakeAPI{replies: []response{{raw: "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + confirmationBody, then: closeConn}}}
+		p.test(t, scenario{}, unknownOutcome("ACTION_RESPONSE_INVALID", 5, fmt.Sprintf("The reply breaks off after %d bytes", len(confirmationBody))))
 	})
 	t.Run("a trailer without end", func(t *testing.T) {
-		chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n", len(publicationOK), publicationOK)
-		p := &peer{changes: []reply{{raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk, stream: endless("X: y\r\n", 100_000), then: hangUp}}}
-		p.play(t, trial{}, unknown("ACTION_RESPONSE_INVALID", 5))
+		chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n", len(confirmationBody), confirmationBody)
+		p := &fakeAPI{replies: []response{{raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk, stream: repeatText("X: y\r\n", 100_000), then: closeConn}}}
+		p.test(t, scenario{}, unknownOutcome("ACTION_RESPONSE_INVALID", 5))
 	})
 }
 
-func truncatedError(t *testing.T) {
+func testTruncatedError(t *testing.T) {
 	const body = `{"status":"error","message":"half of this","error_code":"NEVER_WHOLE"}`
-	for name := range truncated(500, body) {
+	for name := range truncatedReplies(500, body) {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{truncated(500, body)[name]}}
-			p.play(t, trial{}, want{
-				code: "HTTP_500", status: "unknown", attempts: 5, http: "500", least: leastWaits, most: mostWaits, verify: time.Second, never: []string{"half of"},
+			p := &fakeAPI{replies: []response{truncatedReplies(500, body)[name]}}
+			p.test(t, scenario{}, expected{
+				code: "HTTP_500", status: "unknown", attempts: 5, httpStatus: "500", minTime: minBackoff, maxTime: maxBackoff, verifyTime: time.Second, neverShown: []string{"half of"},
 				says: []string{"The API answered 500 Internal Server Error", "gave up after 5 attempts", mayBeApplied},
 			})
-			p = &peer{changes: []reply{truncated(502, body)[name]}}
-			p.play(t, trial{}, unknown("HTTP_502", 5))
-			p = &peer{changes: []reply{truncated(403, body)[name]}}
-			p.play(t, trial{}, refusal("HTTP_403", 403))
+			p = &fakeAPI{replies: []response{truncatedReplies(502, body)[name]}}
+			p.test(t, scenario{}, unknownOutcome("HTTP_502", 5))
+			p = &fakeAPI{replies: []response{truncatedReplies(403, body)[name]}}
+			p.test(t, scenario{}, rejected("HTTP_403", 403))
 		})
 	}
 }
 
-func notAPublication(t *testing.T) {
+func testNotAConfirmation(t *testing.T) {
 	of := func(fields string) string { return `{"agent_id":"` + sandbox.FrontDesk + `"` + fields + `}` }
 	for name, body := range map[string]string{
 		"HTML":                        "<html><title>Welcome to nginx!</title></html>",
@@ -120,10 +120,10 @@ func notAPublication(t *testing.T) {
 		"true":                        "true",
 		"a number":                    "7",
 		"an array":                    "[]",
-		"an array of one":             "[" + publicationOK + "]",
+		"an array of one":             "[" + confirmationBody + "]",
 		"a string":                    `"x"`,
 		"an empty object":             "{}",
-		"half an object":              publicationOK[:40],
+		"half an object":              confirmationBody[:40],
 		"an error":                    `{"status":"error","error_code":"OOPS","message":"no"}`,
 		"agent_id is null":            `{"agent_id":null,"published_version_id":"` + sandbox.NextID + `"}`,
 		"agent_id is a number":        `{"agent_id":7}`,
@@ -139,30 +139,30 @@ func notAPublication(t *testing.T) {
 		"a phone is a number":         of(`,"published_version_id":"` + sandbox.NextID + `","inbound_phone_number_id":7`),
 		"a phone is an object":        of(`,"published_version_id":"` + sandbox.NextID + `","outbound_phone_number_id":{}`),
 		"a phone is empty":            of(`,"published_version_id":"` + sandbox.NextID + `","inbound_phone_number_id":""`),
-		"more text after it":          publicationOK + "x",
-		"another object after it":     publicationOK + publicationOK,
-		"a comma too many":            strings.Replace(publicationOK, "}", ",}", 1),
-		"a comment":                   "// x\n" + publicationOK,
-		"single quotes":               strings.ReplaceAll(publicationOK, `"`, `'`),
-		"names in another case":       strings.ReplaceAll(publicationOK, "agent_id", "Agent_ID"),
+		"more text after it":          confirmationBody + "x",
+		"another object after it":     confirmationBody + confirmationBody,
+		"a comma too many":            strings.Replace(confirmationBody, "}", ",}", 1),
+		"a comment":                   "// x\n" + confirmationBody,
+		"single quotes":               strings.ReplaceAll(confirmationBody, `"`, `'`),
+		"names in another case":       strings.ReplaceAll(confirmationBody, "agent_id", "Agent_ID"),
 		"a version, not a publishing": `{"version_id":"` + sandbox.NextID + `"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{says(200, body)}}
-			w := unknown("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication: ", "Check that api-url is the API", isSafe)
-			w.http = "200"
-			p.play(t, trial{}, w.within(0, time.Nanosecond))
+			p := &fakeAPI{replies: []response{respond(200, body)}}
+			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication: ", "Check that api-url is the API", isSafe)
+			w.httpStatus = "200"
+			p.test(t, scenario{}, w.within(0, time.Nanosecond))
 		})
 	}
 	t.Run("applied", func(t *testing.T) {
 		_, server := newSandbox(t, sandbox.Fault{Body: "{}"})
-		res := trial{}.runVirtually(t, server)
-		res.check(t, want{attempts: 1, says: []string{readBack}})
+		res := scenario{}.runInMemory(t, server)
+		res.check(t, expected{attempts: 1, says: []string{readBack}})
 	})
 }
 
-// publication is the body of a confirmation; an empty id is null.
-func publication(agent, version, inbound, outbound string) string {
+// confirmationOf is the body of a confirmation; an empty id is null.
+func confirmationOf(agent, version, inbound, outbound string) string {
 	quoted := func(id string) string {
 		if id == "" {
 			return "null"
@@ -173,7 +173,7 @@ func publication(agent, version, inbound, outbound string) string {
 		agent, quoted(version), quoted(inbound), quoted(outbound))
 }
 
-func anotherPublication(t *testing.T) {
+func testConfirmationMismatch(t *testing.T) {
 	phones := map[string]string{"inbound-phone-number-id": sandbox.Switch, "outbound-phone-number-id": sandbox.Callback}
 	off := map[string]string{"unpublish": "true"}
 	for name, test := range map[string]struct {
@@ -181,22 +181,22 @@ func anotherPublication(t *testing.T) {
 		body   string
 		says   string
 	}{
-		"agent":              {nil, publication(sandbox.NightDesk, sandbox.NextID, "", ""), "agent-id: asked for " + sandbox.FrontDesk + ", got " + sandbox.NightDesk},
-		"version":            {nil, publication(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: asked for " + sandbox.NextID + ", got " + sandbox.LiveID},
-		"no version":         {nil, publication(sandbox.FrontDesk, "", "", ""), "version-id: asked for " + sandbox.NextID + ", got null"},
+		"agent":              {nil, confirmationOf(sandbox.NightDesk, sandbox.NextID, "", ""), "agent-id: asked for " + sandbox.FrontDesk + ", got " + sandbox.NightDesk},
+		"version":            {nil, confirmationOf(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: asked for " + sandbox.NextID + ", got " + sandbox.LiveID},
+		"no version":         {nil, confirmationOf(sandbox.FrontDesk, "", "", ""), "version-id: asked for " + sandbox.NextID + ", got null"},
 		"version left out":   {nil, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "version-id: asked for " + sandbox.NextID + ", got null"},
-		"inbound":            {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Reception, sandbox.Callback), "inbound-phone-number-id: asked for " + sandbox.Switch + ", got " + sandbox.Reception},
-		"no inbound":         {phones, publication(sandbox.FrontDesk, sandbox.NextID, "", sandbox.Callback), "inbound-phone-number-id: asked for " + sandbox.Switch + ", got null"},
-		"outbound":           {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Switch), "outbound-phone-number-id: asked for " + sandbox.Callback + ", got " + sandbox.Switch},
-		"no outbound":        {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, ""), "outbound-phone-number-id: asked for " + sandbox.Callback + ", got null"},
-		"the phones swapped": {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Callback, sandbox.Switch), "outbound-phone-number-id: asked for " + sandbox.Callback + ", got " + sandbox.Switch},
-		"still published":    {off, publication(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: asked for null, got " + sandbox.LiveID},
+		"inbound":            {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Reception, sandbox.Callback), "inbound-phone-number-id: asked for " + sandbox.Switch + ", got " + sandbox.Reception},
+		"no inbound":         {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, "", sandbox.Callback), "inbound-phone-number-id: asked for " + sandbox.Switch + ", got null"},
+		"outbound":           {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Switch), "outbound-phone-number-id: asked for " + sandbox.Callback + ", got " + sandbox.Switch},
+		"no outbound":        {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, ""), "outbound-phone-number-id: asked for " + sandbox.Callback + ", got null"},
+		"the phones swapped": {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Callback, sandbox.Switch), "outbound-phone-number-id: asked for " + sandbox.Callback + ", got " + sandbox.Switch},
+		"still published":    {off, confirmationOf(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: asked for null, got " + sandbox.LiveID},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{says(200, test.body)}}
-			w := unknown("ACTION_RESPONSE_MISMATCH", 1, "The API confirmed something else than was asked for", test.says, checkFirst)
-			w.http = "200"
-			p.play(t, trial{inputs: test.inputs}, w.within(0, time.Nanosecond))
+			p := &fakeAPI{replies: []response{respond(200, test.body)}}
+			w := unknownOutcome("ACTION_RESPONSE_MISMATCH", 1, "The API confirmed something else than was asked for", test.says, checkFirst)
+			w.httpStatus = "200"
+			p.test(t, scenario{inputs: test.inputs}, w.within(0, time.Nanosecond))
 		})
 	}
 	for name, test := range map[string]struct {
@@ -204,14 +204,14 @@ func anotherPublication(t *testing.T) {
 		body   string
 		status string
 	}{
-		"upper case is no difference": {nil, publication(strings.ToUpper(sandbox.FrontDesk), strings.ToUpper(sandbox.NextID), "", ""), ""},
-		"phones as asked":             {phones, publication(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Callback), ""},
-		"offline":                     {off, publication(sandbox.FrontDesk, "", "", ""), "unpublished"},
+		"upper case is no difference": {nil, confirmationOf(strings.ToUpper(sandbox.FrontDesk), strings.ToUpper(sandbox.NextID), "", ""), ""},
+		"phones as asked":             {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Callback), ""},
+		"offline":                     {off, confirmationOf(sandbox.FrontDesk, "", "", ""), "unpublished"},
 		"offline, in few words":       {off, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "unpublished"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{says(200, test.body)}}
-			res := p.play(t, trial{inputs: test.inputs}, want{attempts: 1, status: test.status})
+			p := &fakeAPI{replies: []response{respond(200, test.body)}}
+			res := p.test(t, scenario{inputs: test.inputs}, expected{attempts: 1, status: test.status})
 			if id := res.outputs["agent-id"]; id != sandbox.FrontDesk {
 				t.Errorf("agent-id %q", id)
 			}
@@ -219,7 +219,7 @@ func anotherPublication(t *testing.T) {
 	}
 }
 
-func optionalIDs(t *testing.T) {
+func testOptionalIDs(t *testing.T) {
 	ids := `"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID + `"`
 	for name, test := range map[string]struct{ fields, inbound, outbound string }{
 		"null":         {`,"inbound_phone_number_id":null,"outbound_phone_number_id":null`, "", ""},
@@ -229,8 +229,8 @@ func optionalIDs(t *testing.T) {
 		"other fields": {`,"inbound_agent_id":7,"x":{"inbound_phone_number_id":"` + sandbox.Reception + `"}`, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{says(200, "{"+ids+test.fields+"}")}}
-			res := p.play(t, trial{}, want{attempts: 1})
+			p := &fakeAPI{replies: []response{respond(200, "{"+ids+test.fields+"}")}}
+			res := p.test(t, scenario{}, expected{attempts: 1})
 			inbound, in := res.outputs["inbound-phone-number-id"]
 			outbound, out := res.outputs["outbound-phone-number-id"]
 			if !in || !out || inbound != test.inbound || outbound != test.outbound {
@@ -240,10 +240,10 @@ func optionalIDs(t *testing.T) {
 	}
 }
 
-func endlessBody(t *testing.T) {
+func testEndlessBody(t *testing.T) {
 	t.Parallel()
 	// A gzip member of 1 MiB of zeros is 1 kB long, and members may follow each other.
-	bomb := bytes.Repeat(zipped(strings.Repeat("\x00", 1<<20)), 512)
+	bomb := bytes.Repeat(gzipped(strings.Repeat("\x00", 1<<20)), 512)
 	if len(bomb) > 600<<10 {
 		t.Fatalf("the bomb has %d bytes", len(bomb))
 	}
@@ -251,64 +251,64 @@ func endlessBody(t *testing.T) {
 		return fmt.Sprintf("HTTP/1.1 %d Text\r\n%s\r\n\r\n", status, header)
 	}
 	chunk := fmt.Sprintf("%x\r\n%s\r\n", 1<<16, strings.Repeat(" ", 1<<16))
-	bodies := map[string]func(status int) reply{
-		"1 GiB": func(status int) reply {
-			return reply{raw: head(status, fmt.Sprint("Content-Length: ", 1<<30)), stream: endless(" ", 1<<30), then: hangUp}
+	bodies := map[string]func(status int) response{
+		"1 GiB": func(status int) response {
+			return response{raw: head(status, fmt.Sprint("Content-Length: ", 1<<30)), stream: repeatText(" ", 1<<30), then: closeConn}
 		},
-		"1 GiB in chunks": func(status int) reply {
-			return reply{raw: head(status, "Transfer-Encoding: chunked"), stream: endless(chunk, 1<<14), then: hangUp}
+		"1 GiB in chunks": func(status int) response {
+			return response{raw: head(status, "Transfer-Encoding: chunked"), stream: repeatText(chunk, 1<<14), then: closeConn}
 		},
-		"1 GiB of one string": func(status int) reply {
-			return reply{raw: head(status, "Connection: close") + `{"agent_id":"`, stream: endless("a", 1<<30), then: hangUp}
+		"1 GiB of one string": func(status int) response {
+			return response{raw: head(status, "Connection: close") + `{"agent_id":"`, stream: repeatText("a", 1<<30), then: closeConn}
 		},
-		"1 GiB of brackets": func(status int) reply {
-			return reply{raw: head(status, "Connection: close"), stream: endless("[", 1<<30), then: hangUp}
+		"1 GiB of brackets": func(status int) response {
+			return response{raw: head(status, "Connection: close"), stream: repeatText("[", 1<<30), then: closeConn}
 		},
-		"gzip bomb": func(status int) reply {
-			return reply{raw: head(status, fmt.Sprintf("Content-Encoding: gzip\r\nContent-Length: %d", len(bomb))) + string(bomb)}
+		"gzip bomb": func(status int) response {
+			return response{raw: head(status, fmt.Sprintf("Content-Encoding: gzip\r\nContent-Length: %d", len(bomb))) + string(bomb)}
 		},
 	}
 	for name, body := range bodies {
 		for _, test := range []struct {
 			status int
-			want   want
+			want   expected
 		}{
-			{200, unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read: a body of more than 1048576 bytes", isSafe)},
-			{404, want{code: "HTTP_404", attempts: 1, http: "404", says: []string{nothingChanged}}},
-			{500, unknown("HTTP_500", 1)},
+			{200, unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read: a body of more than 1048576 bytes", isSafe)},
+			{404, expected{code: "HTTP_404", attempts: 1, httpStatus: "404", says: []string{nothingChanged}}},
+			{500, unknownOutcome("HTTP_500", 1)},
 		} {
 			t.Run(fmt.Sprint(name, " ", test.status), func(t *testing.T) {
 				t.Parallel()
-				p := &peer{changes: []reply{body(test.status)}}
-				res := trial{inputs: map[string]string{"api-url": p.listen(t), "max-retries": "0"}}.runMeasured(t)
+				p := &fakeAPI{replies: []response{body(test.status)}}
+				res := scenario{inputs: map[string]string{"api-url": p.start(t), "max-retries": "0"}}.runMeasured(t)
 				res.check(t, test.want.within(0, 10*time.Second))
-				p.hears(t, test.want)
-				if res.memory > mostMemory {
+				p.checkRequests(t, test.want)
+				if res.memory > maxMemory {
 					t.Errorf("took %d bytes", res.memory)
 				}
 			})
 		}
 		t.Run(name+" for the first read", func(t *testing.T) {
 			t.Parallel()
-			p := &peer{before: body(200)}
-			res := trial{inputs: map[string]string{"api-url": p.listen(t), "max-retries": "0"}}.runMeasured(t)
-			res.check(t, want{attempts: 1, most: 10 * time.Second})
-			if res.memory > mostMemory {
+			p := &fakeAPI{readsBefore: body(200)}
+			res := scenario{inputs: map[string]string{"api-url": p.start(t), "max-retries": "0"}}.runMeasured(t)
+			res.check(t, expected{attempts: 1, maxTime: 10 * time.Second})
+			if res.memory > maxMemory {
 				t.Errorf("took %d bytes", res.memory)
 			}
 		})
 	}
 	t.Run("1 MiB and no more", func(t *testing.T) {
 		t.Parallel()
-		p := &peer{changes: []reply{says(200, publicationOK+strings.Repeat(" ", 1<<20-len(publicationOK)))}}
-		p.play(t, trial{}, want{attempts: 1})
-		p = &peer{changes: []reply{says(200, publicationOK+strings.Repeat(" ", 1<<20-len(publicationOK)+1))}}
-		p.play(t, trial{}, unknown("ACTION_RESPONSE_INVALID", 1))
+		p := &fakeAPI{replies: []response{respond(200, confirmationBody+strings.Repeat(" ", 1<<20-len(confirmationBody)))}}
+		p.test(t, scenario{}, expected{attempts: 1})
+		p = &fakeAPI{replies: []response{respond(200, confirmationBody+strings.Repeat(" ", 1<<20-len(confirmationBody)+1))}}
+		p.test(t, scenario{}, unknownOutcome("ACTION_RESPONSE_INVALID", 1))
 	})
 }
 
-func codings(t *testing.T) {
-	good := zipped(publicationOK)
+func testContentEncodings(t *testing.T) {
+	good := gzipped(confirmationBody)
 	flipped := bytes.Clone(good)
 	flipped[len(flipped)-8] ^= 0xff // the checksum
 	broken := bytes.Clone(good)
@@ -316,39 +316,39 @@ func codings(t *testing.T) {
 		broken[i] = 0xff
 	}
 	for name, test := range map[string]struct{ coding, body string }{
-		"gzip that is none":     {"gzip", publicationOK},
+		"gzip that is none":     {"gzip", confirmationBody},
 		"gzip of nothing else":  {"gzip", "\x1f\x8b" + strings.Repeat("x", 100)},
 		"a wrong checksum":      {"gzip", string(flipped)},
 		"broken inside":         {"gzip", string(broken)},
-		"br":                    {"br", publicationOK},
-		"deflate":               {"deflate", publicationOK},
-		"zstd":                  {"zstd", publicationOK},
+		"br":                    {"br", confirmationBody},
+		"deflate":               {"deflate", confirmationBody},
+		"zstd":                  {"zstd", confirmationBody},
 		"gzip twice":            {"gzip, gzip", string(good)},
-		"an unheard-of coding":  {"rot13", publicationOK},
+		"an unheard-of coding":  {"rot13", confirmationBody},
 		"more after the stream": {"gzip", string(good) + strings.Repeat("x", 20)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{says(200, test.body, "Content-Encoding: "+test.coding)}}
-			w := unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe)
-			w.http = "200"
-			p.play(t, trial{}, w.within(0, time.Nanosecond))
+			p := &fakeAPI{replies: []response{respond(200, test.body, "Content-Encoding: "+test.coding)}}
+			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe)
+			w.httpStatus = "200"
+			p.test(t, scenario{}, w.within(0, time.Nanosecond))
 			// The status of an error is known whatever becomes of its body.
-			p = &peer{changes: []reply{says(403, test.body, "Content-Encoding: "+test.coding)}}
-			p.play(t, trial{}, refusal("HTTP_403", 403))
+			p = &fakeAPI{replies: []response{respond(403, test.body, "Content-Encoding: "+test.coding)}}
+			p.test(t, scenario{}, rejected("HTTP_403", 403))
 		})
 	}
 	for name, test := range map[string]struct{ coding, body string }{
-		"gzip": {"gzip", string(good)}, "GZIP": {"GZIP", string(good)}, "identity": {"identity", publicationOK}, "no name": {"", publicationOK},
+		"gzip": {"gzip", string(good)}, "GZIP": {"GZIP", string(good)}, "identity": {"identity", confirmationBody}, "no name": {"", confirmationBody},
 	} {
 		t.Run(name+" is read", func(t *testing.T) {
-			p := &peer{changes: []reply{says(200, test.body, "Content-Encoding: "+test.coding)}}
-			p.play(t, trial{}, want{attempts: 1})
+			p := &fakeAPI{replies: []response{respond(200, test.body, "Content-Encoding: "+test.coding)}}
+			p.test(t, scenario{}, expected{attempts: 1})
 		})
 	}
 }
 
-func oddJSON(t *testing.T) {
-	with := func(fields string) string { return strings.TrimSuffix(publicationOK, "}") + "," + fields + "}" }
+func testUnusualJSON(t *testing.T) {
+	with := func(fields string) string { return strings.TrimSuffix(confirmationBody, "}") + "," + fields + "}" }
 	var keys strings.Builder
 	for i := range 90_000 {
 		fmt.Fprintf(&keys, `"k%d":0,`, i)
@@ -369,35 +369,35 @@ func oddJSON(t *testing.T) {
 		"a key in another case":     {with(`"AGENT_ID":"` + sandbox.NightDesk + `"`), true},
 		"not UTF-8, further in":     {with("\"x\":\"\xff\xfe\""), true},
 		"not UTF-8, in a key":       {with("\"\xff\":0"), true},
-		"not UTF-8, in an id":       {strings.Replace(publicationOK, "a0000000", "a000000\xff", 1), false},
+		"not UTF-8, in an id":       {strings.Replace(confirmationBody, "a0000000", "a000000\xff", 1), false},
 		"a lone surrogate":          {with(`"x":"\ud800"`), true},
-		"a lone surrogate in an id": {strings.Replace(publicationOK, "a0000000", `a000000\ud800`, 1), false},
-		"an escaped id":             {strings.Replace(publicationOK, "a0000000", `\u00610000000`, 1), true},
-		"a byte order mark":         {"\ufeff" + publicationOK, false},
+		"a lone surrogate in an id": {strings.Replace(confirmationBody, "a0000000", `a000000\ud800`, 1), false},
+		"an escaped id":             {strings.Replace(confirmationBody, "a0000000", `\u00610000000`, 1), true},
+		"a byte order mark":         {"\ufeff" + confirmationBody, false},
 		"UTF-16":                    {"\xff\xfe{\x00}\x00", false},
-		"a NUL before":              {"\x00" + publicationOK, false},
-		"a NUL after":               {publicationOK + "\x00", false},
+		"a NUL before":              {"\x00" + confirmationBody, false},
+		"a NUL after":               {confirmationBody + "\x00", false},
 		"a NUL inside":              {with("\"x\":\"\x00\""), false},
 		"an escaped NUL":            {with(`"x":"\u0000"`), true},
 		"a line break in a string":  {with("\"x\":\"\n\""), false},
 		"a number past all floats":  {with(`"x":1e999999`), true},
 		"NaN":                       {with(`"x":NaN`), false},
 		"__proto__":                 {with(`"__proto__":{"agent_id":7}`), true},
-		"blanks around":             {"\r\n\t " + publicationOK + " \r\n\t", true},
-		"a blank that JSON has not": {"\u00a0" + publicationOK, false},
+		"blanks around":             {"\r\n\t " + confirmationBody + " \r\n\t", true},
+		"a blank that JSON has not": {"\u00a0" + confirmationBody, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{says(200, test.body)}}
+			p := &fakeAPI{replies: []response{respond(200, test.body)}}
 			if test.read {
-				p.play(t, trial{}, want{attempts: 1})
+				p.test(t, scenario{}, expected{attempts: 1})
 			} else {
-				p.play(t, trial{}, unknown("ACTION_RESPONSE_INVALID", 1, isSafe))
+				p.test(t, scenario{}, unknownOutcome("ACTION_RESPONSE_INVALID", 1, isSafe))
 			}
 		})
 	}
 }
 
-func oddErrorCode(t *testing.T) {
+func testUnusualErrorCodes(t *testing.T) {
 	long := strings.Repeat("A", 1_000_000)
 	for name, test := range map[string]struct{ value, code string }{
 		"a number":       {"7", ""},
@@ -422,19 +422,19 @@ func oddErrorCode(t *testing.T) {
 		"another's case": {`"X","ERROR_CODE":"Y"`, "X"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{says(400, `{"status":"error","message":"Because","error_code":`+test.value+`}`)}}
+			p := &fakeAPI{replies: []response{respond(400, `{"status":"error","message":"Because","error_code":`+test.value+`}`)}}
 			code := test.code
 			if code == "" {
 				code = "HTTP_400"
 			}
-			w := refusal(code, 400, ": Because")
+			w := rejected(code, 400, ": Because")
 			if name == "the token" { // the reply has a code, which cannot be shown
 				w.says = []string{"Diga refused v1.22.8: Because", stillLive}
 			}
 			if test.code == "" {
-				w.never = append(w.never, "🙈", "É", "PARAMETER", "::x", "**x**", long[:65])
+				w.neverShown = append(w.neverShown, "🙈", "É", "PARAMETER", "::x", "**x**", long[:65])
 			}
-			res := p.play(t, trial{}, w)
+			res := p.test(t, scenario{}, w)
 			if len(res.message()) > 1500 || len(res.summary) > 3000 {
 				t.Errorf("a message of %d bytes, a summary of %d", len(res.message()), len(res.summary))
 			}
@@ -449,16 +449,16 @@ func oddErrorCode(t *testing.T) {
 		"message of 3 lines": {`"a\nb\r\nc"`, ": a b c."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{says(400, `{"error_code":"BAD_PARAMETER","message":`+test.value+`}`)}}
-			p.play(t, trial{}, refusal("BAD_PARAMETER", 400, test.says))
+			p := &fakeAPI{replies: []response{respond(400, `{"error_code":"BAD_PARAMETER","message":`+test.value+`}`)}}
+			p.test(t, scenario{}, rejected("BAD_PARAMETER", 400, test.says))
 		})
 	}
 }
 
-// ourTags takes the tags out of a summary that the summary itself has.
-var ourTags = strings.NewReplacer("<details>", "", "<details open>", "", "<summary>", "", "</summary>", "", "</details>", "", "<code>", "", "</code>", "", "<br>", "")
+// stripSummaryTags takes the tags out of a summary that the summary itself has.
+var stripSummaryTags = strings.NewReplacer("<details>", "", "<details open>", "", "<summary>", "", "</summary>", "", "</details>", "", "<code>", "", "</code>", "", "<br>", "")
 
-func htmlErrorPage(t *testing.T) {
+func testHTMLErrorPages(t *testing.T) {
 	for name, test := range map[string]struct{ body, says string }{
 		"nginx":             {"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>Oh no</h1></center>\r\n</body>\r\n</html>", ": 502 Bad Gateway"},
 		"no title":          {"<html><body><h1>Down</h1>\n<p>for <b>repair</b></p></body></html>", ": Down for repair"},
@@ -475,16 +475,16 @@ func htmlErrorPage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, status := range []int{500, 502, 404} {
-				p := &peer{changes: []reply{says(status, test.body, "Content-Type: text/html")}}
-				w := want{
-					code: fmt.Sprint("HTTP_", status), attempts: 1, http: fmt.Sprint(status), says: []string{http.StatusText(status) + test.says},
-					never: []string{"Oh no"},
+				p := &fakeAPI{replies: []response{respond(status, test.body, "Content-Type: text/html")}}
+				w := expected{
+					code: fmt.Sprint("HTTP_", status), attempts: 1, httpStatus: fmt.Sprint(status), says: []string{http.StatusText(status) + test.says},
+					neverShown: []string{"Oh no"},
 				}
 				if status != 404 {
 					w.status = "unknown"
 				}
-				res := p.play(t, trial{inputs: map[string]string{"max-retries": "0"}}, w)
-				if strings.ContainsAny(res.message(), "<") || strings.Contains(ourTags.Replace(res.summary), "<") || len(res.message()) > 1200 {
+				res := p.test(t, scenario{inputs: map[string]string{"max-retries": "0"}}, w)
+				if strings.ContainsAny(res.message(), "<") || strings.Contains(stripSummaryTags.Replace(res.summary), "<") || len(res.message()) > 1200 {
 					t.Errorf("shows tags, or %d bytes", len(res.message()))
 				}
 			}

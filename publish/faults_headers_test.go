@@ -14,18 +14,18 @@ import (
 
 // TestFaultsHeaders has the rows R of docs/faults.md.
 func TestFaultsHeaders(t *testing.T) {
-	t.Run("R1", askedToWait)
-	t.Run("R2", askedToWaitTooLong)
-	t.Run("R3", oddRetryAfter)
-	t.Run("R4", endlessHeaders)
-	t.Run("R5", notHTTP)
-	t.Run("R6", cookies)
+	t.Run("R1", testRetryAfter)
+	t.Run("R2", testRetryAfterTooLong)
+	t.Run("R3", testInvalidRetryAfter)
+	t.Run("R4", testEndlessHeaders)
+	t.Run("R5", testMalformedHeaders)
+	t.Run("R6", testCookies)
 }
 
 // today is the day on which virtual time begins, to the second.
 const today = "Sat, 01 Jan 2000 00:00:"
 
-func askedToWait(t *testing.T) {
+func testRetryAfter(t *testing.T) {
 	for _, status := range []int{408, 429, 500, 502, 503, 504, 524} {
 		for name, test := range map[string]struct {
 			headers     []string
@@ -37,8 +37,8 @@ func askedToWait(t *testing.T) {
 			"a date, another Date": {[]string{"Date: Fri, 01 Jan 1999 00:00:01 GMT", "Retry-After: Fri, 01 Jan 1999 00:00:10 GMT"}, 9 * time.Second, 18 * time.Second},
 		} {
 			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
-				p := &peer{changes: []reply{says(status, "", test.headers...), confirms}}
-				res := p.play(t, trial{}, want{attempts: 2, least: test.least, most: test.most})
+				p := &fakeAPI{replies: []response{respond(status, "", test.headers...), confirmation}}
+				res := p.test(t, scenario{}, expected{attempts: 2, minTime: test.least, maxTime: test.most})
 				if asked := fmt.Sprintf("(Retry-After: %s)", test.least); !strings.Contains(res.stdout, asked) {
 					t.Errorf("the log does not say %q", asked)
 				}
@@ -48,12 +48,12 @@ func askedToWait(t *testing.T) {
 	t.Run("sandbox", func(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Limit(1, 20*time.Second, true) // which the first read takes
-		res := trial{}.runVirtually(t, server)
-		res.check(t, want{attempts: 2, least: 20 * time.Second, most: 40 * time.Second})
+		res := scenario{}.runInMemory(t, server)
+		res.check(t, expected{attempts: 2, minTime: 20 * time.Second, maxTime: 40 * time.Second})
 	})
 }
 
-func askedToWaitTooLong(t *testing.T) {
+func testRetryAfterTooLong(t *testing.T) {
 	for name, test := range map[string]struct{ header, asked string }{
 		"an hour":         {"3600", "3600 s"},
 		"as long as all":  {"120", "120 s"},
@@ -64,29 +64,29 @@ func askedToWaitTooLong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, status := range []int{429, 503} {
-				p := &peer{changes: []reply{refuses(status, "BUSY", "Come back later", "Retry-After: "+test.header), confirms}}
-				p.play(t, trial{}, want{
-					code: "BUSY", attempts: 1, http: fmt.Sprint(status), most: time.Nanosecond, verify: time.Duration(status/500) * time.Second,
+				p := &fakeAPI{replies: []response{apiError(status, "BUSY", "Come back later", "Retry-After: "+test.header), confirmation}}
+				p.test(t, scenario{}, expected{
+					code: "BUSY", attempts: 1, httpStatus: fmt.Sprint(status), maxTime: time.Nanosecond, verifyTime: time.Duration(status/500) * time.Second,
 					says: []string{"Come back later; gave up after 1 attempt", "the reply asked to wait " + test.asked, stillLive},
 				})
 			}
 		})
 	}
 	t.Run("of a gateway", func(t *testing.T) {
-		p := &peer{changes: []reply{says(504, "", "Retry-After: 3600")}}
-		w := unknown("HTTP_504", 1, "asked to wait 3600 s")
-		p.play(t, trial{}, w.within(0, time.Nanosecond))
+		p := &fakeAPI{replies: []response{respond(504, "", "Retry-After: 3600")}}
+		w := unknownOutcome("HTTP_504", 1, "asked to wait 3600 s")
+		p.test(t, scenario{}, w.within(0, time.Nanosecond))
 	})
 	t.Run("after other waits", func(t *testing.T) {
-		p := &peer{changes: []reply{says(503, ""), says(503, "", "Retry-After: 60"), refuses(503, "BUSY", "Come back later", "Retry-After: 60")}}
-		p.play(t, trial{}, want{
-			code: "BUSY", status: "unknown", attempts: 3, least: time.Minute, most: 76 * time.Second, verify: time.Second,
+		p := &fakeAPI{replies: []response{respond(503, ""), respond(503, "", "Retry-After: 60"), apiError(503, "BUSY", "Come back later", "Retry-After: 60")}}
+		p.test(t, scenario{}, expected{
+			code: "BUSY", status: "unknown", attempts: 3, minTime: time.Minute, maxTime: 76 * time.Second, verifyTime: time.Second,
 			says: []string{"gave up after 3 attempts", "asked to wait 60 s", mayBeApplied},
 		})
 	})
 }
 
-func oddRetryAfter(t *testing.T) {
+func testInvalidRetryAfter(t *testing.T) {
 	for name, headers := range map[string][]string{
 		"past any time":   {"Retry-After: 9223372037"},
 		"10^30":           {"Retry-After: 1" + strings.Repeat("0", 30)},
@@ -105,24 +105,24 @@ func oddRetryAfter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for status, most := range map[int]time.Duration{429: 6 * time.Second, 503: 3 * time.Second} {
-				p := &peer{changes: []reply{says(status, "", headers...), says(status, "", headers...), confirms}}
-				p.play(t, trial{}, want{attempts: 3, least: most / 2, most: most})
+				p := &fakeAPI{replies: []response{respond(status, "", headers...), respond(status, "", headers...), confirmation}}
+				p.test(t, scenario{}, expected{attempts: 3, minTime: most / 2, maxTime: most})
 			}
 			// Never a hot loop, however long the server keeps it up.
-			p := &peer{changes: []reply{says(429, "", headers...)}}
-			w := want{code: "HTTP_429", http: "429", least: time.Minute, most: 2 * time.Minute, says: []string{nothingChanged}}
-			if n := p.runQueue(t, trial{}, w); n > 20 {
+			p := &fakeAPI{replies: []response{respond(429, "", headers...)}}
+			w := expected{code: "HTTP_429", httpStatus: "429", minTime: time.Minute, maxTime: 2 * time.Minute, says: []string{nothingChanged}}
+			if n := p.testQueue(t, scenario{}, w); n > 20 {
 				t.Errorf("%d requests", n)
 			}
 		})
 	}
 }
 
-// mostMemory is what the process may take in the face of anything, in bytes.
-const mostMemory = 64 << 20
+// maxMemory is what the process may take in the face of anything, in bytes.
+const maxMemory = 64 << 20
 
-// endless writes n times text, until nobody reads it.
-func endless(text string, n int) func(io.Writer) {
+// repeatText writes n times text, until nobody reads it.
+func repeatText(text string, n int) func(io.Writer) {
 	return func(w io.Writer) {
 		block := bytes.Repeat([]byte(text), max(64<<10/len(text), 1))
 		for written := 0; written < n*len(text); written += len(block) {
@@ -133,48 +133,48 @@ func endless(text string, n int) func(io.Writer) {
 	}
 }
 
-func endlessHeaders(t *testing.T) {
+func testEndlessHeaders(t *testing.T) {
 	t.Parallel()
 	const head = "HTTP/1.1 200 OK\r\n"
-	for name, r := range map[string]reply{
-		"many":       {raw: head, stream: endless("X-Padding: "+strings.Repeat("x", 1000)+"\r\n", 10<<10), then: hangUp},
-		"many short": {raw: head, stream: endless("a:\r\n", 10<<20/4), then: hangUp},
-		"one":        {raw: head + "X-Padding: ", stream: endless("x", 10<<20), then: hangUp},
-		"the status": {raw: "HTTP/1.1 200 ", stream: endless("x", 10<<20), then: hangUp},
-		"many 1xx":   {stream: endless("HTTP/1.1 103 Early Hints\r\nX-Padding: x\r\n\r\n", 10<<20/42), then: hangUp},
+	for name, r := range map[string]response{
+		"many":       {raw: head, stream: repeatText("X-Padding: "+strings.Repeat("x", 1000)+"\r\n", 10<<10), then: closeConn},
+		"many short": {raw: head, stream: repeatText("a:\r\n", 10<<20/4), then: closeConn},
+		"one":        {raw: head + "X-Padding: ", stream: repeatText("x", 10<<20), then: closeConn},
+		"the status": {raw: "HTTP/1.1 200 ", stream: repeatText("x", 10<<20), then: closeConn},
+		"many 1xx":   {stream: repeatText("HTTP/1.1 103 Early Hints\r\nX-Padding: x\r\n\r\n", 10<<20/42), then: closeConn},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := &peer{changes: []reply{r}}
-			res := trial{inputs: map[string]string{"api-url": p.listen(t)}}.runMeasured(t)
-			w := unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe)
-			w.http = "none"
+			p := &fakeAPI{replies: []response{r}}
+			res := scenario{inputs: map[string]string{"api-url": p.start(t)}}.runMeasured(t)
+			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe)
+			w.httpStatus = "none"
 			res.check(t, w.within(0, 10*time.Second))
-			p.hears(t, w)
-			if res.memory > mostMemory {
+			p.checkRequests(t, w)
+			if res.memory > maxMemory {
 				t.Errorf("took %d bytes", res.memory)
 			}
 		})
 	}
 	t.Run("not quite too many", func(t *testing.T) {
 		t.Parallel()
-		p := &peer{changes: []reply{says(200, publicationOK, "X-Padding: "+strings.Repeat("x", 60<<10))}}
-		p.play(t, trial{}, want{attempts: 1})
+		p := &fakeAPI{replies: []response{respond(200, confirmationBody, "X-Padding: "+strings.Repeat("x", 60<<10))}}
+		p.test(t, scenario{}, expected{attempts: 1})
 	})
 	t.Run("of the first read", func(t *testing.T) {
 		t.Parallel()
-		p := &peer{before: reply{raw: head, stream: endless("a:\r\n", 10<<20/4), then: hangUp}}
-		res := p.play(t, trial{}, want{attempts: 1})
+		p := &fakeAPI{readsBefore: response{raw: head, stream: repeatText("a:\r\n", 10<<20/4), then: closeConn}}
+		res := p.test(t, scenario{}, expected{attempts: 1})
 		if !strings.Contains(res.stdout, "What is live could not be read: the reply cannot be read") {
 			t.Error("the log does not say so")
 		}
 	})
 }
 
-func notHTTP(t *testing.T) {
-	length := fmt.Sprint(len(publicationOK))
+func testMalformedHeaders(t *testing.T) {
+	length := fmt.Sprint(len(confirmationBody))
 	with := func(headers ...string) string {
-		return "HTTP/1.1 200 OK\r\n" + strings.Join(headers, "\r\n") + "\r\n\r\n" + publicationOK
+		return "HTTP/1.1 200 OK\r\n" + strings.Join(headers, "\r\n") + "\r\n\r\n" + confirmationBody
 	}
 	for name, raw := range map[string]string{
 		"two lengths":              with("Content-Length: "+length, "Content-Length: 5"),
@@ -196,21 +196,21 @@ func notHTTP(t *testing.T) {
 		"no status":                "HTTP/1.1 OK\r\n\r\n",
 		"another protocol":         "ICY 200 OK\r\n\r\n",
 		"HTTP/x.y":                 "HTTP/x.y 200 OK\r\n\r\n",
-		"HTTP/0.9":                 publicationOK + "\r\n\r\n",
+		"HTTP/0.9":                 confirmationBody + "\r\n\r\n",
 		"HTTP/2":                   "\x00\x00\x00\x04\x00\x00\x00\x00\x00\n\n",
 		"an empty line":            "\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
 		"zeros":                    strings.Repeat("\x00", 100) + "\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{{raw: raw, then: hangUp}}}
-			w := unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", "Check that api-url is the API", isSafe)
-			w.http = "none"
-			p.play(t, trial{}, w.within(0, time.Nanosecond))
+			p := &fakeAPI{replies: []response{{raw: raw, then: closeConn}}}
+			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", "Check that api-url is the API", isSafe)
+			w.httpStatus = "none"
+			p.test(t, scenario{}, w.within(0, time.Nanosecond))
 		})
 	}
 	t.Run("applied", func(t *testing.T) {
-		p := &peer{changes: []reply{{raw: "HTTP/1.1 2000 OK\r\n\r\n"}}, after: shows(sandbox.NextID)}
-		p.play(t, trial{}, want{attempts: 1, says: []string{readBack}})
+		p := &fakeAPI{replies: []response{{raw: "HTTP/1.1 2000 OK\r\n\r\n"}}, readsAfter: liveVersion(sandbox.NextID)}
+		p.test(t, scenario{}, expected{attempts: 1, says: []string{readBack}})
 	})
 	t.Run("what HTTP allows", func(t *testing.T) {
 		for _, raw := range []string{
@@ -218,19 +218,19 @@ func notHTTP(t *testing.T) {
 			with("content-length:"+length, "X: a", "\tfolded"),
 			strings.ReplaceAll(with("Content-Length: "+length), "\r\n", "\n"),
 		} {
-			p := &peer{changes: []reply{{raw: raw}}}
-			p.play(t, trial{}, want{attempts: 1})
+			p := &fakeAPI{replies: []response{{raw: raw}}}
+			p.test(t, scenario{}, expected{attempts: 1})
 		}
 	})
 }
 
-func cookies(t *testing.T) {
+func testCookies(t *testing.T) {
 	const cookie = "Set-Cookie: session=crumbs; Path=/"
-	p := &peer{
-		before:  shows(sandbox.LiveID, cookie),
-		changes: []reply{says(503, "", cookie), says(200, publicationOK, cookie)},
+	p := &fakeAPI{
+		readsBefore: liveVersion(sandbox.LiveID, cookie),
+		replies:     []response{respond(503, "", cookie), respond(200, confirmationBody, cookie)},
 	}
-	p.play(t, trial{env: map[string]string{"RUNNER_DEBUG": "1"}}, want{attempts: 2, never: []string{"crumbs"}})
+	p.test(t, scenario{env: map[string]string{"RUNNER_DEBUG": "1"}}, expected{attempts: 2, neverShown: []string{"crumbs"}})
 	for _, r := range p.requests("") {
 		if r.Header.Get("Cookie") != "" || strings.Contains(fmt.Sprint(r.RequestURI, r.Header, r.body), "crumbs") {
 			t.Errorf("%s with a cookie: %v", r.Method, r.Header)

@@ -12,10 +12,10 @@ import (
 	"publish-agent-version/publish"
 )
 
-const correct = " Nothing was sent."
+const nothingSent = " Nothing was sent."
 
-// runUnconnected runs a step that must not make a connection.
-func (tr trial) runUnconnected(t *testing.T) result {
+// runOffline runs a step that must not make a connection.
+func (tr scenario) runOffline(t *testing.T) result {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -27,38 +27,38 @@ func (tr trial) runUnconnected(t *testing.T) result {
 	return tr.run(t)
 }
 
-// runRefused runs a step whose inputs are wrong, and checks that it says so and sends nothing.
-func runRefused(t *testing.T, inputs map[string]string) result {
+// runInvalid runs a step whose inputs are wrong, and checks that it says so and sends nothing.
+func runInvalid(t *testing.T, inputs map[string]string) result {
 	t.Helper()
-	res := trial{inputs: inputs}.runUnconnected(t)
-	res.check(t, want{code: "ACTION_INPUT_INVALID", http: "none", attempts: -1})
-	if len(res.outputs) != 3 || !strings.HasSuffix(res.message(), correct) || strings.Contains(res.summary, "|") {
+	res := scenario{inputs: inputs}.runOffline(t)
+	res.check(t, expected{code: "ACTION_INPUT_INVALID", httpStatus: "none", attempts: -1})
+	if len(res.outputs) != 3 || !strings.HasSuffix(res.message(), nothingSent) || strings.Contains(res.summary, "|") {
 		t.Errorf("%q: outputs %q, annotation %q, summary\n%s", inputs, res.outputs, res.message(), res.summary)
 	}
 	return res
 }
 
-// wantProblem checks that a problem is what all of the message is about.
-func wantProblem(t *testing.T, res result, problem string) {
+// checkProblem checks that a problem is what all of the message is about.
+func checkProblem(t *testing.T, res result, problem string) {
 	t.Helper()
 	if !strings.HasSuffix(problem, "?") {
 		problem += "."
 	}
-	if res.message() != problem+correct || res.outputs["error-message"] != problem {
+	if res.message() != problem+nothingSent || res.outputs["error-message"] != problem {
 		t.Errorf("annotation %q, error-message %q, want %q", res.message(), res.outputs["error-message"], problem)
 	}
 }
 
-// wantProblems runs every problem that unit tests know with one of these inputs.
-func wantProblems(t *testing.T, names ...string) {
+// checkInvalidInputs runs every problem that unit tests know with one of these inputs.
+func checkInvalidInputs(t *testing.T, names ...string) {
 	t.Helper()
 	n := 0
-	for _, p := range publish.Problems() {
+	for _, p := range publish.InputProblems() {
 		if slices.Contains(names, p.Name) {
 			n++
 			inputs := map[string]string{"version-id": sandbox.NextID}
 			inputs[p.Name] = p.Value
-			wantProblem(t, runRefused(t, inputs), p.Want)
+			checkProblem(t, runInvalid(t, inputs), p.Want)
 		}
 	}
 	if n == 0 {
@@ -66,8 +66,8 @@ func wantProblems(t *testing.T, names ...string) {
 	}
 }
 
-// printedOf is what a run prints and writes, less the mask.
-func printedOf(res result) string {
+// everythingShown is what a run prints and writes, less the mask.
+func everythingShown(res result) string {
 	return strings.Join(res.log.Printed, "\n") + fmt.Sprint(res.outputs) + res.summary
 }
 
@@ -80,11 +80,11 @@ func TestFaultsInput(t *testing.T) {
 	t.Run("I1", func(t *testing.T) {
 		for _, blank := range []string{"", " ", "\t\r\n \u00a0\u3000"} {
 			for name, says := range map[string]string{"token": noToken, "agent-id": noAgent, "version-id": choose} {
-				if res := runRefused(t, map[string]string{name: blank}); !strings.HasPrefix(res.message()[1:], says) {
+				if res := runInvalid(t, map[string]string{name: blank}); !strings.HasPrefix(res.message()[1:], says) {
 					t.Errorf("%s %q: got %q", name, blank, res.message())
 				}
 			}
-			res := runRefused(t, map[string]string{"token": blank, "agent-id": blank, "version-id": blank})
+			res := runInvalid(t, map[string]string{"token": blank, "agent-id": blank, "version-id": blank})
 			if want := "3 problems with the inputs: t" + noToken + "; a" + noAgent + "; v" + choose; !strings.HasPrefix(res.message(), want) {
 				t.Errorf("got %q", res.message())
 			}
@@ -99,29 +99,29 @@ func TestFaultsInput(t *testing.T) {
 				inputs[name] = value
 			}
 			inputs["token"] = "two words"
-			res := runRefused(t, inputs)
+			res := runInvalid(t, inputs)
 			for _, name := range []string{"token", "agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries", "version-id and version-name"} {
 				if part := " " + name + " "; !strings.Contains(res.message(), part) {
 					t.Errorf("no %s in %q", part, res.message())
 				}
 			}
-			if res.outputs["error-message"]+correct != res.message() {
+			if res.outputs["error-message"]+nothingSent != res.message() {
 				t.Errorf("error-message %q, annotation %q", res.outputs["error-message"], res.message())
 			}
 		}
 	})
 	t.Run("I2", func(t *testing.T) {
-		wantProblems(t, "agent-id", "version-id", "inbound-phone-number-id", "outbound-phone-number-id")
-		res := runRefused(t, map[string]string{"agent-id": strings.Repeat("a", 10_000)})
-		wantProblem(t, res, "agent-id is not valid: a text of 10000 bytes is not a UUID such as 123e4567-e89b-42d3-a456-426614174000")
+		checkInvalidInputs(t, "agent-id", "version-id", "inbound-phone-number-id", "outbound-phone-number-id")
+		res := runInvalid(t, map[string]string{"agent-id": strings.Repeat("a", 10_000)})
+		checkProblem(t, res, "agent-id is not valid: a text of 10000 bytes is not a UUID such as 123e4567-e89b-42d3-a456-426614174000")
 	})
 	t.Run("I3", func(t *testing.T) {
-		p := &peer{}
-		res := trial{inputs: map[string]string{
+		p := &fakeAPI{}
+		res := scenario{inputs: map[string]string{
 			"token": "\n " + sandbox.Token + "\r\n", "agent-id": "\t" + strings.ToUpper(sandbox.FrontDesk) + "\n", "version-id": " " + strings.ToUpper(sandbox.NextID) + " ",
 			"inbound-phone-number-id": strings.ToUpper(sandbox.Reception) + "\n", "unpublish": " False ", "dry-run": "\n", "timeout": " 2m\n", "max-retries": "4 ", "api-url": " http://diga\n",
-		}}.runVirtually(t, p)
-		res.check(t, want{attempts: 1})
+		}}.runInMemory(t, p)
+		res.check(t, expected{attempts: 1})
 		changes := p.requests("PATCH")
 		if len(changes) != 1 || changes[0].URL.Path != "/v1/agent/"+sandbox.FrontDesk+"/published_version" ||
 			changes[0].body != `{"version_id":"`+sandbox.NextID+`","inbound_phone_number_id":"`+sandbox.Reception+`"}` ||
@@ -133,26 +133,26 @@ func TestFaultsInput(t *testing.T) {
 		}
 	})
 	t.Run("I4", func(t *testing.T) {
-		wantProblems(t, "token")
+		checkInvalidInputs(t, "token")
 		for _, token := range []string{"first-half\nother-half", "first-half\x00other-half", "first-half other-half", "first-halfé-other-half", "Bearer first-half-other-half", "\u0301first-half-other-half"} {
-			res := runRefused(t, map[string]string{"token": token, "agent-id": token, "version-id": token})
-			if shown := printedOf(res); strings.Contains(shown, "first-half") || strings.Contains(shown, "other-half") {
+			res := runInvalid(t, map[string]string{"token": token, "agent-id": token, "version-id": token})
+			if shown := everythingShown(res); strings.Contains(shown, "first-half") || strings.Contains(shown, "other-half") {
 				t.Errorf("the token %q shows in\n%s", token, shown)
 			}
 		}
 		// The token in the place of another input: that is not the place to show it either, nor a part of it.
 		for _, token := range []string{sandbox.Token, strings.Repeat(sandbox.Token, 10)} {
 			for _, name := range []string{"agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries"} {
-				res := runRefused(t, map[string]string{"token": token, name: token})
-				if shown := printedOf(res); strings.Contains(shown, "sandbox-token") {
+				res := runInvalid(t, map[string]string{"token": token, name: token})
+				if shown := everythingShown(res); strings.Contains(shown, "sandbox-token") {
 					t.Errorf("%s: the token shows in\n%s", name, shown)
 				}
 			}
 		}
 	})
 	t.Run("I5", func(t *testing.T) {
-		res := runRefused(t, map[string]string{"token": ""})
-		wantProblem(t, res, "t"+noToken)
+		res := runInvalid(t, map[string]string{"token": ""})
+		checkProblem(t, res, "t"+noToken)
 		if strings.Contains(res.stdout, "add-mask") {
 			t.Errorf("an empty mask: %s", res.stdout)
 		}
@@ -162,8 +162,8 @@ func TestFaultsInput(t *testing.T) {
 			"http://api.diga.io", "http://10.0.0.1", "http://[fe80::1]", "ftp://api.diga.io", "api.diga.io", "https://", "https://user:pass-word@api.diga.io", "http://localhost@a.example",
 			"https://api.diga.io?a=b", "https://api.diga.io#a", "https://api.diga.io/../a", "https://bücher.example", "https://api.diga.io:0", "https://a b", "::error::x", "##[error]x",
 		} {
-			res := runRefused(t, map[string]string{"api-url": value})
-			if !strings.HasPrefix(res.message(), "api-url ") || strings.Contains(printedOf(res), "pass-word") {
+			res := runInvalid(t, map[string]string{"api-url": value})
+			if !strings.HasPrefix(res.message(), "api-url ") || strings.Contains(everythingShown(res), "pass-word") {
 				t.Errorf("%q: got %q", value, res.message())
 			}
 		}
@@ -173,9 +173,9 @@ func TestFaultsInput(t *testing.T) {
 			"http://diga": "", "http://diga/": "", "http://diga:8080": "", "http://diga/prefix": "/prefix", "http://diga/prefix/": "/prefix", "http://diga/a/b%20c//": "/a/b c",
 			"http://127.0.0.1:8080/x": "/x", "http://[::1]:8080/x/": "/x", "HTTP://DIGA/X": "/X",
 		} {
-			p := &peer{}
-			res := trial{inputs: map[string]string{"api-url": value}}.runVirtually(t, p)
-			res.check(t, want{attempts: 1})
+			p := &fakeAPI{}
+			res := scenario{inputs: map[string]string{"api-url": value}}.runInMemory(t, p)
+			res.check(t, expected{attempts: 1})
 			var got []string
 			for _, r := range p.requests("") {
 				got = append(got, r.Method+" "+r.URL.Path)
@@ -188,7 +188,7 @@ func TestFaultsInput(t *testing.T) {
 			}
 		}
 	})
-	t.Run("I8", func(t *testing.T) { wantProblems(t, "timeout", "max-retries", "unpublish", "dry-run") })
+	t.Run("I8", func(t *testing.T) { checkInvalidInputs(t, "timeout", "max-retries", "unpublish", "dry-run") })
 	t.Run("I9", func(t *testing.T) {
 		for _, inputs := range []map[string]string{
 			{"version-id": ""}, {"version-id": "", "unpublish": ""}, {"version-id": "", "unpublish": "False"}, {"version-id": "", "version-name": " \n"},
@@ -198,18 +198,18 @@ func TestFaultsInput(t *testing.T) {
 			{"version-id": "null"}, {"version-id": "", "unpublish": "true", "dry-run": "maybe"},
 		} {
 			api, server := newSandbox(t)
-			res := trial{inputs: inputs}.runVirtually(t, server)
-			res.check(t, want{code: "ACTION_INPUT_INVALID", attempts: -1})
+			res := scenario{inputs: inputs}.runInMemory(t, server)
+			res.check(t, expected{code: "ACTION_INPUT_INVALID", attempts: -1})
 			version, inbound, _ := api.Live(sandbox.FrontDesk)
 			if requests := api.Requests(); len(requests) > 0 || version != sandbox.LiveID || inbound != sandbox.Reception {
 				t.Errorf("%q: %d requests, live is %s on %s", inputs, len(requests), version, inbound)
 			}
-			runRefused(t, inputs)
+			runInvalid(t, inputs)
 		}
 		// The one way to unpublish.
 		api, server := newSandbox(t)
-		res := trial{inputs: map[string]string{"unpublish": "true"}}.runVirtually(t, server)
-		res.check(t, want{status: "unpublished", attempts: 1})
+		res := scenario{inputs: map[string]string{"unpublish": "true"}}.runInMemory(t, server)
+		res.check(t, expected{status: "unpublished", attempts: 1})
 		if version, _, _ := api.Live(sandbox.FrontDesk); version != "" {
 			t.Errorf("live is %s", version)
 		}

@@ -18,10 +18,10 @@ import (
 func TestFaultsMany(t *testing.T) {
 	t.Run("C1", func(t *testing.T) {
 		api, server := newSandbox(t)
-		tr := trial{inputs: map[string]string{"api-url": "http://" + listenOn(t, server), "inbound-phone-number-id": sandbox.Switch}}
+		tr := scenario{inputs: map[string]string{"api-url": "http://" + startServer(t, server), "inbound-phone-number-id": sandbox.Switch}}
 		first, second := tr.run(t), tr.run(t)
-		first.check(t, want{attempts: 1})
-		second.check(t, want{attempts: 1})
+		first.check(t, expected{attempts: 1})
+		second.check(t, expected{attempts: 1})
 		for name, value := range first.outputs {
 			switch name {
 			case "previous-version-id":
@@ -50,7 +50,7 @@ func TestFaultsMany(t *testing.T) {
 	t.Run("C2", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true})
 		var between result
-		var other trial
+		var other scenario
 		var changes atomic.Int64
 		server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPatch && changes.Add(1) == 2 {
@@ -58,12 +58,12 @@ func TestFaultsMany(t *testing.T) {
 			}
 			api.ServeHTTP(w, r)
 		})
-		url := "http://" + listenOn(t, server)
-		other = trial{inputs: map[string]string{"api-url": url, "version-id": sandbox.OldestID}}
-		tr := trial{inputs: map[string]string{"api-url": url}}
+		url := "http://" + startServer(t, server)
+		other = scenario{inputs: map[string]string{"api-url": url, "version-id": sandbox.OldestID}}
+		tr := scenario{inputs: map[string]string{"api-url": url}}
 		res := tr.run(t)
-		res.check(t, want{attempts: 2})
-		between.check(t, want{attempts: 1})
+		res.check(t, expected{attempts: 2})
+		between.check(t, expected{attempts: 1})
 		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID || between.outputs["previous-version-id"] != sandbox.NextID {
 			t.Errorf("live is %s, and was %s for the other", live, between.outputs["previous-version-id"])
 		}
@@ -87,13 +87,13 @@ func TestFaultsMany(t *testing.T) {
 			api.Limit(tt.perSecond, time.Second, tt.retryAfter)
 			var longest time.Duration
 			synctest.Test(t, func(t *testing.T) {
-				l := newPipes()
+				l := newMemoryNetwork()
 				var serving, fleet sync.WaitGroup
 				serving.Go(func() { _ = server.Serve(l) })
 				results := make([]result, tt.steps)
 				for i := range results {
 					fleet.Go(func() {
-						results[i] = trial{dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) }}.run(t)
+						results[i] = scenario{dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) }}.run(t)
 					})
 				}
 				fleet.Wait()
@@ -101,7 +101,7 @@ func TestFaultsMany(t *testing.T) {
 				l.Close()
 				serving.Wait()
 				for _, res := range results {
-					res.check(t, want{most: 2 * time.Minute})
+					res.check(t, expected{maxTime: 2 * time.Minute})
 					longest = max(longest, res.elapsed)
 				}
 			})
@@ -129,33 +129,33 @@ func TestFaultsMany(t *testing.T) {
 	}
 
 	t.Run("C4/in flight", func(t *testing.T) {
-		p := &peer{changes: []reply{refuses(503, "BUSY", "try later"), {then: silent}}}
-		res := trial{inputs: map[string]string{"timeout": "20s"}}.runVirtually(t, p)
-		res.check(t, want{
-			code: "BUSY", status: "unknown", http: "503", attempts: 2, least: 20 * time.Second, most: 20 * time.Second, verify: time.Second,
+		p := &fakeAPI{replies: []response{apiError(503, "BUSY", "try later"), {then: hang}}}
+		res := scenario{inputs: map[string]string{"timeout": "20s"}}.runInMemory(t, p)
+		res.check(t, expected{
+			code: "BUSY", status: "unknown", httpStatus: "503", attempts: 2, minTime: 20 * time.Second, maxTime: 20 * time.Second, verifyTime: time.Second,
 			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 20s", mayBeApplied, stillLive},
 		})
 	})
 	t.Run("C4/while it connects", func(t *testing.T) {
-		p := &peer{changes: []reply{{raw: refuses(503, "BUSY", "try later").raw, then: hangUp}}}
-		p.before, p.phones = reply{then: hangUp}, reply{then: hangUp}
-		tr := trial{refuse: func(ctx context.Context, n int) error {
+		p := &fakeAPI{replies: []response{{raw: apiError(503, "BUSY", "try later").raw, then: closeConn}}}
+		p.readsBefore, p.phones = response{then: closeConn}, response{then: closeConn}
+		tr := scenario{dialError: func(ctx context.Context, n int) error {
 			if n <= 4+1 { // the reads, and one attempt
 				return nil
 			}
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}}
-		res := tr.runVirtually(t, p)
-		res.check(t, want{
-			code: "BUSY", status: "unknown", http: "503", least: 2*time.Minute + 5*time.Second, most: 2*time.Minute + 5*time.Second,
+		res := tr.runInMemory(t, p)
+		res.check(t, expected{
+			code: "BUSY", status: "unknown", httpStatus: "503", minTime: 2*time.Minute + 5*time.Second, maxTime: 2*time.Minute + 5*time.Second,
 			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 2m0s", notReadable},
 		})
 	})
 	t.Run("C4/no reply at all", func(t *testing.T) {
-		res := trial{inputs: map[string]string{"timeout": "10s"}}.runVirtually(t, &peer{changes: []reply{{then: silent}}, after: reply{then: silent}})
-		res.check(t, want{
-			code: "ACTION_TIMEOUT", status: "unknown", http: "none", attempts: 1, least: 15 * time.Second, most: 15 * time.Second,
+		res := scenario{inputs: map[string]string{"timeout": "10s"}}.runInMemory(t, &fakeAPI{replies: []response{{then: hang}}, readsAfter: response{then: hang}})
+		res.check(t, expected{
+			code: "ACTION_TIMEOUT", status: "unknown", httpStatus: "none", attempts: 1, minTime: 15 * time.Second, maxTime: 15 * time.Second,
 			says: []string{"No reply from diga; gave up after 10s", notReadable},
 		})
 	})

@@ -15,34 +15,34 @@ import (
 
 // TestFaultsReads has the rows P and L of docs/faults.md: what the reads before the change show, and how they fail.
 func TestFaultsReads(t *testing.T) {
-	t.Run("P1", numberMissing)
-	t.Run("P2", numberUnusable)
-	t.Run("P3", numberInUse)
-	t.Run("P4", numberTwice)
-	t.Run("P5", numbersUnreadable)
-	t.Run("P6", numbersUnreadableAndNeeded)
-	t.Run("P7", numberCarried)
-	t.Run("P8", numberLost)
-	t.Run("P9", numberReleased)
-	t.Run("P10", endlessNumbers)
-	t.Run("L1", endlessVersions)
+	t.Run("P1", testNumberNotFound)
+	t.Run("P2", testNumberUnusable)
+	t.Run("P3", testNumberInUse)
+	t.Run("P4", testNumberAmbiguous)
+	t.Run("P5", testNumbersUnreadable)
+	t.Run("P6", testNumbersUnreadableButNeeded)
+	t.Run("P7", testNumberKept)
+	t.Run("P8", testNumberLost)
+	t.Run("P9", testNumberReleased)
+	t.Run("P10", testEndlessNumbers)
+	t.Run("L1", testEndlessVersions)
 }
 
-const noNumberCheck = "Phone numbers could not be read: "
+const phonesUnreadable = "Phone numbers could not be read: "
 
-// wantRefused runs tr against api and checks that it ends in code without a request for the change.
-func wantRefused(t *testing.T, api *sandbox.Sandbox, inputs map[string]string, code string, says ...string) {
+// checkRefused runs tr against api and checks that it ends in code without a request for the change.
+func checkRefused(t *testing.T, api *sandbox.Sandbox, inputs map[string]string, code string, says ...string) {
 	t.Helper()
-	res := trial{inputs: inputs}.runVirtually(t, &http.Server{Handler: api})
-	res.check(t, want{code: code, attempts: -1, says: says, never: []string{mayBeApplied}})
-	if sent := changesSent(api); len(sent) > 0 {
+	res := scenario{inputs: inputs}.runInMemory(t, &http.Server{Handler: api})
+	res.check(t, expected{code: code, attempts: -1, says: says, neverShown: []string{mayBeApplied}})
+	if sent := sentBodies(api); len(sent) > 0 {
 		t.Errorf("sent %q", sent)
 	}
-	wantState(t, api, sandbox.LiveID, sandbox.Reception)
+	checkState(t, api, sandbox.LiveID, sandbox.Reception)
 }
 
-// changesSent returns the bodies of the requests for the change.
-func changesSent(api *sandbox.Sandbox) (bodies []string) {
+// sentBodies returns the bodies of the requests for the change.
+func sentBodies(api *sandbox.Sandbox) (bodies []string) {
 	for _, r := range api.Requests() {
 		if r.Method == http.MethodPatch {
 			bodies = append(bodies, r.Body)
@@ -51,27 +51,27 @@ func changesSent(api *sandbox.Sandbox) (bodies []string) {
 	return bodies
 }
 
-// wantSent checks that the change was sent once, with this body.
-func wantSent(t *testing.T, api *sandbox.Sandbox, body string) {
+// checkSent checks that the change was sent once, with this body.
+func checkSent(t *testing.T, api *sandbox.Sandbox, body string) {
 	t.Helper()
-	if sent := changesSent(api); !slices.Equal(sent, []string{body}) {
+	if sent := sentBodies(api); !slices.Equal(sent, []string{body}) {
 		t.Errorf("sent %q, want %q once", sent, body)
 	}
 }
 
-func numberMissing(t *testing.T) {
+func testNumberNotFound(t *testing.T) {
 	for _, d := range []string{"inbound", "outbound"} {
 		for input, value := range map[string]string{d + "-phone-number-id": sandbox.NightID, d + "-phone-number": "+34 910 009 999"} {
 			t.Run(input, func(t *testing.T) {
 				api, _ := newSandbox(t)
-				wantRefused(t, api, map[string]string{input: value}, "ACTION_PHONE_NOT_FOUND",
+				checkRefused(t, api, map[string]string{input: value}, "ACTION_PHONE_NOT_FOUND",
 					"There is no phone number ")
 			})
 		}
 	}
 }
 
-func numberUnusable(t *testing.T) {
+func testNumberUnusable(t *testing.T) {
 	for _, test := range []struct{ input, value, status string }{
 		{"inbound-phone-number-id", sandbox.Reserved, "reserved"},
 		{"inbound-phone-number-id", sandbox.Released, "released"},
@@ -81,25 +81,25 @@ func numberUnusable(t *testing.T) {
 	} {
 		t.Run(test.input+" "+test.status, func(t *testing.T) {
 			api, _ := newSandbox(t)
-			wantRefused(t, api, map[string]string{test.input: test.value, "take-over": "true"}, "ACTION_PHONE_UNUSABLE",
+			checkRefused(t, api, map[string]string{test.input: test.value, "take-over": "true"}, "ACTION_PHONE_UNUSABLE",
 				"it is "+test.status+", not assigned", test.input)
 		})
 	}
 }
 
-func numberInUse(t *testing.T) {
+func testNumberInUse(t *testing.T) {
 	for _, inputs := range []map[string]string{
 		{"inbound-phone-number-id": sandbox.Hotline}, {"outbound-phone-number-id": sandbox.Hotline},
 		{"inbound-phone-number": sandbox.HotlineNumber}, {"outbound-phone-number": sandbox.HotlineNumber},
 	} {
 		t.Run(fmt.Sprint(inputs), func(t *testing.T) {
 			api, _ := newSandbox(t)
-			wantRefused(t, api, inputs, "ACTION_PHONE_IN_USE", "+34 910 000 004 (Hotline)", "another agent, "+sandbox.Support, "take-over: true")
+			checkRefused(t, api, inputs, "ACTION_PHONE_IN_USE", "+34 910 000 004 (Hotline)", "another agent, "+sandbox.Support, "take-over: true")
 		})
 	}
 	t.Run("summary", func(t *testing.T) {
 		_, server := newSandbox(t)
-		res := trial{inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline, "outbound-phone-number": sandbox.CallbackNumber}}.runVirtually(t, server)
+		res := scenario{inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline, "outbound-phone-number": sandbox.CallbackNumber}}.runInMemory(t, server)
 		for _, row := range []string{
 			"| Answers on | `+34 910 000 001` (`Reception`) | **`+34 910 000 004` (`Hotline`)** |\n", "| Calls from | – | **`+34 910 000 003` (`Callback`)** |\n",
 		} {
@@ -112,54 +112,54 @@ func numberInUse(t *testing.T) {
 	t.Run("taken over", func(t *testing.T) {
 		api, server := newSandbox(t)
 		api.AllowTakeOver(true)
-		res := trial{inputs: inputs}.runVirtually(t, server)
-		res.check(t, want{attempts: 1})
-		wantState(t, api, sandbox.NextID, sandbox.Hotline)
+		res := scenario{inputs: inputs}.runInMemory(t, server)
+		res.check(t, expected{attempts: 1})
+		checkState(t, api, sandbox.NextID, sandbox.Hotline)
 		if calls := api.Numbers(sandbox.Support, sandbox.Outbound); !slices.Equal(calls, []string{sandbox.Hotline}) {
 			t.Errorf("the other agent calls from %v", calls)
 		}
 	})
 	t.Run("taken over, but the API refuses", func(t *testing.T) {
 		api, server := newSandbox(t)
-		res := trial{inputs: inputs}.runVirtually(t, server)
-		res.check(t, want{code: "BAD_PARAMETER", attempts: 1, says: []string{nothingChanged}})
-		wantState(t, api, sandbox.LiveID, sandbox.Reception)
+		res := scenario{inputs: inputs}.runInMemory(t, server)
+		res.check(t, expected{code: "BAD_PARAMETER", attempts: 1, says: []string{nothingChanged}})
+		checkState(t, api, sandbox.LiveID, sandbox.Reception)
 	})
 }
 
-func numberTwice(t *testing.T) {
+func testNumberAmbiguous(t *testing.T) {
 	t.Run("one assigned", func(t *testing.T) {
 		api, server := newSandbox(t)
-		res := trial{inputs: map[string]string{"inbound-phone-number": "(+34) 910-000.002"}}.runVirtually(t, server)
-		res.check(t, want{attempts: 1})
-		wantState(t, api, sandbox.NextID, sandbox.Switch)
+		res := scenario{inputs: map[string]string{"inbound-phone-number": "(+34) 910-000.002"}}.runInMemory(t, server)
+		res.check(t, expected{attempts: 1})
+		checkState(t, api, sandbox.NextID, sandbox.Switch)
 	})
 	t.Run("two assigned", func(t *testing.T) {
-		p := &peer{phones: says(200, numbersPage(false, numberRecord(sandbox.Switch, sandbox.SwitchNumber), numberRecord(sandbox.Retired, sandbox.SwitchNumber)))}
-		p.play(t, trial{inputs: map[string]string{"inbound-phone-number": sandbox.SwitchNumber}}, want{
-			code: "ACTION_PHONE_NOT_FOUND", attempts: -1, unheard: true,
+		p := &fakeAPI{phones: respond(200, pageJSON(false, phoneJSON(sandbox.Switch, sandbox.SwitchNumber), phoneJSON(sandbox.Retired, sandbox.SwitchNumber)))}
+		p.test(t, scenario{inputs: map[string]string{"inbound-phone-number": sandbox.SwitchNumber}}, expected{
+			code: "ACTION_PHONE_NOT_FOUND", attempts: -1, noRequest: true,
 			says: []string{"2 phone numbers are +34 910 000 002", sandbox.Switch, sandbox.Retired},
 		})
 	})
 }
 
-// numberRecord is the API's JSON of an assigned number that nobody has.
-func numberRecord(id, number string) string {
+// phoneJSON is the API's JSON of an assigned number that nobody has.
+func phoneJSON(id, number string) string {
 	return fmt.Sprintf(`{"id":%q,"number":%q,"status":"assigned"}`, id, number)
 }
 
-func numbersPage(more bool, records ...string) string {
+func pageJSON(more bool, records ...string) string {
 	return fmt.Sprintf(`{"data":[%s],"has_more":%t}`, strings.Join(records, ","), more)
 }
 
-// badNumberReads are the ways in which phone numbers cannot be read, and the code where the step depends on them.
-var badNumberReads = map[string]struct {
+// failingPhoneReads are the ways in which phone numbers cannot be read, and the code where the step depends on them.
+var failingPhoneReads = map[string]struct {
 	fault sandbox.Fault
 	code  string
 }{
 	"403":      {sandbox.Fault{Status: 403, Body: `{"error_code":"FORBIDDEN","message":"No."}`}, "FORBIDDEN"},
 	"404":      {sandbox.Fault{Status: 404, Body: `{"detail":"Not Found"}`}, "HTTP_404"},
-	"500":      {sandbox.Fault{Status: 500, Body: ownError}, "PUBLISH_FAILED"},
+	"500":      {sandbox.Fault{Status: 500, Body: apiErrorBody}, "PUBLISH_FAILED"},
 	"503":      {sandbox.Fault{Status: 503}, "HTTP_503"},
 	"lost":     {sandbox.Fault{Drop: sandbox.DropReply}, "ACTION_NETWORK_ERROR"},
 	"silent":   {sandbox.Fault{Delay: time.Hour}, "ACTION_TIMEOUT"},
@@ -167,19 +167,19 @@ var badNumberReads = map[string]struct {
 	"HTML":     {sandbox.Fault{Body: gatewayPage}, "ACTION_RESPONSE_INVALID"},
 }
 
-func numbersUnreadable(t *testing.T) {
+func testNumbersUnreadable(t *testing.T) {
 	const body = `{"version_id":"` + sandbox.NextID + `","inbound_phone_number_id":"` + sandbox.Switch + `"}`
 	published := func(t *testing.T, api *sandbox.Sandbox, server *http.Server) {
 		t.Helper()
-		res := trial{inputs: map[string]string{"inbound-phone-number-id": sandbox.Switch}}.runVirtually(t, server)
-		res.check(t, want{attempts: 1, most: 5 * time.Second})
-		if n := strings.Count(res.stdout, noNumberCheck); n != 1 {
+		res := scenario{inputs: map[string]string{"inbound-phone-number-id": sandbox.Switch}}.runInMemory(t, server)
+		res.check(t, expected{attempts: 1, maxTime: 5 * time.Second})
+		if n := strings.Count(res.stdout, phonesUnreadable); n != 1 {
 			t.Errorf("%d lines say so:\n%s", n, res.stdout)
 		}
-		wantSent(t, api, body)
-		wantState(t, api, sandbox.NextID, sandbox.Switch)
+		checkSent(t, api, body)
+		checkState(t, api, sandbox.NextID, sandbox.Switch)
 	}
-	for name, test := range badNumberReads {
+	for name, test := range failingPhoneReads {
 		t.Run(name, func(t *testing.T) {
 			test.fault.Method, test.fault.Path, test.fault.Times = http.MethodGet, "/v1/phone/", -1
 			api, server := newSandbox(t, test.fault)
@@ -193,32 +193,32 @@ func numbersUnreadable(t *testing.T) {
 	})
 }
 
-func numbersUnreadableAndNeeded(t *testing.T) {
-	for name, test := range badNumberReads {
+func testNumbersUnreadableButNeeded(t *testing.T) {
+	for name, test := range failingPhoneReads {
 		t.Run(name, func(t *testing.T) {
 			test.fault.Method, test.fault.Path, test.fault.Times = http.MethodGet, "/v1/phone/", -1
 			api, _ := newSandbox(t, test.fault)
-			wantRefused(t, api, map[string]string{"inbound-phone-number": sandbox.SwitchNumber}, test.code, nothingChanged)
+			checkRefused(t, api, map[string]string{"inbound-phone-number": sandbox.SwitchNumber}, test.code, nothingChanged)
 		})
 	}
 	t.Run("and then they can", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/?limit=100", Status: 503, Times: 4})
-		res := trial{inputs: map[string]string{"inbound-phone-number": sandbox.SwitchNumber}}.runVirtually(t, server)
-		res.check(t, want{attempts: 1})
-		wantState(t, api, sandbox.NextID, sandbox.Switch)
+		res := scenario{inputs: map[string]string{"inbound-phone-number": sandbox.SwitchNumber}}.runInMemory(t, server)
+		res.check(t, expected{attempts: 1})
+		checkState(t, api, sandbox.NextID, sandbox.Switch)
 	})
 }
 
-func numberCarried(t *testing.T) {
+func testNumberKept(t *testing.T) {
 	for _, drops := range []bool{false, true} {
 		t.Run(fmt.Sprint("drops ", drops), func(t *testing.T) {
 			api, server := newSandbox(t)
 			api.ReleaseOmitted(drops)
 			api.Bind(sandbox.Callback, sandbox.Outbound, sandbox.FrontDesk)
-			res := trial{}.runVirtually(t, server)
-			res.check(t, want{attempts: 1})
-			wantSent(t, api, `{"version_id":"`+sandbox.NextID+`","inbound_phone_number_id":"`+sandbox.Reception+`","outbound_phone_number_id":"`+sandbox.Callback+`"}`)
-			wantState(t, api, sandbox.NextID, sandbox.Reception)
+			res := scenario{}.runInMemory(t, server)
+			res.check(t, expected{attempts: 1})
+			checkSent(t, api, `{"version_id":"`+sandbox.NextID+`","inbound_phone_number_id":"`+sandbox.Reception+`","outbound_phone_number_id":"`+sandbox.Callback+`"}`)
+			checkState(t, api, sandbox.NextID, sandbox.Reception)
 			if calls := api.Numbers(sandbox.FrontDesk, sandbox.Outbound); !slices.Equal(calls, []string{sandbox.Callback}) {
 				t.Errorf("calls from %v", calls)
 			}
@@ -227,19 +227,19 @@ func numberCarried(t *testing.T) {
 	t.Run("nothing bound", func(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Bind(sandbox.Reception, sandbox.Inbound, "")
-		res := trial{}.runVirtually(t, server)
-		res.check(t, want{attempts: 1})
-		wantSent(t, api, `{"version_id":"`+sandbox.NextID+`"}`)
+		res := scenario{}.runInMemory(t, server)
+		res.check(t, expected{attempts: 1})
+		checkSent(t, api, `{"version_id":"`+sandbox.NextID+`"}`)
 	})
 	t.Run("unpublishing", func(t *testing.T) {
 		api, server := newSandbox(t)
-		res := trial{inputs: map[string]string{"unpublish": "true"}}.runVirtually(t, server)
-		res.check(t, want{status: "unpublished", attempts: 1})
-		wantSent(t, api, `{"version_id":null}`)
+		res := scenario{inputs: map[string]string{"unpublish": "true"}}.runInMemory(t, server)
+		res.check(t, expected{status: "unpublished", attempts: 1})
+		checkSent(t, api, `{"version_id":null}`)
 	})
 }
 
-func numberLost(t *testing.T) {
+func testNumberLost(t *testing.T) {
 	warnings := func(res result) (list []string) {
 		for _, a := range res.log.Annotations() {
 			if a.Level == "warning" {
@@ -251,10 +251,10 @@ func numberLost(t *testing.T) {
 	t.Run("one of two", func(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
-		server.Handler = afterChange(api, func() { api.Bind(sandbox.Switch, sandbox.Inbound, "") }).Handler
-		res := trial{}.runVirtually(t, server)
-		res.check(t, want{attempts: 1})
-		wantSent(t, api, `{"version_id":"`+sandbox.NextID+`"}`)
+		server.Handler = withHookAfterChange(api, func() { api.Bind(sandbox.Switch, sandbox.Inbound, "") }).Handler
+		res := scenario{}.runInMemory(t, server)
+		res.check(t, expected{attempts: 1})
+		checkSent(t, api, `{"version_id":"`+sandbox.NextID+`"}`)
 		if list := warnings(res); len(list) != 1 || !strings.HasPrefix(list[0], "Front desk no longer answers +34 910 000 002 (Switch), although") ||
 			strings.Contains(list[0], "+34 910 000 001") {
 			t.Errorf("warns %q", list)
@@ -264,8 +264,8 @@ func numberLost(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
 		api.ReleaseOmitted(true)
-		res := trial{}.runVirtually(t, server)
-		res.check(t, want{attempts: 1})
+		res := scenario{}.runInMemory(t, server)
+		res.check(t, expected{attempts: 1})
 		if list := warnings(res); len(list) != 1 || !strings.Contains(list[0], "+34 910 000 002") || !strings.Contains(list[0], "+34 910 000 001") {
 			t.Errorf("warns %q", list)
 		}
@@ -274,11 +274,11 @@ func numberLost(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
 		api.ReleaseOmitted(true)
-		server.Handler = afterChange(api, func() {
+		server.Handler = withHookAfterChange(api, func() {
 			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/", Status: 503, Times: -1})
 		}).Handler
-		res := trial{}.runVirtually(t, server)
-		res.check(t, want{attempts: 1})
+		res := scenario{}.runInMemory(t, server)
+		res.check(t, expected{attempts: 1})
 		if !strings.Contains(res.stdout, "The inbound numbers could not be read after the change, so a released one may have gone unnoticed: the API answered 503") || len(warnings(res)) > 0 {
 			t.Errorf("printed\n%s", res.stdout)
 		}
@@ -286,32 +286,32 @@ func numberLost(t *testing.T) {
 	t.Run("none", func(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
-		res := trial{}.runVirtually(t, server)
-		res.check(t, want{attempts: 1})
+		res := scenario{}.runInMemory(t, server)
+		res.check(t, expected{attempts: 1})
 		if list := warnings(res); len(list) > 0 {
 			t.Errorf("warns %q", list)
 		}
 	})
 }
 
-func numberReleased(t *testing.T) {
+func testNumberReleased(t *testing.T) {
 	api, server := newSandbox(t)
-	res := trial{inputs: map[string]string{"inbound-phone-number-id": "none"}}.runVirtually(t, server)
-	res.check(t, want{attempts: 1, says: []string{"v1.22.8 is live, without a phone number"}})
-	wantSent(t, api, `{"version_id":"`+sandbox.NextID+`","inbound_phone_number_id":null}`)
-	wantState(t, api, sandbox.NextID, "")
+	res := scenario{inputs: map[string]string{"inbound-phone-number-id": "none"}}.runInMemory(t, server)
+	res.check(t, expected{attempts: 1, says: []string{"v1.22.8 is live, without a phone number"}})
+	checkSent(t, api, `{"version_id":"`+sandbox.NextID+`","inbound_phone_number_id":null}`)
+	checkState(t, api, sandbox.NextID, "")
 	if got, set := res.outputs["inbound-phone-number-id"]; got != "" || !set {
 		t.Errorf("inbound-phone-number-id is %q, %t", got, set)
 	}
 }
 
-// endlessPages serves, where a path ends in path, pages without an end, and elsewhere what a peer would answer. It returns
+// endlessPages serves, where a path ends in path, pages without an end, and elsewhere what a fakeAPI would answer. It returns
 // its address.
 func endlessPages(t *testing.T, path string, page func(n int) string) string {
-	p := &peer{}
-	rest := "http://" + listenOn(t, p)
+	p := &fakeAPI{}
+	rest := "http://" + startServer(t, p)
 	var n atomic.Int64
-	return "http://" + listenOn(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return "http://" + startServer(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, path) {
 			_, _ = io.WriteString(w, page(int(n.Add(1))))
 			return
@@ -332,11 +332,11 @@ func endlessPages(t *testing.T, path string, page func(n int) string) string {
 	})})
 }
 
-func endlessNumbers(t *testing.T) {
+func testEndlessNumbers(t *testing.T) {
 	t.Parallel()
 	records := func(from int) (list []string) {
 		for i := range 100 {
-			list = append(list, numberRecord(fmt.Sprintf("c0000000-0000-4000-8000-%012d", from+i), sandbox.HotlineNumber[:6]+fmt.Sprintf("%06d", from+i)))
+			list = append(list, phoneJSON(fmt.Sprintf("c0000000-0000-4000-8000-%012d", from+i), sandbox.HotlineNumber[:6]+fmt.Sprintf("%06d", from+i)))
 		}
 		return list
 	}
@@ -344,29 +344,29 @@ func endlessNumbers(t *testing.T) {
 		page func(n int) string
 		says string
 	}{
-		"repeats":    {func(int) string { return numbersPage(true, records(0)...) }, "the list repeats itself before its end"},
-		"is empty":   {func(int) string { return numbersPage(true) }, "the list repeats itself before its end"},
-		"never ends": {func(n int) string { return numbersPage(true, records(100*n)...) }, "there are more than 10000 phone numbers"},
+		"repeats":    {func(int) string { return pageJSON(true, records(0)...) }, "the list repeats itself before its end"},
+		"is empty":   {func(int) string { return pageJSON(true) }, "the list repeats itself before its end"},
+		"never ends": {func(n int) string { return pageJSON(true, records(100*n)...) }, "there are more than 10000 phone numbers"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := endlessPages(t, "/v1/phone/", test.page)
-			res := trial{inputs: map[string]string{"api-url": address, "inbound-phone-number": sandbox.SwitchNumber}}.runMeasured(t)
-			res.check(t, want{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{test.says, nothingChanged}})
-			if res.memory > mostMemory {
+			res := scenario{inputs: map[string]string{"api-url": address, "inbound-phone-number": sandbox.SwitchNumber}}.runMeasured(t)
+			res.check(t, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{test.says, nothingChanged}})
+			if res.memory > maxMemory {
 				t.Errorf("took %d bytes", res.memory)
 			}
 
 			address = endlessPages(t, "/v1/phone/", test.page)
-			res = trial{inputs: map[string]string{"api-url": address}}.runMeasured(t)
-			res.check(t, want{attempts: 1})
-			if n := strings.Count(res.stdout, noNumberCheck); n != 1 || res.memory > mostMemory {
+			res = scenario{inputs: map[string]string{"api-url": address}}.runMeasured(t)
+			res.check(t, expected{attempts: 1})
+			if n := strings.Count(res.stdout, phonesUnreadable); n != 1 || res.memory > maxMemory {
 				t.Errorf("%d lines say so, and took %d bytes:\n%s", n, res.memory, res.stdout)
 			}
 		})
 	}
 }
 
-func endlessVersions(t *testing.T) {
+func testEndlessVersions(t *testing.T) {
 	t.Parallel()
 	address := endlessPages(t, "/version", func(n int) string {
 		var list []string
@@ -374,11 +374,11 @@ func endlessVersions(t *testing.T) {
 			list = append(list, fmt.Sprintf(`{"agent_id":%q,"version_id":"b0000000-0000-4000-8000-%012d","version_name":"v1.22.%d","is_draft":false,"is_published":false,"prompt":%q}`,
 				sandbox.FrontDesk, 100*n+i, 100*n+i, strings.Repeat("x", 100)))
 		}
-		return numbersPage(true, list...)
+		return pageJSON(true, list...)
 	})
-	res := trial{inputs: map[string]string{"api-url": address, "version-name": "v1.22"}}.runMeasured(t)
-	res.check(t, want{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"there are more than 100000 versions", nothingChanged}})
-	if res.memory > mostMemory {
+	res := scenario{inputs: map[string]string{"api-url": address, "version-name": "v1.22"}}.runMeasured(t)
+	res.check(t, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"there are more than 100000 versions", nothingChanged}})
+	if res.memory > maxMemory {
 		t.Errorf("took %d bytes", res.memory)
 	}
 	t.Logf("took %d KiB and %s", res.memory>>10, res.elapsed)

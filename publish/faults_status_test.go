@@ -15,32 +15,32 @@ import (
 
 // TestFaultsStatus has the rows H of docs/faults.md.
 func TestFaultsStatus(t *testing.T) {
-	t.Run("H1", confirmed)
-	t.Run("H2", emptyConfirmation)
-	t.Run("H3", otherSuccess)
-	t.Run("H4", refusedByTheAPI)
-	t.Run("H5", unauthorized)
-	t.Run("H6", foreignNotFound)
-	t.Run("H7", otherRefusals)
-	t.Run("H8", temporary)
-	t.Run("H9", findings)
-	t.Run("H10", oddFindings)
-	t.Run("H11", queued)
-	t.Run("H12", queuedForGood)
-	t.Run("H13", lastWord)
-	t.Run("H14", atLast)
-	t.Run("H15", otherFailures)
-	t.Run("H16", noStatus)
-	t.Run("H17", redirected)
+	t.Run("H1", testSuccess)
+	t.Run("H2", testEmptySuccess)
+	t.Run("H3", testOther2xx)
+	t.Run("H4", testRejectedByAPI)
+	t.Run("H5", testUnauthorized)
+	t.Run("H6", testForeign404)
+	t.Run("H7", testOther4xx)
+	t.Run("H8", testRetriedStatus)
+	t.Run("H9", testValidationErrors)
+	t.Run("H10", testOddValidationErrors)
+	t.Run("H11", testRateLimitedOnce)
+	t.Run("H12", testRateLimitedAlways)
+	t.Run("H13", testLastErrorReported)
+	t.Run("H14", testRetriesUntilSuccess)
+	t.Run("H15", testOther5xx)
+	t.Run("H16", testInvalidStatus)
+	t.Run("H17", testRedirects)
 }
 
-func confirmed(t *testing.T) {
+func testSuccess(t *testing.T) {
 	t.Run("sandbox", func(t *testing.T) {
 		api, server := newSandbox(t)
-		res := trial{inputs: map[string]string{
+		res := scenario{inputs: map[string]string{
 			"inbound-phone-number-id": sandbox.Switch, "outbound-phone-number-id": sandbox.Callback,
-		}}.runVirtually(t, server)
-		res.check(t, want{says: []string{
+		}}.runInMemory(t, server)
+		res.check(t, expected{says: []string{
 			"Front desk: v1.22.7 → v1.22.8 is live on +34 910 000 002 (Switch), calls from +34 910 000 003",
 		}})
 		want := map[string]string{
@@ -58,8 +58,8 @@ func confirmed(t *testing.T) {
 		}
 	})
 	t.Run("requests", func(t *testing.T) {
-		p := &peer{}
-		p.play(t, trial{}, want{attempts: 1})
+		p := &fakeAPI{}
+		p.test(t, scenario{}, expected{attempts: 1})
 		requests := p.requests("")
 		if len(requests) != 5 || requests[4].conn > 4 {
 			t.Fatalf("%d requests, want 5 on four connections", len(requests))
@@ -102,80 +102,80 @@ func confirmed(t *testing.T) {
 		"after 103 Early Hints": "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{{raw: first + confirms.raw}}}
-			p.play(t, trial{}, want{attempts: 1})
+			p := &fakeAPI{replies: []response{{raw: first + confirmation.raw}}}
+			p.test(t, scenario{}, expected{attempts: 1})
 		})
 	}
 	for name, raw := range map[string]string{
-		"HTTP/1.0":     "HTTP/1.0 200 OK\r\n\r\n" + publicationOK,
-		"chunks":       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(publicationOK), publicationOK),
-		"no reason":    "HTTP/1.1 200\r\nContent-Length: " + fmt.Sprint(len(publicationOK)) + "\r\n\r\n" + publicationOK,
-		"another type": says(200, publicationOK, "Content-Type: text/plain").raw,
+		"HTTP/1.0":     "HTTP/1.0 200 OK\r\n\r\n" + confirmationBody,
+		"chunks":       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(confirmationBody), confirmationBody),
+		"no reason":    "HTTP/1.1 200\r\nContent-Length: " + fmt.Sprint(len(confirmationBody)) + "\r\n\r\n" + confirmationBody,
+		"another type": respond(200, confirmationBody, "Content-Type: text/plain").raw,
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{{raw: raw, then: hangUp}}}
-			p.play(t, trial{}, want{attempts: 1})
+			p := &fakeAPI{replies: []response{{raw: raw, then: closeConn}}}
+			p.test(t, scenario{}, expected{attempts: 1})
 		})
 	}
 }
 
-func emptyConfirmation(t *testing.T) {
-	for name, r := range map[string]reply{
-		"200 of length 0":       says(200, ""),
-		"200 of blanks":         says(200, " \r\n\t"),
-		"200 up to the end":     {raw: "HTTP/1.1 200 OK\r\n\r\n", then: hangUp},
+func testEmptySuccess(t *testing.T) {
+	for name, r := range map[string]response{
+		"200 of length 0":       respond(200, ""),
+		"200 of blanks":         respond(200, " \r\n\t"),
+		"200 up to the end":     {raw: "HTTP/1.1 200 OK\r\n\r\n", then: closeConn},
 		"200 without any chunk": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{r}}
-			w := unknown("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication", isSafe)
-			w.http = "200"
-			p.play(t, trial{}, w)
+			p := &fakeAPI{replies: []response{r}}
+			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication", isSafe)
+			w.httpStatus = "200"
+			p.test(t, scenario{}, w)
 		})
 	}
 	t.Run("204", func(t *testing.T) {
-		p := &peer{changes: []reply{{raw: "HTTP/1.1 204 No Content\r\n\r\n"}}}
-		w := unknown("ACTION_RESPONSE_INVALID", 1, "The API answered 204 No Content, which is not how a publication is confirmed", isSafe)
-		w.http = "204"
-		p.play(t, trial{}, w)
+		p := &fakeAPI{replies: []response{{raw: "HTTP/1.1 204 No Content\r\n\r\n"}}}
+		w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API answered 204 No Content, which is not how a publication is confirmed", isSafe)
+		w.httpStatus = "204"
+		p.test(t, scenario{}, w)
 	})
 	t.Run("applied", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 204, Applied: true})
-		res := trial{}.runVirtually(t, server)
-		res.check(t, want{attempts: 1, says: []string{readBack}})
+		res := scenario{}.runInMemory(t, server)
+		res.check(t, expected{attempts: 1, says: []string{readBack}})
 		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
 			t.Errorf("live is %s", live)
 		}
 	})
 }
 
-func otherSuccess(t *testing.T) {
+func testOther2xx(t *testing.T) {
 	for _, status := range []int{201, 202, 203, 205, 206, 207, 226, 299} {
-		for _, body := range []string{publicationOK, ""} {
+		for _, body := range []string{confirmationBody, ""} {
 			t.Run(fmt.Sprintf("%d with %d bytes", status, len(body)), func(t *testing.T) {
-				p := &peer{changes: []reply{says(status, body)}}
-				w := unknown("ACTION_RESPONSE_INVALID", 1, fmt.Sprintf("The API answered %d", status), "which is not how a publication is confirmed", isSafe)
-				w.http = fmt.Sprint(status)
-				p.play(t, trial{}, w)
+				p := &fakeAPI{replies: []response{respond(status, body)}}
+				w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, fmt.Sprintf("The API answered %d", status), "which is not how a publication is confirmed", isSafe)
+				w.httpStatus = fmt.Sprint(status)
+				p.test(t, scenario{}, w)
 			})
 		}
 	}
 }
 
-// refusal is the end of a change that an answer with this status turned down for good.
-func refusal(code string, status int, says ...string) want {
+// rejected is the end of a change that an answer with this status turned down for good.
+func rejected(code string, status int, says ...string) expected {
 	refused := "Diga refused v1.22.8"
 	if strings.HasPrefix(code, "HTTP_") || strings.HasPrefix(code, "ACTION_") {
 		refused = fmt.Sprintf("The API answered %d", status)
 	}
-	return want{
-		code: code, attempts: 1, http: fmt.Sprint(status), most: time.Nanosecond,
-		says:  append(says, refused, stillLive),
-		never: []string{mayBeApplied},
+	return expected{
+		code: code, attempts: 1, httpStatus: fmt.Sprint(status), maxTime: time.Nanosecond,
+		says:       append(says, refused, stillLive),
+		neverShown: []string{mayBeApplied},
 	}
 }
 
-func refusedByTheAPI(t *testing.T) {
+func testRejectedByAPI(t *testing.T) {
 	for _, test := range []struct {
 		status     int
 		code, does string
@@ -187,8 +187,8 @@ func refusedByTheAPI(t *testing.T) {
 		{404, "some.Code-1_x", "Check agent-id"},
 	} {
 		t.Run(fmt.Sprint(test.status, " ", test.code), func(t *testing.T) {
-			p := &peer{changes: []reply{refuses(test.status, test.code, "The reason is this.")}}
-			p.play(t, trial{}, refusal(test.code, test.status, ": The reason is this.", test.does))
+			p := &fakeAPI{replies: []response{apiError(test.status, test.code, "The reason is this.")}}
+			p.test(t, scenario{}, rejected(test.code, test.status, ": The reason is this.", test.does))
 		})
 	}
 	for name, test := range map[string]struct {
@@ -207,8 +207,8 @@ func refusedByTheAPI(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := sandbox.New() // a wrong path is the point of one of these
-			res := trial{inputs: test.inputs}.runVirtually(t, &http.Server{Handler: api})
-			w := want{code: test.code, attempts: 1, says: []string{test.says, nothingChanged}}
+			res := scenario{inputs: test.inputs}.runInMemory(t, &http.Server{Handler: api})
+			w := expected{code: test.code, attempts: 1, says: []string{test.says, nothingChanged}}
 			if strings.HasPrefix(test.code, "ACTION_") { // refused before it is sent
 				w.attempts, w.says = -1, w.says[:1]
 			}
@@ -220,25 +220,25 @@ func refusedByTheAPI(t *testing.T) {
 	}
 }
 
-func unauthorized(t *testing.T) {
+func testUnauthorized(t *testing.T) {
 	const advice = "Check token"
 	for name, test := range map[string]struct {
-		reply      reply
+		reply      response
 		code, says string
 	}{
-		"with a code":    {refuses(401, "UNAUTHORIZED", "Bad token"), "UNAUTHORIZED", "Bad token"},
-		"with a detail":  {says(401, `{"detail":"Not authenticated"}`, "WWW-Authenticate: Bearer"), "HTTP_401", "Not authenticated"},
-		"without a body": {says(401, ""), "HTTP_401", "401 Unauthorized"},
-		"of a gateway":   {says(401, "<html><title>Unauthorized</title></html>"), "HTTP_401", "Unauthorized"},
+		"with a code":    {apiError(401, "UNAUTHORIZED", "Bad token"), "UNAUTHORIZED", "Bad token"},
+		"with a detail":  {respond(401, `{"detail":"Not authenticated"}`, "WWW-Authenticate: Bearer"), "HTTP_401", "Not authenticated"},
+		"without a body": {respond(401, ""), "HTTP_401", "401 Unauthorized"},
+		"of a gateway":   {respond(401, "<html><title>Unauthorized</title></html>"), "HTTP_401", "Unauthorized"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{test.reply}}
-			p.play(t, trial{}, refusal(test.code, 401, test.says, advice))
+			p := &fakeAPI{replies: []response{test.reply}}
+			p.test(t, scenario{}, rejected(test.code, 401, test.says, advice))
 		})
 	}
 }
 
-func foreignNotFound(t *testing.T) {
+func testForeign404(t *testing.T) {
 	for name, body := range map[string]string{
 		"nginx":    "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<center><h1>404 Not Found</h1></center>\r\n</body></html>",
 		"plain":    "404 page not found\n",
@@ -248,63 +248,63 @@ func foreignNotFound(t *testing.T) {
 		"no words": `{"error_code":"not a plain word","message":"Not Found"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{says(404, body)}}
-			w := refusal("HTTP_404", 404, "Check api-url")
-			w.never = append(w.never, "<h1>", "Check agent-id")
-			p.play(t, trial{}, w)
+			p := &fakeAPI{replies: []response{respond(404, body)}}
+			w := rejected("HTTP_404", 404, "Check api-url")
+			w.neverShown = append(w.neverShown, "<h1>", "Check agent-id")
+			p.test(t, scenario{}, w)
 		})
 	}
 }
 
-func otherRefusals(t *testing.T) {
+func testOther4xx(t *testing.T) {
 	for _, status := range []int{402, 405, 406, 407, 409, 410, 411, 413, 414, 415, 416, 417, 418, 421, 423, 424, 425, 426, 428, 431, 451, 499} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			p := &peer{changes: []reply{refuses(status, "SOME_CODE", "Because")}}
-			p.play(t, trial{}, refusal("SOME_CODE", status, ": Because"))
-			p = &peer{changes: []reply{says(status, "")}}
-			p.play(t, trial{}, refusal(fmt.Sprint("HTTP_", status), status))
+			p := &fakeAPI{replies: []response{apiError(status, "SOME_CODE", "Because")}}
+			p.test(t, scenario{}, rejected("SOME_CODE", status, ": Because"))
+			p = &fakeAPI{replies: []response{respond(status, "")}}
+			p.test(t, scenario{}, rejected(fmt.Sprint("HTTP_", status), status))
 		})
 	}
 }
 
-func temporary(t *testing.T) {
+func testRetriedStatus(t *testing.T) {
 	for _, status := range []int{408, 500, 502, 503, 504, 520, 521, 522, 523, 524} {
-		for code, r := range map[string]reply{
-			"SOME_CODE":                 refuses(status, "SOME_CODE", "Because"),
-			fmt.Sprint("HTTP_", status): says(status, "<h1>Oh</h1>"),
+		for code, r := range map[string]response{
+			"SOME_CODE":                 apiError(status, "SOME_CODE", "Because"),
+			fmt.Sprint("HTTP_", status): respond(status, "<h1>Oh</h1>"),
 		} {
 			t.Run(fmt.Sprint(status, " ", code), func(t *testing.T) {
-				w := want{
-					code: code, attempts: 5, says: []string{stillLive}, never: []string{mayBeApplied},
+				w := expected{
+					code: code, attempts: 5, says: []string{stillLive}, neverShown: []string{mayBeApplied},
 				}
 				if code != "SOME_CODE" { // a gateway cannot tell
-					w = unknown(code, 5)
+					w = unknownOutcome(code, 5)
 				}
-				w.verify = time.Second
-				w.http = fmt.Sprint(status)
+				w.verifyTime = time.Second
+				w.httpStatus = fmt.Sprint(status)
 				w.says = append(w.says, fmt.Sprintf("The API answered %d", status), "gave up after 5 attempts")
-				p := &peer{changes: []reply{r}}
-				p.play(t, trial{}, w.within(leastWaits, mostWaits))
+				p := &fakeAPI{replies: []response{r}}
+				p.test(t, scenario{}, w.within(minBackoff, maxBackoff))
 
 				w.attempts = 1
-				p = &peer{changes: []reply{r}}
+				p = &fakeAPI{replies: []response{r}}
 				w.says = slices.DeleteFunc(w.says, func(s string) bool { return strings.HasPrefix(s, "gave up") })
-				p.play(t, trial{inputs: map[string]string{"max-retries": "0"}}, w.within(0, time.Nanosecond))
+				p.test(t, scenario{inputs: map[string]string{"max-retries": "0"}}, w.within(0, time.Nanosecond))
 			})
 		}
 		t.Run(fmt.Sprint(status, " once"), func(t *testing.T) {
-			p := &peer{changes: []reply{says(status, ""), confirms}}
-			p.play(t, trial{}, want{attempts: 2, least: 500 * time.Millisecond, most: time.Second})
+			p := &fakeAPI{replies: []response{respond(status, ""), confirmation}}
+			p.test(t, scenario{}, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
 		})
 		t.Run(fmt.Sprint(status, ", then 400"), func(t *testing.T) {
-			p := &peer{changes: []reply{says(status, ""), refuses(400, "BAD_PARAMETER", "No")}}
-			p.play(t, trial{}, unknown("BAD_PARAMETER", 2))
+			p := &fakeAPI{replies: []response{respond(status, ""), apiError(400, "BAD_PARAMETER", "No")}}
+			p.test(t, scenario{}, unknownOutcome("BAD_PARAMETER", 2))
 		})
 	}
 }
 
-// invalid is the body of a 422 with these findings, each a place and a message, and with a copy of what was sent.
-func invalid(pairs ...string) string {
+// validationErrors is the body of a 422 with these findings, each a place and a message, and with a copy of what was sent.
+func validationErrors(pairs ...string) string {
 	type finding struct {
 		Loc   []string       `json:"loc"`
 		Msg   string         `json:"msg"`
@@ -324,26 +324,26 @@ func invalid(pairs ...string) string {
 	return string(data)
 }
 
-var neverOfFindings = []string{"the-input", "the-ctx", "the-url", "some_type"}
+var validationEcho = []string{"the-input", "the-ctx", "the-url", "some_type"}
 
-func findings(t *testing.T) {
+func testValidationErrors(t *testing.T) {
 	const advice = "Correct these inputs"
 	for name, test := range map[string]struct {
 		body string
 		says []string
 		not  []string
 	}{
-		"every input": {invalid("body.version_id", "v", "body.inbound_phone_number_id", "i", "body.outbound_phone_number_id", "o", "path.agent_id", "a"),
+		"every input": {validationErrors("body.version_id", "v", "body.inbound_phone_number_id", "i", "body.outbound_phone_number_id", "o", "path.agent_id", "a"),
 			[]string{"version-id: v; inbound-phone-number-id: i; outbound-phone-number-id: o; agent-id: a"}, []string{"body.", "more"}},
-		"another field": {invalid("body.version_id", "v", "body.else", "e"), []string{"version-id: v; body.else: e"}, nil},
-		"one of five":   {invalid("a", "1", "b", "2", "c", "3", "d", "4", "e", "5"), []string{"a: 1; b: 2; c: 3; d: 4; e: 5"}, []string{"more"}},
-		"one of seven":  {invalid("a", "1", "b", "2", "c", "3", "d", "4", "e", "5", "f", "6", "g", "7"), []string{"e: 5; and 2 more"}, []string{"f: 6"}},
+		"another field": {validationErrors("body.version_id", "v", "body.else", "e"), []string{"version-id: v; body.else: e"}, nil},
+		"one of five":   {validationErrors("a", "1", "b", "2", "c", "3", "d", "4", "e", "5"), []string{"a: 1; b: 2; c: 3; d: 4; e: 5"}, []string{"more"}},
+		"one of seven":  {validationErrors("a", "1", "b", "2", "c", "3", "d", "4", "e", "5", "f", "6", "g", "7"), []string{"e: 5; and 2 more"}, []string{"f: 6"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{says(422, test.body)}}
-			w := refusal("HTTP_422", 422, append(test.says, advice)...)
-			w.never = append(w.never, neverOfFindings...)
-			res := p.play(t, trial{}, w)
+			p := &fakeAPI{replies: []response{respond(422, test.body)}}
+			w := rejected("HTTP_422", 422, append(test.says, advice)...)
+			w.neverShown = append(w.neverShown, validationEcho...)
+			res := p.test(t, scenario{}, w)
 			for _, part := range test.not {
 				if strings.Contains(res.outputs["error-message"], part) {
 					t.Errorf("says %q", part)
@@ -353,7 +353,7 @@ func findings(t *testing.T) {
 	}
 }
 
-func oddFindings(t *testing.T) {
+func testOddValidationErrors(t *testing.T) {
 	long := strings.Repeat("long ", 1000)
 	item := `{"loc":["body","version_id"],"msg":"Input should be a valid UUID"},`
 	for name, test := range map[string]struct {
@@ -377,50 +377,50 @@ func oddFindings(t *testing.T) {
 		"broken":            {`{"detail":[{"loc":["body"],"msg":"the-input"`, nil},
 		"10,000 items":      {`{"detail":[` + strings.Repeat(item, 9_999) + item[:len(item)-1] + `]}`, []string{"version-id: Input should be a valid UUID; and 9995 more"}},
 		"more than 1 MiB":   {`{"detail":[` + strings.Repeat(item, 99_999) + item[:len(item)-1] + `]}`, nil},
-		"long texts":        {invalid("body.version_id", long, "b", long, "c", long, "d", long, "e", long, "f", long), []string{"and 1 more"}},
-		"a long place":      {invalid(long, "m"), []string{"…"}},
+		"long texts":        {validationErrors("body.version_id", long, "b", long, "c", long, "d", long, "e", long, "f", long), []string{"and 1 more"}},
+		"a long place":      {validationErrors(long, "m"), []string{"…"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{says(422, test.body)}}
-			w := refusal("HTTP_422", 422, append(test.says, "Correct these inputs")...)
-			w.never = append(w.never, neverOfFindings...)
-			res := p.play(t, trial{}, w)
+			p := &fakeAPI{replies: []response{respond(422, test.body)}}
+			w := rejected("HTTP_422", 422, append(test.says, "Correct these inputs")...)
+			w.neverShown = append(w.neverShown, validationEcho...)
+			res := p.test(t, scenario{}, w)
 			if len(res.message()) > 3800 || len(res.summary) > 8000 {
 				t.Errorf("a message of %d bytes and a summary of %d", len(res.message()), len(res.summary))
 			}
 		})
 	}
 	t.Run("the form of every other error", func(t *testing.T) {
-		p := &peer{changes: []reply{refuses(422, "BAD_PARAMETER", "Because")}}
-		p.play(t, trial{}, refusal("BAD_PARAMETER", 422, ": Because"))
+		p := &fakeAPI{replies: []response{apiError(422, "BAD_PARAMETER", "Because")}}
+		p.test(t, scenario{}, rejected("BAD_PARAMETER", 422, ": Because"))
 	})
 }
 
-func queued(t *testing.T) {
-	busy := says(429, "")
-	p := &peer{changes: []reply{busy, confirms}}
-	p.play(t, trial{}, want{attempts: 2, least: time.Second, most: 2 * time.Second})
+func testRateLimitedOnce(t *testing.T) {
+	busy := respond(429, "")
+	p := &fakeAPI{replies: []response{busy, confirmation}}
+	p.test(t, scenario{}, expected{attempts: 2, minTime: time.Second, maxTime: 2 * time.Second})
 	// It is a place in a queue, and does not use up the retries.
-	p = &peer{changes: []reply{busy, busy, busy, confirms}}
-	p.play(t, trial{inputs: map[string]string{"max-retries": "0"}}, want{attempts: 4, least: 7 * time.Second, most: 14 * time.Second})
+	p = &fakeAPI{replies: []response{busy, busy, busy, confirmation}}
+	p.test(t, scenario{inputs: map[string]string{"max-retries": "0"}}, expected{attempts: 4, minTime: 7 * time.Second, maxTime: 14 * time.Second})
 }
 
-func queuedForGood(t *testing.T) {
+func testRateLimitedAlways(t *testing.T) {
 	for name, test := range map[string]struct {
-		reply reply
+		reply response
 		code  string
 	}{
-		"with a code":        {refuses(429, "RATE_LIMITED", "Slow down"), "RATE_LIMITED"},
-		"without":            {says(429, ""), "HTTP_429"},
-		"with a Retry-After": {refuses(429, "RATE_LIMITED", "Slow down", "Retry-After: 7"), "RATE_LIMITED"},
+		"with a code":        {apiError(429, "RATE_LIMITED", "Slow down"), "RATE_LIMITED"},
+		"without":            {respond(429, ""), "HTTP_429"},
+		"with a Retry-After": {apiError(429, "RATE_LIMITED", "Slow down", "Retry-After: 7"), "RATE_LIMITED"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{test.reply}}
-			w := want{
-				code: test.code, http: "429", least: time.Minute, most: 2 * time.Minute, never: []string{mayBeApplied},
+			p := &fakeAPI{replies: []response{test.reply}}
+			w := expected{
+				code: test.code, httpStatus: "429", minTime: time.Minute, maxTime: 2 * time.Minute, neverShown: []string{mayBeApplied},
 				says: []string{"The API answered 429 Too Many Requests", "gave up after", "the timeout leaves", nothingChanged, "max-parallel", "raise timeout"},
 			}
-			res := p.runQueue(t, trial{}, w)
+			res := p.testQueue(t, scenario{}, w)
 			if res < 6 || res > 20 {
 				t.Errorf("%d requests", res)
 			}
@@ -428,10 +428,10 @@ func queuedForGood(t *testing.T) {
 	}
 }
 
-// runQueue is play for a change whose number of attempts is a matter of luck. It returns that number.
-func (p *peer) runQueue(t *testing.T, tr trial, w want) int {
+// testQueue is play for a change whose number of attempts is a matter of luck. It returns that number.
+func (p *fakeAPI) testQueue(t *testing.T, tr scenario, w expected) int {
 	t.Helper()
-	res := tr.runVirtually(t, p)
+	res := tr.runInMemory(t, p)
 	res.check(t, w)
 	n := len(p.requests(http.MethodPatch))
 	if res.outputs["attempts"] != fmt.Sprint(n) {
@@ -440,24 +440,24 @@ func (p *peer) runQueue(t *testing.T, tr trial, w want) int {
 	return n
 }
 
-func lastWord(t *testing.T) {
-	var replies []reply
+func testLastErrorReported(t *testing.T) {
+	var replies []response
 	for i := range 5 {
-		replies = append(replies, refuses(500, fmt.Sprint("FAILURE_", i+1), fmt.Sprintf("This is reply %d.", i+1)))
+		replies = append(replies, apiError(500, fmt.Sprint("FAILURE_", i+1), fmt.Sprintf("This is reply %d.", i+1)))
 	}
-	p := &peer{changes: replies}
-	p.play(t, trial{}, want{
-		code: "FAILURE_5", attempts: 5, http: "500", least: leastWaits, most: mostWaits, verify: time.Second, never: []string{mayBeApplied},
+	p := &fakeAPI{replies: replies}
+	p.test(t, scenario{}, expected{
+		code: "FAILURE_5", attempts: 5, httpStatus: "500", minTime: minBackoff, maxTime: maxBackoff, verifyTime: time.Second, neverShown: []string{mayBeApplied},
 		says: []string{"The API answered 500 Internal Server Error: This is reply 5; gave up after 5 attempts.", "Nothing was changed: " + stillLive, "Try again later"},
 	})
 	// The last reply may also be one that is not tried again.
-	p = &peer{changes: append(replies[:2:2], refuses(403, "FORBIDDEN", "No more."))}
-	p.play(t, trial{}, want{code: "FORBIDDEN", attempts: 3, http: "403", says: []string{": No more.", nothingChanged}, verify: time.Second})
+	p = &fakeAPI{replies: append(replies[:2:2], apiError(403, "FORBIDDEN", "No more."))}
+	p.test(t, scenario{}, expected{code: "FORBIDDEN", attempts: 3, httpStatus: "403", says: []string{": No more.", nothingChanged}, verifyTime: time.Second})
 }
 
-func atLast(t *testing.T) {
-	p := &peer{changes: []reply{says(500, ""), says(502, ""), confirms}}
-	p.play(t, trial{}, want{attempts: 3, least: 1500 * time.Millisecond, most: 3 * time.Second})
+func testRetriesUntilSuccess(t *testing.T) {
+	p := &fakeAPI{replies: []response{respond(500, ""), respond(502, ""), confirmation}}
+	p.test(t, scenario{}, expected{attempts: 3, minTime: 1500 * time.Millisecond, maxTime: 3 * time.Second})
 	changes := p.requests(http.MethodPatch)
 	for _, r := range changes {
 		if r.body != changes[0].body || r.Header.Get("X-Request-Id") != changes[0].Header.Get("X-Request-Id") {
@@ -466,50 +466,50 @@ func atLast(t *testing.T) {
 	}
 
 	api, server := newSandbox(t, sandbox.Fault{Status: 500}, sandbox.Fault{Status: 502, Applied: true})
-	res := trial{}.runVirtually(t, server)
-	res.check(t, want{attempts: 3})
+	res := scenario{}.runInMemory(t, server)
+	res.check(t, expected{attempts: 3})
 	if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
 		t.Errorf("live is %s", live)
 	}
 }
 
-func otherFailures(t *testing.T) {
+func testOther5xx(t *testing.T) {
 	for _, status := range []int{501, 505, 506, 507, 508, 510, 511, 519, 530, 599} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			p := &peer{changes: []reply{says(status, "")}}
-			p.play(t, trial{}, unknown(fmt.Sprint("HTTP_", status), 1))
-			p = &peer{changes: []reply{refuses(status, "BROKEN", "No")}}
-			p.play(t, trial{}, want{code: "BROKEN", attempts: 1, http: fmt.Sprint(status), says: []string{"Nothing was changed: " + stillLive, "Try again later", "request id"}})
+			p := &fakeAPI{replies: []response{respond(status, "")}}
+			p.test(t, scenario{}, unknownOutcome(fmt.Sprint("HTTP_", status), 1))
+			p = &fakeAPI{replies: []response{apiError(status, "BROKEN", "No")}}
+			p.test(t, scenario{}, expected{code: "BROKEN", attempts: 1, httpStatus: fmt.Sprint(status), says: []string{"Nothing was changed: " + stillLive, "Try again later", "request id"}})
 		})
 	}
 	for _, status := range []int{525, 526, 527, 528, 529} { // of gateways, which cannot tell
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			p := &peer{changes: []reply{says(status, "")}}
-			p.play(t, trial{}, unknown(fmt.Sprint("HTTP_", status), 1))
+			p := &fakeAPI{replies: []response{respond(status, "")}}
+			p.test(t, scenario{}, unknownOutcome(fmt.Sprint("HTTP_", status), 1))
 		})
 	}
 }
 
-func noStatus(t *testing.T) {
+func testInvalidStatus(t *testing.T) {
 	for name, raw := range map[string]string{
-		"600":                says(600, publicationOK).raw,
-		"999":                says(999, publicationOK).raw,
-		"000":                says(0, publicationOK).raw,
+		"600":                respond(600, confirmationBody).raw,
+		"999":                respond(999, confirmationBody).raw,
+		"000":                respond(0, confirmationBody).raw,
 		"101":                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
 		"101 and no more":    "HTTP/1.1 101 Switching Protocols\r\n\r\n",
-		"too many 1xx":       strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 5000) + confirms.raw,
-		"101 and then a 200": "HTTP/1.1 101 Switching Protocols\r\n\r\n" + confirms.raw,
+		"too many 1xx":       strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 5000) + confirmation.raw,
+		"101 and then a 200": "HTTP/1.1 101 Switching Protocols\r\n\r\n" + confirmation.raw,
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &peer{changes: []reply{{raw: raw}}}
-			w := unknown("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe)
-			w.http = "none"
-			p.play(t, trial{}, w.within(0, time.Nanosecond))
+			p := &fakeAPI{replies: []response{{raw: raw}}}
+			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe)
+			w.httpStatus = "none"
+			p.test(t, scenario{}, w.within(0, time.Nanosecond))
 		})
 	}
 }
 
-func redirected(t *testing.T) {
+func testRedirects(t *testing.T) {
 	for _, status := range []int{300, 301, 302, 303, 304, 305, 307, 308, 399} {
 		for name, test := range map[string]struct {
 			location string // a whole header line
@@ -530,10 +530,10 @@ func redirected(t *testing.T) {
 				if status != 304 {
 					body = `<a href="secret-link">moved</a>`
 				}
-				p := &peer{changes: []reply{says(status, body, test.location)}}
-				w := refusal("ACTION_REDIRECT_REFUSED", status, "a redirect, ", test.says, "Set api-url to the address of the API itself")
-				w.never = append(w.never, "secret")
-				res := p.play(t, trial{inputs: map[string]string{"token": "a-token-of-no-other-word"}}, w)
+				p := &fakeAPI{replies: []response{respond(status, body, test.location)}}
+				w := rejected("ACTION_REDIRECT_REFUSED", status, "a redirect, ", test.says, "Set api-url to the address of the API itself")
+				w.neverShown = append(w.neverShown, "secret")
+				res := p.test(t, scenario{inputs: map[string]string{"token": "a-token-of-no-other-word"}}, w)
 				if requests := p.requests(""); len(requests) != 5 {
 					t.Errorf("%d requests, want four reads and a change: %v", len(requests), res.log.Lines)
 				}
@@ -541,20 +541,20 @@ func redirected(t *testing.T) {
 		}
 	}
 	t.Run("https to http", func(t *testing.T) {
-		target := &peer{}
-		api, server := newSandbox(t, sandbox.Fault{Status: 307, Header: http.Header{"Location": {target.listen(t) + "/v1"}}},
-			sandbox.Fault{Method: http.MethodGet, Status: 307, Header: http.Header{"Location": {target.listen(t) + "/v1"}}})
+		target := &fakeAPI{}
+		api, server := newSandbox(t, sandbox.Fault{Status: 307, Header: http.Header{"Location": {target.start(t) + "/v1"}}},
+			sandbox.Fault{Method: http.MethodGet, Status: 307, Header: http.Header{"Location": {target.start(t) + "/v1"}}})
 		server.TLSConfig = trustedConfig()
-		res := trial{inputs: map[string]string{"api-url": "https://" + listenOn(t, overTLS{server})}}.run(t)
-		res.check(t, want{code: "ACTION_REDIRECT_REFUSED", attempts: 1, http: "307", says: []string{"not followed: to 127.0.0.1:", nothingChanged}})
+		res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, tlsServer{server})}}.run(t)
+		res.check(t, expected{code: "ACTION_REDIRECT_REFUSED", attempts: 1, httpStatus: "307", says: []string{"not followed: to 127.0.0.1:", nothingChanged}})
 		if n := len(target.requests("")); n != 0 || len(api.Requests()) != 5 {
 			t.Errorf("%d requests at the target, %d at the API", n, len(api.Requests()))
 		}
 	})
 	t.Run("the first read", func(t *testing.T) {
 		// The read is no more followed than the change, and the step can do without it.
-		p := &peer{before: says(302, "", "Location: http://diga/elsewhere")}
-		p.play(t, trial{}, want{attempts: 1})
+		p := &fakeAPI{readsBefore: respond(302, "", "Location: http://diga/elsewhere")}
+		p.test(t, scenario{}, expected{attempts: 1})
 		if n := len(p.requests("")); n != 5 {
 			t.Errorf("%d requests, want 5", n)
 		}

@@ -20,7 +20,7 @@ import (
 // process is a run of the built action that a test can hold on to.
 type process struct {
 	*exec.Cmd
-	trial
+	scenario
 	stdout, stderr   bytes.Buffer
 	env              map[string]string
 	outputs, summary string // paths of the files
@@ -28,10 +28,10 @@ type process struct {
 
 // process prepares a run of the action. The script is the shell that "$@" starts it in; the variables follow it there,
 // for shells drop those that have a hyphen in their name.
-func (tr trial) process(t *testing.T, script string) *process {
+func (tr scenario) process(t *testing.T, script string) *process {
 	t.Helper()
-	needsShell(t)
-	p := &process{trial: tr, Cmd: exec.CommandContext(t.Context(), "sh", "-c", script, "sh", "env", "-i")}
+	requireShell(t)
+	p := &process{scenario: tr, Cmd: exec.CommandContext(t.Context(), "sh", "-c", script, "sh", "env", "-i")}
 	p.env, p.outputs, p.summary = tr.environment(t)
 	for name, value := range p.env {
 		if value != "" {
@@ -44,8 +44,8 @@ func (tr trial) process(t *testing.T, script string) *process {
 	return p
 }
 
-// needsShell skips a test on a machine that has Go and nothing else, not even a shell. .ci/run has what it needs.
-func needsShell(t *testing.T) {
+// requireShell skips a test on a machine that has Go and nothing else, not even a shell. .ci/run has what it needs.
+func requireShell(t *testing.T) {
 	t.Helper()
 	for _, tool := range []string{"sh", "env", "head"} {
 		if _, err := exec.LookPath(tool); err != nil && os.Getenv("CI") == "" {
@@ -80,7 +80,7 @@ func newFile(t *testing.T, content string) string {
 	return path
 }
 
-func contentOf(t *testing.T, path string) string {
+func readFile(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -92,11 +92,11 @@ func contentOf(t *testing.T, path string) string {
 // fileLimit returns the size in bytes that "ulimit -f 1" leaves to a file: shells count in different blocks.
 func fileLimit(t *testing.T) int {
 	t.Helper()
-	needsShell(t)
+	requireShell(t)
 	path := newFile(t, "")
 	command := exec.Command("sh", "-c", `ulimit -f 1 && exec head -c 65536 /dev/zero >"$0"`, path)
 	_ = command.Run() // a signal ends it
-	n := len(contentOf(t, path))
+	n := len(readFile(t, path))
 	if n == 0 || n > 4096 {
 		t.Fatalf("no limit on the size of files: %d bytes were written", n)
 	}
@@ -104,19 +104,19 @@ func fileLimit(t *testing.T) int {
 }
 
 func TestFaultsSurroundings(t *testing.T) {
-	t.Run("E1", noFileForOutputs)
-	t.Run("E1/unwritable", readOnlyFileForOutputs)
-	t.Run("E2", fullDiskAtTheEnd)
-	t.Run("E2/after a failure", fullDiskAfterAFailure)
-	t.Run("E3", outputsHeldBefore)
-	t.Run("E4", noJobSummary)
-	t.Run("E5", closedStreams)
-	t.Run("E6", bareMachine)
-	t.Run("E7", outsideActions)
-	t.Run("E8", debugLogging)
+	t.Run("E1", testOutputFileInvalid)
+	t.Run("E1/unwritable", testOutputFileReadOnly)
+	t.Run("E2", testDiskFullAfterSuccess)
+	t.Run("E2/after a failure", testDiskFullAfterFailure)
+	t.Run("E3", testOutputFileNotEmpty)
+	t.Run("E4", testSummaryUnwritable)
+	t.Run("E5", testClosedStreams)
+	t.Run("E6", testBareMachine)
+	t.Run("E7", testOutsideActions)
+	t.Run("E8", testDebugLogging)
 }
 
-func noFileForOutputs(t *testing.T) {
+func testOutputFileInvalid(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	err := errors.Join(
@@ -136,8 +136,8 @@ func noFileForOutputs(t *testing.T) {
 		os.DevNull:       named + "it is not a regular file",
 	} {
 		summary := newFile(t, "")
-		tr := trial{env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}
-		res := tr.runUnconnected(t)
+		tr := scenario{env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}
+		res := tr.runOffline(t)
 		want := runner.Annotation{
 			Level: "error", Title: "ACTION_OUTPUT_UNWRITABLE",
 			Message: reason + ". Nothing was sent. The runner provides this file: check what changes or removes it.",
@@ -145,7 +145,7 @@ func noFileForOutputs(t *testing.T) {
 		if got := res.log.Annotations(); len(got) != 1 || got[0] != want || res.exit != 1 {
 			t.Errorf("%q: exit status %d, annotations %+v, want %+v", path, res.exit, got, want)
 		}
-		if got := contentOf(t, summary); !strings.Contains(got, "ACTION_OUTPUT_UNWRITABLE") || strings.Contains(got, "|") {
+		if got := readFile(t, summary); !strings.Contains(got, "ACTION_OUTPUT_UNWRITABLE") || strings.Contains(got, "|") {
 			t.Errorf("%q: the summary is\n%s", path, got)
 		}
 	}
@@ -155,17 +155,17 @@ func noFileForOutputs(t *testing.T) {
 		}
 	}
 	// Wrong inputs come first: they are what the workflow's author can mend.
-	res := trial{inputs: map[string]string{"timeout": "x"}, env: map[string]string{"GITHUB_OUTPUT": at("missing")}}.run(t)
+	res := scenario{inputs: map[string]string{"timeout": "x"}, env: map[string]string{"GITHUB_OUTPUT": at("missing")}}.run(t)
 	if got := res.log.Annotations(); len(got) != 1 || got[0].Title != "ACTION_INPUT_INVALID" {
 		t.Errorf("got %+v", got)
 	}
 }
 
-func readOnlyFileForOutputs(t *testing.T) {
-	p := &peer{}
+func testOutputFileReadOnly(t *testing.T) {
+	p := &fakeAPI{}
 	path, summary := newFile(t, "a=b\n"), newFile(t, "")
-	process := trial{
-		inputs: map[string]string{"api-url": p.listen(t)}, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary},
+	process := scenario{
+		inputs: map[string]string{"api-url": p.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary},
 	}.process(t, `exec "$@"`)
 	if err := os.Chmod(path, 0o444); err != nil {
 		t.Fatal(err)
@@ -185,12 +185,12 @@ func readOnlyFileForOutputs(t *testing.T) {
 	if got := got[len(got)-1]; got.Title != "ACTION_OUTPUT_UNWRITABLE" || !strings.Contains(got.Message, "permission denied. Nothing was sent") || res.exit != 1 {
 		t.Errorf("exit status %d, got %+v", res.exit, got)
 	}
-	if n := len(p.requests("")); n > 0 || contentOf(t, path) != "a=b\n" {
-		t.Errorf("%d requests, the file holds %q", n, contentOf(t, path))
+	if n := len(p.requests("")); n > 0 || readFile(t, path) != "a=b\n" {
+		t.Errorf("%d requests, the file holds %q", n, readFile(t, path))
 	}
 }
 
-func fullDiskAtTheEnd(t *testing.T) {
+func testDiskFullAfterSuccess(t *testing.T) {
 	limit := fileLimit(t)
 	for name, tt := range map[string]struct {
 		inputs map[string]string
@@ -207,16 +207,16 @@ func fullDiskAtTheEnd(t *testing.T) {
 			api, server := newSandbox(t)
 			held := "held=" + strings.Repeat("x", limit-room-6) + "\n"
 			path, summary := newFile(t, held), newFile(t, held)
-			inputs := map[string]string{"api-url": "http://" + listenOn(t, server)}
+			inputs := map[string]string{"api-url": "http://" + startServer(t, server)}
 			maps.Copy(inputs, tt.inputs)
-			res := trial{inputs: inputs, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
+			res := scenario{inputs: inputs, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
 			got := res.log.Annotations()
 			if len(got) != 2 || res.exit != 1 || got[0].Level != "warning" || got[0].Message != "Writing it failed: file too large." || got[1].Title != "ACTION_OUTPUT_UNWRITABLE" ||
 				!strings.HasPrefix(got[1].Message, tt.says) || !strings.HasSuffix(got[1].Message, " The outputs could not be written: file too large. Free the disk, then run this step again: that is safe.") {
 				t.Errorf("%s: exit status %d, got %+v", name, res.exit, got)
 			}
-			if contentOf(t, path) != held || contentOf(t, summary) != held {
-				t.Errorf("%s: with room for %d bytes the files hold %q and %q", name, room, contentOf(t, path), contentOf(t, summary))
+			if readFile(t, path) != held || readFile(t, summary) != held {
+				t.Errorf("%s: with room for %d bytes the files hold %q and %q", name, room, readFile(t, path), readFile(t, summary))
 			}
 			want := map[string]string{"publish": sandbox.NextID, "unpublish": "", "dry run": sandbox.LiveID}[name]
 			if live, _, _ := api.Live(sandbox.FrontDesk); live != want {
@@ -226,38 +226,38 @@ func fullDiskAtTheEnd(t *testing.T) {
 	}
 }
 
-func fullDiskAfterAFailure(t *testing.T) {
+func testDiskFullAfterFailure(t *testing.T) {
 	held := "held=" + strings.Repeat("x", fileLimit(t)-26) + "\n"
 	path := newFile(t, held)
-	p := &peer{changes: []reply{refuses(404, "AGENT_NOT_FOUND", "no such agent")}}
-	res := trial{
-		inputs: map[string]string{"api-url": p.listen(t)}, env: map[string]string{"GITHUB_OUTPUT": path},
+	p := &fakeAPI{replies: []response{apiError(404, "AGENT_NOT_FOUND", "no such agent")}}
+	res := scenario{
+		inputs: map[string]string{"api-url": p.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path},
 	}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
 	got := res.log.Annotations()
 	if got := got[len(got)-1]; got.Title != "AGENT_NOT_FOUND" || res.exit != 1 || !strings.Contains(res.stdout, "\nThe outputs could not be written: file too large.\n") {
 		t.Errorf("exit status %d, got %+v", res.exit, got)
 	}
-	if contentOf(t, path) != held {
-		t.Errorf("the file holds %q", contentOf(t, path))
+	if readFile(t, path) != held {
+		t.Errorf("the file holds %q", readFile(t, path))
 	}
 }
 
-func outputsHeldBefore(t *testing.T) {
+func testOutputFileNotEmpty(t *testing.T) {
 	for _, held := range []string{"a=b", "a=b\n", "a=b\n\n", "a<<EOF\nstatus=x\nEOF", "a=b\r", "\n", "a=" + strings.Repeat("x", 1<<20)} {
-		res := trial{held: held}.runVirtually(t, &peer{})
-		res.check(t, want{attempts: 1})
+		res := scenario{outputFile: held}.runInMemory(t, &fakeAPI{})
+		res.check(t, expected{attempts: 1})
 		if len(res.outputs) != 11 {
 			t.Errorf("after %.30q: outputs %q", held, res.outputs)
 		}
 	}
 }
 
-func noJobSummary(t *testing.T) {
+func testSummaryUnwritable(t *testing.T) {
 	for path, reason := range map[string]string{
 		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it failed: it is not a regular file.", t.TempDir() + "/missing": "Writing it failed: no such file or directory.",
 	} {
-		res := trial{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.runVirtually(t, &peer{})
-		res.check(t, want{attempts: 1})
+		res := scenario{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.runInMemory(t, &fakeAPI{})
+		res.check(t, expected{attempts: 1})
 		if got, want := res.log.Annotations()[0], (runner.Annotation{Level: "warning", Title: "No job summary", Message: reason}); got != want {
 			t.Errorf("%q: got %+v, want %+v", path, got, want)
 		}
@@ -265,18 +265,18 @@ func noJobSummary(t *testing.T) {
 	limit := fileLimit(t)
 	for _, held := range []string{"", strings.Repeat("x", limit-10)} {
 		summary := newFile(t, held)
-		p := &peer{}
-		res := trial{
-			inputs: map[string]string{"api-url": p.listen(t)}, env: map[string]string{"GITHUB_STEP_SUMMARY": summary},
+		p := &fakeAPI{}
+		res := scenario{
+			inputs: map[string]string{"api-url": p.start(t)}, env: map[string]string{"GITHUB_STEP_SUMMARY": summary},
 		}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
-		res.check(t, want{attempts: 1})
-		if got := res.log.Annotations()[0]; got.Message != "Writing it failed: file too large." || contentOf(t, summary) != held {
-			t.Errorf("got %+v, and the summary holds %q", got, contentOf(t, summary))
+		res.check(t, expected{attempts: 1})
+		if got := res.log.Annotations()[0]; got.Message != "Writing it failed: file too large." || readFile(t, summary) != held {
+			t.Errorf("got %+v, and the summary holds %q", got, readFile(t, summary))
 		}
 	}
 }
 
-func closedStreams(t *testing.T) {
+func testClosedStreams(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -300,8 +300,8 @@ func closedStreams(t *testing.T) {
 		for _, actions := range []string{"true", ""} {
 			api, server := newSandbox(t)
 			outputs, summary := newFile(t, ""), newFile(t, "")
-			process := trial{
-				inputs: map[string]string{"api-url": "http://" + listenOn(t, server)},
+			process := scenario{
+				inputs: map[string]string{"api-url": "http://" + startServer(t, server)},
 				env:    map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary, "RUNNER_DEBUG": "1"},
 			}.process(t, tt.script)
 			if tt.streams != nil {
@@ -310,9 +310,9 @@ func closedStreams(t *testing.T) {
 			if err := process.Run(); err != nil {
 				t.Errorf("%s: %v\n%s", name, err, process.stderr.String())
 			}
-			got, err := runner.Outputs(contentOf(t, outputs))
-			if err != nil || len(got) != 13 || got[0] != (runner.Output{Name: "status", Value: "published"}) || !strings.Contains(contentOf(t, summary), "is live") {
-				t.Errorf("%s: outputs %q, %v, summary\n%s", name, got, err, contentOf(t, summary))
+			got, err := runner.Outputs(readFile(t, outputs))
+			if err != nil || len(got) != 13 || got[0] != (runner.Output{Name: "status", Value: "published"}) || !strings.Contains(readFile(t, summary), "is live") {
+				t.Errorf("%s: outputs %q, %v, summary\n%s", name, got, err, readFile(t, summary))
 			}
 			if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
 				t.Errorf("%s: live is %s", name, live)
@@ -322,24 +322,24 @@ func closedStreams(t *testing.T) {
 }
 
 // That the root is read-only, and memory a container's, are matters of the image and tested with it.
-func bareMachine(t *testing.T) {
+func testBareMachine(t *testing.T) {
 	var process *process
 	started, statuses := make(chan struct{}), make(chan string, 1)
-	confirm := confirms
-	confirm.first = func() {
+	confirm := confirmation
+	confirm.onRequest = func() {
 		<-started
 		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", process.Process.Pid)) // there is none but on Linux
 		statuses <- string(status)
 	}
-	p := &peer{changes: []reply{confirm}}
-	process = trial{inputs: map[string]string{"api-url": p.listen(t)}}.process(t, `exec "$@"`)
+	p := &fakeAPI{replies: []response{confirm}}
+	process = scenario{inputs: map[string]string{"api-url": p.start(t)}}.process(t, `exec "$@"`)
 	process.Dir = "/dev" // neither a HOME nor a TMPDIR, and nothing is created here
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
 	close(started)
 	res := process.finish(t)
-	res.check(t, want{attempts: 1})
+	res.check(t, expected{attempts: 1})
 	if _, peak, found := strings.Cut(<-statuses, "VmHWM:"); found {
 		var kilobytes int
 		if _, err := fmt.Sscan(peak, &kilobytes); err != nil || kilobytes > 16<<10 {
@@ -348,9 +348,9 @@ func bareMachine(t *testing.T) {
 	}
 }
 
-func outsideActions(t *testing.T) {
+func testOutsideActions(t *testing.T) {
 	outside := map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": "", "GITHUB_STEP_SUMMARY": ""}
-	res := trial{env: outside}.runVirtually(t, &peer{})
+	res := scenario{env: outside}.runInMemory(t, &fakeAPI{})
 	want9 := "status=published\nprevious-version-id=" + sandbox.LiveID + "\nprevious-version-name=v1.22.7\nversion-id=" + sandbox.NextID + "\nversion-name=v1.22.8\nchanged-fields=\nattempts=1\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.NextID +
 		"\ninbound-phone-number-id=" + sandbox.Reception + "\noutbound-phone-number-id=\n"
 	if res.exit != 0 || res.stdout != want9 {
@@ -362,35 +362,35 @@ func outsideActions(t *testing.T) {
 		}
 	}
 
-	failing := &peer{changes: []reply{refuses(404, "AGENT_NOT_FOUND", "no\n::error::such agent")}}
-	res = trial{env: outside}.runVirtually(t, failing)
+	failing := &fakeAPI{replies: []response{apiError(404, "AGENT_NOT_FOUND", "no\n::error::such agent")}}
+	res = scenario{env: outside}.runInMemory(t, failing)
 	if !strings.Contains(res.stdout, "\nerror-code=AGENT_NOT_FOUND\nerror-message=Diga refused v1.22.8: no ::error::such agent. Nothing") || res.exit != 1 ||
 		!strings.Contains(res.stderr, "\nerror: AGENT_NOT_FOUND: Diga refused v1.22.8: no ::error::such agent. Nothing") {
 		t.Errorf("exit status %d, standard output %q, standard error %q", res.exit, res.stdout, res.stderr)
 	}
 
 	// The files are honoured where they are named.
-	res = trial{env: map[string]string{"GITHUB_ACTIONS": ""}}.runVirtually(t, &peer{})
-	res.check(t, want{attempts: 1})
+	res = scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}.runInMemory(t, &fakeAPI{})
+	res.check(t, expected{attempts: 1})
 	if res.stdout != want9 || !strings.Contains(res.summary, "### ✅ `Front desk`: `v1.22.8` is live") {
 		t.Errorf("standard output %q, summary\n%s", res.stdout, res.summary)
 	}
 	for _, path := range []string{"/nowhere/at/all", t.TempDir()} {
-		res := trial{env: map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": ""}}.run(t)
+		res := scenario{env: map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": ""}}.run(t)
 		if !strings.Contains(res.stdout, "error-code=ACTION_OUTPUT_UNWRITABLE\n") || res.exit != 1 {
 			t.Errorf("%s: exit status %d, standard output %q", path, res.exit, res.stdout)
 		}
 	}
-	res = trial{env: outside, inputs: map[string]string{"version-id": ""}}.run(t)
+	res = scenario{env: outside, inputs: map[string]string{"version-id": ""}}.run(t)
 	if !strings.HasPrefix(res.stdout, "status=failed\nerror-code=ACTION_INPUT_INVALID\n") || res.exit != 1 {
 		t.Errorf("exit status %d, standard output %q", res.exit, res.stdout)
 	}
 }
 
-func debugLogging(t *testing.T) {
-	replies := []reply{refuses(503, "BUSY", "body of the first", "Set-Cookie: session=cookie-value", "X-Debug: header-value"), confirms}
-	res := trial{env: map[string]string{"RUNNER_DEBUG": "1"}}.runVirtually(t, &peer{changes: replies})
-	res.check(t, want{attempts: 2, never: []string{"Bearer", "uthorization", "cookie-value", "header-value", "body of the first", `{"`, "BUSY"}})
+func testDebugLogging(t *testing.T) {
+	replies := []response{apiError(503, "BUSY", "body of the first", "Set-Cookie: session=cookie-value", "X-Debug: header-value"), confirmation}
+	res := scenario{env: map[string]string{"RUNNER_DEBUG": "1"}}.runInMemory(t, &fakeAPI{replies: replies})
+	res.check(t, expected{attempts: 2, neverShown: []string{"Bearer", "uthorization", "cookie-value", "header-value", "body of the first", `{"`, "BUSY"}})
 	var debug []string
 	for _, c := range res.log.Commands {
 		if c.Name == "debug" {
@@ -402,7 +402,7 @@ func debugLogging(t *testing.T) {
 	}) {
 		t.Errorf("debug lines %q", debug)
 	}
-	quiet := trial{}.runVirtually(t, &peer{changes: replies})
+	quiet := scenario{}.runInMemory(t, &fakeAPI{replies: replies})
 	if strings.Contains(quiet.stdout, "debug") {
 		t.Errorf("debug lines that nobody asked for:\n%s", quiet.stdout)
 	}

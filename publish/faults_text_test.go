@@ -25,8 +25,8 @@ import (
 	"publish-agent-version/publish"
 )
 
-// inJSON writes v as JSON, with nothing escaped that need not be.
-func inJSON(v any) string {
+// toJSON writes v as JSON, with nothing escaped that need not be.
+func toJSON(v any) string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
@@ -38,66 +38,66 @@ func inJSON(v any) string {
 
 type object = map[string]any
 
-// place is somewhere that a text from elsewhere can stand. Its code is what the step then fails with; empty: it
+// injection is somewhere that a text from elsewhere can stand. Its code is what the step then fails with; empty: it
 // depends on the text.
-type place struct {
+type injection struct {
 	name   string
 	code   string
-	server listening
-	trial
+	server fakeServer
+	scenario
 }
 
 const success = "success"
 
-// places puts text wherever a server or a workflow can.
-func places(text string) []place {
-	changed := func(name, code string, changes ...reply) place {
-		return place{name, code, &peer{changes: changes}, trial{}}
+// injections puts text wherever a server or a workflow can.
+func injections(text string) []injection {
+	changed := func(name, code string, changes ...response) injection {
+		return injection{name, code, &fakeAPI{replies: changes}, scenario{}}
 	}
-	raw := func(text string) reply { return reply{raw: text, then: hangUp} }
+	raw := func(text string) response { return response{raw: text, then: closeConn} }
 	version := func(change object) object {
 		v := object{"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": "v1", "version_number": 228, "is_published": true}
 		maps.Copy(v, change)
 		return v
 	}
-	before := func(name string, v object) place {
-		return place{name, success, &peer{before: says(200, inJSON(v))}, trial{}}
+	before := func(name string, v object) injection {
+		return injection{name, success, &fakeAPI{readsBefore: respond(200, toJSON(v))}, scenario{}}
 	}
-	listed := func(name, code, wanted string, versions ...object) place {
-		page, live := inJSON(object{"data": versions, "has_more": false, "first_id": nil, "last_id": nil}), inJSON(version(nil))
+	listed := func(name, code, wanted string, versions ...object) injection {
+		page, live := toJSON(object{"data": versions, "has_more": false, "first_id": nil, "last_id": nil}), toJSON(version(nil))
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case strings.HasSuffix(r.URL.Path, "/version"):
 				_, _ = io.WriteString(w, page)
 			case r.Method == http.MethodPatch:
-				_, _ = io.WriteString(w, inJSON(object{"agent_id": sandbox.FrontDesk, "published_version_id": sandbox.LiveID}))
+				_, _ = io.WriteString(w, toJSON(object{"agent_id": sandbox.FrontDesk, "published_version_id": sandbox.LiveID}))
 			default:
 				_, _ = io.WriteString(w, live)
 			}
 		})}
-		return place{name, code, server, trial{inputs: map[string]string{"version-name": wanted}}}
+		return injection{name, code, server, scenario{inputs: map[string]string{"version-name": wanted}}}
 	}
 	confirmed := func(change object) string {
 		c := object{"agent_id": sandbox.FrontDesk, "published_version_id": sandbox.NextID}
 		maps.Copy(c, change)
-		return inJSON(c)
+		return toJSON(c)
 	}
 	const invalid = "ACTION_RESPONSE_INVALID"
-	list := []place{
-		changed("message", "BAD_PARAMETER", says(400, inJSON(object{"error_code": "BAD_PARAMETER", "message": text}))),
-		changed("error_code", "HTTP_400", says(400, inJSON(object{"error_code": "!" + text, "message": "a"}))),
-		changed("details", "HTTP_422", says(422, inJSON(object{"detail": slices.Repeat([]object{{
+	list := []injection{
+		changed("message", "BAD_PARAMETER", respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text}))),
+		changed("error_code", "HTTP_400", respond(400, toJSON(object{"error_code": "!" + text, "message": "a"}))),
+		changed("details", "HTTP_422", respond(422, toJSON(object{"detail": slices.Repeat([]object{{
 			"loc": []any{"body", text}, "msg": text, "type": text, "input": text, "ctx": object{text: text},
 		}}, 7)}))),
-		changed("detail", "HTTP_422", says(422, inJSON(object{"detail": text}))),
-		changed("agent_id", invalid, says(200, confirmed(object{"agent_id": text}))),
-		changed("published_version_id", invalid, says(200, confirmed(object{"published_version_id": text}))),
-		changed("inbound_phone_number_id", invalid, says(200, confirmed(object{"inbound_phone_number_id": text}))),
-		changed("outbound_phone_number_id", invalid, says(200, confirmed(object{"outbound_phone_number_id": text}))),
-		changed("a field's name", invalid, says(200, "{"+strings.TrimSpace(inJSON(text))+":1,"+strings.TrimSpace(inJSON(text))+":2}")),
-		changed("a 200's body", invalid, says(200, "x"+text)),
-		changed("a 404's body", "HTTP_404", says(404, "x"+text)),
-		changed("a page's title", "HTTP_404", says(404, "<html><title>"+text+"</title>")),
+		changed("detail", "HTTP_422", respond(422, toJSON(object{"detail": text}))),
+		changed("agent_id", invalid, respond(200, confirmed(object{"agent_id": text}))),
+		changed("published_version_id", invalid, respond(200, confirmed(object{"published_version_id": text}))),
+		changed("inbound_phone_number_id", invalid, respond(200, confirmed(object{"inbound_phone_number_id": text}))),
+		changed("outbound_phone_number_id", invalid, respond(200, confirmed(object{"outbound_phone_number_id": text}))),
+		changed("a field's name", invalid, respond(200, "{"+strings.TrimSpace(toJSON(text))+":1,"+strings.TrimSpace(toJSON(text))+":2}")),
+		changed("a 200's body", invalid, respond(200, "x"+text)),
+		changed("a 404's body", "HTTP_404", respond(404, "x"+text)),
+		changed("a page's title", "HTTP_404", respond(404, "<html><title>"+text+"</title>")),
 		changed("reason phrase", "", raw("HTTP/1.1 400 "+text+"\r\nContent-Length: 0\r\n\r\n")),
 		changed("status", "", raw("HTTP/1.1 "+text+"\r\n\r\n")),
 		changed("protocol", "", raw(text+"\r\n\r\n")),
@@ -105,11 +105,11 @@ func places(text string) []place {
 		changed("a header's value", "", raw("HTTP/1.1 400 Bad\r\nX-A: "+text+"\r\n\r\n")),
 		changed("Retry-After", "", raw("HTTP/1.1 503 Bad\r\nRetry-After: "+text+"\r\n\r\n")),
 		changed("Location", "", raw("HTTP/1.1 302 Found\r\nLocation: https://"+text+"\r\n\r\n")),
-		changed("Content-Encoding", "", raw("HTTP/1.1 200 OK\r\nContent-Encoding: "+text+"\r\n\r\n"+publicationOK)),
-		changed("Content-Length", "", raw("HTTP/1.1 200 OK\r\nContent-Length: "+text+"\r\n\r\n"+publicationOK)),
-		changed("Transfer-Encoding", "", raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: "+text+"\r\n\r\n"+publicationOK)),
-		changed("the last of two replies", "", refuses(500, "FIRST", "first"), raw("HTTP/1.1 "+text+"\r\n\r\n")),
-		changed("the first of two replies", "HTTP_404", says(500, inJSON(object{"error_code": "FIRST", "message": text})), says(404, "")),
+		changed("Content-Encoding", "", raw("HTTP/1.1 200 OK\r\nContent-Encoding: "+text+"\r\n\r\n"+confirmationBody)),
+		changed("Content-Length", "", raw("HTTP/1.1 200 OK\r\nContent-Length: "+text+"\r\n\r\n"+confirmationBody)),
+		changed("Transfer-Encoding", "", raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: "+text+"\r\n\r\n"+confirmationBody)),
+		changed("the last of two replies", "", apiError(500, "FIRST", "first"), raw("HTTP/1.1 "+text+"\r\n\r\n")),
+		changed("the first of two replies", "HTTP_404", respond(500, toJSON(object{"error_code": "FIRST", "message": text})), respond(404, "")),
 		before("version_name of what is published", version(object{"version_name": text})),
 		before("version_id of what is published", version(object{"version_id": text})),
 		before("agent_id of what is published", version(object{"agent_id": text})),
@@ -118,8 +118,8 @@ func places(text string) []place {
 		listed("names of drafts", "ACTION_VERSION_NOT_FOUND", strings.TrimSpace("x"+text), version(object{"version_name": strings.TrimSpace("x" + text), "is_draft": true})),
 		listed("a name twice", "ACTION_VERSION_AMBIGUOUS", strings.TrimSpace("x"+text),
 			version(object{"version_name": strings.TrimSpace("x" + text)}), version(object{"version_name": strings.TrimSpace("x" + text), "version_id": sandbox.OldestID})),
-		{"the action's own name", success, &peer{}, trial{env: map[string]string{"GITHUB_ACTION_REPOSITORY": text + "/a"}}},
-		{"the action's version", success, &peer{}, trial{env: map[string]string{"GITHUB_ACTION_REF": text}}},
+		{"the action's own name", success, &fakeAPI{}, scenario{env: map[string]string{"GITHUB_ACTION_REPOSITORY": text + "/a"}}},
+		{"the action's version", success, &fakeAPI{}, scenario{env: map[string]string{"GITHUB_ACTION_REF": text}}},
 	}
 	for i := range list {
 		list[i].inputs = maps.Clone(list[i].inputs)
@@ -134,12 +134,12 @@ func places(text string) []place {
 	return list
 }
 
-// wantHarmless puts text everywhere and checks that nothing comes of it but one clean end.
-func wantHarmless(t *testing.T, text string) {
+// checkHarmless puts text everywhere and checks that nothing comes of it but one clean end.
+func checkHarmless(t *testing.T, text string) {
 	t.Helper()
-	for _, place := range places(text) {
+	for _, place := range injections(text) {
 		t.Run(place.name, func(t *testing.T) {
-			res := place.runVirtually(t, place.server)
+			res := place.runInMemory(t, place.server)
 			got := res.outputs["error-code"]
 			if got == "" {
 				got = success
@@ -147,7 +147,7 @@ func wantHarmless(t *testing.T, text string) {
 			if place.code != "" && got != place.code {
 				t.Errorf("%q: got %s, want %s", text, got, place.code)
 			}
-			wantShownAsText(t, res.summary)
+			checkSummaryIsText(t, res.summary)
 			for _, a := range res.log.Annotations() {
 				if a.Level == "error" && !saysWhatIsLive(a.Message) {
 					t.Errorf("%q: the annotation does not say what is live: %s", text, a.Message)
@@ -160,20 +160,20 @@ func wantHarmless(t *testing.T, text string) {
 	}
 }
 
-// stepLine is a line of the step to paste.
-var stepLine = regexp.MustCompile(`^(- uses: (\./|[\w*-]+/[\w./-]+(@[\w*./-]+)?)|  with:|    token: \$\{\{ secrets\.DIGA_TOKEN \}\}|    [a-z-]+-id: ([0-9a-f-]{36}|none)|    api-url: "http://[\w.:]+")$`)
+// pastedStepLine is a line of the step to paste.
+var pastedStepLine = regexp.MustCompile(`^(- uses: (\./|[\w*-]+/[\w./-]+(@[\w*./-]+)?)|  with:|    token: \$\{\{ secrets\.DIGA_TOKEN \}\}|    [a-z-]+-id: ([0-9a-f-]{36}|none)|    api-url: "http://[\w.:]+")$`)
 
-// wantShownAsText checks that nothing in a summary but code spans can hold what somebody else wrote.
-func wantShownAsText(t *testing.T, summary string) {
+// checkSummaryIsText checks that nothing in a summary but code spans can hold what somebody else wrote.
+func checkSummaryIsText(t *testing.T, summary string) {
 	t.Helper()
-	if rest := publish.OutsideCode(summary); strings.ContainsAny(rest, "<>[]@!\\") || strings.Contains(rest, "a.example") {
+	if rest := publish.OutsideCodeSpans(summary); strings.ContainsAny(rest, "<>[]@!\\") || strings.Contains(rest, "a.example") {
 		t.Errorf("the summary is more than text: %s", rest)
 	}
 	if _, block, found := strings.Cut(summary, "```yaml\n"); found {
 		lines := strings.Split(block, "\n")
 		end := slices.Index(lines, "```")
 		for _, line := range lines[:max(end, 0)] {
-			if !stepLine.MatchString(line) {
+			if !pastedStepLine.MatchString(line) {
 				t.Errorf("the step to paste has the line %q", line)
 			}
 		}
@@ -225,46 +225,46 @@ func TestFaultsText(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.id, func(t *testing.T) {
 			for _, text := range row.texts {
-				p := &peer{changes: []reply{says(400, inJSON(object{"error_code": "BAD_PARAMETER", "message": text.text}))}}
-				res := trial{}.runVirtually(t, p)
-				res.check(t, want{code: "BAD_PARAMETER", http: "400", attempts: 1, says: []string{"Diga refused v1.22.8: " + text.shown, nothingChanged}})
+				p := &fakeAPI{replies: []response{respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text.text}))}}
+				res := scenario{}.runInMemory(t, p)
+				res.check(t, expected{code: "BAD_PARAMETER", httpStatus: "400", attempts: 1, says: []string{"Diga refused v1.22.8: " + text.shown, nothingChanged}})
 				if got := res.outputs["error-message"]; !strings.Contains(got, "Diga refused v1.22.8: "+text.shown) {
 					t.Errorf("error-message %q, want %q in it", got, text.shown)
 				}
 			}
-			wantHarmless(t, row.texts[0].text)
+			checkHarmless(t, row.texts[0].text)
 		})
 	}
 
 	t.Run("X5", func(t *testing.T) {
-		p := &peer{changes: []reply{says(400, inJSON(object{"error_code": "BAD_PARAMETER", "message": strings.Repeat("2 MB", 1<<19)}))}}
-		res := trial{}.runVirtually(t, p)
-		res.check(t, want{code: "HTTP_400", http: "400", attempts: 1})
+		p := &fakeAPI{replies: []response{respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": strings.Repeat("2 MB", 1<<19)}))}}
+		res := scenario{}.runInMemory(t, p)
+		res.check(t, expected{code: "HTTP_400", httpStatus: "400", attempts: 1})
 		if n := len(res.stdout) + len(res.summary) + len(fmt.Sprint(res.outputs)); n > 20_000 {
 			t.Errorf("shows %d bytes", n)
 		}
 	})
 
 	t.Run("X6", func(t *testing.T) {
-		for name, form := range publish.Spellings(sandbox.Token) {
-			p := &peer{changes: []reply{says(401, inJSON(object{"error_code": "UNAUTHORIZED", "message": "not known: " + form}))}}
-			res := trial{}.runVirtually(t, p)
-			res.check(t, want{code: "UNAUTHORIZED", http: "401", says: []string{"not known: ", "***"}, never: []string{form + ". "}})
+		for name, form := range publish.TokenEncodings(sandbox.Token) {
+			p := &fakeAPI{replies: []response{respond(401, toJSON(object{"error_code": "UNAUTHORIZED", "message": "not known: " + form}))}}
+			res := scenario{}.runInMemory(t, p)
+			res.check(t, expected{code: "UNAUTHORIZED", httpStatus: "401", says: []string{"not known: ", "***"}, neverShown: []string{form + ". "}})
 			if strings.Contains(res.message()+res.summary+res.outputs["error-message"], form) {
 				t.Errorf("%s: %s shows", name, form)
 			}
 		}
-		wantHarmless(t, sandbox.Token)
-		wantHarmless(t, base64.StdEncoding.EncodeToString([]byte("Bearer "+sandbox.Token)))
+		checkHarmless(t, sandbox.Token)
+		checkHarmless(t, base64.StdEncoding.EncodeToString([]byte("Bearer "+sandbox.Token)))
 		// As a code it is a plain word.
-		res := trial{}.runVirtually(t, &peer{changes: []reply{refuses(401, sandbox.Token, "a")}})
-		res.check(t, want{code: "HTTP_401", http: "401"})
+		res := scenario{}.runInMemory(t, &fakeAPI{replies: []response{apiError(401, sandbox.Token, "a")}})
+		res.check(t, expected{code: "HTTP_401", httpStatus: "401"})
 		// No part of a long one is cut out of an id, or of the end of a message.
 		long := strings.Repeat("0123456789abcdef", 10)
 		for _, text := range []string{long, strings.Repeat("x", 380) + long, strings.Repeat("x", 399) + long} {
-			for _, place := range places(text) {
+			for _, place := range injections(text) {
 				place.inputs["token"] = long
-				res := place.runVirtually(t, place.server)
+				res := place.runInMemory(t, place.server)
 				everything := strings.Join(res.log.Printed, "\n") + fmt.Sprint(res.outputs) + res.summary
 				if strings.Contains(everything, long[:16]) && !strings.HasPrefix(place.name, "version_name") {
 					t.Errorf("%s: a part of the token shows:\n%s", place.name, everything)
@@ -275,54 +275,54 @@ func TestFaultsText(t *testing.T) {
 
 	t.Run("X8", func(t *testing.T) {
 		var markup []string
-		for _, text := range publish.Hostile {
+		for _, text := range publish.HostileTexts {
 			if strings.ContainsAny(text, "<>[]@!\\`|*&#-") {
 				markup = append(markup, text)
 			}
 		}
 		for chunk := range slices.Chunk(markup, 10) {
-			wantHarmless(t, strings.Join(chunk, " "))
+			checkHarmless(t, strings.Join(chunk, " "))
 		}
-		wantHarmless(t, strings.Repeat("`", 100)+"[a](https://a.example)")
+		checkHarmless(t, strings.Repeat("`", 100)+"[a](https://a.example)")
 	})
 
 	t.Run("certificate", func(t *testing.T) {
 		for _, text := range []string{"a\n::error::forged", "a\r##[error]forged", "##[add-mask]a", "<b>a</b>", sandbox.Token} {
-			p := &peer{meet: secured(&tls.Config{Certificates: []tls.Certificate{trusted().issue(func(c *x509.Certificate) {
+			p := &fakeAPI{onConnect: serveTLS(&tls.Config{Certificates: []tls.Certificate{trusted().issue(func(c *x509.Certificate) {
 				c.DNSNames, c.IPAddresses = []string{text}, nil
 				c.Subject.CommonName, c.Subject.Organization = text, []string{text}
 			})}})}
-			res := trial{inputs: map[string]string{"api-url": "https://" + listenOn(t, p)}}.run(t)
-			res.check(t, want{code: "ACTION_TLS_ERROR", attempts: 1, never: []string{"forged", "<b>"}})
-			wantShownAsText(t, res.summary)
+			res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, p)}}.run(t)
+			res.check(t, expected{code: "ACTION_TLS_ERROR", attempts: 1, neverShown: []string{"forged", "<b>"}})
+			checkSummaryIsText(t, res.summary)
 		}
 	})
 }
 
-const leak = "what the server said"
+const panicValue = "what the server said"
 
-// panicking is a stream that panics when it is given a line that holds one of the words.
-type panicking struct {
+// panickingWriter is a stream that panics when it is given a line that holds one of the words.
+type panickingWriter struct {
 	io.Writer
 	on   []string
 	left int // how often; negative: each time
 }
 
-func (p *panicking) Write(b []byte) (int, error) {
+func (p *panickingWriter) Write(b []byte) (int, error) {
 	for _, word := range p.on {
 		if p.left != 0 && strings.Contains(string(b), word) {
 			p.left--
-			panic(leak)
+			panic(panicValue)
 		}
 	}
 	return p.Writer.Write(b)
 }
 
-// runTampered is runVirtually for a step that tamper has changed; cancel ends the step's context.
-func (tr trial) runTampered(t *testing.T, server listening, tamper func(s *publish.Step, cancel context.CancelCauseFunc)) (res result) {
+// runModified is runVirtually for a step that tamper has changed; cancel ends the step's context.
+func (tr scenario) runModified(t *testing.T, server fakeServer, tamper func(s *publish.Step, cancel context.CancelCauseFunc)) (res result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		l := newPipes()
+		l := newMemoryNetwork()
 		var serving sync.WaitGroup
 		serving.Go(func() { _ = server.Serve(l) })
 		env, outputs, summary := tr.environment(t)
@@ -350,28 +350,28 @@ func TestFaultsTextX9(t *testing.T) {
 		mayBe   = "The action crashed. The change may have been applied; running this step again is safe"
 		live    = "The action crashed. The change is in force"
 	)
-	server := func() *peer {
-		return &peer{before: says(200, inJSON(object{
-			"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": leak, "is_published": true,
-		})), changes: []reply{refuses(503, "FIRST", leak), confirms}}
+	server := func() *fakeAPI {
+		return &fakeAPI{readsBefore: respond(200, toJSON(object{
+			"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": panicValue, "is_published": true,
+		})), replies: []response{apiError(503, "FIRST", panicValue), confirmation}}
 	}
-	refusing := func() *peer { return &peer{changes: []reply{refuses(404, "AGENT_NOT_FOUND", leak)}} }
-	losing := func() *peer { return &peer{changes: []reply{{then: hangUp}}} }
+	refusing := func() *fakeAPI { return &fakeAPI{replies: []response{apiError(404, "AGENT_NOT_FOUND", panicValue)}} }
+	losing := func() *fakeAPI { return &fakeAPI{replies: []response{{then: closeConn}}} }
 	// The summary is not looked at: it may be complete when the last line breaks off.
-	tr := trial{inputs: map[string]string{"max-retries": "1"}, env: map[string]string{"GITHUB_STEP_SUMMARY": os.DevNull}}
+	tr := scenario{inputs: map[string]string{"max-retries": "1"}, env: map[string]string{"GITHUB_STEP_SUMMARY": os.DevNull}}
 	wantBroken := func(t *testing.T, res result, status, says, attempts string) {
 		t.Helper()
-		res.check(t, want{code: "ACTION_INTERNAL", status: status, http: "none", says: []string{says, "Report this as a bug"}, never: []string{"panic", "goroutine", ".go:"}})
+		res.check(t, expected{code: "ACTION_INTERNAL", status: status, httpStatus: "none", says: []string{says, "Report this as a bug"}, neverShown: []string{"panic", "goroutine", ".go:"}})
 		if res.exit != 1 || res.outputs["attempts"] != attempts {
 			t.Errorf("exit status %d, attempts %q; want 1, %q", res.exit, res.outputs["attempts"], attempts)
 		}
-		if !strings.HasPrefix(res.outputs["error-message"], says) || strings.Contains(res.message()+res.outputs["error-message"], leak) {
+		if !strings.HasPrefix(res.outputs["error-message"], says) || strings.Contains(res.message()+res.outputs["error-message"], panicValue) {
 			t.Errorf("error-message %q, annotation %q; want %s", res.outputs["error-message"], res.message(), says)
 		}
 	}
 	for _, tt := range []struct {
 		on       string // what a line holds that panics
-		server   func() *peer
+		server   func() *fakeAPI
 		status   string
 		says     string
 		attempts string
@@ -389,7 +389,9 @@ func TestFaultsTextX9(t *testing.T) {
 		{"Read back: ", losing, "unknown", mayBe, "2"},
 	} {
 		t.Run("X9/"+tt.on, func(t *testing.T) {
-			res := tr.runTampered(t, tt.server(), func(s *publish.Step, _ context.CancelCauseFunc) { s.Stdout = &panicking{s.Stdout, []string{tt.on}, 1} })
+			res := tr.runModified(t, tt.server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+				s.Stdout = &panickingWriter{s.Stdout, []string{tt.on}, 1}
+			})
 			wantBroken(t, res, tt.status, tt.says, tt.attempts)
 		})
 	}
@@ -402,11 +404,11 @@ func TestFaultsTextX9(t *testing.T) {
 		{"GITHUB_STEP_SUMMARY", "unknown", live, "2"},
 	} {
 		t.Run("X9/"+tt.variable, func(t *testing.T) {
-			res := tr.runTampered(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+			res := tr.runModified(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
 				getenv := s.Getenv
 				s.Getenv = func(name string) string {
 					if name == tt.variable {
-						panic(leak)
+						panic(panicValue)
 					}
 					return getenv(name)
 				}
@@ -417,18 +419,18 @@ func TestFaultsTextX9(t *testing.T) {
 
 	// Where even the last words fail, the exit status and the outputs have to do.
 	t.Run("X9/the last words", func(t *testing.T) {
-		tr := trial{env: map[string]string{"GITHUB_ACTIONS": ""}}
-		res := tr.runTampered(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
-			s.Stderr = &panicking{s.Stderr, []string{"Attempt", "ACTION_INTERNAL"}, -1}
+		tr := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}
+		res := tr.runModified(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+			s.Stderr = &panickingWriter{s.Stderr, []string{"Attempt", "ACTION_INTERNAL"}, -1}
 		})
-		res.check(t, want{code: "ACTION_INTERNAL", status: "unknown", attempts: 1, http: "none"})
+		res.check(t, expected{code: "ACTION_INTERNAL", status: "unknown", attempts: 1, httpStatus: "none"})
 	})
 	t.Run("X9/every line", func(t *testing.T) {
 		for _, actions := range []string{"", "true"} {
-			tr := trial{env: map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": ""}}
+			tr := scenario{env: map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": ""}}
 			step := publish.Step{
 				Getenv: func(name string) string { return tr.env[name] }, Version: "test",
-				Stdout: &panicking{io.Discard, []string{""}, -1}, Stderr: &panicking{io.Discard, []string{""}, -1},
+				Stdout: &panickingWriter{io.Discard, []string{""}, -1}, Stderr: &panickingWriter{io.Discard, []string{""}, -1},
 			}
 			if exit := step.Run(t.Context()); exit != 1 {
 				t.Errorf("exit status %d, want 1", exit)
@@ -437,7 +439,7 @@ func TestFaultsTextX9(t *testing.T) {
 	})
 	t.Run("X9/every variable", func(t *testing.T) {
 		var stdout strings.Builder
-		step := publish.Step{Getenv: func(string) string { panic(leak) }, Version: "test", Stdout: &stdout, Stderr: &stdout}
+		step := publish.Step{Getenv: func(string) string { panic(panicValue) }, Version: "test", Stdout: &stdout, Stderr: &stdout}
 		exit := step.Run(t.Context())
 		if want := "::error title=ACTION_INTERNAL::" + nothing + ". Report this as a bug, with this log.\n"; exit != 1 || stdout.String() != want {
 			t.Errorf("exit status %d, printed %q; want 1, %q", exit, &stdout, want)

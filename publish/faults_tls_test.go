@@ -25,63 +25,63 @@ func TestFaultsTLS(t *testing.T) {
 		withRoot := stranger.issue(nil)
 		withRoot.Certificate = append(withRoot.Certificate, stranger.cert.Raw)
 		itself := tls.Certificate{Certificate: [][]byte{stranger.cert.Raw}, PrivateKey: stranger.key}
-		refusedByClient(t, "another authority", serve(stranger.issue(nil)), says...)
-		refusedByClient(t, "another authority, and its certificate", serve(withRoot), says...)
-		refusedByClient(t, "signed by itself", serve(itself), says...)
+		testHandshakeFails(t, "another authority", serve(stranger.issue(nil)), says...)
+		testHandshakeFails(t, "another authority, and its certificate", serve(withRoot), says...)
+		testHandshakeFails(t, "signed by itself", serve(itself), says...)
 		t.Run("no authorities at all", func(t *testing.T) {
 			t.Parallel()
-			p := &peer{meet: secured(issue(nil))}
-			address, none := listenOn(t, p), filepath.Join(t.TempDir(), "none")
-			res := trial{
+			p := &fakeAPI{onConnect: serveTLS(issue(nil))}
+			address, none := startServer(t, p), filepath.Join(t.TempDir(), "none")
+			res := scenario{
 				inputs: map[string]string{"api-url": "https://" + address},
 				env:    map[string]string{"SSL_CERT_FILE": none, "SSL_CERT_DIR": none},
 			}.runBinary(t)
-			res.check(t, unsent("ACTION_TLS_ERROR", 1, append(says, address)...))
+			res.check(t, notSent("ACTION_TLS_ERROR", 1, append(says, address)...))
 		})
 	})
 	t.Run("T2", func(t *testing.T) {
 		const clock = "Check the runner's clock"
-		refusedByClient(t, "expired", issue(func(c *x509.Certificate) {
+		testHandshakeFails(t, "expired", issue(func(c *x509.Certificate) {
 			c.NotAfter = time.Date(2020, time.May, 17, 12, 30, 0, 0, time.UTC)
 		}), "is not valid at this machine's time: it is valid from 1999-01-01 00:00 UTC to 2020-05-17 12:30 UTC", clock)
-		refusedByClient(t, "not yet valid", issue(func(c *x509.Certificate) {
+		testHandshakeFails(t, "not yet valid", issue(func(c *x509.Certificate) {
 			c.NotBefore = time.Date(2098, time.May, 17, 12, 30, 0, 0, time.UTC)
 		}), "is not valid at this machine's time: it is valid from 2098-05-17 12:30 UTC to 2099-01-01 00:00 UTC", clock)
 		t.Run("a slow clock", func(t *testing.T) {
 			// To this process it is the year 2000.
 			config := issue(func(c *x509.Certificate) { c.NotBefore = time.Date(2026, time.January, 5, 0, 0, 0, 0, time.UTC) })
-			p := &peer{meet: secured(config)}
-			w := unsent("ACTION_TLS_ERROR", 1, "is not valid at this machine's time: it is valid from 2026-01-05 00:00 UTC", clock)
-			p.play(t, trial{inputs: map[string]string{"api-url": "https://localhost"}}, w.within(0, 1))
+			p := &fakeAPI{onConnect: serveTLS(config)}
+			w := notSent("ACTION_TLS_ERROR", 1, "is not valid at this machine's time: it is valid from 2026-01-05 00:00 UTC", clock)
+			p.test(t, scenario{inputs: map[string]string{"api-url": "https://localhost"}}, w.within(0, 1))
 		})
 	})
 	t.Run("T3", func(t *testing.T) {
 		const advice = "Check the host in api-url: the certificate must cover it"
-		refusedByClient(t, "another name", issue(func(c *x509.Certificate) {
+		testHandshakeFails(t, "another name", issue(func(c *x509.Certificate) {
 			c.IPAddresses, c.DNSNames = nil, []string{"api.diga.example"}
 		}), "The certificate is not for 127.0.0.1:", advice)
-		refusedByClient(t, "no name", issue(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, nil }),
+		testHandshakeFails(t, "no name", issue(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, nil }),
 			"The certificate is not for 127.0.0.1:", advice)
 	})
 	t.Run("T4", func(t *testing.T) {
 		const advice = "Check api-url, and whether the server requires TLS older than 1.2 or a client certificate"
 		old := issue(nil)
 		old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
-		refusedByClient(t, "TLS 1.1", old, "No secure connection to 127.0.0.1:", "protocol version not supported", advice)
+		testHandshakeFails(t, "TLS 1.1", old, "No secure connection to 127.0.0.1:", "protocol version not supported", advice)
 		for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
 			mutual := issue(nil)
 			mutual.ClientAuth, mutual.MinVersion, mutual.MaxVersion = tls.RequireAnyClientCert, version, version
-			refusedByClient(t, "a client certificate, "+name, mutual, "No secure connection to 127.0.0.1:", "certificate", advice)
+			testHandshakeFails(t, "a client certificate, "+name, mutual, "No secure connection to 127.0.0.1:", "certificate", advice)
 		}
 		other := issue(nil)
 		other.NextProtos = []string{"smtp"}
-		refusedByClient(t, "another protocol", other, "No secure connection to 127.0.0.1:", "no application protocol", advice)
-		refusedByClient(t, "another purpose", issue(func(c *x509.Certificate) {
+		testHandshakeFails(t, "another protocol", other, "No secure connection to 127.0.0.1:", "no application protocol", advice)
+		testHandshakeFails(t, "another purpose", issue(func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
 		}), "No secure connection to 127.0.0.1:", "certificate", advice)
 		t.Run("not TLS", func(t *testing.T) {
 			t.Parallel()
-			refusedByServer(t, "SSH-2.0-OpenSSH_9.9\r\n", "No secure connection to 127.0.0.1:", "does not look like a TLS handshake", advice)
+			testNotTLS(t, "SSH-2.0-OpenSSH_9.9\r\n", "No secure connection to 127.0.0.1:", "does not look like a TLS handshake", advice)
 		})
 	})
 	t.Run("T5", func(t *testing.T) {
@@ -89,27 +89,27 @@ func TestFaultsTLS(t *testing.T) {
 		for name, answer := range map[string]string{
 			"HTTP/1.0": "HTTP/1.0 400 Bad Request\r\n\r\n",
 			"HTTP/1.1": "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<title>400 Bad Request</title>",
-			"200":      "HTTP/1.1 200 OK\r\n\r\n" + publicationOK,
+			"200":      "HTTP/1.1 200 OK\r\n\r\n" + confirmationBody,
 		} {
-			t.Run(name, func(t *testing.T) { t.Parallel(); refusedByServer(t, answer, says...) })
+			t.Run(name, func(t *testing.T) { t.Parallel(); testNotTLS(t, answer, says...) })
 		}
 		t.Run("a server of the standard library", func(t *testing.T) {
 			t.Parallel()
-			address := listenOn(t, &http.Server{Handler: http.NotFoundHandler(), ErrorLog: log.New(io.Discard, "", 0)})
-			res := trial{inputs: map[string]string{"api-url": "https://" + address}}.run(t)
-			res.check(t, unsent("ACTION_TLS_ERROR", 1, says...))
+			address := startServer(t, &http.Server{Handler: http.NotFoundHandler(), ErrorLog: log.New(io.Discard, "", 0)})
+			res := scenario{inputs: map[string]string{"api-url": "https://" + address}}.run(t)
+			res.check(t, notSent("ACTION_TLS_ERROR", 1, says...))
 		})
 	})
 	t.Run("T6", func(t *testing.T) {
 		stall := func(_ int, conn net.Conn) net.Conn { _, _ = io.Copy(io.Discard, conn); return nil }
 		// 5 s for the first read, then three attempts and what the timeout leaves of the fourth.
-		w := unsent("ACTION_TIMEOUT", 4, "No connection to localhost; gave up after 2m0s")
-		p := &peer{meet: stall}
-		p.play(t, trial{inputs: map[string]string{"api-url": "https://localhost"}}, w.within(2*time.Minute, 2*time.Minute))
+		w := notSent("ACTION_TIMEOUT", 4, "No connection to localhost; gave up after 2m0s")
+		p := &fakeAPI{onConnect: stall}
+		p.test(t, scenario{inputs: map[string]string{"api-url": "https://localhost"}}, w.within(2*time.Minute, 2*time.Minute))
 
-		w = unsent("ACTION_TIMEOUT", 1, "No connection to localhost within 30 s", "gave up after 1 attempt")
-		p = &peer{meet: stall}
-		p.play(t, trial{inputs: map[string]string{"api-url": "https://localhost", "max-retries": "0"}}, w.within(35*time.Second, 35*time.Second))
+		w = notSent("ACTION_TIMEOUT", 1, "No connection to localhost within 30 s", "gave up after 1 attempt")
+		p = &fakeAPI{onConnect: stall}
+		p.test(t, scenario{inputs: map[string]string{"api-url": "https://localhost", "max-retries": "0"}}, w.within(35*time.Second, 35*time.Second))
 	})
 	t.Run("T7", func(t *testing.T) {
 		private := newAuthority("private")
@@ -119,12 +119,12 @@ func TestFaultsTLS(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				p := &peer{meet: secured(serve(private.issue(nil)))}
-				res := trial{
-					inputs: map[string]string{"api-url": "https://" + listenOn(t, p)},
+				p := &fakeAPI{onConnect: serveTLS(serve(private.issue(nil)))}
+				res := scenario{
+					inputs: map[string]string{"api-url": "https://" + startServer(t, p)},
 					env:    map[string]string{"SSL_CERT_FILE": test.file},
 				}.runBinary(t)
-				res.check(t, want{code: test.code, attempts: 1})
+				res.check(t, expected{code: test.code, attempts: 1})
 				if got, want := len(p.requests("")), map[string]int{"": 5}[test.code]; got != want {
 					t.Errorf("%d requests, want %d", got, want)
 				}
@@ -133,11 +133,11 @@ func TestFaultsTLS(t *testing.T) {
 	})
 }
 
-// refusedByClient runs the step against a server whose TLS ends in an error that is not worth another attempt.
-func refusedByClient(t *testing.T, name string, config *tls.Config, says ...string) {
+// testHandshakeFails runs the step against a server whose TLS ends in an error that is not worth another attempt.
+func testHandshakeFails(t *testing.T, name string, config *tls.Config, says ...string) {
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
-		p := &peer{meet: func(_ int, conn net.Conn) net.Conn {
+		p := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn {
 			secure := tls.Server(conn, config)
 			if secure.Handshake() == nil {
 				return secure
@@ -145,26 +145,26 @@ func refusedByClient(t *testing.T, name string, config *tls.Config, says ...stri
 			_, _ = io.Copy(io.Discard, conn) // closed at once, the connection could be lost before the alert is read
 			return nil
 		}}
-		res := trial{inputs: map[string]string{"api-url": "https://" + listenOn(t, p)}}.run(t)
-		res.check(t, unsent("ACTION_TLS_ERROR", 1, says...))
+		res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, p)}}.run(t)
+		res.check(t, notSent("ACTION_TLS_ERROR", 1, says...))
 		if n := len(p.requests("")); n != 0 {
 			t.Errorf("%d requests", n)
 		}
 	})
 }
 
-// refusedByServer runs the step against a server that answers a TLS handshake with something else.
-func refusedByServer(t *testing.T, answer string, says ...string) {
-	p := &peer{meet: func(_ int, conn net.Conn) net.Conn {
+// testNotTLS runs the step against a server that answers a TLS handshake with something else.
+func testNotTLS(t *testing.T, answer string, says ...string) {
+	p := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn {
 		_, _ = conn.Read(make([]byte, 4096))
 		_, _ = io.WriteString(conn, answer)
 		_, _ = io.Copy(io.Discard, conn)
 		return nil
 	}}
-	res := trial{inputs: map[string]string{"api-url": "https://" + listenOn(t, p)}}.run(t)
-	w := unsent("ACTION_TLS_ERROR", 1, says...)
+	res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, p)}}.run(t)
+	w := notSent("ACTION_TLS_ERROR", 1, says...)
 	if !strings.HasPrefix(answer, "SSH") {
-		w.never = append(w.never, "Bad Request")
+		w.neverShown = append(w.neverShown, "Bad Request")
 	}
 	res.check(t, w)
 }

@@ -20,8 +20,8 @@ import (
 	"publish-agent-version/internal/runner"
 )
 
-// Hostile is what a server, or an input, may hold to speak to the runner or to a reader in the action's name.
-var Hostile = []string{
+// HostileTexts is what a server, or an input, may hold to speak to the runner or to a reader in the action's name.
+var HostileTexts = []string{
 	"a\n::add-mask::a", "a\r::error::forged", "a\r\n::error title=forged::forged",
 	"a ##[set-output name=published-version-id]x", "##[##[error]]", "#\u200b#[error]forged", "##[set-env name=PATH]x", "##[add-matcher]x",
 	"\u3000::SET-OUTPUT name=x::y", "\u00a0::SET-OUTPUT name=x::y", "\t::SET-OUTPUT name=x::y", "\ufeff::set-output name=x::y",
@@ -36,7 +36,7 @@ var Hostile = []string{
 }
 
 func FuzzClean(f *testing.F) {
-	for _, text := range Hostile {
+	for _, text := range HostileTexts {
 		f.Add(text, secret, 20)
 		f.Add(text+secret, text, maxLine)
 	}
@@ -44,7 +44,7 @@ func FuzzClean(f *testing.F) {
 		if most < 4 || most > maxLine { // 4 have room for ": :" and an ellipsis
 			most = maxText
 		}
-		wantClean(t, text, token, most)
+		checkClean(t, text, token, most)
 		want := newCleaner(token).text(text)
 		if got, ok := renderSpan(newCleaner(token).codeSpan(text)); want != "" && (!ok || got != want) {
 			t.Errorf("codeSpan(%q) shows %q, want %q", text, got, want)
@@ -71,13 +71,13 @@ func FuzzInputs(f *testing.F) {
 	add("version-id", "", "unpublish", "true")
 	add("version-id", "", "unpublish", "true", "inbound-phone-number-id", phoneID)
 	seeded := make(map[string]bool)
-	for _, p := range Problems() { // one for each input; the rows on inputs run them all
+	for _, p := range InputProblems() { // one for each input; the rows on inputs run them all
 		if !seeded[p.Name] {
 			seeded[p.Name] = true
 			add(p.Name, p.Value)
 		}
 	}
-	for i, text := range Hostile {
+	for i, text := range HostileTexts {
 		add(fuzzedInputs[i%len(fuzzedInputs)], text)
 		add("token", text+secret, "agent-id", text+secret, "timeout", text+secret, "api-url", "https://"+text+secret)
 	}
@@ -88,13 +88,13 @@ func FuzzInputs(f *testing.F) {
 			env["INPUT_"+strings.ToUpper(name)] = values[i]
 		}
 		in, problems := readInputs(func(name string) string { return strings.TrimSpace(env["INPUT_"+strings.ToUpper(name)]) })
-		err := joined(problems)
+		err := joinProblems(problems)
 		if err == nil {
-			wantSound(t, in)
+			checkValid(t, in)
 		}
 		synctest.Test(t, func(t *testing.T) {
 			dialled := false
-			ran := fuzzed(t, env, func(context.Context, string, string) (net.Conn, error) {
+			ran := runFuzzed(t, env, func(context.Context, string, string) (net.Conn, error) {
 				dialled = true
 				return nil, errors.New("no network here")
 			})
@@ -111,8 +111,8 @@ func FuzzInputs(f *testing.F) {
 	})
 }
 
-// wantSound checks that inputs cannot contradict the contract.
-func wantSound(t *testing.T, in Inputs) {
+// checkValid checks that inputs cannot contradict the contract.
+func checkValid(t *testing.T, in Inputs) {
 	t.Helper()
 	chosen := 0
 	for _, is := range []bool{in.Version.Valid, in.VersionName != "", in.Unpublish} {
@@ -141,7 +141,7 @@ func wantSound(t *testing.T, in Inputs) {
 }
 
 func FuzzOutputs(f *testing.F) {
-	for _, text := range Hostile {
+	for _, text := range HostileTexts {
 		f.Add("", text, text, text)
 		f.Add("a=b", text, "", text+secret)
 		f.Add("a=b\n", "", text, "")
@@ -151,8 +151,8 @@ func FuzzOutputs(f *testing.F) {
 		if err != nil {
 			t.Skip("the file was broken before")
 		}
-		path := file(t, before)
-		p := newPrinted(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": path})
+		path := newFile(t, before)
+		p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": path})
 		p.mask(secret)
 		if err := p.openOutputs(); err != nil {
 			t.Fatal(err)
@@ -163,7 +163,7 @@ func FuzzOutputs(f *testing.F) {
 		}
 		want := append(held, runner.Output{Name: "first", Value: p.clean(first, maxLine)},
 			runner.Output{Name: "second", Value: p.clean(second, maxLine)}, runner.Output{Name: "third", Value: p.clean(third, maxLine)})
-		if got, err := runner.Outputs(content(t, path)); err != nil || !slices.Equal(got, want) {
+		if got, err := runner.Outputs(readFile(t, path)); err != nil || !slices.Equal(got, want) {
 			t.Errorf("got %q, %v; want %q", got, err, want)
 		}
 	})
@@ -175,7 +175,7 @@ func FuzzPrinted(f *testing.F) {
 	confirmed := `{"agent_id":"` + agentID + `","published_version_id":"` + versionID + `"}`
 	f.Add(head("200 OK", "")+published, head("200 OK", "")+confirmed, "")
 	f.Add(head("404 Not Found", ""), head("500 Oops", "Retry-After: 1\r\n")+`{"error_code":"A","message":"b"}`, head("200 OK", "")+confirmed)
-	for _, text := range append([]string{secret, "Bearer " + secret}, Hostile...) {
+	for _, text := range append([]string{secret, "Bearer " + secret}, HostileTexts...) {
 		quoted, _ := json.Marshal(text)
 		inJSON := strings.Trim(string(quoted), `"`)
 		f.Add(head("200 OK", "")+strings.Replace(published, "v1", inJSON, 1), head("200 OK", "")+confirmed, "")
@@ -195,7 +195,7 @@ func FuzzPrinted(f *testing.F) {
 				"INPUT_API-URL": "http://api", "INPUT_TIMEOUT": "10s", "INPUT_MAX-RETRIES": "1",
 			}
 			changes := []string{change, again}
-			ran := fuzzed(t, env, func(context.Context, string, string) (net.Conn, error) {
+			ran := runFuzzed(t, env, func(context.Context, string, string) (net.Conn, error) {
 				near, far := net.Pipe()
 				go func() {
 					defer far.Close()
@@ -220,14 +220,14 @@ func FuzzPrinted(f *testing.F) {
 	})
 }
 
-// ran is what a fuzzed step left behind.
-type ran struct {
+// fuzzResult is what a fuzzed step left behind.
+type fuzzResult struct {
 	exit    int
 	outputs map[string]string
 }
 
 var (
-	contractOutputs = []string{
+	outputNames = []string{
 		"status", "agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id",
 		"inbound-phone-number", "outbound-phone-number", "version-id", "version-name", "changed-fields", "previous-version-id", "previous-version-name",
 		"previous-inbound-phone-number-id", "previous-outbound-phone-number-id", "error-code", "error-message", "http-status", "attempts",
@@ -236,11 +236,11 @@ var (
 	yamlBlock = regexp.MustCompile("(?s)\n```yaml\n.*?\n```\n")
 )
 
-// fuzzed runs the step inside Actions and checks what must hold whatever inputs and replies are.
-func fuzzed(t *testing.T, env map[string]string, dial func(context.Context, string, string) (net.Conn, error)) ran {
+// runFuzzed runs the step inside Actions and checks what must hold whatever inputs and replies are.
+func runFuzzed(t *testing.T, env map[string]string, dial func(context.Context, string, string) (net.Conn, error)) fuzzResult {
 	t.Helper()
 	token := strings.TrimSpace(env["INPUT_TOKEN"])
-	env["GITHUB_ACTIONS"], env["GITHUB_OUTPUT"], env["GITHUB_STEP_SUMMARY"] = "true", file(t, ""), file(t, "")
+	env["GITHUB_ACTIONS"], env["GITHUB_OUTPUT"], env["GITHUB_STEP_SUMMARY"] = "true", newFile(t, ""), newFile(t, "")
 	var stdout, stderr strings.Builder
 	exit := Step{Getenv: func(name string) string { return env[name] }, Stdout: &stdout, Stderr: &stderr, Version: "fuzz", Dial: dial}.Run(t.Context())
 
@@ -258,9 +258,9 @@ func fuzzed(t *testing.T, env map[string]string, dial func(context.Context, stri
 		}
 	}
 	outputs := make(map[string]string)
-	list, err := runner.Outputs(content(t, env["GITHUB_OUTPUT"]))
+	list, err := runner.Outputs(readFile(t, env["GITHUB_OUTPUT"]))
 	for _, o := range list {
-		if _, twice := outputs[o.Name]; twice || !slices.Contains(contractOutputs, o.Name) {
+		if _, twice := outputs[o.Name]; twice || !slices.Contains(outputNames, o.Name) {
 			t.Errorf("an output that was not meant: %s=%s", o.Name, o.Value)
 		}
 		outputs[o.Name] = o.Value
@@ -282,22 +282,22 @@ func fuzzed(t *testing.T, env map[string]string, dial func(context.Context, stri
 	if !slices.Equal(masks, wantMasks) {
 		t.Errorf("masks %q, want %q", masks, wantMasks)
 	}
-	summary := content(t, env["GITHUB_STEP_SUMMARY"])
-	if rest := OutsideCode(summary); strings.ContainsAny(rest, "<>[]@!\\") {
+	summary := readFile(t, env["GITHUB_STEP_SUMMARY"])
+	if rest := OutsideCodeSpans(summary); strings.ContainsAny(rest, "<>[]@!\\") {
 		t.Errorf("the summary is more than text: %q in\n%s", rest, summary)
 	}
 	if Token(token).problem() == "" && len(token) >= 8 && !strings.Contains(token, "*") {
-		everything := strings.Join(log.Printed, "\n") + "\n" + content(t, env["GITHUB_OUTPUT"]) + "\n" + summary
+		everything := strings.Join(log.Printed, "\n") + "\n" + readFile(t, env["GITHUB_OUTPUT"]) + "\n" + summary
 		if seen := runner.FindSecret(everything, token); len(seen) > 0 {
 			t.Errorf("the token shows: %v in\n%s", seen, everything)
 		}
 	}
-	return ran{exit, outputs}
+	return fuzzResult{exit, outputs}
 }
 
-// OutsideCode returns a job summary without the YAML to paste and without its code spans, whose content is text to a
+// OutsideCodeSpans returns a job summary without the YAML to paste and without its code spans, whose content is text to a
 // renderer.
-func OutsideCode(markdown string) string {
+func OutsideCodeSpans(markdown string) string {
 	var rest strings.Builder
 	markdown = ownTags.ReplaceAllString(yamlBlock.ReplaceAllString(markdown, "\n"), "")
 	for {

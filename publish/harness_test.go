@@ -27,8 +27,8 @@ import (
 
 // TestMain gives the tests a network of their own: no proxy, and no certificate authority but theirs.
 func TestMain(m *testing.M) {
-	if os.Getenv(measuring) != "" {
-		measure()
+	if os.Getenv(measureEnv) != "" {
+		measureMemory()
 	}
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "REQUEST_METHOD"} {
 		os.Unsetenv(name)
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	scratch = dir
+	tempDir = dir
 	os.Setenv("SSL_CERT_FILE", trusted().write(dir))
 	os.Setenv("SSL_CERT_DIR", dir)
 	status := m.Run()
@@ -45,22 +45,22 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// scratch is a directory that lives as long as the tests.
-var scratch string
+// tempDir is a directory that lives as long as the tests.
+var tempDir string
 
-// A trial is one run of the step. The zero value publishes sandbox.NextID for sandbox.FrontDesk, inside Actions.
-type trial struct {
-	inputs map[string]string // by their names; over the defaults
-	env    map[string]string // other variables; an empty one is not set
-	held   string            // what the file for the outputs holds already
+// A scenario is one run of the step. The zero value publishes sandbox.NextID for sandbox.FrontDesk, inside Actions.
+type scenario struct {
+	inputs     map[string]string // by their names; over the defaults
+	env        map[string]string // other variables; an empty one is not set
+	outputFile string            // what the file for the outputs holds already
 
-	ctx    context.Context // nil: the test's
-	signal syscall.Signal  // what ends the run; 0: nothing does
-	at     time.Duration   // after the start, when signal comes
+	ctx      context.Context // nil: the test's
+	signal   syscall.Signal  // what ends the run; 0: nothing does
+	signalAt time.Duration   // after the start, when signal comes
 
-	dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; not for virtual time
-	jitter func(limit time.Duration) time.Duration                           // nil: random
-	refuse func(ctx context.Context, n int) error                            // how the n-th dial in virtual time ends, from 1; nil: every one connects
+	dial      func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; not for virtual time
+	jitter    func(limit time.Duration) time.Duration                           // nil: random
+	dialError func(ctx context.Context, n int) error                            // how the n-th dial in virtual time ends, from 1; nil: every one connects
 }
 
 // result is what a run leaves behind.
@@ -68,7 +68,7 @@ type result struct {
 	exit           int
 	stdout, stderr string
 	log            *runner.Log
-	outputs        map[string]string // nil: the trial named a file of its own, or none
+	outputs        map[string]string // nil: the scenario names a file of its own, or none
 	summary        string            // empty: the same
 	elapsed        time.Duration
 	memory         int64 // the most that was resident, in bytes; of runMeasured alone
@@ -82,9 +82,9 @@ var outputNames = []string{
 	"error-code", "error-message", "http-status", "attempts",
 }
 
-// environment returns every variable of the run, with files of its own for the outputs and the summary unless tr names
+// environment returns every variable of the run, with files of its own for the outputs and the summary unless the scenario names
 // them. The defaults are those that reach the action from a workflow that says no more than it must.
-func (tr trial) environment(t *testing.T) (env map[string]string, outputs, summary string) {
+func (tr scenario) environment(t *testing.T) (env map[string]string, outputs, summary string) {
 	t.Helper()
 	env = map[string]string{
 		"GITHUB_ACTIONS":           "true",
@@ -114,13 +114,13 @@ func (tr trial) environment(t *testing.T) (env map[string]string, outputs, summa
 		env[variable] = path
 		return path
 	}
-	outputs, summary = file("GITHUB_OUTPUT", tr.held), file("GITHUB_STEP_SUMMARY", "")
+	outputs, summary = file("GITHUB_OUTPUT", tr.outputFile), file("GITHUB_STEP_SUMMARY", "")
 	maps.Copy(env, tr.env)
 	return env, outputs, summary
 }
 
 // run runs the step in this process and checks what is true of every run.
-func (tr trial) run(t *testing.T) result {
+func (tr scenario) run(t *testing.T) result {
 	t.Helper()
 	env, outputs, summary := tr.environment(t)
 	ctx := tr.ctx
@@ -130,7 +130,7 @@ func (tr trial) run(t *testing.T) result {
 	if tr.signal != 0 {
 		cancellable, cancel := context.WithCancelCause(ctx)
 		ctx = cancellable
-		defer time.AfterFunc(tr.at, func() { cancel(publish.Signal{Signal: tr.signal}) }).Stop()
+		defer time.AfterFunc(tr.signalAt, func() { cancel(publish.Signal{Signal: tr.signal}) }).Stop()
 	}
 	var stdout, stderr bytes.Buffer
 	step := publish.Step{
@@ -144,18 +144,18 @@ func (tr trial) run(t *testing.T) result {
 	return res
 }
 
-// runVirtually is run against a server in memory, in virtual time. It ends when every connection has.
-func (tr trial) runVirtually(t *testing.T, server listening) (res result) {
+// runInMemory is run against a server in memory, in virtual time. It ends when every connection has.
+func (tr scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		l := newPipes()
+		l := newMemoryNetwork()
 		var serving sync.WaitGroup
 		serving.Go(func() { _ = server.Serve(l) })
 		var dials atomic.Int64
 		tr.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			n := int(dials.Add(1))
-			if tr.refuse != nil {
-				if err := tr.refuse(ctx, n); err != nil {
+			if tr.dialError != nil {
+				if err := tr.dialError(ctx, n); err != nil {
 					return nil, err
 				}
 			}
@@ -170,13 +170,13 @@ func (tr trial) runVirtually(t *testing.T, server listening) (res result) {
 }
 
 // runBinary is run in a process of its own. Of the variables of this process it gets none.
-func (tr trial) runBinary(t *testing.T) result {
+func (tr scenario) runBinary(t *testing.T) result {
 	t.Helper()
 	return tr.runCommand(t, exec.CommandContext(t.Context(), builtAction()))
 }
 
 // runMeasured is runBinary with a look at the memory that it takes.
-func (tr trial) runMeasured(t *testing.T) result {
+func (tr scenario) runMeasured(t *testing.T) result {
 	t.Helper()
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -184,7 +184,7 @@ func (tr trial) runMeasured(t *testing.T) result {
 	}
 	defer read.Close()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], builtAction())
-	cmd.Env, cmd.ExtraFiles = []string{measuring + "=1"}, []*os.File{write}
+	cmd.Env, cmd.ExtraFiles = []string{measureEnv + "=1"}, []*os.File{write}
 	res := tr.runCommand(t, cmd)
 	write.Close()
 	if _, err := fmt.Fscan(read, &res.memory); err != nil {
@@ -193,7 +193,7 @@ func (tr trial) runMeasured(t *testing.T) result {
 	return res
 }
 
-func (tr trial) runCommand(t *testing.T, cmd *exec.Cmd) result {
+func (tr scenario) runCommand(t *testing.T, cmd *exec.Cmd) result {
 	t.Helper()
 	env, outputs, summary := tr.environment(t)
 	cmd.Dir = t.TempDir()
@@ -215,13 +215,13 @@ func (tr trial) runCommand(t *testing.T, cmd *exec.Cmd) result {
 	return res
 }
 
-// measuring is the variable that turns this program into one that runs another, and writes the most memory that it took,
+// measureEnv is the variable that turns this program into one that runs another, and writes the most memory that it took,
 // in bytes, to file 3. What the kernel reports of a process is never less than what its parent had when it started it, so
 // the parent has to be a small one.
-const measuring = "PUBLISH_TEST_MEASURE"
+const measureEnv = "PUBLISH_TEST_MEASURE"
 
-func measure() {
-	os.Unsetenv(measuring)
+func measureMemory() {
+	os.Unsetenv(measureEnv)
 	cmd := exec.Command(os.Args[1])
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	_ = cmd.Run() // the exit status says the same
@@ -231,7 +231,7 @@ func measure() {
 
 // builtAction builds the action once and returns the path of its binary.
 var builtAction = sync.OnceValue(func() string {
-	path := filepath.Join(scratch, "publish-agent-version")
+	path := filepath.Join(tempDir, "publish-agent-version")
 	build := exec.Command("go", "build", "-o", path, "..")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -241,7 +241,7 @@ var builtAction = sync.OnceValue(func() string {
 })
 
 // collect reads what the run left behind and checks what is true of every run.
-func (tr trial) collect(t *testing.T, res *result, env map[string]string, outputs, summary string) {
+func (tr scenario) collect(t *testing.T, res *result, env map[string]string, outputs, summary string) {
 	t.Helper()
 	res.log = runner.ReadLog(res.stdout + res.stderr)
 	read := func(path string) string {
@@ -263,7 +263,7 @@ func (tr trial) collect(t *testing.T, res *result, env map[string]string, output
 	if err != nil {
 		t.Errorf("outputs: %v", err)
 	}
-	if earlier, err := runner.Outputs(tr.held); err == nil && len(earlier) <= len(list) {
+	if earlier, err := runner.Outputs(tr.outputFile); err == nil && len(earlier) <= len(list) {
 		list = list[len(earlier):]
 	}
 	if text != "" || outputs != "" {
@@ -363,22 +363,22 @@ func (res *result) message() string {
 	return ""
 }
 
-// want is what a run must end with. A zero field is not looked at, but an empty code means success.
-type want struct {
-	code     string
-	status   string        // empty: failed after a failure, else published
-	http     string        // the output http-status; "none": there is none
-	attempts int           // the output, and how many requests for the change a peer hears; -1: there is no such output
-	unheard  bool          // the peer hears none of them
-	says     []string      // parts of the message of the annotation
-	never    []string      // what must be in nothing that is printed or written
-	least    time.Duration // the time that the run takes, at least
-	most     time.Duration // and at most
-	verify   time.Duration // what reading back adds to both
+// expected is what a run must end with. A zero field is not looked at, but an empty code means success.
+type expected struct {
+	code       string
+	status     string        // empty: failed after a failure, else published
+	httpStatus string        // the output http-status; "none": there is none
+	attempts   int           // the output, and how many requests for the change the API receives; -1: there is no such output
+	noRequest  bool          // the API receives none of them
+	says       []string      // parts of the message of the annotation
+	neverShown []string      // what must be in nothing that is printed or written
+	minTime    time.Duration // the time that the run takes, at least
+	maxTime    time.Duration // and at most
+	verifyTime time.Duration // what reading back adds to both
 }
 
 // check holds res against w.
-func (res *result) check(t *testing.T, w want) {
+func (res *result) check(t *testing.T, w expected) {
 	t.Helper()
 	status := w.status
 	if status == "" && w.code != "" {
@@ -389,8 +389,8 @@ func (res *result) check(t *testing.T, w want) {
 	if res.outputs["error-code"] != w.code || res.outputs["status"] != status {
 		t.Errorf("code %q, status %q; want %q, %q", res.outputs["error-code"], res.outputs["status"], w.code, status)
 	}
-	if got, set := res.outputs["http-status"]; w.http == "none" && set || w.http != "none" && w.http != "" && got != w.http {
-		t.Errorf("http-status %q, want %s", got, w.http)
+	if got, set := res.outputs["http-status"]; w.httpStatus == "none" && set || w.httpStatus != "none" && w.httpStatus != "" && got != w.httpStatus {
+		t.Errorf("http-status %q, want %s", got, w.httpStatus)
 	}
 	if got, set := res.outputs["attempts"]; w.attempts < 0 && set || w.attempts > 0 && got != strconv.Itoa(w.attempts) {
 		t.Errorf("attempts %q, want %d", got, w.attempts)
@@ -404,7 +404,7 @@ func (res *result) check(t *testing.T, w want) {
 			t.Errorf("the summary does not say %q:\n%s", part, res.summary)
 		}
 	}
-	for _, part := range w.never {
+	for _, part := range w.neverShown {
 		for _, place := range []string{res.stdout, res.stderr, res.summary, fmt.Sprint(res.outputs)} {
 			if strings.Contains(place, part) {
 				t.Errorf("shows %q:\n%s", part, place)
@@ -419,14 +419,14 @@ func (res *result) check(t *testing.T, w want) {
 	if res.summary != "" && !slices.ContainsFunc(headline, func(part string) bool { return strings.Contains(first, part) }) {
 		t.Errorf("the summary is headed %q, want one of %q", first, headline)
 	}
-	if w.least > 0 {
-		w.least += w.verify
+	if w.minTime > 0 {
+		w.minTime += w.verifyTime
 	}
-	if w.most > 0 {
-		w.most += w.verify
+	if w.maxTime > 0 {
+		w.maxTime += w.verifyTime
 	}
-	if res.elapsed < w.least || w.most > 0 && res.elapsed > w.most {
-		t.Errorf("took %s, want %s to %s", res.elapsed, w.least, w.most)
+	if res.elapsed < w.minTime || w.maxTime > 0 && res.elapsed > w.maxTime {
+		t.Errorf("took %s, want %s to %s", res.elapsed, w.minTime, w.maxTime)
 	}
 	if t.Failed() {
 		t.Logf("printed:\n%s%s\noutputs: %q", res.stdout, res.stderr, res.outputs)
@@ -445,21 +445,21 @@ func (res *result) summarySays(message string) bool {
 }
 
 // within returns w with bounds on the time that the run takes.
-func (w want) within(least, most time.Duration) want {
-	w.least, w.most = least, most
+func (w expected) within(least, most time.Duration) expected {
+	w.minTime, w.maxTime = least, most
 	return w
 }
 
-// unknown is the end of a change that may have been applied, when the API shows that it was not.
-func unknown(code string, attempts int, says ...string) want {
-	return want{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied), verify: time.Second}
+// unknownOutcome is the end of a change that may have been applied, when the API shows that it was not.
+func unknownOutcome(code string, attempts int, says ...string) expected {
+	return expected{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied), verifyTime: time.Second}
 }
 
-// unsent is the end of a change that never left this machine.
-func unsent(code string, attempts int, says ...string) want {
-	return want{
-		code: code, attempts: attempts, unheard: true, http: "none",
-		says: append(says, nothingChanged), never: []string{mayBeApplied},
+// notSent is the end of a change that never left this machine.
+func notSent(code string, attempts int, says ...string) expected {
+	return expected{
+		code: code, attempts: attempts, noRequest: true, httpStatus: "none",
+		says: append(says, nothingChanged), neverShown: []string{mayBeApplied},
 	}
 }
 
@@ -477,33 +477,33 @@ const (
 // TestHarness sees one success through each way to run the step.
 func TestHarness(t *testing.T) {
 	t.Run("sockets", func(t *testing.T) {
-		p := &peer{}
-		res := trial{inputs: map[string]string{"api-url": p.listen(t)}}.run(t)
-		res.check(t, want{attempts: 1})
+		p := &fakeAPI{}
+		res := scenario{inputs: map[string]string{"api-url": p.start(t)}}.run(t)
+		res.check(t, expected{attempts: 1})
 	})
 	t.Run("TLS", func(t *testing.T) {
-		p := &peer{meet: secured(trustedConfig())}
-		res := trial{inputs: map[string]string{"api-url": "https://" + listenOn(t, p)}}.run(t)
-		res.check(t, want{attempts: 1})
+		p := &fakeAPI{onConnect: serveTLS(trustedConfig())}
+		res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, p)}}.run(t)
+		res.check(t, expected{attempts: 1})
 	})
 	t.Run("virtual time", func(t *testing.T) {
-		p := &peer{changes: []reply{says(503, ""), confirms}}
-		res := trial{}.runVirtually(t, p)
-		res.check(t, want{attempts: 2, least: 500 * time.Millisecond, most: time.Second})
+		p := &fakeAPI{replies: []response{respond(503, ""), confirmation}}
+		res := scenario{}.runInMemory(t, p)
+		res.check(t, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
 	})
 	t.Run("a sandbox in virtual time", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 503})
-		res := trial{}.runVirtually(t, server)
-		res.check(t, want{attempts: 2, least: 500 * time.Millisecond, most: time.Second})
+		res := scenario{}.runInMemory(t, server)
+		res.check(t, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
 		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
 			t.Errorf("live is %s", live)
 		}
 	})
 	t.Run("a process", func(t *testing.T) {
-		p := &peer{}
-		res := trial{inputs: map[string]string{"api-url": p.listen(t)}}.runMeasured(t)
-		res.check(t, want{attempts: 1})
-		if res.memory < 1<<20 || res.memory > mostMemory {
+		p := &fakeAPI{}
+		res := scenario{inputs: map[string]string{"api-url": p.start(t)}}.runMeasured(t)
+		res.check(t, expected{attempts: 1})
+		if res.memory < 1<<20 || res.memory > maxMemory {
 			t.Errorf("took %d bytes", res.memory)
 		}
 	})

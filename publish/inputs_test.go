@@ -23,16 +23,16 @@ const (
 	phoneID   = "c0000000-0000-4000-8000-000000000001"
 )
 
-// read reads inputs that publish versionID, but for the changes.
-func read(changes map[string]string) (Inputs, error) {
+// readTestInputs reads inputs that publish versionID, but for the changes.
+func readTestInputs(changes map[string]string) (Inputs, error) {
 	values := map[string]string{"token": secret, "agent-id": agentID, "version-id": versionID}
 	maps.Copy(values, changes)
 	in, problems := readInputs(func(name string) string { return values[name] })
-	return in, joined(problems)
+	return in, joinProblems(problems)
 }
 
-// joined is all problems as one error, a line each, in the spelling of a log.
-func joined(problems []text) error {
+// joinProblems is all problems as one error, a line each, in the spelling of a log.
+func joinProblems(problems []text) error {
 	var errs []error
 	for _, p := range problems {
 		errs = append(errs, errors.New(p.render(func(text string) string { return text })))
@@ -76,7 +76,7 @@ func TestReadInputs(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			want := plain
 			tt.want(&want)
-			got, err := read(tt.changes)
+			got, err := readTestInputs(tt.changes)
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v, %v; want %+v", got, err, want)
 			}
@@ -84,11 +84,11 @@ func TestReadInputs(t *testing.T) {
 	}
 }
 
-// A Problem is one wrong input and what the message says of it.
-type Problem struct{ Name, Value, Want string }
+// A InputProblem is one wrong input and what the message says of it.
+type InputProblem struct{ Name, Value, Want string }
 
-// Problems are wrong inputs, each on top of inputs that are right, and publish a version.
-func Problems() []Problem {
+// InputProblems are wrong inputs, each on top of inputs that are right, and publish a version.
+func InputProblems() []InputProblem {
 	const (
 		notID    = " is not a UUID such as 123e4567-e89b-42d3-a456-426614174000"
 		notFlag  = " must be true or false, not "
@@ -97,7 +97,7 @@ func Problems() []Problem {
 		choose   = "version-id or version-name is required, or unpublish: true to take the agent offline. An empty version is never sent: " +
 			"Diga would unpublish the agent"
 	)
-	list := []Problem{
+	list := []InputProblem{
 		{"token", "", "token is missing or empty: is the secret undefined, or is this a pull request from a fork, which gets no secrets?"},
 		{"token", "Bearer " + secret, `token must be the token alone, without "Bearer"`},
 		{"token", "bEARER " + secret, `token must be the token alone, without "Bearer"`},
@@ -107,7 +107,7 @@ func Problems() []Problem {
 		{"unpublish", "true", "version-id and unpublish exclude each other: set one of them"},
 	}
 	for _, between := range []string{" ", "\t", "\n", "\r", "\x00", "\x7f", "é", "\u00a0", "\u200b", "\xff"} {
-		list = append(list, Problem{"token", "first-half" + between + "other-half",
+		list = append(list, InputProblem{"token", "first-half" + between + "other-half",
 			"token contains a blank, a line break or another character that no token has: was it pasted with something else?"})
 	}
 	for _, name := range []string{"agent-id", "version-id", "inbound-phone-number-id", "outbound-phone-number-id"} {
@@ -116,26 +116,26 @@ func Problems() []Problem {
 			"urn:uuid:" + agentID, "{" + agentID + "}", strings.ReplaceAll(agentID, "-", ""), agentID[:35], agentID + "0", agentID[:35] + "g",
 			strings.Replace(agentID, "-", "_", 1), "-" + agentID[:35], agentID[:35] + "é", agentID[:34] + "é", agentID[:35] + "\x00", "null", "undefined",
 		} {
-			list = append(list, Problem{name, value, fmt.Sprintf("%s is not valid: %q%s", name, value, notID)})
+			list = append(list, InputProblem{name, value, fmt.Sprintf("%s is not valid: %q%s", name, value, notID)})
 		}
 	}
 	for _, name := range []string{"unpublish", "dry-run"} {
 		for _, value := range []string{"yes", "no", "on", "off", "1", "0", "t", "tRUE", "y", "null", "true false", "truе"} {
-			list = append(list, Problem{name, value, name + notFlag + fmt.Sprintf("%q", value)})
+			list = append(list, InputProblem{name, value, name + notFlag + fmt.Sprintf("%q", value)})
 		}
 	}
 	for _, value := range []string{"0", "0s", "-1s", "abc", "30", "100h", "999ms", "999999999ns", "30m0.000000001s", "30m1ns", "1h", "2 m", "2min", "1e3s", "+Inf", "NaN", "9999999999999999999h", "2m;", "２m"} {
-		list = append(list, Problem{"timeout", value, notTime + fmt.Sprintf("%q", value)})
+		list = append(list, InputProblem{"timeout", value, notTime + fmt.Sprintf("%q", value)})
 	}
 	for _, value := range []string{"-1", "x", "1e9", "11", "+1", "01", "1.0", "0x1", "10\n1", "1 0", "١", "99999999999999999999"} {
-		list = append(list, Problem{"max-retries", value, notCount + fmt.Sprintf("%q", value)})
+		list = append(list, InputProblem{"max-retries", value, notCount + fmt.Sprintf("%q", value)})
 	}
 	return list
 }
 
 func TestReadInputsProblems(t *testing.T) {
-	for _, tt := range Problems() {
-		if _, err := read(map[string]string{tt.Name: tt.Value}); err == nil || err.Error() != tt.Want {
+	for _, tt := range InputProblems() {
+		if _, err := readTestInputs(map[string]string{tt.Name: tt.Value}); err == nil || err.Error() != tt.Want {
 			t.Errorf("%s %q: got %v, want %s", tt.Name, tt.Value, err, tt.Want)
 		}
 	}
@@ -148,7 +148,7 @@ func TestReadInputsChoice(t *testing.T) {
 			for _, unpublish := range []string{"", "false", "true", "yes"} {
 				chosen := map[bool]int{true: 1}
 				n := chosen[version != ""] + chosen[name != ""] + chosen[unpublish == "true"]
-				in, err := read(map[string]string{"version-id": version, "version-name": name, "unpublish": unpublish})
+				in, err := readTestInputs(map[string]string{"version-id": version, "version-name": name, "unpublish": unpublish})
 				good := n == 1 && version != "not an id" && unpublish != "yes"
 				if (err == nil) != good {
 					t.Errorf("version-id %q, version-name %q, unpublish %q: got %v", version, name, unpublish, err)
@@ -160,7 +160,7 @@ func TestReadInputsChoice(t *testing.T) {
 		}
 	}
 	for _, phone := range []string{"inbound-phone-number-id", "outbound-phone-number-id"} {
-		_, err := read(map[string]string{"version-id": "", "unpublish": "true", phone: phoneID})
+		_, err := readTestInputs(map[string]string{"version-id": "", "unpublish": "true", phone: phoneID})
 		if want := phone + " has no effect with unpublish: true: remove it"; err == nil || err.Error() != want {
 			t.Errorf("unpublish with %s: got %v, want %s", phone, err, want)
 		}
@@ -173,7 +173,7 @@ func TestReadInputsShowsNoPartOfAValue(t *testing.T) {
 	long := strings.Repeat(part+".", 500)
 	for _, name := range []string{"agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries"} {
 		for _, value := range []string{long, part + ".é" + strings.Repeat("é", 100)} {
-			_, err := read(map[string]string{"token": long, name: value})
+			_, err := readTestInputs(map[string]string{"token": long, name: value})
 			if err == nil || strings.Contains(err.Error(), part) || len(err.Error()) > 300 {
 				t.Errorf("%s: got %v", name, err)
 			}

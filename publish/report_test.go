@@ -14,26 +14,26 @@ import (
 	"publish-agent-version/internal/runner"
 )
 
-// printed is a report whose environment and streams a test holds.
-type printed struct {
+// testReport is a report whose environment and streams a test holds.
+type testReport struct {
 	*report
 	env            map[string]string
 	stdout, stderr strings.Builder
 }
 
-func newPrinted(env map[string]string) *printed {
-	p := &printed{env: env}
+func newTestReport(env map[string]string) *testReport {
+	p := &testReport{env: env}
 	step := Step{Getenv: func(name string) string { return p.env[name] }, Stdout: &p.stdout, Stderr: &p.stderr}
 	p.report = newReport(step, arguments{output: plain}, env["GITHUB_ACTIONS"] == "true")
 	return p
 }
 
-func inActions() *printed {
-	return newPrinted(map[string]string{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": "1"})
+func newActionsReport() *testReport {
+	return newTestReport(map[string]string{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": "1"})
 }
 
-// file makes a file with this content and returns its path.
-func file(t *testing.T, content string) string {
+// newFile makes a file with this content and returns its path.
+func newFile(t *testing.T, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
@@ -42,7 +42,7 @@ func file(t *testing.T, content string) string {
 	return path
 }
 
-func content(t *testing.T, path string) string {
+func readFile(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -52,7 +52,7 @@ func content(t *testing.T, path string) string {
 }
 
 func TestReportInsideActions(t *testing.T) {
-	p := inActions()
+	p := newActionsReport()
 	p.mask(secret)
 	p.log(say("%d%% of %s", 5, literal("a\nb")))
 	p.debug(say("c %s", "d"))
@@ -71,7 +71,7 @@ func TestReportInsideActions(t *testing.T) {
 }
 
 func TestReportOutsideActions(t *testing.T) {
-	p := newPrinted(map[string]string{"RUNNER_DEBUG": "1"})
+	p := newTestReport(map[string]string{"RUNNER_DEBUG": "1"})
 	p.mask(secret)
 	p.log(say("a %s", literal(secret)))
 	p.debug(say("b"))
@@ -92,7 +92,7 @@ func TestReportOutsideActions(t *testing.T) {
 
 func TestDebugIsOffUnlessAskedFor(t *testing.T) {
 	for _, value := range []string{"", "0", "true", "11"} {
-		p := newPrinted(map[string]string{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": value})
+		p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": value})
 		if p.debug(say("a")); p.stdout.String() != "" {
 			t.Errorf("RUNNER_DEBUG=%q: got %q", value, &p.stdout)
 		}
@@ -102,25 +102,25 @@ func TestDebugIsOffUnlessAskedFor(t *testing.T) {
 // sinks are the ways by which a text leaves the program, each with the commands that the runner has to find then.
 var sinks = []struct {
 	name     string
-	say      func(p *printed, foreign string)
+	say      func(p *testReport, foreign string)
 	commands []string
 }{
-	{"log", func(p *printed, foreign string) { p.log(say("%s", literal(foreign))) }, nil},
-	{"debug", func(p *printed, foreign string) { p.debug(say("%s", literal(foreign))) }, []string{"debug"}},
-	{"notice", func(p *printed, foreign string) { p.notice("Title", say("%s", literal(foreign))) }, []string{"notice"}},
-	{"a notice's title", func(p *printed, foreign string) { p.notice(foreign, say("a")) }, []string{"notice"}},
-	{"warning", func(p *printed, foreign string) { p.warn("Title", say("%s", literal(foreign))) }, []string{"warning"}},
-	{"a warning's title", func(p *printed, foreign string) { p.warn(foreign, say("a")) }, []string{"warning"}},
-	{"error", func(p *printed, foreign string) { p.fail("CODE", foreign) }, []string{"error"}},
-	{"an error's title", func(p *printed, foreign string) { p.fail(foreign, "a") }, []string{"error"}},
-	{"outputs", func(p *printed, foreign string) { _ = p.setOutputs([]output{{"a", foreign}}) }, nil},
+	{"log", func(p *testReport, foreign string) { p.log(say("%s", literal(foreign))) }, nil},
+	{"debug", func(p *testReport, foreign string) { p.debug(say("%s", literal(foreign))) }, []string{"debug"}},
+	{"notice", func(p *testReport, foreign string) { p.notice("Title", say("%s", literal(foreign))) }, []string{"notice"}},
+	{"a notice's title", func(p *testReport, foreign string) { p.notice(foreign, say("a")) }, []string{"notice"}},
+	{"warning", func(p *testReport, foreign string) { p.warn("Title", say("%s", literal(foreign))) }, []string{"warning"}},
+	{"a warning's title", func(p *testReport, foreign string) { p.warn(foreign, say("a")) }, []string{"warning"}},
+	{"error", func(p *testReport, foreign string) { p.fail("CODE", foreign) }, []string{"error"}},
+	{"an error's title", func(p *testReport, foreign string) { p.fail(foreign, "a") }, []string{"error"}},
+	{"outputs", func(p *testReport, foreign string) { _ = p.setOutputs([]output{{"a", foreign}}) }, nil},
 }
 
 func TestEverySinkIsClean(t *testing.T) {
 	for _, env := range []map[string]string{{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": "1"}, {"RUNNER_DEBUG": "1"}} {
 		for _, sink := range sinks {
-			for _, text := range append([]string{strings.Repeat("long ", 1e3)}, Hostile...) {
-				p := newPrinted(env)
+			for _, text := range append([]string{strings.Repeat("long ", 1e3)}, HostileTexts...) {
+				p := newTestReport(env)
 				p.cleaner = newCleaner(secret)
 				sink.say(p, text+secret+text)
 				for _, stream := range []string{p.stdout.String(), p.stderr.String()} {
@@ -151,15 +151,15 @@ func TestEverySinkIsClean(t *testing.T) {
 func TestOutputsAreReadBack(t *testing.T) {
 	want := []output{{"status", "published"}, {"empty", ""}, {"sign", "a=b"}, {"heredoc", "a<<EOF"}, {"only", "=<<="}, {"é", "ü 中"}}
 	for _, before := range []string{"", "\n", "a=b\n", "a=b", "a<<EOF\nb\nEOF", "a=b\r\n"} {
-		path := file(t, before)
-		p := newPrinted(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": path})
+		path := newFile(t, before)
+		p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": path})
 		if err := p.openOutputs(); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.setOutputs(want); err != nil {
 			t.Fatal(err)
 		}
-		after := content(t, path)
+		after := readFile(t, path)
 		held, err := runner.Outputs(before)
 		if err != nil || !strings.HasPrefix(after, before) {
 			t.Fatalf("after %q the file holds %q (%v)", before, after, err)
@@ -176,8 +176,8 @@ func TestOutputsAreReadBack(t *testing.T) {
 
 // What another process appends meanwhile stays.
 func TestOutputsAreAppended(t *testing.T) {
-	path := file(t, "first=1\n")
-	p := newPrinted(map[string]string{"GITHUB_OUTPUT": path})
+	path := newFile(t, "first=1\n")
+	p := newTestReport(map[string]string{"GITHUB_OUTPUT": path})
 	if err := p.openOutputs(); err != nil {
 		t.Fatal(err)
 	}
@@ -187,15 +187,15 @@ func TestOutputsAreAppended(t *testing.T) {
 	if err := p.setOutputs([]output{{"third", "3"}}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := content(t, path), "first=1\nsecond=2\nthird=3\n"; got != want {
+	if got, want := readFile(t, path), "first=1\nsecond=2\nthird=3\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
 // A second set of outputs takes the place of the first, and of nothing else.
 func TestOutputsAreReplaced(t *testing.T) {
-	path := file(t, "first=1")
-	p := newPrinted(map[string]string{"GITHUB_OUTPUT": path})
+	path := newFile(t, "first=1")
+	p := newTestReport(map[string]string{"GITHUB_OUTPUT": path})
 	if err := p.openOutputs(); err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestOutputsAreReplaced(t *testing.T) {
 		if err := p.setOutputs([]output{{"status", value}}); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := content(t, path), "first=1\nstatus="+value+"\n"; got != want {
+		if got, want := readFile(t, path), "first=1\nstatus="+value+"\n"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
@@ -218,7 +218,7 @@ func TestOutputsAreOneWrite(t *testing.T) {
 	near, far := os.NewFile(uintptr(ends[0]), "near"), os.NewFile(uintptr(ends[1]), "far")
 	defer near.Close()
 	defer far.Close()
-	p := inActions()
+	p := newActionsReport()
 	p.outputFile = near
 	if err := p.setOutputs([]output{{"a", "1"}, {"b", "2"}, {"c", strings.Repeat("x", maxLine)}}); err != nil {
 		t.Fatal(err)
@@ -263,7 +263,7 @@ func TestOpenOutputs(t *testing.T) {
 		{at(strings.Repeat("x", 300)), file + "file name too long"},
 	}
 	for _, tt := range tests {
-		p := newPrinted(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": tt.path})
+		p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": tt.path})
 		got := ""
 		if err := p.openOutputs(); err != nil {
 			got = err.Error()
@@ -278,7 +278,7 @@ func TestOpenOutputs(t *testing.T) {
 		}
 	}
 
-	outside := newPrinted(nil)
+	outside := newTestReport(nil)
 	if err := outside.openOutputs(); err != nil || outside.outputFile != nil {
 		t.Errorf("outside Actions, without GITHUB_OUTPUT: got %v", err)
 	}
@@ -294,7 +294,7 @@ func TestAppendWholeFails(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 
-	path := file(t, "held=1\n")
+	path := newFile(t, "held=1\n")
 	closed, err := openAppend(path)
 	if err != nil {
 		t.Fatal(err)
@@ -311,7 +311,7 @@ func TestAppendWholeFails(t *testing.T) {
 	if _, err := appendWhole(readOnly, "a=b\n"); !errors.Is(err, syscall.EBADF) {
 		t.Errorf("a file that is open for reading: got %v", err)
 	}
-	if got := content(t, path); got != "held=1\n" {
+	if got := readFile(t, path); got != "held=1\n" {
 		t.Errorf("the file holds %q", got)
 	}
 }
@@ -323,10 +323,10 @@ func TestAddSummary(t *testing.T) {
 		{"unset", "", warned("GITHUB_STEP_SUMMARY is not set.")},
 		{"missing", filepath.Join(dir, "missing"), warned("Writing it failed: no such file or directory.")},
 		{"directory", dir, warned("Writing it failed: it is not a regular file.")},
-		{"good", file(t, ""), ""},
+		{"good", newFile(t, ""), ""},
 	}
 	for _, tt := range tests {
-		p := newPrinted(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": tt.path})
+		p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": tt.path})
 		p.addSummary("### a\n")
 		if got := p.stdout.String(); got != tt.printed {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.printed)
@@ -336,35 +336,35 @@ func TestAddSummary(t *testing.T) {
 		t.Error("a summary was created")
 	}
 	for _, before := range []string{"", "x\n", "x"} {
-		path := file(t, before)
-		p := newPrinted(map[string]string{"GITHUB_STEP_SUMMARY": path})
+		path := newFile(t, before)
+		p := newTestReport(map[string]string{"GITHUB_STEP_SUMMARY": path})
 		p.addSummary("### a\n")
 		want := strings.TrimPrefix(strings.TrimSuffix(before, "\n")+"\n### a\n", "\n")
-		if got := content(t, path); got != want {
+		if got := readFile(t, path); got != want {
 			t.Errorf("after %q the summary is %q, want %q", before, got, want)
 		}
 	}
 }
 
-// broken is a stream that nobody reads any more.
-type broken struct{}
+// brokenPipe is a stream that nobody reads any more.
+type brokenPipe struct{}
 
-func (broken) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+func (brokenPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
 func TestBrokenStreams(t *testing.T) {
 	for _, env := range []map[string]string{{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": "1"}, {"RUNNER_DEBUG": "1"}} {
-		path := file(t, "")
+		path := newFile(t, "")
 		env["GITHUB_OUTPUT"] = path
-		step := Step{Getenv: func(name string) string { return env[name] }, Stdout: broken{}, Stderr: broken{}}
+		step := Step{Getenv: func(name string) string { return env[name] }, Stdout: brokenPipe{}, Stderr: brokenPipe{}}
 		r := newReport(step, arguments{output: plain}, env["GITHUB_ACTIONS"] == "true")
 		r.mask(secret)
 		for _, sink := range sinks[:len(sinks)-1] {
-			sink.say(&printed{report: r}, "a")
+			sink.say(&testReport{report: r}, "a")
 		}
 		if err := errors.Join(r.openOutputs(), r.setOutputs([]output{{"a", "b"}})); err != nil {
 			t.Error(err)
 		}
-		if got := content(t, path); got != "a=b\n" {
+		if got := readFile(t, path); got != "a=b\n" {
 			t.Errorf("%v: the outputs are %q", env, got)
 		}
 	}

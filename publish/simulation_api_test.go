@@ -44,16 +44,16 @@ var bothDirections = [2]direction{inboundCalls, outboundCalls}
 
 func (d direction) String() string { return [2]string{"inbound", "outbound"}[d] }
 
-// worldState is all of the world that a request for a change can change. It is never written to once it is in the history.
-type worldState struct {
+// apiState is all of the world that a request for a change can change. It is never written to once it is in the history.
+type apiState struct {
 	live  map[string]string    // the published version of each agent; empty: none
 	bound map[string][2]string // the agent of each number in either direction; empty: none
 }
 
-func (s worldState) clone() worldState { return worldState{maps.Clone(s.live), maps.Clone(s.bound)} }
+func (s apiState) clone() apiState { return apiState{maps.Clone(s.live), maps.Clone(s.bound)} }
 
 // numbers returns the ids of the numbers that are bound to agent, in order.
-func (s worldState) numbers(agent string, d direction) []string {
+func (s apiState) numbers(agent string, d direction) []string {
 	var ids []string
 	for id, owners := range s.bound {
 		if owners[d] == agent {
@@ -64,14 +64,14 @@ func (s worldState) numbers(agent string, d direction) []string {
 	return ids
 }
 
-func (s worldState) bind(id string, d direction, agent string) {
+func (s apiState) bind(id string, d direction, agent string) {
 	owners := s.bound[id]
 	owners[d] = agent
 	s.bound[id] = owners
 }
 
 // difference lists what became of s in next, in a form for a reader.
-func (s worldState) difference(next worldState) []string {
+func (s apiState) difference(next apiState) []string {
 	var list []string
 	for _, agent := range slices.Sorted(maps.Keys(next.live)) {
 		if was, is := s.live[agent], next.live[agent]; was != is {
@@ -88,8 +88,8 @@ func (s worldState) difference(next worldState) []string {
 	return list
 }
 
-func (s worldState) String() string {
-	empty := worldState{map[string]string{}, map[string][2]string{}}
+func (s apiState) String() string {
+	empty := apiState{map[string]string{}, map[string][2]string{}}
 	return strings.Join(empty.difference(s), ", ")
 }
 
@@ -116,8 +116,8 @@ func shortID(id string) string {
 	}
 }
 
-// shortened is text with every id of the simulated world in its short form.
-func shortened(text string) string {
+// shortenIDs is text with every id of the simulated world in its short form.
+func shortenIDs(text string) string {
 	var out strings.Builder
 	for i := 0; i < len(text); i++ {
 		if i+36 <= len(text) && strings.HasPrefix(text[i+1:], "0000000-0000-4000-8000-") && text[i] >= 'a' && text[i] <= 'c' {
@@ -139,8 +139,8 @@ type simulatedVersion struct {
 
 type simulatedNumber struct{ id, number, status string }
 
-// quirks are the answers to what the API's description leaves open, and what stays the same all day.
-type quirks struct {
+// apiBehavior are the answers to what the API's description leaves open, and what stays the same all day.
+type apiBehavior struct {
 	dropsLeftOut      bool   // a number that a request leaves out is released, not kept
 	takesInUse        bool   // a number that another agent has is taken from it, not refused
 	releasesOthers    bool   // binding one number releases the agent's others in that direction
@@ -153,17 +153,17 @@ type quirks struct {
 	saysWhen          bool   // a request that does not pass is told when to come again
 }
 
-// badDay is how much goes wrong: probabilities.
-type badDay struct {
+// faultRates is how much goes wrong: probabilities.
+type faultRates struct {
 	change, read, connect float64
-	season                []int // the faults that occur; indices into faults
+	kinds                 []int // the faults that occur; indices into faults
 }
 
-// A moment is when the true state changed.
-type moment struct {
+// A stateChange is when the true state changed.
+type stateChange struct {
 	at            time.Time
 	by            *exchange // the request; nil: another writer, or the beginning
-	before, after worldState
+	before, after apiState
 }
 
 // An exchange is a request and what became of it.
@@ -173,12 +173,12 @@ type exchange struct {
 	at                  time.Time
 	agent               string    // in the path
 	body                patchBody // of a PATCH
-	fate                fate
-	own                 apiReply // what the API itself answers
-	shown               worldState
+	outcome             simulatedOutcome
+	apiAnswer           simulatedReply // what the API itself answers
+	shownState          apiState
 	stale               bool      // shown is not what was true when the request came
-	last                bool      // a page after which no more follow
-	over                time.Time // when the client had its answer, or had gone; zero: never
+	lastPage            bool      // a page after which no more follow
+	endedAt             time.Time // when the client had its answer, or had gone; zero: never
 	answered            bool      // the whole reply went out to a client that was still there
 }
 
@@ -192,33 +192,33 @@ func (x *exchange) key() string {
 
 // good reports whether the read was answered at once and as the API's description says.
 func (x *exchange) good() bool {
-	return x.answered && x.fate.fault == "" && x.own.status == http.StatusOK
+	return x.answered && x.outcome.fault == "" && x.apiAnswer.status == http.StatusOK
 }
 
-// told reports whether the reply says for certain that this request will not change anything any more.
-func (x *exchange) told() bool {
-	return x.answered && x.status() != http.StatusOK && x.fate.class != unsettling
+// settled reports whether the reply says for certain that this request will not change anything any more.
+func (x *exchange) settled() bool {
+	return x.answered && x.status() != http.StatusOK && x.outcome.class != mayApplyLater
 }
 
 // refused reports whether the reply was a 3xx, or a 4xx other than 408.
 func (x *exchange) refused() bool {
-	return x.answered && x.status() >= 300 && x.status() < 500 && x.status() != http.StatusRequestTimeout && x.fate.class != unsettling
+	return x.answered && x.status() >= 300 && x.status() < 500 && x.status() != http.StatusRequestTimeout && x.outcome.class != mayApplyLater
 }
 
 // hangsUp reports whether the server closed the connection after a whole reply, without a word in the reply. A request
 // that was to go the same way next may be lost.
-func (x *exchange) hangsUp() bool { return x.answered && x.fate.ending != stay }
+func (x *exchange) hangsUp() bool { return x.answered && x.outcome.ending != keepOpen }
 
 // confirmed reports whether the reply was the API's own 200.
 func (x *exchange) confirmed() bool {
-	return x.answered && x.status() == http.StatusOK && x.fate.class != unsettling
+	return x.answered && x.status() == http.StatusOK && x.outcome.class != mayApplyLater
 }
 
 func (x *exchange) status() int {
-	if x.fate.fault == "" || x.fate.reply.status == 0 {
-		return x.own.status
+	if x.outcome.fault == "" || x.outcome.reply.status == 0 {
+		return x.apiAnswer.status
 	}
-	return x.fate.reply.status
+	return x.outcome.reply.status
 }
 
 // patchBody is what a PATCH asks for.
@@ -228,67 +228,67 @@ type patchBody struct {
 	number  [2]string // and holds this; empty: null
 }
 
-// apiReply is a reply before it is cut, slowed down or lost.
-type apiReply struct {
+// simulatedReply is a reply before it is cut, slowed down or lost.
+type simulatedReply struct {
 	status  int
 	body    string
 	headers []string
 }
 
-func (r apiReply) raw() string { return says(r.status, r.body, r.headers...).raw }
+func (r simulatedReply) raw() string { return respond(r.status, r.body, r.headers...).raw }
 
 const jsonBody = "Content-Type: application/json"
 
-func jsonReply(status int, value any) apiReply {
+func jsonReply(status int, value any) simulatedReply {
 	data, err := json.Marshal(value)
 	if err != nil {
 		panic(err) // of our own making
 	}
-	return apiReply{status, string(data), []string{jsonBody}}
+	return simulatedReply{status, string(data), []string{jsonBody}}
 }
 
-// shapedError is an error in the API's own shape.
-func shapedError(status int, code, message string) apiReply {
+// simulatedError is an error in the API's own shape.
+func simulatedError(status int, code, message string) simulatedReply {
 	return jsonReply(status, map[string]string{"status": "error", "error_code": code, "message": message})
 }
 
-// A settlement is what a reply says of the request that it answers.
-type settlement int
+// A replyMeaning is what a reply says of the request that it answers.
+type replyMeaning int
 
 const (
-	ownReply   settlement = iota // the API's own reply: it has done what the reply says
-	refusing                     // never applied: 3xx, and 4xx but 408
-	settling                     // an error in the API's shape: applied by now, or never
-	unsettling                   // may be applied at any moment
+	apiAnswered   replyMeaning = iota // the API's own reply: it has done what the reply says
+	neverApplied                      // never applied: 3xx, and 4xx but 408
+	appliedOrNot                      // an error in the API's shape: applied by now, or never
+	mayApplyLater                     // may be applied at any moment
 )
 
-// A fate is what becomes of one request.
-type fate struct {
+// A simulatedOutcome is what becomes of one request.
+type simulatedOutcome struct {
 	fault   string // empty: none
-	class   settlement
+	class   replyMeaning
 	applies bool
-	after   time.Duration // since the request came, when it applies
-	delay   time.Duration // before the reply
-	reply   apiReply      // status 0: the API's own
-	cut     float64       // the share of the reply that is sent; 0: all of it
-	pace    time.Duration // before each of its bytes
-	ending  ending        // what becomes of the connection
-	mute    bool          // no reply at all
-	lag     time.Duration // of the replica that a read is served from
+	after   time.Duration  // since the request came, when it applies
+	delay   time.Duration  // before the reply
+	reply   simulatedReply // status 0: the API's own
+	cut     float64        // the share of the reply that is sent; 0: all of it
+	pace    time.Duration  // before each of its bytes
+	ending  connEnd        // what becomes of the connection
+	mute    bool           // no reply at all
+	lag     time.Duration  // of the replica that a read is served from
 }
 
-func (f fate) String() string {
+func (f simulatedOutcome) String() string {
 	text := f.fault
 	if text == "" {
 		text = "none"
 	}
-	if f.class == unsettling || f.class == settling {
+	if f.class == mayApplyLater || f.class == appliedOrNot {
 		text += map[bool]string{true: fmt.Sprintf(", applied after %s", f.after), false: ", never applied"}[f.applies]
 	}
 	if f.delay > 0 {
 		text += fmt.Sprintf(", answered after %s", f.delay)
 	}
-	if f.ending == hangUp && !f.mute {
+	if f.ending == closeConn && !f.mute {
 		text += ", then closed"
 	}
 	if f.lag > 0 {
@@ -302,69 +302,71 @@ func (f fate) String() string {
 var faults = []struct {
 	name   string
 	weight int
-	class  settlement
-	draw   func(r *rand.Rand, x *exchange, f *fate)
+	class  replyMeaning
+	draw   func(r *rand.Rand, x *exchange, f *simulatedOutcome)
 }{
-	{"the API's own 500", 5, settling, func(r *rand.Rand, _ *exchange, f *fate) {
-		f.reply = shapedError(500, "INTERNAL_SERVER_ERROR", "Error: Internal Server Error")
+	{"the API's own 500", 5, appliedOrNot, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
+		f.reply = simulatedError(500, "INTERNAL_SERVER_ERROR", "Error: Internal Server Error")
 	}},
-	{"the API's own 503 or 408", 2, settling, func(r *rand.Rand, _ *exchange, f *fate) {
-		f.reply = shapedError(pick(r, 503, 408, 504), pick(r, "BUSY", "DEADLINE_EXCEEDED"), "try again")
+	{"the API's own 503 or 408", 2, appliedOrNot, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
+		f.reply = simulatedError(pick(r, 503, 408, 504), pick(r, "BUSY", "DEADLINE_EXCEEDED"), "try again")
 	}},
-	{"the API's own 400, 403 or 404", 1, refusing, func(r *rand.Rand, _ *exchange, f *fate) {
-		f.reply = pick(r, shapedError(400, "BAD_PARAMETER", "Invalid phone number configuration or version"),
-			shapedError(403, "INTERNAL_SERVER_ERROR", "Missing required permissions"), shapedError(404, "AGENT_NOT_FOUND", "Agent not found"))
+	{"the API's own 400, 403 or 404", 1, neverApplied, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
+		f.reply = pick(r, simulatedError(400, "BAD_PARAMETER", "Invalid phone number configuration or version"),
+			simulatedError(403, "INTERNAL_SERVER_ERROR", "Missing required permissions"), simulatedError(404, "AGENT_NOT_FOUND", "Agent not found"))
 	}},
-	{"422", 1, refusing, func(_ *rand.Rand, _ *exchange, f *fate) {
-		f.reply = apiReply{422, `{"detail":[{"loc":["body","version_id"],"msg":"Input should be a valid UUID","type":"uuid_parsing"}]}`, []string{jsonBody}}
+	{"422", 1, neverApplied, func(_ *rand.Rand, _ *exchange, f *simulatedOutcome) {
+		f.reply = simulatedReply{422, `{"detail":[{"loc":["body","version_id"],"msg":"Input should be a valid UUID","type":"uuid_parsing"}]}`, []string{jsonBody}}
 	}},
-	{"429", 3, refusing, func(r *rand.Rand, _ *exchange, f *fate) {
-		f.reply = pick(r, shapedError(429, "RATE_LIMITED", "slow down"), apiReply{429, "", nil}, apiReply{429, `{"detail":"Too Many Requests"}`, []string{jsonBody}})
+	{"429", 3, neverApplied, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
+		f.reply = pick(r, simulatedError(429, "RATE_LIMITED", "slow down"), simulatedReply{429, "", nil}, simulatedReply{429, `{"detail":"Too Many Requests"}`, []string{jsonBody}})
 		if r.IntN(2) == 0 {
 			f.reply.headers = append(f.reply.headers, "Retry-After: "+pick(r, "0", "1", "2", "7", "20", "3600"))
 		}
 	}},
-	{"redirect", 1, refusing, func(r *rand.Rand, x *exchange, f *fate) {
-		f.reply = apiReply{pick(r, 301, 302, 307, 308), "", []string{"Location: " + pick(r, "http://diga"+x.path+"/", "https://sso.example/login", "/")}}
+	{"redirect", 1, neverApplied, func(r *rand.Rand, x *exchange, f *simulatedOutcome) {
+		f.reply = simulatedReply{pick(r, 301, 302, 307, 308), "", []string{"Location: " + pick(r, "http://diga"+x.path+"/", "https://sso.example/login", "/")}}
 	}},
-	{"a gateway's page", 6, unsettling, func(r *rand.Rand, _ *exchange, f *fate) {
+	{"a gateway's page", 6, mayApplyLater, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
 		status := pick(r, 502, 503, 503, 504, 504, 500, 520, 524, 408)
-		f.reply = pick(r, apiReply{status, "<html><head><title>Error</title></head><body><h1>Bad</h1></body></html>", []string{"Content-Type: text/html"}},
-			apiReply{status, "", nil}, apiReply{status, "upstream connect error or disconnect", []string{"Content-Type: text/plain"}},
-			apiReply{status, `{"message":"Endpoint request timed out"}`, []string{jsonBody}}, apiReply{status, `{"detail":"Internal Server Error"}`, []string{jsonBody}})
+		f.reply = pick(r, simulatedReply{status, "<html><head><title>Error</title></head><body><h1>Bad</h1></body></html>", []string{"Content-Type: text/html"}},
+			simulatedReply{status, "", nil}, simulatedReply{status, "upstream connect error or disconnect", []string{"Content-Type: text/plain"}},
+			simulatedReply{status, `{"message":"Endpoint request timed out"}`, []string{jsonBody}}, simulatedReply{status, `{"detail":"Internal Server Error"}`, []string{jsonBody}})
 		if r.IntN(6) == 0 {
 			f.reply.headers = append(f.reply.headers, "Retry-After: "+pick(r, "1", "5", "60"))
 		}
 	}},
-	{"slow", 3, ownReply, func(r *rand.Rand, _ *exchange, f *fate) {
-		f.delay = within(r, time.Second, pick(r, 2*time.Second, 8*time.Second, 25*time.Second, 45*time.Second))
+	{"slow", 3, apiAnswered, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
+		f.delay = randomDuration(r, time.Second, pick(r, 2*time.Second, 8*time.Second, 25*time.Second, 45*time.Second))
 	}},
-	{"slow gateway", 2, unsettling, func(r *rand.Rand, _ *exchange, f *fate) {
-		f.delay, f.reply = within(r, time.Second, 40*time.Second), apiReply{504, "<html><body>504 Gateway Time-out</body></html>", []string{"Content-Type: text/html"}}
+	{"slow gateway", 2, mayApplyLater, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
+		f.delay, f.reply = randomDuration(r, time.Second, 40*time.Second), simulatedReply{504, "<html><body>504 Gateway Time-out</body></html>", []string{"Content-Type: text/html"}}
 	}},
-	{"slow 500 of the API's own", 1, settling, func(r *rand.Rand, _ *exchange, f *fate) {
-		f.delay, f.reply = within(r, time.Second, 20*time.Second), shapedError(500, "INTERNAL_SERVER_ERROR", "Error: Internal Server Error")
+	{"slow 500 of the API's own", 1, appliedOrNot, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
+		f.delay, f.reply = randomDuration(r, time.Second, 20*time.Second), simulatedError(500, "INTERNAL_SERVER_ERROR", "Error: Internal Server Error")
 	}},
-	{"reset", 4, unsettling, func(_ *rand.Rand, _ *exchange, f *fate) { f.mute, f.ending = true, reset }},
-	{"reset after a while", 1, unsettling, func(r *rand.Rand, _ *exchange, f *fate) {
-		f.mute, f.ending, f.delay = true, reset, within(r, time.Second, 20*time.Second)
+	{"reset", 4, mayApplyLater, func(_ *rand.Rand, _ *exchange, f *simulatedOutcome) { f.mute, f.ending = true, resetConn }},
+	{"reset after a while", 1, mayApplyLater, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
+		f.mute, f.ending, f.delay = true, resetConn, randomDuration(r, time.Second, 20*time.Second)
 	}},
-	{"closed without a word", 2, unsettling, func(_ *rand.Rand, _ *exchange, f *fate) { f.mute, f.ending = true, hangUp }},
-	{"silence", 2, unsettling, func(_ *rand.Rand, _ *exchange, f *fate) { f.mute, f.ending = true, silent }},
-	{"truncated", 3, unsettling, func(r *rand.Rand, _ *exchange, f *fate) {
-		f.cut, f.ending = 0.2+0.7*r.Float64(), pick(r, hangUp, reset, silent)
+	{"closed without a word", 2, mayApplyLater, func(_ *rand.Rand, _ *exchange, f *simulatedOutcome) { f.mute, f.ending = true, closeConn }},
+	{"silence", 2, mayApplyLater, func(_ *rand.Rand, _ *exchange, f *simulatedOutcome) { f.mute, f.ending = true, hang }},
+	{"truncated", 3, mayApplyLater, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
+		f.cut, f.ending = 0.2+0.7*r.Float64(), pick(r, closeConn, resetConn, hang)
 	}},
-	{"truncated error", 1, unsettling, func(r *rand.Rand, _ *exchange, f *fate) {
-		f.reply = shapedError(500, "INTERNAL_SERVER_ERROR", strings.Repeat("Error: ", 20))
-		f.cut, f.ending = 0.8, pick(r, hangUp, reset, silent)
+	{"truncated error", 1, mayApplyLater, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
+		f.reply = simulatedError(500, "INTERNAL_SERVER_ERROR", strings.Repeat("Error: ", 20))
+		f.cut, f.ending = 0.8, pick(r, closeConn, resetConn, hang)
 	}},
-	{"trickling", 2, ownReply, func(r *rand.Rand, _ *exchange, f *fate) { f.pace = within(r, 5*time.Millisecond, 300*time.Millisecond) }},
-	{"nonsense", 2, unsettling, func(r *rand.Rand, _ *exchange, f *fate) {
-		f.reply = pick(r, apiReply{200, "<html><body>It works!</body></html>", nil}, apiReply{200, "", nil}, apiReply{200, "null", []string{jsonBody}},
-			apiReply{200, `{}`, []string{jsonBody}}, apiReply{200, `["ok"]`, []string{jsonBody}}, apiReply{202, `{"status":"accepted"}`, []string{jsonBody}},
-			apiReply{204, "", nil}, apiReply{200, `{"agent_id":`, []string{jsonBody}})
+	{"trickling", 2, apiAnswered, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
+		f.pace = randomDuration(r, 5*time.Millisecond, 300*time.Millisecond)
 	}},
-	{"of another change", 1, unsettling, func(r *rand.Rand, x *exchange, f *fate) {
+	{"nonsense", 2, mayApplyLater, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
+		f.reply = pick(r, simulatedReply{200, "<html><body>It works!</body></html>", nil}, simulatedReply{200, "", nil}, simulatedReply{200, "null", []string{jsonBody}},
+			simulatedReply{200, `{}`, []string{jsonBody}}, simulatedReply{200, `["ok"]`, []string{jsonBody}}, simulatedReply{202, `{"status":"accepted"}`, []string{jsonBody}},
+			simulatedReply{204, "", nil}, simulatedReply{200, `{"agent_id":`, []string{jsonBody}})
+	}},
+	{"of another change", 1, mayApplyLater, func(r *rand.Rand, x *exchange, f *simulatedOutcome) {
 		f.reply = jsonReply(200, map[string]any{"agent_id": pick(r, x.agent, simulatedAgentID(2)), "published_version_id": simulatedVersionID(9, 9),
 			"inbound_phone_number_id": nil, "outbound_phone_number_id": nil})
 	}},
@@ -378,33 +380,33 @@ type simulatedAPI struct {
 	agents   []string // the first is the one that the step is about
 	versions map[string][]simulatedVersion
 	numbers  []simulatedNumber
-	quirks   quirks
-	day      badDay
+	behavior apiBehavior
+	rates    faultRates
 
-	pending   sync.WaitGroup // what is still going to happen to the state
-	serving   sync.WaitGroup
-	mu        sync.Mutex
-	start     time.Time
-	history   []moment
-	exchanges []*exchange
-	ordinals  map[string]int
-	passed    []time.Time // requests that the rate limit let through
-	dialled   []dialling
-	waiting   []planned // for a PATCH
-	events    []event
-	complaint []string // what the client must never do
-	conns     []net.Conn
-	closed    bool
+	pending    sync.WaitGroup // what is still going to happen to the state
+	serving    sync.WaitGroup
+	mu         sync.Mutex
+	start      time.Time
+	history    []stateChange
+	exchanges  []*exchange
+	ordinals   map[string]int
+	passed     []time.Time // requests that the rate limit let through
+	dials      []dialAttempt
+	scheduled  []scheduledEvent // for a PATCH
+	events     []event
+	violations []string // what the client must never do
+	conns      []net.Conn
+	closed     bool
 }
 
-// dialling is an instant at which connections were asked for.
-type dialling struct {
+// dialAttempt is an instant at which connections were asked for.
+type dialAttempt struct {
 	at    time.Time
 	fault string // empty: the network was up
 }
 
-// planned is something that happens a while after the n-th PATCH has arrived; n = 0: after the start.
-type planned struct {
+// scheduledEvent is something that happens a while after the n-th PATCH has arrived; n = 0: after the start.
+type scheduledEvent struct {
 	patch int
 	after time.Duration
 	do    func()
@@ -427,14 +429,14 @@ func chance(r *rand.Rand, p float64) bool { return r.Float64() < p }
 
 // note adds a line to the story of the run. The caller holds s.mu.
 func (s *simulatedAPI) note(format string, args ...any) {
-	s.events = append(s.events, event{time.Now(), shortened(fmt.Sprintf(format, args...))})
+	s.events = append(s.events, event{time.Now(), shortenIDs(fmt.Sprintf(format, args...))})
 }
 
 // newSimulatedAPI draws a world and its day.
 func newSimulatedAPI(seed uint64) *simulatedAPI {
 	s := &simulatedAPI{seed: seed, versions: make(map[string][]simulatedVersion), ordinals: make(map[string]int)}
 	r := randomFor(seed, "world")
-	state := worldState{make(map[string]string), make(map[string][2]string)}
+	state := apiState{make(map[string]string), make(map[string][2]string)}
 	for a := 1; a <= 3; a++ {
 		id := simulatedAgentID(a)
 		s.agents = append(s.agents, id)
@@ -490,29 +492,29 @@ func newSimulatedAPI(seed uint64) *simulatedAPI {
 			}
 		}
 	}
-	s.history = []moment{{after: state}}
+	s.history = []stateChange{{after: state}}
 
-	s.quirks = quirks{
+	s.behavior = apiBehavior{
 		dropsLeftOut: chance(r, 0.5), takesInUse: chance(r, 0.5), releasesOthers: chance(r, 0.5), unpublishReleases: chance(r, 0.5),
 		tellsKept: chance(r, 0.5), nothingLive: r.IntN(4), lags: chance(r, 0.4), saysWhen: chance(r, 0.5),
 	}
 	if chance(r, 0.2) {
-		s.quirks.numberReads = pick(r, "absent", "absent", "forbidden", "failing")
+		s.behavior.numberReads = pick(r, "absent", "absent", "forbidden", "failing")
 	}
 	if chance(r, 0.08) {
-		s.quirks.perSecond = 1 + r.IntN(5)
+		s.behavior.perSecond = 1 + r.IntN(5)
 	}
 	severity := pick(r, 0, 0.1+0.3*r.Float64(), 0.1+0.3*r.Float64(), 0.2+0.4*r.Float64(), 0.5+0.5*r.Float64(), 1)
-	s.day = badDay{change: severity, read: 0.15 * severity * r.Float64(), connect: 0.1 * severity * r.Float64()}
+	s.rates = faultRates{change: severity, read: 0.15 * severity * r.Float64(), connect: 0.1 * severity * r.Float64()}
 	if chance(r, 0.1) {
-		s.day.read = severity
+		s.rates.read = severity
 	}
 	seasons := 1 + r.IntN(3)
 	if chance(r, 0.4) {
 		seasons = len(faults)
 	}
 	for range seasons {
-		s.day.season = append(s.day.season, drawFault(r))
+		s.rates.kinds = append(s.rates.kinds, drawFault(r))
 	}
 	return s
 }
@@ -538,7 +540,7 @@ func (s *simulatedAPI) begin() {
 	defer s.mu.Unlock()
 	s.start = time.Now()
 	s.history[0].at = s.start
-	for _, p := range s.takePlanned(0) {
+	for _, p := range s.takeScheduled(0) {
 		s.later(p.after, p.do)
 	}
 }
@@ -554,9 +556,9 @@ func (s *simulatedAPI) later(d time.Duration, do func()) {
 	})
 }
 
-func (s *simulatedAPI) takePlanned(patch int) []planned {
-	var due []planned
-	s.waiting = slices.DeleteFunc(s.waiting, func(p planned) bool {
+func (s *simulatedAPI) takeScheduled(patch int) []scheduledEvent {
+	var due []scheduledEvent
+	s.scheduled = slices.DeleteFunc(s.scheduled, func(p scheduledEvent) bool {
 		if p.patch == patch {
 			due = append(due, p)
 		}
@@ -566,10 +568,10 @@ func (s *simulatedAPI) takePlanned(patch int) []planned {
 }
 
 // now returns the true state. The caller holds s.mu.
-func (s *simulatedAPI) now() worldState { return s.history[len(s.history)-1].after }
+func (s *simulatedAPI) now() apiState { return s.history[len(s.history)-1].after }
 
 // at returns the state that was true at t; of several changes at the same instant, the last.
-func (s *simulatedAPI) at(t time.Time) worldState {
+func (s *simulatedAPI) at(t time.Time) apiState {
 	state := s.history[0].after
 	for _, m := range s.history {
 		if !m.at.After(t) {
@@ -579,8 +581,8 @@ func (s *simulatedAPI) at(t time.Time) worldState {
 	return state
 }
 
-// becomes makes next the true state. The caller holds s.mu.
-func (s *simulatedAPI) becomes(next worldState, by *exchange) {
+// setState makes next the true state. The caller holds s.mu.
+func (s *simulatedAPI) setState(next apiState, by *exchange) {
 	who := "another writer"
 	if by != nil {
 		who = fmt.Sprintf("PATCH %d", by.n)
@@ -591,35 +593,35 @@ func (s *simulatedAPI) becomes(next worldState, by *exchange) {
 	} else {
 		s.note("STATE  %s: %s", who, strings.Join(changes, "; "))
 	}
-	s.history = append(s.history, moment{time.Now(), by, s.now(), next})
+	s.history = append(s.history, stateChange{time.Now(), by, s.now(), next})
 }
 
 // apply makes the change that x asks for, or refuses it, and returns what the API itself answers. The caller holds s.mu.
-func (s *simulatedAPI) apply(x *exchange) apiReply {
+func (s *simulatedAPI) apply(x *exchange) simulatedReply {
 	before, next := s.now(), s.now().clone()
 	i := slices.IndexFunc(s.versions[x.agent], func(v simulatedVersion) bool { return v.id == x.body.version })
 	switch {
 	case !slices.Contains(s.agents, x.agent):
-		return shapedError(404, "AGENT_NOT_FOUND", "Agent "+x.agent+" not found")
+		return simulatedError(404, "AGENT_NOT_FOUND", "Agent "+x.agent+" not found")
 	case x.body.version != "" && (i < 0 || s.versions[x.agent][i].draft):
-		return shapedError(400, "BAD_PARAMETER", "No version "+x.body.version+" to publish")
+		return simulatedError(400, "BAD_PARAMETER", "No version "+x.body.version+" to publish")
 	}
 	next.live[x.agent] = x.body.version
 	reply := map[string]any{"agent_id": x.agent, "published_version_id": nullable(x.body.version)}
 	for _, d := range bothDirections {
 		id := x.body.number[d]
 		number := slices.IndexFunc(s.numbers, func(n simulatedNumber) bool { return n.id == id })
-		releases := s.quirks.dropsLeftOut
+		releases := s.behavior.dropsLeftOut
 		if x.body.version == "" {
-			releases = s.quirks.unpublishReleases
+			releases = s.behavior.unpublishReleases
 		}
 		switch owner := before.bound[id][d]; {
 		case x.body.given[d] && id != "" && (number < 0 || s.numbers[number].status != "assigned"):
-			return shapedError(400, "BAD_PARAMETER", "No phone number "+id)
-		case x.body.given[d] && id != "" && owner != "" && owner != x.agent && !s.quirks.takesInUse:
-			return shapedError(400, "BAD_PARAMETER", "Phone number "+id+" is in use")
+			return simulatedError(400, "BAD_PARAMETER", "No phone number "+id)
+		case x.body.given[d] && id != "" && owner != "" && owner != x.agent && !s.behavior.takesInUse:
+			return simulatedError(400, "BAD_PARAMETER", "Phone number "+id+" is in use")
 		case x.body.given[d] && id != "":
-			releases = s.quirks.releasesOthers
+			releases = s.behavior.releasesOthers
 		case x.body.given[d]:
 			releases = true
 		}
@@ -632,12 +634,12 @@ func (s *simulatedAPI) apply(x *exchange) apiReply {
 			next.bind(id, d, x.agent)
 		}
 		told := nullable(id)
-		if bound := next.numbers(x.agent, d); !x.body.given[d] && s.quirks.tellsKept && len(bound) == 1 {
+		if bound := next.numbers(x.agent, d); !x.body.given[d] && s.behavior.tellsKept && len(bound) == 1 {
 			told = &bound[0]
 		}
 		reply[d.String()+"_phone_number_id"] = told
 	}
-	s.becomes(next, x)
+	s.setState(next, x)
 	return jsonReply(200, reply)
 }
 
@@ -663,8 +665,8 @@ func (s *simulatedAPI) receive(r *http.Request, body []byte) *exchange {
 	if x.method == http.MethodPatch {
 		x.body = s.readChange(body)
 	}
-	x.fate = s.decide(x)
-	s.note("%s (%d): %s", x.key(), x.n, x.fate)
+	x.outcome = s.drawOutcome(x)
+	s.note("%s (%d): %s", x.key(), x.n, x.outcome)
 	if x.method == http.MethodPatch {
 		s.note("       %s", body)
 		patches := 0
@@ -673,28 +675,28 @@ func (s *simulatedAPI) receive(r *http.Request, body []byte) *exchange {
 				patches++
 			}
 		}
-		for _, p := range s.takePlanned(patches) {
+		for _, p := range s.takeScheduled(patches) {
 			s.later(p.after, p.do)
 		}
 	}
 
 	switch {
 	case r.Header.Get("Authorization") != "Bearer "+sandbox.Token:
-		x.own = apiReply{401, `{"detail":"Unauthorized"}`, []string{jsonBody}}
-		s.complaint = append(s.complaint, "a request without the token")
+		x.apiAnswer = simulatedReply{401, `{"detail":"Unauthorized"}`, []string{jsonBody}}
+		s.violations = append(s.violations, "a request without the token")
 	case x.method == http.MethodGet:
-		x.shown = s.at(x.at.Add(-x.fate.lag))
-		x.stale = len(x.shown.difference(s.now())) > 0
-		x.own = s.read(x, r)
+		x.shownState = s.at(x.at.Add(-x.outcome.lag))
+		x.stale = len(x.shownState.difference(s.now())) > 0
+		x.apiAnswer = s.read(x, r)
 	case x.method == http.MethodPatch && x.path == "/v1/agent/"+x.agent+"/published_version":
-		if x.fate.applies && x.fate.after == 0 {
-			x.own = s.apply(x)
-		} else if x.fate.applies {
-			s.later(x.fate.after, func() { x.own = s.apply(x) })
+		if x.outcome.applies && x.outcome.after == 0 {
+			x.apiAnswer = s.apply(x)
+		} else if x.outcome.applies {
+			s.later(x.outcome.after, func() { x.apiAnswer = s.apply(x) })
 		}
 	default:
-		x.own = apiReply{405, `{"detail":"Method Not Allowed"}`, []string{jsonBody}}
-		s.complaint = append(s.complaint, "a request that the API does not know: "+x.key())
+		x.apiAnswer = simulatedReply{405, `{"detail":"Method Not Allowed"}`, []string{jsonBody}}
+		s.violations = append(s.violations, "a request that the API does not know: "+x.key())
 	}
 	return x
 }
@@ -703,7 +705,7 @@ func (s *simulatedAPI) readChange(body []byte) patchBody {
 	var c patchBody
 	var fields map[string]*string
 	if err := json.Unmarshal(body, &fields); err != nil {
-		s.complaint = append(s.complaint, fmt.Sprintf("a body that is not an object of ids: %s", body))
+		s.violations = append(s.violations, fmt.Sprintf("a body that is not an object of ids: %s", body))
 	}
 	text := func(id *string) string {
 		if id == nil {
@@ -720,19 +722,19 @@ func (s *simulatedAPI) readChange(body []byte) patchBody {
 		case "outbound_phone_number_id":
 			c.given[outboundCalls], c.number[outboundCalls] = true, text(value)
 		default:
-			s.complaint = append(s.complaint, "a field that the API does not know: "+name)
+			s.violations = append(s.violations, "a field that the API does not know: "+name)
 		}
 	}
 	return c
 }
 
-// decide draws the fate of x. The caller holds s.mu.
-func (s *simulatedAPI) decide(x *exchange) fate {
-	if s.quirks.perSecond > 0 {
+// drawOutcome draws the fate of x. The caller holds s.mu.
+func (s *simulatedAPI) drawOutcome(x *exchange) simulatedOutcome {
+	if s.behavior.perSecond > 0 {
 		s.passed = slices.DeleteFunc(s.passed, func(t time.Time) bool { return time.Since(t) >= time.Second })
-		if len(s.passed) >= s.quirks.perSecond {
-			f := fate{fault: "rate limit", class: refusing, reply: shapedError(429, "RATE_LIMITED", "slow down")}
-			if s.quirks.saysWhen {
+		if len(s.passed) >= s.behavior.perSecond {
+			f := simulatedOutcome{fault: "rate limit", class: neverApplied, reply: simulatedError(429, "RATE_LIMITED", "slow down")}
+			if s.behavior.saysWhen {
 				f.reply.headers = append(f.reply.headers, "Retry-After: 1")
 			}
 			return f
@@ -741,51 +743,51 @@ func (s *simulatedAPI) decide(x *exchange) fate {
 	}
 	r := randomFor(s.seed, fmt.Sprint(x.key(), " ", x.n))
 	if strings.HasPrefix(x.path, "/v1/phone") {
-		switch s.quirks.numberReads {
+		switch s.behavior.numberReads {
 		case "absent":
-			return fate{fault: "no such operation", class: refusing, reply: apiReply{404, `{"detail":"Not Found"}`, []string{jsonBody}}}
+			return simulatedOutcome{fault: "no such operation", class: neverApplied, reply: simulatedReply{404, `{"detail":"Not Found"}`, []string{jsonBody}}}
 		case "forbidden":
-			return fate{fault: "not for this token", class: refusing, reply: shapedError(403, "INTERNAL_SERVER_ERROR", "Missing required permissions")}
+			return simulatedOutcome{fault: "not for this token", class: neverApplied, reply: simulatedError(403, "INTERNAL_SERVER_ERROR", "Missing required permissions")}
 		case "failing":
-			return fate{fault: "the API's own 500, all day", class: settling, reply: shapedError(500, "INTERNAL_SERVER_ERROR", "Error: Internal Server Error")}
+			return simulatedOutcome{fault: "the API's own 500, all day", class: appliedOrNot, reply: simulatedError(500, "INTERNAL_SERVER_ERROR", "Error: Internal Server Error")}
 		}
 	}
-	f := fate{applies: true}
-	if s.quirks.lags && x.method == http.MethodGet && chance(r, 0.5) {
-		f.lag = within(r, time.Millisecond, replicaLag)
+	f := simulatedOutcome{applies: true}
+	if s.behavior.lags && x.method == http.MethodGet && chance(r, 0.5) {
+		f.lag = randomDuration(r, time.Millisecond, replicaLag)
 	}
-	probability := s.day.read
+	probability := s.rates.read
 	if x.method == http.MethodPatch {
-		probability = s.day.change
+		probability = s.rates.change
 	}
-	if chance(r, 0.03*s.day.change) {
-		f.ending = hangUp // which says nothing about the reply
+	if chance(r, 0.03*s.rates.change) {
+		f.ending = closeConn // which says nothing about the reply
 	}
 	if !chance(r, probability) {
 		return f
 	}
-	fault := faults[pick(r, s.day.season...)]
+	fault := faults[pick(r, s.rates.kinds...)]
 	f.fault, f.class = fault.name, fault.class
 	fault.draw(r, x, &f)
 	switch fault.class {
-	case ownReply:
-		f.after = within(r, 0, f.delay)
-	case refusing:
+	case apiAnswered:
+		f.after = randomDuration(r, 0, f.delay)
+	case neverApplied:
 		f.applies = false
-	case settling:
+	case appliedOrNot:
 		f.applies = chance(r, 0.5)
-		f.after = within(r, 0, f.delay)
-	case unsettling:
+		f.after = randomDuration(r, 0, f.delay)
+	case mayApplyLater:
 		f.applies = chance(r, 0.6)
 		if chance(r, 0.5) {
-			f.after = within(r, time.Millisecond, pick(r, time.Second, 10*time.Second, 45*time.Second))
+			f.after = randomDuration(r, time.Millisecond, pick(r, time.Second, 10*time.Second, 45*time.Second))
 		}
 	}
 	return f
 }
 
-// within returns a duration of at least least and less than most; least if there is none.
-func within(r *rand.Rand, least, most time.Duration) time.Duration {
+// randomDuration returns a duration of at least least and less than most; least if there is none.
+func randomDuration(r *rand.Rand, least, most time.Duration) time.Duration {
 	if most <= least {
 		return least
 	}
@@ -793,35 +795,35 @@ func within(r *rand.Rand, least, most time.Duration) time.Duration {
 }
 
 // read answers a read from x.shown.
-func (s *simulatedAPI) read(x *exchange, r *http.Request) apiReply {
+func (s *simulatedAPI) read(x *exchange, r *http.Request) simulatedReply {
 	query := r.URL.Query()
 	number, one := strings.CutPrefix(x.path, "/v1/phone/")
 	switch {
 	case x.path == "/v1/agent/"+x.agent+"/version":
 		var list []map[string]any
 		for _, v := range slices.Backward(s.versions[x.agent]) {
-			list = append(list, s.showVersion(x.agent, v, x.shown))
+			list = append(list, s.showVersion(x.agent, v, x.shownState))
 		}
 		return x.page(list, "version_id", query, 10)
 	case x.path == "/v1/agent/"+x.agent:
 		wanted := query.Get("version_id")
 		if query.Get("is_published") == "true" {
-			if wanted = x.shown.live[x.agent]; wanted == "" {
+			if wanted = x.shownState.live[x.agent]; wanted == "" {
 				return s.nothingLive(x)
 			}
 		}
 		for _, v := range s.versions[x.agent] {
 			if v.id == wanted {
-				return jsonReply(200, s.showVersion(x.agent, v, x.shown))
+				return jsonReply(200, s.showVersion(x.agent, v, x.shownState))
 			}
 		}
-		return shapedError(404, "AGENT_NOT_FOUND", "There is no such version")
+		return simulatedError(404, "AGENT_NOT_FOUND", "There is no such version")
 	case x.path == "/v1/phone":
-		return apiReply{307, "", []string{"Location: /v1/phone/"}}
+		return simulatedReply{307, "", []string{"Location: /v1/phone/"}}
 	case one && number == "":
 		var list []map[string]any
 		for _, n := range slices.Backward(s.numbers) {
-			owners := x.shown.bound[n.id]
+			owners := x.shownState.bound[n.id]
 			if in := query.Get("inbound_agent_id"); in != "" && in != owners[inboundCalls] {
 				continue
 			}
@@ -836,27 +838,27 @@ func (s *simulatedAPI) read(x *exchange, r *http.Request) apiReply {
 	case one:
 		for _, n := range s.numbers {
 			if n.id == number {
-				return jsonReply(200, showNumber(n, x.shown.bound[n.id]))
+				return jsonReply(200, showNumber(n, x.shownState.bound[n.id]))
 			}
 		}
-		return shapedError(404, "PHONE_NOT_FOUND", "Phone "+number+" not found")
+		return simulatedError(404, "PHONE_NOT_FOUND", "Phone "+number+" not found")
 	}
-	s.complaint = append(s.complaint, "a read that the API does not know: "+x.key())
-	return apiReply{404, `{"detail":"Not Found"}`, []string{jsonBody}}
+	s.violations = append(s.violations, "a read that the API does not know: "+x.key())
+	return simulatedReply{404, `{"detail":"Not Found"}`, []string{jsonBody}}
 }
 
 // nothingLive is how the read of what is published answers when nothing is, which is not documented.
-func (s *simulatedAPI) nothingLive(x *exchange) apiReply {
+func (s *simulatedAPI) nothingLive(x *exchange) simulatedReply {
 	versions := s.versions[x.agent]
-	return []apiReply{
-		shapedError(404, "AGENT_NOT_FOUND", "No published version"),
+	return []simulatedReply{
+		simulatedError(404, "AGENT_NOT_FOUND", "No published version"),
 		{404, `{"detail":"Not Found"}`, []string{jsonBody}},
 		{200, "null", []string{jsonBody}},
-		jsonReply(200, s.showVersion(x.agent, versions[len(versions)-1], x.shown)),
-	}[s.quirks.nothingLive]
+		jsonReply(200, s.showVersion(x.agent, versions[len(versions)-1], x.shownState)),
+	}[s.behavior.nothingLive]
 }
 
-func (s *simulatedAPI) showVersion(agent string, v simulatedVersion, state worldState) map[string]any {
+func (s *simulatedAPI) showVersion(agent string, v simulatedVersion, state apiState) map[string]any {
 	created := time.Date(2026, 1, 1, v.number, 0, 0, 0, time.UTC).Format(time.RFC3339)
 	return map[string]any{
 		"agent_id": agent, "version_id": v.id, "version_number": v.number, "version_name": nullable(v.name), "is_draft": v.draft,
@@ -874,7 +876,7 @@ func showNumber(n simulatedNumber, owners [2]string) map[string]any {
 }
 
 // page is a page of list, which is in descending order.
-func (x *exchange) page(list []map[string]any, id string, query map[string][]string, limit int) apiReply {
+func (x *exchange) page(list []map[string]any, id string, query map[string][]string, limit int) simulatedReply {
 	get := func(name string) string {
 		if len(query[name]) == 0 {
 			return ""
@@ -888,7 +890,7 @@ func (x *exchange) page(list []map[string]any, id string, query map[string][]str
 		limit = n
 	}
 	if limit < 1 || limit > 100 {
-		return apiReply{422, `{"detail":[{"loc":["query","limit"],"msg":"Input should be from 1 to 100","type":"value_error"}]}`, []string{jsonBody}}
+		return simulatedReply{422, `{"detail":[{"loc":["query","limit"],"msg":"Input should be from 1 to 100","type":"value_error"}]}`, []string{jsonBody}}
 	}
 	start := 0
 	if n, err := strconv.Atoi(get("page")); err == nil {
@@ -897,14 +899,14 @@ func (x *exchange) page(list []map[string]any, id string, query map[string][]str
 	if after := get("after"); after != "" {
 		i := slices.IndexFunc(list, func(item map[string]any) bool { return item[id] == after })
 		if i < 0 {
-			return shapedError(400, "BAD_PARAMETER", "No such cursor")
+			return simulatedError(400, "BAD_PARAMETER", "No such cursor")
 		}
 		start = i + 1
 	}
 	end := min(start+limit, len(list))
-	x.last = end == len(list)
+	x.lastPage = end == len(list)
 	reply := map[string]any{
-		"data": append([]map[string]any{}, list[start:end]...), "has_more": !x.last, "first_id": nil, "last_id": nil,
+		"data": append([]map[string]any{}, list[start:end]...), "has_more": !x.lastPage, "first_id": nil, "last_id": nil,
 		"current_page": start/limit + 1, "total_pages": (len(list) + limit - 1) / limit,
 	}
 	if start < end {
@@ -915,19 +917,19 @@ func (x *exchange) page(list []map[string]any, id string, query map[string][]str
 
 // dial connects through a network that may be down. Whether it is depends on how many instants there have been at which
 // somebody dialled, not on who dialled first.
-func (s *simulatedAPI) dial(ctx context.Context, l *pipes) (net.Conn, error) {
+func (s *simulatedAPI) dial(ctx context.Context, l *memoryNetwork) (net.Conn, error) {
 	s.mu.Lock()
 	now := time.Now()
-	if n := len(s.dialled); n == 0 || !s.dialled[n-1].at.Equal(now) {
+	if n := len(s.dials); n == 0 || !s.dials[n-1].at.Equal(now) {
 		r := randomFor(s.seed, fmt.Sprint("dial ", n))
-		d := dialling{at: now}
-		if chance(r, s.day.connect) {
+		d := dialAttempt{at: now}
+		if chance(r, s.rates.connect) {
 			d.fault = pick(r, "refused", "refused", "the name cannot be looked up", "black hole")
 			s.note("DIAL   %s", d.fault)
 		}
-		s.dialled = append(s.dialled, d)
+		s.dials = append(s.dials, d)
 	}
-	fault := s.dialled[len(s.dialled)-1].fault
+	fault := s.dials[len(s.dials)-1].fault
 	s.mu.Unlock()
 	switch fault {
 	case "refused":
@@ -961,7 +963,7 @@ func (s *simulatedAPI) Serve(l net.Listener) error {
 		s.mu.Unlock()
 		s.serving.Go(func() {
 			defer conn.Close()
-			s.converse(conn)
+			s.serveConn(conn)
 		})
 	}
 }
@@ -977,8 +979,8 @@ func (s *simulatedAPI) Close() error {
 	return nil
 }
 
-// converse answers the requests of one connection.
-func (s *simulatedAPI) converse(conn net.Conn) {
+// serveConn answers the requests of one connection.
+func (s *simulatedAPI) serveConn(conn net.Conn) {
 	in := bufio.NewReader(conn)
 	for {
 		r, err := http.ReadRequest(in)
@@ -991,7 +993,7 @@ func (s *simulatedAPI) converse(conn net.Conn) {
 		}
 		if r.Method == http.MethodGet {
 			// Reads are sent at the same instant: their order must not depend on the scheduler, but on the seed.
-			<-time.After(within(randomFor(s.seed, "way of "+r.RequestURI), 0, time.Millisecond))
+			<-time.After(randomDuration(randomFor(s.seed, "way of "+r.RequestURI), 0, time.Millisecond))
 		}
 		x := s.receive(r, body)
 		gone := make(chan struct{})
@@ -1015,7 +1017,7 @@ func (s *simulatedAPI) converse(conn net.Conn) {
 
 // answer plays the fate of x and reports whether the connection is ready for another request.
 func (s *simulatedAPI) answer(conn net.Conn, x *exchange, gone <-chan struct{}) (ready bool) {
-	f := x.fate
+	f := x.outcome
 	if f.delay > 0 {
 		select {
 		case <-time.After(f.delay):
@@ -1029,11 +1031,11 @@ func (s *simulatedAPI) answer(conn net.Conn, x *exchange, gone <-chan struct{}) 
 		s.mu.Lock()
 		reply := f.reply
 		if reply.status == 0 {
-			if x.own.status == 0 { // the beginning of a reply to a change that is not made yet, or never will be
-				x.own = jsonReply(200, map[string]any{"agent_id": x.agent, "published_version_id": nullable(x.body.version),
+			if x.apiAnswer.status == 0 { // the beginning of a reply to a change that is not made yet, or never will be
+				x.apiAnswer = jsonReply(200, map[string]any{"agent_id": x.agent, "published_version_id": nullable(x.body.version),
 					"inbound_phone_number_id": nullable(x.body.number[inboundCalls]), "outbound_phone_number_id": nullable(x.body.number[outboundCalls])})
 			}
-			reply = x.own
+			reply = x.apiAnswer
 		}
 		s.mu.Unlock()
 		raw := reply.raw()
@@ -1043,31 +1045,31 @@ func (s *simulatedAPI) answer(conn net.Conn, x *exchange, gone <-chan struct{}) 
 		}
 		out := io.Writer(conn)
 		if f.pace > 0 {
-			out = paced{conn, f.pace}
+			out = slowWriter{conn, f.pace}
 		}
 		_, err := io.WriteString(out, raw)
 		whole = whole && err == nil
 	}
-	if f.ending == silent {
+	if f.ending == hang {
 		<-gone
 	}
 	s.finish(x, whole)
-	if f.ending == reset {
-		breakOff(conn)
+	if f.ending == resetConn {
+		resetConnection(conn)
 	}
-	return f.ending == stay
+	return f.ending == keepOpen
 }
 
 // finish notes that x is over for its client.
 func (s *simulatedAPI) finish(x *exchange, answered bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x.over, x.answered = time.Now(), answered
+	x.endedAt, x.answered = time.Now(), answered
 	what := "no whole reply"
 	if answered {
 		what = fmt.Sprintf("answered %d", x.status())
-		if x.method == http.MethodPatch && x.fate.fault == "" {
-			what += " " + x.own.body
+		if x.method == http.MethodPatch && x.outcome.fault == "" {
+			what += " " + x.apiAnswer.body
 		}
 		if x.stale {
 			what += ", stale"

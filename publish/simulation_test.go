@@ -28,13 +28,13 @@ var (
 )
 
 const (
-	afterTheBudget = 6 * time.Second // for the read-back and the report
-	afterASignal   = time.Second
-	mostUnknown    = 0.4 // of the runs whose read-back worked; measured: 0.32
+	graceAfterTimeout = 6 * time.Second // for the read-back and the report
+	graceAfterSignal  = time.Second
+	maxUnknownShare   = 0.4 // of the runs whose read-back worked; measured: 0.32
 )
 
-// A wish is what a step is asked for.
-type wish struct {
+// A stepRequest is what a step is asked for.
+type stepRequest struct {
 	inputs   map[string]string
 	agent    string
 	versions []string    // that fulfil it; one empty one: nothing is to be published
@@ -47,10 +47,10 @@ type wish struct {
 	timeout  time.Duration
 }
 
-func (w wish) unpublish() bool { return slices.Equal(w.versions, []string{""}) }
+func (w stepRequest) unpublish() bool { return slices.Equal(w.versions, []string{""}) }
 
 // parts reports what of w is in force in a state: the version, and then each direction that was asked for.
-func (w wish) parts(s worldState) []bool {
+func (w stepRequest) parts(s apiState) []bool {
 	parts := []bool{slices.Contains(w.versions, s.live[w.agent])}
 	for _, d := range bothDirections {
 		if !w.asks[d] {
@@ -66,12 +66,12 @@ func (w wish) parts(s worldState) []bool {
 	return parts
 }
 
-func (w wish) inForce(s worldState) bool { return !slices.Contains(w.parts(s), false) }
+func (w stepRequest) inForce(s apiState) bool { return !slices.Contains(w.parts(s), false) }
 
-// newWish draws what a step is asked for in the world of s.
-func newWish(s *simulatedAPI) wish {
+// newStepRequest draws what a step is asked for in the world of s.
+func newStepRequest(s *simulatedAPI) stepRequest {
 	r := randomFor(s.seed, "wish")
-	w := wish{agent: s.agents[0], timeout: pick(r, time.Second, 5*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 2*time.Minute, 2*time.Minute, 5*time.Minute)}
+	w := stepRequest{agent: s.agents[0], timeout: pick(r, time.Second, 5*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 2*time.Minute, 2*time.Minute, 5*time.Minute)}
 	w.takeOver, w.dryRun = chance(r, 0.2), chance(r, 0.06)
 	w.inputs = map[string]string{
 		"agent-id": w.agent, "timeout": w.timeout.String(), "max-retries": strconv.Itoa(pick(r, 0, 1, 2, 4, 4, 4, 4, 10)),
@@ -117,7 +117,7 @@ func newWish(s *simulatedAPI) wish {
 }
 
 // drawNumber draws what is asked for in one direction.
-func (w *wish) drawNumber(r *rand.Rand, s *simulatedAPI, d direction) {
+func (w *stepRequest) drawNumber(r *rand.Rand, s *simulatedAPI, d direction) {
 	if chance(r, 0.5) {
 		return
 	}
@@ -136,7 +136,7 @@ func (w *wish) drawNumber(r *rand.Rand, s *simulatedAPI, d direction) {
 		}
 	default:
 		w.byNumber[d] = true
-		w.inputs[input] = asPeopleWrite(r, number.number)
+		w.inputs[input] = spacedNumber(r, number.number)
 		for _, n := range s.numbers {
 			if n.number == number.number {
 				w.numbers[d] = append(w.numbers[d], n.id)
@@ -145,8 +145,8 @@ func (w *wish) drawNumber(r *rand.Rand, s *simulatedAPI, d direction) {
 	}
 }
 
-// asPeopleWrite spreads a number out: "+34 910-000.002".
-func asPeopleWrite(r *rand.Rand, number string) string {
+// spacedNumber spreads a number out: "+34 910-000.002".
+func spacedNumber(r *rand.Rand, number string) string {
 	var text strings.Builder
 	for i, digit := range number {
 		if i > 2 && i < len(number)-1 && chance(r, 0.3) {
@@ -157,8 +157,8 @@ func asPeopleWrite(r *rand.Rand, number string) string {
 	return text.String()
 }
 
-// planWriter has another writer change the world at some time, on some days. It never does what the step is asked for.
-func (s *simulatedAPI) planWriter(w wish) {
+// scheduleOtherWriter has another writer change the world at some time, on some days. It never does what the step is asked for.
+func (s *simulatedAPI) scheduleOtherWriter(w stepRequest) {
 	r := randomFor(s.seed, "another writer")
 	if !chance(r, 0.12) {
 		return
@@ -167,21 +167,21 @@ func (s *simulatedAPI) planWriter(w wish) {
 		version := pick(r, s.versions[w.agent]...)
 		number, d, owner := pick(r, s.numbers...), pick(r, bothDirections[:]...), pick(r, "", s.agents[0], s.agents[1])
 		publishes := chance(r, 0.6) && !slices.Contains(w.versions, version.id) && !version.draft
-		s.waiting = append(s.waiting, planned{pick(r, 0, 1, 1, 2), within(r, 0, pick(r, 100*time.Millisecond, 3*time.Second, 40*time.Second)), func() {
+		s.scheduled = append(s.scheduled, scheduledEvent{pick(r, 0, 1, 1, 2), randomDuration(r, 0, pick(r, 100*time.Millisecond, 3*time.Second, 40*time.Second)), func() {
 			next := s.now().clone()
 			if publishes {
 				next.live[w.agent] = version.id
 			} else if number.status == "assigned" {
 				next.bind(number.id, d, owner)
 			}
-			s.becomes(next, nil)
+			s.setState(next, nil)
 		}})
 	}
 }
 
-// An account is all that is known of a run when everything that it set in motion has come to rest.
-type account struct {
-	wish
+// An simulatedRun is all that is known of a run when everything that it set in motion has come to rest.
+type simulatedRun struct {
+	stepRequest
 	api        *simulatedAPI
 	start, end time.Time
 	signal     syscall.Signal // 0: none came
@@ -190,15 +190,15 @@ type account struct {
 }
 
 // simulate makes up a day and runs a step in it. It runs in a bubble of virtual time.
-func simulate(t *testing.T, seed uint64) *account {
+func simulate(t *testing.T, seed uint64) *simulatedRun {
 	s := newSimulatedAPI(seed)
-	a := &account{wish: newWish(s), api: s}
-	s.planWriter(a.wish)
+	a := &simulatedRun{stepRequest: newStepRequest(s), api: s}
+	s.scheduleOtherWriter(a.stepRequest)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	if r := randomFor(seed, "signal"); chance(r, 0.15) {
 		signal := pick(r, syscall.SIGINT, syscall.SIGTERM)
-		s.waiting = append(s.waiting, planned{pick(r, 0, 1, 1, 2, 3), within(r, 0, pick(r, 100*time.Millisecond, 4*time.Second, 50*time.Second)), func() {
+		s.scheduled = append(s.scheduled, scheduledEvent{pick(r, 0, 1, 1, 2, 3), randomDuration(r, 0, pick(r, 100*time.Millisecond, 4*time.Second, 50*time.Second)), func() {
 			if a.end.IsZero() {
 				a.signal, a.signalled = signal, time.Now()
 				s.note("SIGNAL %s", signal)
@@ -207,12 +207,12 @@ func simulate(t *testing.T, seed uint64) *account {
 		}})
 	}
 
-	l := newPipes()
+	l := newMemoryNetwork()
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = s.Serve(l) })
 	s.begin()
 	a.start = time.Now()
-	a.res = trial{
+	a.res = scenario{
 		inputs: a.inputs, ctx: ctx,
 		dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx, l) },
 		jitter: func(limit time.Duration) time.Duration {
@@ -233,14 +233,14 @@ func simulate(t *testing.T, seed uint64) *account {
 	return a
 }
 
-func (a *account) status() string { return a.res.outputs["status"] }
+func (a *simulatedRun) status() string { return a.res.outputs["status"] }
 
 // patches returns the requests for the change that arrived.
-func (a *account) patches() []*exchange {
+func (a *simulatedRun) patches() []*exchange {
 	return a.exchanges(func(x *exchange) bool { return x.method == http.MethodPatch })
 }
 
-func (a *account) exchanges(which func(*exchange) bool) []*exchange {
+func (a *simulatedRun) exchanges(which func(*exchange) bool) []*exchange {
 	var list []*exchange
 	for _, x := range a.api.exchanges {
 		if which(x) {
@@ -251,7 +251,7 @@ func (a *account) exchanges(which func(*exchange) bool) []*exchange {
 }
 
 // reads returns the reads before the first request for the change, and those after the last one.
-func (a *account) reads() (before, between, after []*exchange) {
+func (a *simulatedRun) reads() (before, between, after []*exchange) {
 	left := len(a.patches())
 	first := true
 	for _, x := range a.api.exchanges {
@@ -272,7 +272,7 @@ func (a *account) reads() (before, between, after []*exchange) {
 
 // readBackWorked reports whether the step looked after its last request for the change, and every read was answered as
 // it should be.
-func (a *account) readBackWorked() bool {
+func (a *simulatedRun) readBackWorked() bool {
 	patches := a.patches()
 	_, _, after := a.reads()
 	return len(patches) > 0 && len(after) > 0 && !patches[len(patches)-1].hangsUp() && !a.networkFailedLate() &&
@@ -280,13 +280,13 @@ func (a *account) readBackWorked() bool {
 }
 
 // otherWriter reports whether another writer changed anything until t.
-func (a *account) otherWriter(t time.Time) bool {
-	return slices.ContainsFunc(a.api.history[1:], func(m moment) bool { return m.by == nil && !m.at.After(t) })
+func (a *simulatedRun) otherWriter(t time.Time) bool {
+	return slices.ContainsFunc(a.api.history[1:], func(m stateChange) bool { return m.by == nil && !m.at.After(t) })
 }
 
 // states are those that were true from a time on, and those that followed until another.
-func (a *account) states(from, to time.Time) []worldState {
-	states := []worldState{a.api.at(from)}
+func (a *simulatedRun) states(from, to time.Time) []apiState {
+	states := []apiState{a.api.at(from)}
 	for _, m := range a.api.history {
 		if m.at.After(from) && !m.at.After(to) {
 			states = append(states, m.after)
@@ -295,38 +295,38 @@ func (a *account) states(from, to time.Time) []worldState {
 	return states
 }
 
-// unreadable reports whether the agent's numbers in one direction could not be read before the change, although the step
+// numbersUnreadable reports whether the agent's numbers in one direction could not be read before the change, although the step
 // tried: one that does not try is not excused.
-func (a *account) unreadable(d direction) bool {
-	return a.triedInVain(func(x *exchange) bool {
+func (a *simulatedRun) numbersUnreadable(d direction) bool {
+	return a.readFailed(func(x *exchange) bool {
 		query, err := url.ParseQuery(x.query)
 		of := query.Get(bothDirections[1-d].String() + "_agent_id")
 		return x.path == "/v1/phone/" && err == nil && (of == "" || query.Get(d.String()+"_agent_id") != "")
 	})
 }
 
-// unseen reports the same of a number that is given by its id.
-func (a *account) unseen(id string, d direction) bool {
-	return !a.byNumber[d] && a.triedInVain(func(x *exchange) bool { return x.path == "/v1/phone/"+id })
+// numberUnreadable reports the same of a number that is given by its id.
+func (a *simulatedRun) numberUnreadable(id string, d direction) bool {
+	return !a.byNumber[d] && a.readFailed(func(x *exchange) bool { return x.path == "/v1/phone/"+id })
 }
 
-// triedInVain reports whether a read of this kind, or a connection, may have failed before the change.
-func (a *account) triedInVain(kind func(*exchange) bool) bool {
+// readFailed reports whether a read of this kind, or a connection, may have failed before the change.
+func (a *simulatedRun) readFailed(kind func(*exchange) bool) bool {
 	before, _, _ := a.reads()
 	patches := a.patches()
-	return a.api.quirks.numberReads != "" ||
+	return a.api.behavior.numberReads != "" ||
 		slices.ContainsFunc(before, func(x *exchange) bool { return kind(x) && !x.good() || x.hangsUp() }) ||
-		slices.ContainsFunc(a.api.dialled, func(d dialling) bool { return d.fault != "" && !d.at.After(patches[0].at) })
+		slices.ContainsFunc(a.api.dials, func(d dialAttempt) bool { return d.fault != "" && !d.at.After(patches[0].at) })
 }
 
 // A rule is a promise of the step. It returns what is wrong; empty: nothing is.
 type rule struct {
 	name   string
-	broken func(a *account) string
+	broken func(a *simulatedRun) string
 }
 
 var rules = []rule{
-	{"published means published", func(a *account) string {
+	{"published means published", func(a *simulatedRun) string {
 		if status := a.status(); status != "published" && status != "unpublished" {
 			return ""
 		}
@@ -365,7 +365,7 @@ var rules = []rule{
 		return ""
 	}},
 
-	{"failed means not in force, now or later", func(a *account) string {
+	{"failed means not in force, now or later", func(a *simulatedRun) string {
 		patches := a.patches()
 		if a.status() != "failed" || len(patches) == 0 {
 			return ""
@@ -384,19 +384,19 @@ var rules = []rule{
 		return "what was asked for is in force"
 	}},
 
-	{"nothing else is changed", func(a *account) string {
+	{"nothing else is changed", func(a *simulatedRun) string {
 		for _, m := range a.api.history {
 			if m.by == nil {
 				continue
 			}
-			if what := a.unasked(m); what != "" {
+			if what := a.unrequestedChange(m); what != "" {
 				return fmt.Sprintf("PATCH %d, %s after the start: %s", m.by.n, m.at.Sub(a.start), what)
 			}
 		}
 		return ""
 	}},
 
-	{"a number that is lost is named", func(a *account) string {
+	{"a number that is lost is named", func(a *simulatedRun) string {
 		patches := a.patches()
 		_, _, after := a.reads()
 		if a.status() != "published" || len(patches) == 0 || a.otherWriter(a.end) || !a.signalled.IsZero() || a.end.Sub(a.start) >= a.timeout {
@@ -410,11 +410,11 @@ var rules = []rule{
 		}
 		for _, d := range bothDirections {
 			was, is := a.api.at(patches[0].at.Add(-1)).numbers(a.agent, d), a.api.at(a.end).numbers(a.agent, d)
-			if a.asks[d] || len(was) < 2 || a.unreadable(d) {
+			if a.asks[d] || len(was) < 2 || a.numbersUnreadable(d) {
 				continue
 			}
 			for _, id := range was {
-				if !slices.Contains(is, id) && !a.warns(id) {
+				if !slices.Contains(is, id) && !a.warnsAbout(id) {
 					return fmt.Sprintf("%s is lost %s, and no warning says so", shortID(id), d)
 				}
 			}
@@ -422,24 +422,24 @@ var rules = []rule{
 		return ""
 	}},
 
-	{"unknown has a reason", func(a *account) string {
-		if a.status() != "unknown" || a.unknownFor() != "" {
+	{"unknown has a reason", func(a *simulatedRun) string {
+		if a.status() != "unknown" || a.unknownReason() != "" {
 			return ""
 		}
 		return "every request had its answer, and the read-back showed the truth"
 	}},
 
-	{"in time", func(a *account) string {
+	{"in time", func(a *simulatedRun) string {
 		switch took := a.end.Sub(a.start); {
-		case took > a.timeout+afterTheBudget:
+		case took > a.timeout+graceAfterTimeout:
 			return fmt.Sprintf("took %s of %s", took, a.timeout)
-		case !a.signalled.IsZero() && a.end.Sub(a.signalled) > afterASignal:
+		case !a.signalled.IsZero() && a.end.Sub(a.signalled) > graceAfterSignal:
 			return fmt.Sprintf("took %s after the signal", a.end.Sub(a.signalled))
 		}
 		return ""
 	}},
 
-	{"the exit status fits", func(a *account) string {
+	{"the exit status fits", func(a *simulatedRun) string {
 		good := slices.Contains([]string{"published", "unpublished", "dry-run"}, a.status())
 		allowed := []int{1}
 		if good {
@@ -453,7 +453,7 @@ var rules = []rule{
 		return ""
 	}},
 
-	{"nothing is sent that must not be", func(a *account) string {
+	{"nothing is sent that must not be", func(a *simulatedRun) string {
 		switch {
 		case a.invalid && len(a.api.exchanges) > 0:
 			return "the inputs are invalid"
@@ -467,13 +467,13 @@ var rules = []rule{
 		return ""
 	}},
 
-	{"one change at a time", func(a *account) string {
+	{"one change at a time", func(a *simulatedRun) string {
 		patches := a.patches()
 		for i, x := range patches {
 			if x.agent != a.agent {
 				return "a change of " + shortID(x.agent)
 			}
-			if i > 0 && (patches[i-1].over.IsZero() || patches[i-1].over.After(x.at)) {
+			if i > 0 && (patches[i-1].endedAt.IsZero() || patches[i-1].endedAt.After(x.at)) {
 				return fmt.Sprintf("PATCH %d was sent while another was in flight", x.n)
 			}
 			if x.body != patches[0].body {
@@ -486,28 +486,28 @@ var rules = []rule{
 		if sent, _ := strconv.Atoi(a.res.outputs["attempts"]); sent < len(patches) {
 			return fmt.Sprintf("the output attempts is %d, %d arrived", sent, len(patches))
 		}
-		if len(a.api.complaint) > 0 {
-			return strings.Join(a.api.complaint, "; ")
+		if len(a.api.violations) > 0 {
+			return strings.Join(a.api.violations, "; ")
 		}
 		return ""
 	}},
 
-	{"previous means previous", func(a *account) string {
+	{"previous means previous", func(a *simulatedRun) string {
 		until := a.end
 		if patches := a.patches(); len(patches) > 0 {
 			until = patches[0].at.Add(-1) // the change may be made at the instant at which it arrives
 		}
 		states := a.states(a.start.Add(-replicaLag), until)
-		said := func(output string, was func(worldState) string) string {
+		said := func(output string, was func(apiState) string) string {
 			value, set := a.res.outputs[output]
-			if !set || slices.ContainsFunc(states, func(s worldState) bool { return was(s) == value }) {
+			if !set || slices.ContainsFunc(states, func(s apiState) bool { return was(s) == value }) {
 				return ""
 			}
 			return fmt.Sprintf("the output %s is %s", output, shortID(value))
 		}
-		what := said("previous-version-id", func(s worldState) string { return s.live[a.agent] })
+		what := said("previous-version-id", func(s apiState) string { return s.live[a.agent] })
 		for _, d := range bothDirections {
-			what += said("previous-"+d.String()+"-phone-number-id", func(s worldState) string {
+			what += said("previous-"+d.String()+"-phone-number-id", func(s apiState) string {
 				if bound := s.numbers(a.agent, d); len(bound) == 1 {
 					return bound[0]
 				}
@@ -518,8 +518,8 @@ var rules = []rule{
 	}},
 }
 
-// unasked says what a request changed that nothing had asked for.
-func (a *account) unasked(m moment) string {
+// unrequestedChange says what a request changed that nothing had asked for.
+func (a *simulatedRun) unrequestedChange(m stateChange) string {
 	for _, agent := range a.api.agents {
 		was, is := m.before.live[agent], m.after.live[agent]
 		if was != is && (agent != a.agent || !slices.Contains(a.versions, is)) {
@@ -529,7 +529,7 @@ func (a *account) unasked(m moment) string {
 	for _, number := range a.api.numbers {
 		for _, d := range bothDirections {
 			was, is := m.before.bound[number.id][d], m.after.bound[number.id][d]
-			if was != is && !a.excused(m, number.id, d, was, is) {
+			if was != is && !a.allowedChange(m, number.id, d, was, is) {
 				return fmt.Sprintf("%s is bound to %s %s, was to %s", shortID(number.id), shortID(is), d, shortID(was))
 			}
 		}
@@ -537,9 +537,9 @@ func (a *account) unasked(m moment) string {
 	return ""
 }
 
-// excused reports whether a request may have taken a number from was to is in one direction.
-func (a *account) excused(m moment, id string, d direction, was, is string) bool {
-	raced := slices.ContainsFunc(a.api.history[1:], func(o moment) bool {
+// allowedChange reports whether a request may have taken a number from was to is in one direction.
+func (a *simulatedRun) allowedChange(m stateChange, id string, d direction, was, is string) bool {
+	raced := slices.ContainsFunc(a.api.history[1:], func(o stateChange) bool {
 		return o.by == nil && !o.at.After(m.at) && slices.ContainsFunc(a.api.numbers, func(n simulatedNumber) bool {
 			mine := o.before.bound[n.id][d] == a.agent || o.after.bound[n.id][d] == a.agent
 			return o.before.bound[n.id][d] != o.after.bound[n.id][d] && (mine || n.id == id)
@@ -553,18 +553,18 @@ func (a *account) excused(m moment, id string, d direction, was, is string) bool
 	case is == a.agent && !slices.Contains(a.numbers[d], id):
 		return false
 	case is == a.agent:
-		return was == "" || a.takeOver || a.unseen(id, d)
+		return was == "" || a.takeOver || a.numberUnreadable(id, d)
 	case a.unpublish(), a.asks[d]:
 		return true // released, or replaced by the number that was asked for
 	case len(m.before.numbers(a.agent, d)) > 1:
 		return true // which one to send along cannot be known; a warning is due
 	default:
-		return a.api.quirks.dropsLeftOut && a.unreadable(d)
+		return a.api.behavior.dropsLeftOut && a.numbersUnreadable(d)
 	}
 }
 
-// warns reports whether a warning names a phone number, by its id or as people write it.
-func (a *account) warns(id string) bool {
+// warnsAbout reports whether a warning names a phone number, by its id or as people write it.
+func (a *simulatedRun) warnsAbout(id string) bool {
 	number := a.api.numbers[slices.IndexFunc(a.api.numbers, func(n simulatedNumber) bool { return n.id == id })].number
 	for _, annotation := range a.res.log.Annotations() {
 		if annotation.Level == "warning" && (strings.Contains(annotation.Message, id) || strings.Contains(strings.ReplaceAll(annotation.Message, " ", ""), number)) {
@@ -574,19 +574,19 @@ func (a *account) warns(id string) bool {
 	return false
 }
 
-// unknownFor returns a reason for which the step cannot know what is in force; empty: there is none.
-func (a *account) unknownFor() string {
+// unknownReason returns a reason for which the step cannot know what is in force; empty: there is none.
+func (a *simulatedRun) unknownReason() string {
 	patches := a.patches()
 	_, _, after := a.reads()
 	asksForNumbers := a.asks[inboundCalls] || a.asks[outboundCalls]
 	switch {
-	case len(patches) == 0 && len(a.api.dialled) > 0:
+	case len(patches) == 0 && len(a.api.dials) > 0:
 		return "a request was lost on its way"
-	case slices.ContainsFunc(patches, func(x *exchange) bool { return !x.told() && !x.confirmed() }):
+	case slices.ContainsFunc(patches, func(x *exchange) bool { return !x.settled() && !x.confirmed() }):
 		return "a request had no answer that settles it"
 	case !a.readBackWorked() && (len(after) > 0 || a.networkFailedLate() || patches[len(patches)-1].hangsUp()):
 		return "the read-back failed"
-	case asksForNumbers && a.api.quirks.numberReads != "":
+	case asksForNumbers && a.api.behavior.numberReads != "":
 		return "the numbers cannot be read"
 	case a.otherWriter(a.end):
 		return "another writer came in between"
@@ -594,10 +594,10 @@ func (a *account) unknownFor() string {
 		return "a signal leaves less time than a replica may lag"
 	}
 	for _, x := range after {
-		if x.shown.live[a.agent] == "" && strings.HasSuffix(x.query, "is_published=true") {
+		if x.shownState.live[a.agent] == "" && strings.HasSuffix(x.query, "is_published=true") {
 			return "how the API says that nothing is published is not documented"
 		}
-		if parts := a.parts(x.shown); slices.Contains(parts, true) && slices.Contains(parts, false) {
+		if parts := a.parts(x.shownState); slices.Contains(parts, true) && slices.Contains(parts, false) {
 			return "half of it is in force"
 		}
 	}
@@ -605,14 +605,14 @@ func (a *account) unknownFor() string {
 }
 
 // networkFailedLate reports whether a connection failed after the last request for the change.
-func (a *account) networkFailedLate() bool {
+func (a *simulatedRun) networkFailedLate() bool {
 	patches := a.patches()
 	last := patches[len(patches)-1].at
-	return slices.ContainsFunc(a.api.dialled, func(d dialling) bool { return d.fault != "" && !d.at.Before(last) })
+	return slices.ContainsFunc(a.api.dials, func(d dialAttempt) bool { return d.fault != "" && !d.at.Before(last) })
 }
 
-// broken lists the rules that a run breaks.
-func (a *account) broken() map[string]string {
+// brokenRules lists the rules that a run breaks.
+func (a *simulatedRun) brokenRules() map[string]string {
 	list := make(map[string]string)
 	for _, rule := range rules {
 		if what := rule.broken(a); what != "" {
@@ -622,16 +622,16 @@ func (a *account) broken() map[string]string {
 	return list
 }
 
-// story tells a run to somebody who wants to know what went wrong.
-func (a *account) story() string {
+// trace tells a run to somebody who wants to know what went wrong.
+func (a *simulatedRun) trace() string {
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
 	line("go test ./publish -run '^TestSimulation$' -seed %d", a.api.seed)
 	line("inputs:")
 	for _, name := range slices.Sorted(maps.Keys(a.inputs)) {
-		line("  %s: %s", name, shortened(a.inputs[name]))
+		line("  %s: %s", name, shortenIDs(a.inputs[name]))
 	}
-	line("world: %+v\n  %+v", a.api.quirks, a.api.day)
+	line("world: %+v\n  %+v", a.api.behavior, a.api.rates)
 	line("  at first: %s", a.api.history[0].after)
 	for _, n := range a.api.numbers[:min(len(a.api.numbers), 10)] {
 		line("  %s: %s, %s", shortID(n.id), n.number, n.status)
@@ -639,25 +639,25 @@ func (a *account) story() string {
 	for _, e := range a.api.events {
 		line("%9.3f %s", e.at.Sub(a.start).Seconds(), e.text)
 	}
-	line("log:\n%s", shortened(a.res.stdout+a.res.stderr))
+	line("log:\n%s", shortenIDs(a.res.stdout+a.res.stderr))
 	for _, name := range slices.Sorted(maps.Keys(a.res.outputs)) {
-		line("%s=%s", name, shortened(a.res.outputs[name]))
+		line("%s=%s", name, shortenIDs(a.res.outputs[name]))
 	}
 	return text.String()
 }
 
-// tally counts how runs end.
-type tally struct {
+// statistics counts how runs end.
+type statistics struct {
 	mu       sync.Mutex
 	statuses map[string]int
 	changing int // a request for the change arrived
-	looked   int // and its outcome was decided by a read-back that worked
+	verified int // and its outcome was decided by a read-back that worked
 	unknown  int // of these
 	broken   map[string]int
-	stories  int
+	traces   int
 }
 
-func (c *tally) add(a *account, broken map[string]string) {
+func (c *statistics) add(a *simulatedRun, broken map[string]string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.statuses[a.status()]++
@@ -666,7 +666,7 @@ func (c *tally) add(a *account, broken map[string]string) {
 	}
 	confirmed := slices.ContainsFunc(a.patches(), (*exchange).confirmed)
 	if !confirmed && a.readBackWorked() {
-		c.looked++
+		c.verified++
 		if a.status() == "unknown" {
 			c.unknown++
 		}
@@ -676,25 +676,25 @@ func (c *tally) add(a *account, broken map[string]string) {
 	}
 }
 
-// mostStories is how many failed runs are told in full.
-const mostStories = 5
+// maxTraces is how many failed runs are told in full.
+const maxTraces = 5
 
 // TestSimulation runs the step through made-up days, one for each seed, and holds what it says and does against the
 // truth, which the simulated API knows.
 func TestSimulation(t *testing.T) {
-	c := &tally{statuses: make(map[string]int), broken: make(map[string]int)}
+	c := &statistics{statuses: make(map[string]int), broken: make(map[string]int)}
 	day := func(t *testing.T, seed uint64) {
 		synctest.Test(t, func(t *testing.T) {
 			a := simulate(t, seed)
-			broken := a.broken()
+			broken := a.brokenRules()
 			c.add(a, broken)
 			for _, name := range slices.Sorted(maps.Keys(broken)) {
 				t.Errorf("seed %d: %s: %s", seed, name, broken[name])
 			}
 			if *oneSeed != 0 {
-				t.Log(a.story())
-			} else if t.Failed() && c.tells() {
-				t.Log(a.story())
+				t.Log(a.trace())
+			} else if t.Failed() && c.logsTrace() {
+				t.Log(a.trace())
 			}
 		})
 	}
@@ -714,32 +714,32 @@ func TestSimulation(t *testing.T) {
 		}
 	})
 	t.Logf("%d days: ended %v; the change was sent on %d, its outcome read back on %d and unknown all the same on %d of these",
-		*simulations, c.statuses, c.changing, c.looked, c.unknown)
+		*simulations, c.statuses, c.changing, c.verified, c.unknown)
 	if len(c.broken) > 0 {
 		t.Logf("broken: %v", c.broken)
 	}
 	if *simulations < 500 { // too few for a share to mean anything
 		return
 	}
-	if float64(c.unknown) > mostUnknown*float64(c.looked) {
-		t.Errorf("%d of %d outcomes that were read back are unknown", c.unknown, c.looked)
+	if float64(c.unknown) > maxUnknownShare*float64(c.verified) {
+		t.Errorf("%d of %d outcomes that were read back are unknown", c.unknown, c.verified)
 	}
 	for _, status := range []string{"published", "unpublished", "failed", "unknown", "dry-run"} {
 		if c.statuses[status] < *simulations/100 {
 			t.Errorf("only %d runs of %d ended %s: too few to say anything about", c.statuses[status], *simulations, status)
 		}
 	}
-	if c.changing < *simulations/2 || c.looked < *simulations/50 {
+	if c.changing < *simulations/2 || c.verified < *simulations/50 {
 		t.Error("too few runs sent a change, or read its outcome back, to say anything about")
 	}
 }
 
-// tells reports whether one more story is told.
-func (c *tally) tells() bool {
+// logsTrace reports whether one more story is told.
+func (c *statistics) logsTrace() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stories++
-	return c.stories <= mostStories
+	c.traces++
+	return c.traces <= maxTraces
 }
 
 // TestSimulationRules gives the rules accounts of made-up runs: a good one that breaks none, and for each rule one that
@@ -749,143 +749,155 @@ func TestSimulationRules(t *testing.T) {
 	second := time.Second
 	tests := []struct {
 		name  string
-		do    func(a *account)
+		do    func(a *simulatedRun)
 		rules []string // that are broken
 	}{
-		{"a good run", func(*account) {}, nil},
-		{"published, and it never was", func(a *account) { a.remember(0, nil) }, []string{"published means published"}},
-		{"published, and the output says another", func(a *account) { a.res.outputs["published-version-id"] = live }, []string{"published means published"}},
-		{"published, and nothing was sent", func(a *account) { a.api.exchanges = nil; a.remember(0, nil) }, []string{"published means published"}},
-		{"published for a while, then by another writer", func(a *account) {
-			a.remember(2*second, func(s worldState) { s.live[a.agent] = simulatedVersionID(1, 3) })
+		{"a good run", func(*simulatedRun) {}, nil},
+		{"published, and it never was", func(a *simulatedRun) { a.addOtherWrite(0, nil) }, []string{"published means published"}},
+		{"published, and the output says another", func(a *simulatedRun) { a.res.outputs["published-version-id"] = live }, []string{"published means published"}},
+		{"published, and nothing was sent", func(a *simulatedRun) { a.api.exchanges = nil; a.addOtherWrite(0, nil) }, []string{"published means published"}},
+		{"published for a while, then by another writer", func(a *simulatedRun) {
+			a.addOtherWrite(2*second, func(s apiState) { s.live[a.agent] = simulatedVersionID(1, 3) })
 		}, nil},
-		{"published, and a number that was asked for is not bound", func(a *account) {
+		{"published, and a number that was asked for is not bound", func(a *simulatedRun) {
 			a.asks[outboundCalls], a.numbers[outboundCalls] = true, []string{theirs}
 			a.res.outputs["outbound-phone-number-id"] = theirs
 		}, []string{"published means published"}},
 
-		{"failed, and it is in force", func(a *account) { a.ends("failed", 1); a.answers(shapedError(500, "E", "m"), settling) },
+		{"failed, and it is in force", func(a *simulatedRun) {
+			a.setStatus("failed", 1)
+			a.setReply(simulatedError(500, "E", "m"), appliedOrNot)
+		},
 			[]string{"failed means not in force, now or later"}},
-		{"failed, and it comes later", func(a *account) {
-			a.ends("failed", 1)
-			a.answers(apiReply{status: 503}, unsettling)
+		{"failed, and it comes later", func(a *simulatedRun) {
+			a.setStatus("failed", 1)
+			a.setReply(simulatedReply{status: 503}, mayApplyLater)
 			a.api.history[1].at = a.end.Add(second)
 		}, []string{"failed means not in force, now or later"}},
-		{"failed, and it was in force before", func(a *account) {
-			a.ends("failed", 1)
-			a.answers(shapedError(500, "E", "m"), settling)
+		{"failed, and it was in force before", func(a *simulatedRun) {
+			a.setStatus("failed", 1)
+			a.setReply(simulatedError(500, "E", "m"), appliedOrNot)
 			a.api.history[0].after.live[a.agent] = asked
-			a.remember(0, nil)
+			a.addOtherWrite(0, nil)
 			a.res.outputs["previous-version-id"] = asked
 		}, []string{"failed means not in force, now or later"}},
-		{"refused, and it was in force before", func(a *account) {
-			a.ends("failed", 1)
-			a.answers(shapedError(403, "E", "m"), refusing)
+		{"refused, and it was in force before", func(a *simulatedRun) {
+			a.setStatus("failed", 1)
+			a.setReply(simulatedError(403, "E", "m"), neverApplied)
 			a.api.history[0].after.live[a.agent] = asked
-			a.remember(0, nil)
+			a.addOtherWrite(0, nil)
 			a.res.outputs["previous-version-id"] = asked
 		}, nil},
-		{"failed, and it is not in force", func(a *account) {
-			a.ends("failed", 1)
-			a.answers(shapedError(500, "E", "m"), settling)
-			a.remember(0, nil)
+		{"failed, and it is not in force", func(a *simulatedRun) {
+			a.setStatus("failed", 1)
+			a.setReply(simulatedError(500, "E", "m"), appliedOrNot)
+			a.addOtherWrite(0, nil)
 		}, nil},
 
-		{"another agent's version", func(a *account) { a.also(func(s worldState) { s.live[simulatedAgentID(2)] = asked }) }, []string{"nothing else is changed"}},
-		{"another agent's number", func(a *account) { a.also(func(s worldState) { s.bind(theirs, outboundCalls, "") }) }, []string{"nothing else is changed"}},
-		{"a number that nothing asked about", func(a *account) { a.also(func(s worldState) { s.bind(ours, inboundCalls, "") }) }, []string{"nothing else is changed"}},
-		{"the same, when the numbers cannot be read and the API drops what is left out", func(a *account) {
-			a.also(func(s worldState) { s.bind(ours, inboundCalls, "") })
-			a.api.quirks.dropsLeftOut, a.api.quirks.numberReads = true, "absent"
+		{"another agent's version", func(a *simulatedRun) { a.addOwnWrite(func(s apiState) { s.live[simulatedAgentID(2)] = asked }) }, []string{"nothing else is changed"}},
+		{"another agent's number", func(a *simulatedRun) { a.addOwnWrite(func(s apiState) { s.bind(theirs, outboundCalls, "") }) }, []string{"nothing else is changed"}},
+		{"a number that nothing asked about", func(a *simulatedRun) { a.addOwnWrite(func(s apiState) { s.bind(ours, inboundCalls, "") }) }, []string{"nothing else is changed"}},
+		{"the same, when the numbers cannot be read and the API drops what is left out", func(a *simulatedRun) {
+			a.addOwnWrite(func(s apiState) { s.bind(ours, inboundCalls, "") })
+			a.api.behavior.dropsLeftOut, a.api.behavior.numberReads = true, "absent"
 		}, nil},
-		{"the same, when the API keeps what is left out", func(a *account) {
-			a.also(func(s worldState) { s.bind(ours, inboundCalls, "") })
-			a.api.quirks.numberReads = "absent"
+		{"the same, when the API keeps what is left out", func(a *simulatedRun) {
+			a.addOwnWrite(func(s apiState) { s.bind(ours, inboundCalls, "") })
+			a.api.behavior.numberReads = "absent"
 		}, []string{"nothing else is changed"}},
-		{"taken from another agent", func(a *account) {
+		{"taken from another agent", func(a *simulatedRun) {
 			a.asks[outboundCalls], a.numbers[outboundCalls] = true, []string{theirs}
 			a.res.outputs["outbound-phone-number-id"] = theirs
-			a.also(func(s worldState) { s.bind(theirs, outboundCalls, a.agent) })
+			a.addOwnWrite(func(s apiState) { s.bind(theirs, outboundCalls, a.agent) })
 		}, []string{"nothing else is changed"}},
-		{"taken from another agent, as asked", func(a *account) {
+		{"taken from another agent, as asked", func(a *simulatedRun) {
 			a.takeOver, a.asks[outboundCalls], a.numbers[outboundCalls] = true, true, []string{theirs}
 			a.res.outputs["outbound-phone-number-id"] = theirs
-			a.also(func(s worldState) { s.bind(theirs, outboundCalls, a.agent) })
+			a.addOwnWrite(func(s apiState) { s.bind(theirs, outboundCalls, a.agent) })
 		}, nil},
 
-		{"one of two numbers, without a word", func(a *account) {
+		{"one of two numbers, without a word", func(a *simulatedRun) {
 			a.api.history[0].after.bind(theirs, inboundCalls, a.agent)
-			a.remember(0, nil)
-			a.also(func(s worldState) { s.live[a.agent] = asked; s.bind(ours, inboundCalls, "") })
+			a.addOtherWrite(0, nil)
+			a.addOwnWrite(func(s apiState) { s.live[a.agent] = asked; s.bind(ours, inboundCalls, "") })
 		}, []string{"a number that is lost is named"}},
-		{"one of two numbers, with a warning", func(a *account) {
+		{"one of two numbers, with a warning", func(a *simulatedRun) {
 			a.api.history[0].after.bind(theirs, inboundCalls, a.agent)
-			a.remember(0, nil)
-			a.also(func(s worldState) { s.live[a.agent] = asked; s.bind(ours, inboundCalls, "") })
+			a.addOtherWrite(0, nil)
+			a.addOwnWrite(func(s apiState) { s.live[a.agent] = asked; s.bind(ours, inboundCalls, "") })
 			a.res.log = runner.ReadLog("::warning title=Lost::+34910000001 is lost\n")
 		}, nil},
-		{"one of two numbers, and no connection to read them with, without a word", func(a *account) { a.losesUnread() }, []string{"a number that is lost is named"}},
-		{"one of two numbers, and no connection to read them with", func(a *account) {
-			a.losesUnread()
+		{"one of two numbers, and no connection to read them with, without a word", func(a *simulatedRun) { a.losesNumberUnnoticed() }, []string{"a number that is lost is named"}},
+		{"one of two numbers, and no connection to read them with", func(a *simulatedRun) {
+			a.losesNumberUnnoticed()
 			a.res.stdout = "The inbound numbers could not be read after the change"
 		}, nil},
 
-		{"unknown without a reason", func(a *account) { a.ends("unknown", 1); a.answers(shapedError(500, "E", "m"), settling) }, []string{"unknown has a reason"}},
-		{"unknown behind a gateway", func(a *account) { a.ends("unknown", 1); a.answers(apiReply{status: 503}, unsettling) }, nil},
-		{"unknown after a read that failed", func(a *account) {
-			a.ends("unknown", 1)
-			a.answers(shapedError(500, "E", "m"), settling)
-			a.api.exchanges[2].fate.fault = "reset"
+		{"unknown without a reason", func(a *simulatedRun) {
+			a.setStatus("unknown", 1)
+			a.setReply(simulatedError(500, "E", "m"), appliedOrNot)
+		}, []string{"unknown has a reason"}},
+		{"unknown behind a gateway", func(a *simulatedRun) {
+			a.setStatus("unknown", 1)
+			a.setReply(simulatedReply{status: 503}, mayApplyLater)
+		}, nil},
+		{"unknown after a read that failed", func(a *simulatedRun) {
+			a.setStatus("unknown", 1)
+			a.setReply(simulatedError(500, "E", "m"), appliedOrNot)
+			a.api.exchanges[2].outcome.fault = "reset"
 		}, nil},
 
-		{"late", func(a *account) { a.end = a.start.Add(a.timeout + 7*second) }, []string{"in time"}},
-		{"late after a signal", func(a *account) { a.signal, a.signalled = syscall.SIGINT, a.end.Add(-2*second) }, []string{"in time"}},
+		{"late", func(a *simulatedRun) { a.end = a.start.Add(a.timeout + 7*second) }, []string{"in time"}},
+		{"late after a signal", func(a *simulatedRun) { a.signal, a.signalled = syscall.SIGINT, a.end.Add(-2*second) }, []string{"in time"}},
 
-		{"failed with 0", func(a *account) {
-			a.ends("failed", 0)
-			a.answers(shapedError(400, "E", "m"), refusing)
-			a.remember(0, nil)
+		{"failed with 0", func(a *simulatedRun) {
+			a.setStatus("failed", 0)
+			a.setReply(simulatedError(400, "E", "m"), neverApplied)
+			a.addOtherWrite(0, nil)
 		}, []string{"the exit status fits"}},
-		{"published with 1", func(a *account) { a.res.exit = 1 }, []string{"the exit status fits"}},
-		{"130 without a signal", func(a *account) { a.ends("unknown", 130); a.answers(apiReply{status: 503}, unsettling) }, []string{"the exit status fits"}},
-		{"130 after SIGTERM", func(a *account) {
-			a.ends("unknown", 130)
-			a.answers(apiReply{status: 503}, unsettling)
+		{"published with 1", func(a *simulatedRun) { a.res.exit = 1 }, []string{"the exit status fits"}},
+		{"130 without a signal", func(a *simulatedRun) {
+			a.setStatus("unknown", 130)
+			a.setReply(simulatedReply{status: 503}, mayApplyLater)
+		}, []string{"the exit status fits"}},
+		{"130 after SIGTERM", func(a *simulatedRun) {
+			a.setStatus("unknown", 130)
+			a.setReply(simulatedReply{status: 503}, mayApplyLater)
 			a.signal, a.signalled = syscall.SIGTERM, a.end
 		}, []string{"the exit status fits"}},
 
-		{"a change in a dry run", func(a *account) { a.dryRun = true }, []string{"nothing is sent that must not be"}},
-		{"invalid inputs", func(a *account) { a.invalid = true }, []string{"nothing is sent that must not be"}},
+		{"a change in a dry run", func(a *simulatedRun) { a.dryRun = true }, []string{"nothing is sent that must not be"}},
+		{"invalid inputs", func(a *simulatedRun) { a.invalid = true }, []string{"nothing is sent that must not be"}},
 
-		{"two changes in flight", func(a *account) {
+		{"two changes in flight", func(a *simulatedRun) {
 			a.api.exchanges = slices.Insert(a.api.exchanges, 2, &exchange{method: "PATCH", agent: a.agent, n: 2, body: a.patches()[0].body, at: a.start})
-			a.api.exchanges[1].over = time.Time{}
+			a.api.exchanges[1].endedAt = time.Time{}
 			a.res.outputs["attempts"] = "2"
 		}, []string{"one change at a time"}},
-		{"a change of another agent", func(a *account) { a.patches()[0].agent = simulatedAgentID(2) }, []string{"one change at a time"}},
-		{"a second change that asks for something else", func(a *account) {
+		{"a change of another agent", func(a *simulatedRun) { a.patches()[0].agent = simulatedAgentID(2) }, []string{"one change at a time"}},
+		{"a second change that asks for something else", func(a *simulatedRun) {
 			first := a.patches()[0]
-			a.api.exchanges = slices.Insert(a.api.exchanges, 2, &exchange{method: "PATCH", agent: a.agent, n: 2, at: first.over.Add(second), answered: true, own: first.own})
+			a.api.exchanges = slices.Insert(a.api.exchanges, 2, &exchange{method: "PATCH", agent: a.agent, n: 2, at: first.endedAt.Add(second), answered: true, apiAnswer: first.apiAnswer})
 			a.res.outputs["attempts"] = "2"
 		}, []string{"one change at a time"}},
-		{"a read between two changes", func(a *account) {
+		{"a read between two changes", func(a *simulatedRun) {
 			last := *a.patches()[0]
-			last.at = last.over.Add(second)
+			last.at = last.endedAt.Add(second)
 			a.api.exchanges = append(a.api.exchanges, &last)
 			a.res.outputs["attempts"] = "2"
 		}, []string{"one change at a time"}},
-		{"more changes than it admits", func(a *account) { a.res.outputs["attempts"] = "0" }, []string{"one change at a time"}},
-		{"a request that the API does not know", func(a *account) { a.api.complaint = []string{"DELETE"} }, []string{"one change at a time"}},
+		{"more changes than it admits", func(a *simulatedRun) { a.res.outputs["attempts"] = "0" }, []string{"one change at a time"}},
+		{"a request that the API does not know", func(a *simulatedRun) { a.api.violations = []string{"DELETE"} }, []string{"one change at a time"}},
 
-		{"a version that never was", func(a *account) { a.res.outputs["previous-version-id"] = asked }, []string{"previous means previous"}},
-		{"a number that never was", func(a *account) { a.res.outputs["previous-inbound-phone-number-id"] = theirs }, []string{"previous means previous"}},
+		{"a version that never was", func(a *simulatedRun) { a.res.outputs["previous-version-id"] = asked }, []string{"previous means previous"}},
+		{"a number that never was", func(a *simulatedRun) { a.res.outputs["previous-inbound-phone-number-id"] = theirs }, []string{"previous means previous"}},
 	}
 	named := make(map[string]bool)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			a := goodRun()
 			tt.do(a)
-			got := a.broken()
+			got := a.brokenRules()
 			if broken := slices.Sorted(maps.Keys(got)); !slices.Equal(broken, tt.rules) {
 				t.Errorf("breaks %q, want %q", got, tt.rules)
 			}
@@ -903,12 +915,12 @@ func TestSimulationRules(t *testing.T) {
 
 // goodRun is the account of a run that published version 2 of agent 1 within a second: a read of its numbers, the change,
 // and a read of what is published.
-func goodRun() *account {
+func goodRun() *simulatedRun {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	agent, live, asked := simulatedAgentID(1), simulatedVersionID(1, 1), simulatedVersionID(1, 2)
-	a := &account{
-		wish:  wish{agent: agent, versions: []string{asked}, timeout: time.Minute},
-		start: start, end: start.Add(time.Second),
+	a := &simulatedRun{
+		stepRequest: stepRequest{agent: agent, versions: []string{asked}, timeout: time.Minute},
+		start:       start, end: start.Add(time.Second),
 		api: &simulatedAPI{
 			agents:  []string{agent, simulatedAgentID(2)},
 			numbers: []simulatedNumber{{simulatedNumberID(1), "+34910000001", "assigned"}, {simulatedNumberID(2), "+34910000002", "assigned"}},
@@ -917,64 +929,64 @@ func goodRun() *account {
 			"status": "published", "published-version-id": asked, "previous-version-id": live, "attempts": "1",
 		}},
 	}
-	patch := &exchange{method: "PATCH", n: 1, at: start, over: start, agent: agent, body: patchBody{version: asked}, answered: true, own: apiReply{status: 200}}
-	before := worldState{
+	patch := &exchange{method: "PATCH", n: 1, at: start, endedAt: start, agent: agent, body: patchBody{version: asked}, answered: true, apiAnswer: simulatedReply{status: 200}}
+	before := apiState{
 		map[string]string{agent: live, simulatedAgentID(2): ""},
 		map[string][2]string{simulatedNumberID(1): {agent, ""}, simulatedNumberID(2): {"", simulatedAgentID(2)}},
 	}
 	after := before.clone()
 	after.live[agent] = asked
-	a.api.history = []moment{{at: start, after: before}, {start, patch, before, after}}
+	a.api.history = []stateChange{{at: start, after: before}, {start, patch, before, after}}
 	a.api.exchanges = []*exchange{
-		{method: "GET", path: "/v1/phone/", n: 1, at: start, over: start, answered: true, own: apiReply{status: 200}, shown: before, last: true},
+		{method: "GET", path: "/v1/phone/", n: 1, at: start, endedAt: start, answered: true, apiAnswer: simulatedReply{status: 200}, shownState: before, lastPage: true},
 		patch,
-		{method: "GET", path: "/v1/agent/" + agent, query: "is_published=true", n: 1, at: a.end, over: a.end, answered: true, own: apiReply{status: 200}, shown: after},
+		{method: "GET", path: "/v1/agent/" + agent, query: "is_published=true", n: 1, at: a.end, endedAt: a.end, answered: true, apiAnswer: simulatedReply{status: 200}, shownState: after},
 	}
 	return a
 }
 
-// remember makes another writer change the state some time after the start; with nil the history begins and ends with
+// addOtherWrite makes another writer change the state some time after the start; with nil the history begins and ends with
 // the first state.
-func (a *account) remember(after time.Duration, change func(worldState)) {
+func (a *simulatedRun) addOtherWrite(after time.Duration, change func(apiState)) {
 	history := a.api.history
 	if change == nil {
 		a.api.history = history[:1]
 		for _, x := range a.api.exchanges {
-			x.shown = history[0].after
+			x.shownState = history[0].after
 		}
 		return
 	}
 	next := history[len(history)-1].after.clone()
 	change(next)
 	at := a.start.Add(after)
-	a.api.history = append(history, moment{at, nil, history[len(history)-1].after, next})
+	a.api.history = append(history, stateChange{at, nil, history[len(history)-1].after, next})
 	a.end = at
 }
 
-// also makes the request for the change change more.
-func (a *account) also(change func(worldState)) {
+// addOwnWrite makes the request for the change change more.
+func (a *simulatedRun) addOwnWrite(change func(apiState)) {
 	history := a.api.history
 	next := history[len(history)-1].after.clone()
 	change(next)
-	a.api.history = append(history, moment{a.start, a.patches()[0], history[len(history)-1].after, next})
+	a.api.history = append(history, stateChange{a.start, a.patches()[0], history[len(history)-1].after, next})
 }
 
-// losesUnread makes the request for the change release one of two numbers, and no connection come about after it.
-func (a *account) losesUnread() {
+// losesNumberUnnoticed makes the request for the change release one of two numbers, and no connection come about after it.
+func (a *simulatedRun) losesNumberUnnoticed() {
 	a.api.history[0].after.bind(simulatedNumberID(2), inboundCalls, a.agent)
-	a.remember(0, nil)
-	a.also(func(s worldState) { s.live[a.agent] = a.versions[0]; s.bind(simulatedNumberID(1), inboundCalls, "") })
+	a.addOtherWrite(0, nil)
+	a.addOwnWrite(func(s apiState) { s.live[a.agent] = a.versions[0]; s.bind(simulatedNumberID(1), inboundCalls, "") })
 	a.api.exchanges = a.api.exchanges[:2]
-	a.api.dialled = []dialling{{a.end, "refused"}}
+	a.api.dials = []dialAttempt{{a.end, "refused"}}
 }
 
-// ends gives the run another end.
-func (a *account) ends(status string, exit int) {
+// setStatus gives the run another end.
+func (a *simulatedRun) setStatus(status string, exit int) {
 	a.res.exit, a.res.outputs["status"] = exit, status
 	delete(a.res.outputs, "published-version-id")
 }
 
-// answers gives the request for the change another reply.
-func (a *account) answers(reply apiReply, class settlement) {
-	a.patches()[0].fate = fate{fault: "made up", class: class, reply: reply}
+// setReply gives the request for the change another reply.
+func (a *simulatedRun) setReply(reply simulatedReply, class replyMeaning) {
+	a.patches()[0].outcome = simulatedOutcome{fault: "made up", class: class, reply: reply}
 }

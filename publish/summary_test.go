@@ -16,18 +16,18 @@ import (
 
 var update = flag.Bool("update", false, "write the golden logs and summaries anew")
 
-// story is a run whose log and job summary are kept as golden files.
-type story struct {
+// goldenRun is a run whose log and job summary are kept as golden files.
+type goldenRun struct {
 	name   string
 	inputs map[string]string
 	faults []sandbox.Fault
-	trial
-	change func(api *sandbox.Sandbox) // before the run; nil: nothing
+	scenario
+	setup func(api *sandbox.Sandbox) // before the run; nil: nothing
 }
 
-func stories() []story {
+func goldenRuns() []goldenRun {
 	lost := sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1}
-	return []story{
+	return []goldenRun{
 		{name: "published", inputs: map[string]string{"inbound-phone-number-id": sandbox.Reception, "outbound-phone-number-id": sandbox.Callback}},
 		{name: "published-by-name", inputs: map[string]string{"version-name": sandbox.NextName}},
 		{name: "published-already", inputs: map[string]string{"version-id": sandbox.LiveID}},
@@ -49,8 +49,8 @@ func stories() []story {
 		{name: "not-confirmed-but-live", inputs: map[string]string{"max-retries": "1"}, faults: []sandbox.Fault{lost}},
 		{name: "not-confirmed-and-not-live", inputs: map[string]string{"max-retries": "0"}, faults: []sandbox.Fault{{Drop: sandbox.DropReply}}},
 		{name: "not-confirmed-nor-known", inputs: map[string]string{"max-retries": "0"}, faults: []sandbox.Fault{lost, {Method: "GET", Status: 500, Times: -1}}},
-		{name: "another-confirmed", faults: []sandbox.Fault{{Body: strings.Replace(publicationOK, sandbox.NextID, sandbox.OldestID, 1)}}},
-		{name: "cancelled", trial: trial{signal: syscall.SIGINT, at: 2 * time.Second}, faults: []sandbox.Fault{{Delay: time.Minute, Applied: true}}},
+		{name: "another-confirmed", faults: []sandbox.Fault{{Body: strings.Replace(confirmationBody, sandbox.NextID, sandbox.OldestID, 1)}}},
+		{name: "cancelled", scenario: scenario{signal: syscall.SIGINT, signalAt: 2 * time.Second}, faults: []sandbox.Fault{{Delay: time.Minute, Applied: true}}},
 		{name: "inputs-invalid", inputs: map[string]string{"token": "", "version-id": "", "timeout": "soon", "api-url": "http://api.diga.io"}},
 		{name: "input-invalid", inputs: map[string]string{"version-id": "v1.22.8"}},
 		{name: "live", inputs: map[string]string{"version-id": "", "show-live": "true"}},
@@ -65,7 +65,7 @@ func stories() []story {
 		{name: "number-in-use", inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline}},
 		{name: "number-unusable", inputs: map[string]string{"inbound-phone-number-id": sandbox.Retired}},
 		{name: "number-released", inputs: map[string]string{"inbound-phone-number-id": "none"}},
-		{name: "hostile-name", inputs: map[string]string{"version-name": "a|b `c` <img src=x> [d](https://a.example) @octocat"}, change: func(api *sandbox.Sandbox) {
+		{name: "hostile-name", inputs: map[string]string{"version-name": "a|b `c` <img src=x> [d](https://a.example) @octocat"}, setup: func(api *sandbox.Sandbox) {
 			api.AddVersion(sandbox.FrontDesk, "a|b `c` <img src=x> [d](https://a.example) @octocat", false)
 		}},
 		{name: "hostile-message", faults: []sandbox.Fault{{
@@ -74,8 +74,8 @@ func stories() []story {
 	}
 }
 
-// varying are the parts of a log or a summary that are another each time.
-var varying = []struct {
+// volatile are the parts of a log or a summary that are another each time.
+var volatile = []struct {
 	pattern *regexp.Regexp
 	instead string
 }{
@@ -85,10 +85,10 @@ var varying = []struct {
 	{regexp.MustCompile(`(- time<br>)(?:1\.[5-9]\d?s|2s|2\.0\ds)`), "${1}1.75s"}, // with both
 }
 
-// golden compares got with a golden file, or writes it.
-func golden(t *testing.T, file, got string) {
+// checkGolden compares got with a golden file, or writes it.
+func checkGolden(t *testing.T, file, got string) {
 	t.Helper()
-	for _, v := range varying {
+	for _, v := range volatile {
 		got = v.pattern.ReplaceAllString(got, v.instead)
 	}
 	path := filepath.Join("..", "testdata", file)
@@ -111,28 +111,28 @@ func golden(t *testing.T, file, got string) {
 
 func TestGolden(t *testing.T) {
 	kept := make(map[string]bool)
-	for _, story := range stories() {
-		t.Run(story.name, func(t *testing.T) {
-			api, server := newSandbox(t, story.faults...)
-			if story.change != nil {
-				story.change(api)
+	for _, run := range goldenRuns() {
+		t.Run(run.name, func(t *testing.T) {
+			api, server := newSandbox(t, run.faults...)
+			if run.setup != nil {
+				run.setup(api)
 			}
-			tr := story.trial
-			tr.inputs = story.inputs
-			res := tr.runVirtually(t, server)
-			golden(t, "logs/"+story.name+".txt", res.stdout)
-			golden(t, "summaries/"+story.name+".md", res.summary)
+			tr := run.scenario
+			tr.inputs = run.inputs
+			res := tr.runInMemory(t, server)
+			checkGolden(t, "logs/"+run.name+".txt", res.stdout)
+			checkGolden(t, "summaries/"+run.name+".md", res.summary)
 		})
-		kept["logs/"+story.name+".txt"], kept["summaries/"+story.name+".md"] = true, true
+		kept["logs/"+run.name+".txt"], kept["summaries/"+run.name+".md"] = true, true
 	}
 	for _, pattern := range []string{"logs/*", "summaries/*"} {
 		files, err := filepath.Glob(filepath.Join("..", "testdata", pattern))
-		if err != nil || len(files) != len(stories()) {
-			t.Errorf("%d files of %s, want %d (%v)", len(files), pattern, len(stories()), err)
+		if err != nil || len(files) != len(goldenRuns()) {
+			t.Errorf("%d files of %s, want %d (%v)", len(files), pattern, len(goldenRuns()), err)
 		}
 		for _, file := range files {
 			if name := filepath.ToSlash(strings.TrimPrefix(file, filepath.Join("..", "testdata")+string(filepath.Separator))); !kept[name] {
-				t.Errorf("%s belongs to no story", name)
+				t.Errorf("%s belongs to no run", name)
 			}
 		}
 	}
