@@ -1,9 +1,7 @@
 package publish_test
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -13,19 +11,6 @@ import (
 )
 
 const nothingSent = " Nothing was sent."
-
-// runOffline runs a step that must not make a connection.
-func (tr scenario) runOffline(t *testing.T) result {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	tr.ctx, tr.dial = ctx, func(_ context.Context, _, addr string) (net.Conn, error) {
-		t.Errorf("a connection to %s", addr)
-		cancel()
-		return nil, net.ErrClosed
-	}
-	return tr.run(t)
-}
 
 // runInvalid runs a step whose inputs are wrong, and checks that it says so and sends nothing.
 func runInvalid(t *testing.T, inputs map[string]string) result {
@@ -117,11 +102,10 @@ func TestFaultsInput(t *testing.T) {
 	})
 	t.Run("I3", func(t *testing.T) {
 		p := &fakeAPI{}
-		res := scenario{inputs: map[string]string{
-			"token": "\n " + sandbox.Token + "\r\n", "agent-id": "\t" + strings.ToUpper(sandbox.FrontDesk) + "\n", "version-id": " " + strings.ToUpper(sandbox.NextID) + " ",
-			"inbound-phone-number-id": strings.ToUpper(sandbox.Reception) + "\n", "unpublish": " False ", "dry-run": "\n", "timeout": " 2m\n", "max-retries": "4 ", "api-url": " http://diga\n",
-		}}.runInMemory(t, p)
-		res.check(t, expected{attempts: 1})
+		res := with(
+			"token", "\n "+sandbox.Token+"\r\n", "agent-id", "\t"+strings.ToUpper(sandbox.FrontDesk)+"\n", "version-id", " "+strings.ToUpper(sandbox.NextID)+" ",
+			"inbound-phone-number-id", strings.ToUpper(sandbox.Reception)+"\n", "unpublish", " False ", "dry-run", "\n", "timeout", " 2m\n", "max-retries", "4 ", "api-url", " http://diga\n",
+		).check(t, p, expected{attempts: 1})
 		changes := p.requests("PATCH")
 		if len(changes) != 1 || changes[0].URL.Path != "/v1/agent/"+sandbox.FrontDesk+"/published_version" ||
 			changes[0].body != `{"version_id":"`+sandbox.NextID+`","inbound_phone_number_id":"`+sandbox.Reception+`"}` ||
@@ -174,8 +158,7 @@ func TestFaultsInput(t *testing.T) {
 			"http://127.0.0.1:8080/x": "/x", "http://[::1]:8080/x/": "/x", "HTTP://DIGA/X": "/X",
 		} {
 			p := &fakeAPI{}
-			res := scenario{inputs: map[string]string{"api-url": value}}.runInMemory(t, p)
-			res.check(t, expected{attempts: 1})
+			with("api-url", value).check(t, p, expected{attempts: 1})
 			var got []string
 			for _, r := range p.requests("") {
 				got = append(got, r.Method+" "+r.URL.Path)
@@ -198,8 +181,7 @@ func TestFaultsInput(t *testing.T) {
 			{"version-id": "null"}, {"version-id": "", "unpublish": "true", "dry-run": "maybe"},
 		} {
 			api, server := newSandbox(t)
-			res := scenario{inputs: inputs}.runInMemory(t, server)
-			res.check(t, expected{code: "ACTION_INPUT_INVALID", attempts: -1})
+			scenario{inputs: inputs}.check(t, server, expected{code: "ACTION_INPUT_INVALID", attempts: -1})
 			version, inbound, _ := api.Live(sandbox.FrontDesk)
 			if requests := api.Requests(); len(requests) > 0 || version != sandbox.LiveID || inbound != sandbox.Reception {
 				t.Errorf("%q: %d requests, live is %s on %s", inputs, len(requests), version, inbound)
@@ -208,8 +190,7 @@ func TestFaultsInput(t *testing.T) {
 		}
 		// The one way to unpublish.
 		api, server := newSandbox(t)
-		res := scenario{inputs: map[string]string{"unpublish": "true"}}.runInMemory(t, server)
-		res.check(t, expected{status: "unpublished", attempts: 1})
+		with("unpublish", "true").check(t, server, expected{status: "unpublished", attempts: 1})
 		if version, _, _ := api.Live(sandbox.FrontDesk); version != "" {
 			t.Errorf("live is %s", version)
 		}

@@ -33,8 +33,8 @@ const phonesUnreadable = "Phone numbers could not be read: "
 // checkRefused runs tr against api and checks that it ends in code without a request for the change.
 func checkRefused(t *testing.T, api *sandbox.Sandbox, inputs map[string]string, code string, says ...string) {
 	t.Helper()
-	res := scenario{inputs: inputs}.runInMemory(t, &http.Server{Handler: api})
-	res.check(t, expected{code: code, attempts: -1, says: says, neverShown: []string{mayBeApplied}})
+	scenario{inputs: inputs}.check(t, &http.Server{Handler: api},
+		expected{code: code, attempts: -1, says: says, neverShown: []string{mayBeApplied}})
 	if sent := sentBodies(api); len(sent) > 0 {
 		t.Errorf("sent %q", sent)
 	}
@@ -99,7 +99,7 @@ func testNumberInUse(t *testing.T) {
 	}
 	t.Run("summary", func(t *testing.T) {
 		_, server := newSandbox(t)
-		res := scenario{inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline, "outbound-phone-number": sandbox.CallbackNumber}}.runInMemory(t, server)
+		res := with("inbound-phone-number-id", sandbox.Hotline, "outbound-phone-number", sandbox.CallbackNumber).runInMemory(t, server)
 		for _, row := range []string{
 			"| Answers on | `+34 910 000 001` (`Reception`) | **`+34 910 000 004` (`Hotline`)** |\n", "| Calls from | – | **`+34 910 000 003` (`Callback`)** |\n",
 		} {
@@ -112,8 +112,7 @@ func testNumberInUse(t *testing.T) {
 	t.Run("taken over", func(t *testing.T) {
 		api, server := newSandbox(t)
 		api.AllowTakeOver(true)
-		res := scenario{inputs: inputs}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		scenario{inputs: inputs}.check(t, server, expected{attempts: 1})
 		checkState(t, api, sandbox.NextID, sandbox.Hotline)
 		if calls := api.Numbers(sandbox.Support, sandbox.Outbound); !slices.Equal(calls, []string{sandbox.Hotline}) {
 			t.Errorf("the other agent calls from %v", calls)
@@ -121,8 +120,7 @@ func testNumberInUse(t *testing.T) {
 	})
 	t.Run("taken over, but the API refuses", func(t *testing.T) {
 		api, server := newSandbox(t)
-		res := scenario{inputs: inputs}.runInMemory(t, server)
-		res.check(t, expected{code: "BAD_PARAMETER", attempts: 1, says: []string{nothingChanged}})
+		scenario{inputs: inputs}.check(t, server, expected{code: "BAD_PARAMETER", attempts: 1, says: []string{nothingChanged}})
 		checkState(t, api, sandbox.LiveID, sandbox.Reception)
 	})
 }
@@ -130,16 +128,12 @@ func testNumberInUse(t *testing.T) {
 func testNumberAmbiguous(t *testing.T) {
 	t.Run("one assigned", func(t *testing.T) {
 		api, server := newSandbox(t)
-		res := scenario{inputs: map[string]string{"inbound-phone-number": "(+34) 910-000.002"}}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		with("inbound-phone-number", "(+34) 910-000.002").check(t, server, expected{attempts: 1})
 		checkState(t, api, sandbox.NextID, sandbox.Switch)
 	})
-	t.Run("two assigned", func(t *testing.T) {
-		p := &fakeAPI{phones: respond(200, pageJSON(false, phoneJSON(sandbox.Switch, sandbox.SwitchNumber), phoneJSON(sandbox.Retired, sandbox.SwitchNumber)))}
-		p.test(t, scenario{inputs: map[string]string{"inbound-phone-number": sandbox.SwitchNumber}}, expected{
-			code: "ACTION_PHONE_NOT_FOUND", attempts: -1, noRequest: true,
-			says: []string{"2 phone numbers are +34 910 000 002", sandbox.Switch, sandbox.Retired},
-		})
+	(&fakeAPI{phones: respond(200, pageJSON(false, phoneJSON(sandbox.Switch, sandbox.SwitchNumber), phoneJSON(sandbox.Retired, sandbox.SwitchNumber)))}).test(t, "two assigned", with("inbound-phone-number", sandbox.SwitchNumber), expected{
+		code: "ACTION_PHONE_NOT_FOUND", attempts: -1, noRequest: true,
+		says: []string{"2 phone numbers are +34 910 000 002", sandbox.Switch, sandbox.Retired},
 	})
 }
 
@@ -171,8 +165,7 @@ func testNumbersUnreadable(t *testing.T) {
 	const body = `{"version_id":"` + sandbox.NextID + `","inbound_phone_number_id":"` + sandbox.Switch + `"}`
 	published := func(t *testing.T, api *sandbox.Sandbox, server *http.Server) {
 		t.Helper()
-		res := scenario{inputs: map[string]string{"inbound-phone-number-id": sandbox.Switch}}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1, maxTime: 5 * time.Second})
+		res := with("inbound-phone-number-id", sandbox.Switch).check(t, server, expected{attempts: 1, maxTime: 5 * time.Second})
 		if n := strings.Count(res.stdout, phonesUnreadable); n != 1 {
 			t.Errorf("%d lines say so:\n%s", n, res.stdout)
 		}
@@ -203,8 +196,7 @@ func testNumbersUnreadableButNeeded(t *testing.T) {
 	}
 	t.Run("and then they can", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/?limit=100", Status: 503, Times: 4})
-		res := scenario{inputs: map[string]string{"inbound-phone-number": sandbox.SwitchNumber}}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		with("inbound-phone-number", sandbox.SwitchNumber).check(t, server, expected{attempts: 1})
 		checkState(t, api, sandbox.NextID, sandbox.Switch)
 	})
 }
@@ -215,8 +207,7 @@ func testNumberKept(t *testing.T) {
 			api, server := newSandbox(t)
 			api.ReleaseOmitted(drops)
 			api.Bind(sandbox.Callback, sandbox.Outbound, sandbox.FrontDesk)
-			res := scenario{}.runInMemory(t, server)
-			res.check(t, expected{attempts: 1})
+			scenario{}.check(t, server, expected{attempts: 1})
 			checkSent(t, api, `{"version_id":"`+sandbox.NextID+`","inbound_phone_number_id":"`+sandbox.Reception+`","outbound_phone_number_id":"`+sandbox.Callback+`"}`)
 			checkState(t, api, sandbox.NextID, sandbox.Reception)
 			if calls := api.Numbers(sandbox.FrontDesk, sandbox.Outbound); !slices.Equal(calls, []string{sandbox.Callback}) {
@@ -227,14 +218,12 @@ func testNumberKept(t *testing.T) {
 	t.Run("nothing bound", func(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Bind(sandbox.Reception, sandbox.Inbound, "")
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		scenario{}.check(t, server, expected{attempts: 1})
 		checkSent(t, api, `{"version_id":"`+sandbox.NextID+`"}`)
 	})
 	t.Run("unpublishing", func(t *testing.T) {
 		api, server := newSandbox(t)
-		res := scenario{inputs: map[string]string{"unpublish": "true"}}.runInMemory(t, server)
-		res.check(t, expected{status: "unpublished", attempts: 1})
+		with("unpublish", "true").check(t, server, expected{status: "unpublished", attempts: 1})
 		checkSent(t, api, `{"version_id":null}`)
 	})
 }
@@ -252,8 +241,7 @@ func testNumberLost(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
 		server.Handler = withHookAfterChange(api, func() { api.Bind(sandbox.Switch, sandbox.Inbound, "") }).Handler
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		res := scenario{}.check(t, server, expected{attempts: 1})
 		checkSent(t, api, `{"version_id":"`+sandbox.NextID+`"}`)
 		if list := warnings(res); len(list) != 1 || !strings.HasPrefix(list[0], "Front desk no longer answers +34 910 000 002 (Switch), although") ||
 			strings.Contains(list[0], "+34 910 000 001") {
@@ -264,8 +252,7 @@ func testNumberLost(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
 		api.ReleaseOmitted(true)
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		res := scenario{}.check(t, server, expected{attempts: 1})
 		if list := warnings(res); len(list) != 1 || !strings.Contains(list[0], "+34 910 000 002") || !strings.Contains(list[0], "+34 910 000 001") {
 			t.Errorf("warns %q", list)
 		}
@@ -277,8 +264,7 @@ func testNumberLost(t *testing.T) {
 		server.Handler = withHookAfterChange(api, func() {
 			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/", Status: 503, Times: -1})
 		}).Handler
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		res := scenario{}.check(t, server, expected{attempts: 1})
 		if !strings.Contains(res.stdout, "The inbound numbers could not be read after the change, so a released one may have gone unnoticed: the API answered 503") || len(warnings(res)) > 0 {
 			t.Errorf("printed\n%s", res.stdout)
 		}
@@ -286,8 +272,7 @@ func testNumberLost(t *testing.T) {
 	t.Run("none", func(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		res := scenario{}.check(t, server, expected{attempts: 1})
 		if list := warnings(res); len(list) > 0 {
 			t.Errorf("warns %q", list)
 		}
@@ -296,8 +281,8 @@ func testNumberLost(t *testing.T) {
 
 func testNumberReleased(t *testing.T) {
 	api, server := newSandbox(t)
-	res := scenario{inputs: map[string]string{"inbound-phone-number-id": "none"}}.runInMemory(t, server)
-	res.check(t, expected{attempts: 1, says: []string{"v1.22.8 is live, without a phone number"}})
+	res := with("inbound-phone-number-id", "none").check(t, server,
+		expected{attempts: 1, says: []string{"v1.22.8 is live, without a phone number"}})
 	checkSent(t, api, `{"version_id":"`+sandbox.NextID+`","inbound_phone_number_id":null}`)
 	checkState(t, api, sandbox.NextID, "")
 	if got, set := res.outputs["inbound-phone-number-id"]; got != "" || !set {
@@ -350,14 +335,14 @@ func testEndlessNumbers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := endlessPages(t, "/v1/phone/", test.page)
-			res := scenario{inputs: map[string]string{"api-url": address, "inbound-phone-number": sandbox.SwitchNumber}}.runMeasured(t)
+			res := with("api-url", address, "inbound-phone-number", sandbox.SwitchNumber).runMeasured(t)
 			res.check(t, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{test.says, nothingChanged}})
 			if res.memory > maxMemory {
 				t.Errorf("took %d bytes", res.memory)
 			}
 
 			address = endlessPages(t, "/v1/phone/", test.page)
-			res = scenario{inputs: map[string]string{"api-url": address}}.runMeasured(t)
+			res = with("api-url", address).runMeasured(t)
 			res.check(t, expected{attempts: 1})
 			if n := strings.Count(res.stdout, phonesUnreadable); n != 1 || res.memory > maxMemory {
 				t.Errorf("%d lines say so, and took %d bytes:\n%s", n, res.memory, res.stdout)
@@ -376,10 +361,42 @@ func testEndlessVersions(t *testing.T) {
 		}
 		return pageJSON(true, list...)
 	})
-	res := scenario{inputs: map[string]string{"api-url": address, "version-name": "v1.22"}}.runMeasured(t)
+	res := with("api-url", address, "version-name", "v1.22").runMeasured(t)
 	res.check(t, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"there are more than 100000 versions", nothingChanged}})
 	if res.memory > maxMemory {
 		t.Errorf("took %d bytes", res.memory)
 	}
 	t.Logf("took %d KiB and %s", res.memory>>10, res.elapsed)
+}
+
+// A dry run of unpublishing has no version to look for, and makes sure of the agent and the token all the same.
+func TestDryRunOfUnpublishing(t *testing.T) {
+	const elsewhere = "a0000000-0000-4000-8000-000000000009"
+	for _, test := range []struct{ agent, token, status, code string }{
+		{sandbox.FrontDesk, sandbox.Token, "dry-run", ""},
+		{sandbox.NightDesk, sandbox.Token, "dry-run", ""}, // which has nothing published
+		{elsewhere, sandbox.Token, "failed", "AGENT_NOT_FOUND"},
+		{sandbox.FrontDesk, "another-token", "failed", "UNAUTHORIZED"},
+	} {
+		api, server := newSandbox(t)
+		res := with(
+			"api-url", "http://"+startServer(t, server), "agent-id", test.agent, "token", test.token, "unpublish", "true", "version-id", "", "dry-run", "true",
+		).run(t)
+		if res.outputs["status"] != test.status || res.outputs["error-code"] != test.code {
+			t.Errorf("%s with %s: %q", test.agent, test.token, res.outputs)
+		}
+		for _, request := range api.Requests() {
+			if request.Method != "GET" {
+				t.Errorf("a dry run sent a %s", request.Method)
+			}
+		}
+	}
+}
+
+func TestDryRunOfDraft(t *testing.T) {
+	_, server := newSandbox(t)
+	res := with("api-url", "http://"+startServer(t, server), "version-id", sandbox.DraftID, "dry-run", "true").run(t)
+	if res.exit != 0 || !strings.Contains(res.stdout, "It is a draft: Diga may refuse it.") || !strings.Contains(res.summary, "a draft") {
+		t.Errorf("exit status %d\n%s\n%s", res.exit, res.stdout, res.summary)
+	}
 }

@@ -97,8 +97,7 @@ func TestFaultsSignals(t *testing.T) {
 			if tt.want.maxTime == 0 {
 				tt.want.minTime, tt.want.maxTime = tt.tr.signalAt, tt.tr.signalAt+time.Second
 			}
-			res := tt.tr.runInMemory(t, tt.p)
-			res.check(t, tt.want)
+			res := tt.tr.check(t, tt.p, tt.want)
 			if res.exit != exit {
 				t.Errorf("exit status %d, want %d", res.exit, exit)
 			}
@@ -131,8 +130,8 @@ func TestFaultsSignals(t *testing.T) {
 	// The change failed by itself, and its outcome is being looked up when the signal comes.
 	t.Run("S1/during the last look", func(t *testing.T) {
 		tr := scenario{inputs: map[string]string{"max-retries": "0"}, signal: syscall.SIGINT, signalAt: 2 * time.Second}
-		res := tr.runInMemory(t, &fakeAPI{replies: []response{{then: closeConn}}, readsAfter: silence})
-		res.check(t, expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, says: []string{notReadable}, minTime: 2 * time.Second, maxTime: 2 * time.Second})
+		res := tr.check(t, &fakeAPI{replies: []response{{then: closeConn}}, readsAfter: silence},
+			expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, says: []string{notReadable}, minTime: 2 * time.Second, maxTime: 2 * time.Second})
 		if res.exit != 130 {
 			t.Errorf("exit status %d", res.exit)
 		}

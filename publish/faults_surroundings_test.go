@@ -1,12 +1,10 @@
 package publish_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,92 +14,6 @@ import (
 	"publish-agent-version/internal/runner"
 	"publish-agent-version/internal/sandbox"
 )
-
-// process is a run of the built action that a test can hold on to.
-type process struct {
-	*exec.Cmd
-	scenario
-	stdout, stderr   bytes.Buffer
-	env              map[string]string
-	outputs, summary string // paths of the files
-}
-
-// process prepares a run of the action. The script is the shell that "$@" starts it in; the variables follow it there,
-// for shells drop those that have a hyphen in their name.
-func (tr scenario) process(t *testing.T, script string) *process {
-	t.Helper()
-	requireShell(t)
-	p := &process{scenario: tr, Cmd: exec.CommandContext(t.Context(), "sh", "-c", script, "sh", "env", "-i")}
-	p.env, p.outputs, p.summary = tr.environment(t)
-	for name, value := range p.env {
-		if value != "" {
-			p.Args = append(p.Args, name+"="+value)
-		}
-	}
-	p.Args = append(p.Args, builtAction())
-	p.Dir = t.TempDir()
-	p.Stdout, p.Stderr = &p.stdout, &p.stderr
-	return p
-}
-
-// requireShell skips a test on a machine that has Go and nothing else, not even a shell. .ci/run has what it needs.
-func requireShell(t *testing.T) {
-	t.Helper()
-	for _, tool := range []string{"sh", "env", "head"} {
-		if _, err := exec.LookPath(tool); err != nil && os.Getenv("CI") == "" {
-			t.Skipf("a process is started and bounded by a shell: %v", err)
-		}
-	}
-}
-
-// finish runs what is left of the process and returns what it left behind.
-func (p *process) finish(t *testing.T) result {
-	t.Helper()
-	if p.Process == nil {
-		if err := p.Start(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := p.Wait(); err != nil && !errors.As(err, new(*exec.ExitError)) {
-		t.Fatal(err)
-	}
-	res := result{exit: p.ProcessState.ExitCode(), stdout: p.stdout.String(), stderr: p.stderr.String()}
-	p.collect(t, &res, p.env, p.outputs, p.summary)
-	return res
-}
-
-// newFile makes a file with this content and returns its path.
-func newFile(t *testing.T, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
-}
-
-// fileLimit returns the size in bytes that "ulimit -f 1" leaves to a file: shells count in different blocks.
-func fileLimit(t *testing.T) int {
-	t.Helper()
-	requireShell(t)
-	path := newFile(t, "")
-	command := exec.Command("sh", "-c", `ulimit -f 1 && exec head -c 65536 /dev/zero >"$0"`, path)
-	_ = command.Run() // a signal ends it
-	n := len(readFile(t, path))
-	if n == 0 || n > 4096 {
-		t.Fatalf("no limit on the size of files: %d bytes were written", n)
-	}
-	return n
-}
 
 func TestFaultsSurroundings(t *testing.T) {
 	t.Run("E1", testOutputFileInvalid)
@@ -244,8 +156,7 @@ func testDiskFullAfterFailure(t *testing.T) {
 
 func testOutputFileNotEmpty(t *testing.T) {
 	for _, held := range []string{"a=b", "a=b\n", "a=b\n\n", "a<<EOF\nstatus=x\nEOF", "a=b\r", "\n", "a=" + strings.Repeat("x", 1<<20)} {
-		res := scenario{outputFile: held}.runInMemory(t, &fakeAPI{})
-		res.check(t, expected{attempts: 1})
+		res := scenario{outputFile: held}.check(t, &fakeAPI{}, expected{attempts: 1})
 		if len(res.outputs) != 11 {
 			t.Errorf("after %.30q: outputs %q", held, res.outputs)
 		}
@@ -256,8 +167,7 @@ func testSummaryUnwritable(t *testing.T) {
 	for path, reason := range map[string]string{
 		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it failed: it is not a regular file.", t.TempDir() + "/missing": "Writing it failed: no such file or directory.",
 	} {
-		res := scenario{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.runInMemory(t, &fakeAPI{})
-		res.check(t, expected{attempts: 1})
+		res := scenario{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.check(t, &fakeAPI{}, expected{attempts: 1})
 		if got, want := res.log.Annotations()[0], (runner.Annotation{Level: "warning", Title: "No job summary", Message: reason}); got != want {
 			t.Errorf("%q: got %+v, want %+v", path, got, want)
 		}
@@ -332,7 +242,7 @@ func testBareMachine(t *testing.T) {
 		statuses <- string(status)
 	}
 	p := &fakeAPI{replies: []response{confirm}}
-	process = scenario{inputs: map[string]string{"api-url": p.start(t)}}.process(t, `exec "$@"`)
+	process = with("api-url", p.start(t)).process(t, `exec "$@"`)
 	process.Dir = "/dev" // neither a HOME nor a TMPDIR, and nothing is created here
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
@@ -370,8 +280,7 @@ func testOutsideActions(t *testing.T) {
 	}
 
 	// The files are honoured where they are named.
-	res = scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}.runInMemory(t, &fakeAPI{})
-	res.check(t, expected{attempts: 1})
+	res = scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}.check(t, &fakeAPI{}, expected{attempts: 1})
 	if res.stdout != want9 || !strings.Contains(res.summary, "### ✅ `Front desk`: `v1.22.8` is live") {
 		t.Errorf("standard output %q, summary\n%s", res.stdout, res.summary)
 	}
@@ -389,8 +298,8 @@ func testOutsideActions(t *testing.T) {
 
 func testDebugLogging(t *testing.T) {
 	replies := []response{apiError(503, "BUSY", "body of the first", "Set-Cookie: session=cookie-value", "X-Debug: header-value"), confirmation}
-	res := scenario{env: map[string]string{"RUNNER_DEBUG": "1"}}.runInMemory(t, &fakeAPI{replies: replies})
-	res.check(t, expected{attempts: 2, neverShown: []string{"Bearer", "uthorization", "cookie-value", "header-value", "body of the first", `{"`, "BUSY"}})
+	res := scenario{env: map[string]string{"RUNNER_DEBUG": "1"}}.check(t, &fakeAPI{replies: replies},
+		expected{attempts: 2, neverShown: []string{"Bearer", "uthorization", "cookie-value", "header-value", "body of the first", `{"`, "BUSY"}})
 	var debug []string
 	for _, c := range res.log.Commands {
 		if c.Name == "debug" {

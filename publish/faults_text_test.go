@@ -1,7 +1,6 @@
 package publish_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,15 +9,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"unicode/utf8"
 
 	"publish-agent-version/internal/sandbox"
@@ -75,7 +71,7 @@ func injections(text string) []injection {
 				_, _ = io.WriteString(w, live)
 			}
 		})}
-		return injection{name, code, server, scenario{inputs: map[string]string{"version-name": wanted}}}
+		return injection{name, code, server, with("version-name", wanted)}
 	}
 	confirmed := func(change object) string {
 		c := object{"agent_id": sandbox.FrontDesk, "published_version_id": sandbox.NextID}
@@ -226,8 +222,8 @@ func TestFaultsText(t *testing.T) {
 		t.Run(row.id, func(t *testing.T) {
 			for _, text := range row.texts {
 				p := &fakeAPI{replies: []response{respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text.text}))}}
-				res := scenario{}.runInMemory(t, p)
-				res.check(t, expected{code: "BAD_PARAMETER", httpStatus: "400", attempts: 1, says: []string{"Diga refused v1.22.8: " + text.shown, nothingChanged}})
+				res := scenario{}.check(t, p,
+					expected{code: "BAD_PARAMETER", httpStatus: "400", attempts: 1, says: []string{"Diga refused v1.22.8: " + text.shown, nothingChanged}})
 				if got := res.outputs["error-message"]; !strings.Contains(got, "Diga refused v1.22.8: "+text.shown) {
 					t.Errorf("error-message %q, want %q in it", got, text.shown)
 				}
@@ -238,8 +234,7 @@ func TestFaultsText(t *testing.T) {
 
 	t.Run("X5", func(t *testing.T) {
 		p := &fakeAPI{replies: []response{respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": strings.Repeat("2 MB", 1<<19)}))}}
-		res := scenario{}.runInMemory(t, p)
-		res.check(t, expected{code: "HTTP_400", httpStatus: "400", attempts: 1})
+		res := scenario{}.check(t, p, expected{code: "HTTP_400", httpStatus: "400", attempts: 1})
 		if n := len(res.stdout) + len(res.summary) + len(fmt.Sprint(res.outputs)); n > 20_000 {
 			t.Errorf("shows %d bytes", n)
 		}
@@ -248,8 +243,8 @@ func TestFaultsText(t *testing.T) {
 	t.Run("X6", func(t *testing.T) {
 		for name, form := range publish.TokenEncodings(sandbox.Token) {
 			p := &fakeAPI{replies: []response{respond(401, toJSON(object{"error_code": "UNAUTHORIZED", "message": "not known: " + form}))}}
-			res := scenario{}.runInMemory(t, p)
-			res.check(t, expected{code: "UNAUTHORIZED", httpStatus: "401", says: []string{"not known: ", "***"}, neverShown: []string{form + ". "}})
+			res := scenario{}.check(t, p,
+				expected{code: "UNAUTHORIZED", httpStatus: "401", says: []string{"not known: ", "***"}, neverShown: []string{form + ". "}})
 			if strings.Contains(res.message()+res.summary+res.outputs["error-message"], form) {
 				t.Errorf("%s: %s shows", name, form)
 			}
@@ -257,8 +252,7 @@ func TestFaultsText(t *testing.T) {
 		checkHarmless(t, sandbox.Token)
 		checkHarmless(t, base64.StdEncoding.EncodeToString([]byte("Bearer "+sandbox.Token)))
 		// As a code it is a plain word.
-		res := scenario{}.runInMemory(t, &fakeAPI{replies: []response{apiError(401, sandbox.Token, "a")}})
-		res.check(t, expected{code: "HTTP_401", httpStatus: "401"})
+		scenario{}.check(t, &fakeAPI{replies: []response{apiError(401, sandbox.Token, "a")}}, expected{code: "HTTP_401", httpStatus: "401"})
 		// No part of a long one is cut out of an id, or of the end of a message.
 		long := strings.Repeat("0123456789abcdef", 10)
 		for _, text := range []string{long, strings.Repeat("x", 380) + long, strings.Repeat("x", 399) + long} {
@@ -292,7 +286,7 @@ func TestFaultsText(t *testing.T) {
 				c.DNSNames, c.IPAddresses = []string{text}, nil
 				c.Subject.CommonName, c.Subject.Organization = text, []string{text}
 			})}})}
-			res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, p)}}.run(t)
+			res := with("api-url", "https://"+startServer(t, p)).run(t)
 			res.check(t, expected{code: "ACTION_TLS_ERROR", attempts: 1, neverShown: []string{"forged", "<b>"}})
 			checkSummaryIsText(t, res.summary)
 		}
@@ -316,32 +310,6 @@ func (p *panickingWriter) Write(b []byte) (int, error) {
 		}
 	}
 	return p.Writer.Write(b)
-}
-
-// runModified is runVirtually for a step that tamper has changed; cancel ends the step's context.
-func (tr scenario) runModified(t *testing.T, server fakeServer, tamper func(s *publish.Step, cancel context.CancelCauseFunc)) (res result) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		l := newMemoryNetwork()
-		var serving sync.WaitGroup
-		serving.Go(func() { _ = server.Serve(l) })
-		env, outputs, summary := tr.environment(t)
-		var stdout, stderr bytes.Buffer
-		step := publish.Step{
-			Getenv: func(name string) string { return env[name] }, Stdout: &stdout, Stderr: &stderr, Version: "test",
-			Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) },
-		}
-		ctx, cancel := context.WithCancelCause(t.Context())
-		defer cancel(nil)
-		tamper(&step, cancel)
-		res.exit = step.Run(ctx)
-		_ = server.Close()
-		l.Close()
-		serving.Wait()
-		res.stdout, res.stderr = stdout.String(), stderr.String()
-		tr.collect(t, &res, env, outputs, summary)
-	})
-	return res
 }
 
 func TestFaultsTextX9(t *testing.T) {
@@ -445,4 +413,18 @@ func TestFaultsTextX9(t *testing.T) {
 			t.Errorf("exit status %d, printed %q; want 1, %q", exit, &stdout, want)
 		}
 	})
+}
+
+// net/http logs, by the standard logger, what a server sends on an idle connection, and quotes it; which disarms neither
+// the second grammar nor the token. (Whether the connection is idle by then is a matter of luck, so it is tried often.)
+func TestUnaskedText(t *testing.T) {
+	for range 10 {
+		before := liveVersion(sandbox.LiveID)
+		before.raw += "##[set-output name=status]published ##[error]" + sandbox.Token
+		address := startServer(t, &fakeAPI{readsBefore: before, replies: []response{confirmation}})
+		res := with("api-url", "http://"+address, "max-retries", "0").runBinary(t)
+		if printed := strings.Join(res.log.Printed, "\n"); strings.Contains(printed, "Unsolicited") || strings.Contains(printed, "##[") {
+			t.Fatalf("net/http's own log shows:\n%s", printed)
+		}
+	}
 }

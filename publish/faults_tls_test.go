@@ -50,9 +50,8 @@ func TestFaultsTLS(t *testing.T) {
 		t.Run("a slow clock", func(t *testing.T) {
 			// To this process it is the year 2000.
 			config := issue(func(c *x509.Certificate) { c.NotBefore = time.Date(2026, time.January, 5, 0, 0, 0, 0, time.UTC) })
-			p := &fakeAPI{onConnect: serveTLS(config)}
-			w := notSent("ACTION_TLS_ERROR", 1, "is not valid at this machine's time: it is valid from 2026-01-05 00:00 UTC", clock)
-			p.test(t, scenario{inputs: map[string]string{"api-url": "https://localhost"}}, w.within(0, 1))
+			(&fakeAPI{onConnect: serveTLS(config)}).check(t, with("api-url", "https://localhost"),
+				notSent("ACTION_TLS_ERROR", 1, "is not valid at this machine's time: it is valid from 2026-01-05 00:00 UTC", clock).within(0, 1))
 		})
 	})
 	t.Run("T3", func(t *testing.T) {
@@ -96,20 +95,19 @@ func TestFaultsTLS(t *testing.T) {
 		t.Run("a server of the standard library", func(t *testing.T) {
 			t.Parallel()
 			address := startServer(t, &http.Server{Handler: http.NotFoundHandler(), ErrorLog: log.New(io.Discard, "", 0)})
-			res := scenario{inputs: map[string]string{"api-url": "https://" + address}}.run(t)
+			res := with("api-url", "https://"+address).run(t)
 			res.check(t, notSent("ACTION_TLS_ERROR", 1, says...))
 		})
 	})
 	t.Run("T6", func(t *testing.T) {
-		stall := func(_ int, conn net.Conn) net.Conn { _, _ = io.Copy(io.Discard, conn); return nil }
 		// 5 s for the first read, then three attempts and what the timeout leaves of the fourth.
-		w := notSent("ACTION_TIMEOUT", 4, "No connection to localhost; gave up after 2m0s")
-		p := &fakeAPI{onConnect: stall}
-		p.test(t, scenario{inputs: map[string]string{"api-url": "https://localhost"}}, w.within(2*time.Minute, 2*time.Minute))
+		stall := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { _, _ = io.Copy(io.Discard, conn); return nil }}
+		w := notSent("ACTION_TIMEOUT", 4, "No connection to localhost; gave up after 2m0s").within(2*time.Minute, 2*time.Minute)
+		stall.check(t, with("api-url", "https://localhost"), w)
 
-		w = notSent("ACTION_TIMEOUT", 1, "No connection to localhost within 30 s", "gave up after 1 attempt")
-		p = &fakeAPI{onConnect: stall}
-		p.test(t, scenario{inputs: map[string]string{"api-url": "https://localhost", "max-retries": "0"}}, w.within(35*time.Second, 35*time.Second))
+		stall = &fakeAPI{onConnect: stall.onConnect}
+		w = notSent("ACTION_TIMEOUT", 1, "No connection to localhost within 30 s", "gave up after 1 attempt").within(35*time.Second, 35*time.Second)
+		stall.check(t, with("api-url", "https://localhost", "max-retries", "0"), w)
 	})
 	t.Run("T7", func(t *testing.T) {
 		private := newAuthority("private")
@@ -145,7 +143,7 @@ func testHandshakeFails(t *testing.T, name string, config *tls.Config, says ...s
 			_, _ = io.Copy(io.Discard, conn) // closed at once, the connection could be lost before the alert is read
 			return nil
 		}}
-		res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, p)}}.run(t)
+		res := with("api-url", "https://"+startServer(t, p)).run(t)
 		res.check(t, notSent("ACTION_TLS_ERROR", 1, says...))
 		if n := len(p.requests("")); n != 0 {
 			t.Errorf("%d requests", n)
@@ -161,7 +159,7 @@ func testNotTLS(t *testing.T, answer string, says ...string) {
 		_, _ = io.Copy(io.Discard, conn)
 		return nil
 	}}
-	res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, p)}}.run(t)
+	res := with("api-url", "https://"+startServer(t, p)).run(t)
 	w := notSent("ACTION_TLS_ERROR", 1, says...)
 	if !strings.HasPrefix(answer, "SSH") {
 		w.neverShown = append(w.neverShown, "Bad Request")

@@ -1,12 +1,29 @@
+// The harness of this package's tests. A test has four parts:
+//
+//   - a server: a fakeAPI plays scripted responses, byte by byte if need be; newSandbox returns the sandbox, which has the
+//     API's state and rules; network_test.go has the networks in between.
+//   - a scenario: the inputs, the environment, and what happens to the run. Its zero value is a workflow that publishes
+//     sandbox.NextID for sandbox.FrontDesk.
+//   - a run, which ends in a result: run has a real network; runInMemory has one in memory, and virtual time; runBinary,
+//     runMeasured and process start the built binary. Each of them checks what must be true of every run: see collect.
+//   - what is expected of the result: an expected, often made by notSent, unknownOutcome or rejected.
+//
+// Most tests need one line, which runs in memory as a subtest:
+//
+//	replying(apiError(404, "NOT_FOUND", "No.")).test(t, "not found", scenario{}, rejected("NOT_FOUND", 404, ": No."))
 package publish_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +47,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(measureEnv) != "" {
 		measureMemory()
 	}
+	_ = flag.Set("test.parallel", "8") // parallel tests mostly wait; the command line still wins
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "REQUEST_METHOD"} {
 		os.Unsetenv(name)
 	}
@@ -60,7 +78,17 @@ type scenario struct {
 
 	dial      func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; not for virtual time
 	jitter    func(limit time.Duration) time.Duration                           // nil: random
+	modify    func(s *publish.Step, cancel context.CancelCauseFunc)             // changes the step before it runs; nil: nothing does
 	dialError func(ctx context.Context, n int) error                            // how the n-th dial in virtual time ends, from 1; nil: every one connects
+}
+
+// with returns a scenario with these inputs, each a name and a value.
+func with(inputs ...string) scenario {
+	s := scenario{inputs: make(map[string]string)}
+	for i := 0; i < len(inputs); i += 2 {
+		s.inputs[inputs[i]] = inputs[i+1]
+	}
+	return s
 }
 
 // result is what a run leaves behind.
@@ -84,7 +112,7 @@ var outputNames = []string{
 
 // environment returns every variable of the run, with files of its own for the outputs and the summary unless the scenario names
 // them. The defaults are those that reach the action from a workflow that says no more than it must.
-func (tr scenario) environment(t *testing.T) (env map[string]string, outputs, summary string) {
+func (s scenario) environment(t *testing.T) (env map[string]string, outputs, summary string) {
 	t.Helper()
 	env = map[string]string{
 		"GITHUB_ACTIONS":           "true",
@@ -95,73 +123,78 @@ func (tr scenario) environment(t *testing.T) (env map[string]string, outputs, su
 		"token": sandbox.Token, "agent-id": sandbox.FrontDesk, "unpublish": "false", "dry-run": "false",
 		"api-url": "http://diga", "timeout": "2m", "max-retries": "4",
 	}
-	if tr.inputs["version-name"] == "" && !strings.EqualFold(tr.inputs["unpublish"], "true") {
+	if s.inputs["version-name"] == "" && !strings.EqualFold(s.inputs["unpublish"], "true") {
 		inputs["version-id"] = sandbox.NextID
 	}
-	maps.Copy(inputs, tr.inputs)
+	maps.Copy(inputs, s.inputs)
 	for name, value := range inputs {
 		env["INPUT_"+strings.ToUpper(name)] = value
 	}
-	dir := t.TempDir()
 	file := func(variable, content string) (path string) {
-		if _, named := tr.env[variable]; named {
+		if _, named := s.env[variable]; named {
 			return ""
 		}
-		path = filepath.Join(dir, variable)
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		f, err := os.CreateTemp(tempDir, variable) // t.TempDir would cost each run four more system calls
+		if err == nil {
+			_, err = f.WriteString(content)
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
 			t.Fatal(err)
 		}
-		env[variable] = path
-		return path
+		env[variable] = f.Name()
+		return f.Name()
 	}
-	outputs, summary = file("GITHUB_OUTPUT", tr.outputFile), file("GITHUB_STEP_SUMMARY", "")
-	maps.Copy(env, tr.env)
+	outputs, summary = file("GITHUB_OUTPUT", s.outputFile), file("GITHUB_STEP_SUMMARY", "")
+	maps.Copy(env, s.env)
 	return env, outputs, summary
 }
 
 // run runs the step in this process and checks what is true of every run.
-func (tr scenario) run(t *testing.T) result {
+func (s scenario) run(t *testing.T) result {
 	t.Helper()
-	env, outputs, summary := tr.environment(t)
-	ctx := tr.ctx
+	env, outputs, summary := s.environment(t)
+	ctx := s.ctx
 	if ctx == nil {
 		ctx = t.Context()
 	}
-	if tr.signal != 0 {
-		cancellable, cancel := context.WithCancelCause(ctx)
-		ctx = cancellable
-		defer time.AfterFunc(tr.signalAt, func() { cancel(publish.Signal{Signal: tr.signal}) }).Stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if s.signal != 0 {
+		defer time.AfterFunc(s.signalAt, func() { cancel(publish.Signal{Signal: s.signal}) }).Stop()
 	}
 	var stdout, stderr bytes.Buffer
 	step := publish.Step{
 		Getenv: func(name string) string { return env[name] },
-		Stdout: &stdout, Stderr: &stderr, Version: "test", Dial: tr.dial, Jitter: tr.jitter,
+		Stdout: &stdout, Stderr: &stderr, Version: "test", Dial: s.dial, Jitter: s.jitter,
+	}
+	if s.modify != nil {
+		s.modify(&step, cancel)
 	}
 	begin := time.Now()
 	res := result{exit: step.Run(ctx), elapsed: time.Since(begin)}
 	res.stdout, res.stderr = stdout.String(), stderr.String()
-	tr.collect(t, &res, env, outputs, summary)
+	s.collect(t, &res, env, outputs, summary)
 	return res
 }
 
 // runInMemory is run against a server in memory, in virtual time. It ends when every connection has.
-func (tr scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
+func (s scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := newMemoryNetwork()
 		var serving sync.WaitGroup
 		serving.Go(func() { _ = server.Serve(l) })
 		var dials atomic.Int64
-		tr.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		s.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			n := int(dials.Add(1))
-			if tr.dialError != nil {
-				if err := tr.dialError(ctx, n); err != nil {
+			if s.dialError != nil {
+				if err := s.dialError(ctx, n); err != nil {
 					return nil, err
 				}
 			}
 			return l.dial(ctx)
 		}
-		res = tr.run(t)
+		res = s.run(t)
 		_ = server.Close()
 		l.Close()
 		serving.Wait()
@@ -169,14 +202,34 @@ func (tr scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
 	return res
 }
 
-// runBinary is run in a process of its own. Of the variables of this process it gets none.
-func (tr scenario) runBinary(t *testing.T) result {
+// check runs s against server in memory and checks the result.
+func (s scenario) check(t *testing.T, server fakeServer, w expected) result {
 	t.Helper()
-	return tr.runCommand(t, exec.CommandContext(t.Context(), builtAction()))
+	res := s.runInMemory(t, server)
+	res.check(t, w)
+	return res
+}
+
+// test is check as a subtest.
+func (s scenario) test(t *testing.T, name string, server fakeServer, w expected) {
+	t.Run(name, func(t *testing.T) { s.check(t, server, w) })
+}
+
+// runModified is runInMemory for a step that modify has changed; cancel ends the step's context.
+func (s scenario) runModified(t *testing.T, server fakeServer, modify func(s *publish.Step, cancel context.CancelCauseFunc)) result {
+	t.Helper()
+	s.modify = modify
+	return s.runInMemory(t, server)
+}
+
+// runBinary is run in a process of its own. Of the variables of this process it gets none.
+func (s scenario) runBinary(t *testing.T) result {
+	t.Helper()
+	return s.runCommand(t, exec.CommandContext(t.Context(), builtAction()))
 }
 
 // runMeasured is runBinary with a look at the memory that it takes.
-func (tr scenario) runMeasured(t *testing.T) result {
+func (s scenario) runMeasured(t *testing.T) result {
 	t.Helper()
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -185,7 +238,7 @@ func (tr scenario) runMeasured(t *testing.T) result {
 	defer read.Close()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], builtAction())
 	cmd.Env, cmd.ExtraFiles = []string{measureEnv + "=1"}, []*os.File{write}
-	res := tr.runCommand(t, cmd)
+	res := s.runCommand(t, cmd)
 	write.Close()
 	if _, err := fmt.Fscan(read, &res.memory); err != nil {
 		t.Error(err)
@@ -193,9 +246,9 @@ func (tr scenario) runMeasured(t *testing.T) result {
 	return res
 }
 
-func (tr scenario) runCommand(t *testing.T, cmd *exec.Cmd) result {
+func (s scenario) runCommand(t *testing.T, cmd *exec.Cmd) result {
 	t.Helper()
-	env, outputs, summary := tr.environment(t)
+	env, outputs, summary := s.environment(t)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append([]string{}, cmd.Env...) // nil would mean all of them
 	for name, value := range env {
@@ -211,7 +264,7 @@ func (tr scenario) runCommand(t *testing.T, cmd *exec.Cmd) result {
 		t.Fatal(err)
 	}
 	res := result{exit: cmd.ProcessState.ExitCode(), elapsed: time.Since(begin), stdout: stdout.String(), stderr: stderr.String()}
-	tr.collect(t, &res, env, outputs, summary)
+	s.collect(t, &res, env, outputs, summary)
 	return res
 }
 
@@ -241,7 +294,7 @@ var builtAction = sync.OnceValue(func() string {
 })
 
 // collect reads what the run left behind and checks what is true of every run.
-func (tr scenario) collect(t *testing.T, res *result, env map[string]string, outputs, summary string) {
+func (s scenario) collect(t *testing.T, res *result, env map[string]string, outputs, summary string) {
 	t.Helper()
 	res.log = runner.ReadLog(res.stdout + res.stderr)
 	read := func(path string) string {
@@ -263,7 +316,7 @@ func (tr scenario) collect(t *testing.T, res *result, env map[string]string, out
 	if err != nil {
 		t.Errorf("outputs: %v", err)
 	}
-	if earlier, err := runner.Outputs(tr.outputFile); err == nil && len(earlier) <= len(list) {
+	if earlier, err := runner.Outputs(s.outputFile); err == nil && len(earlier) <= len(list) {
 		list = list[len(earlier):]
 	}
 	if text != "" || outputs != "" {
@@ -450,6 +503,18 @@ func (w expected) within(least, most time.Duration) expected {
 	return w
 }
 
+// withHTTP returns w with the output http-status.
+func (w expected) withHTTP(status string) expected {
+	w.httpStatus = status
+	return w
+}
+
+// neverShowing returns w with more parts that must not be shown.
+func (w expected) neverShowing(parts ...string) expected {
+	w.neverShown = append(slices.Clone(w.neverShown), parts...)
+	return w
+}
+
 // unknownOutcome is the end of a change that may have been applied, when the API shows that it was not.
 func unknownOutcome(code string, attempts int, says ...string) expected {
 	return expected{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied), verifyTime: time.Second}
@@ -474,34 +539,471 @@ const (
 	checkFirst     = "Check in Diga what is live"
 )
 
+// runOffline runs a step that must not make a connection.
+func (s scenario) runOffline(t *testing.T) result {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s.ctx, s.dial = ctx, func(_ context.Context, _, addr string) (net.Conn, error) {
+		t.Errorf("a connection to %s", addr)
+		cancel()
+		return nil, net.ErrClosed
+	}
+	return s.run(t)
+}
+
+// maxMemory is what the process may take in the face of anything, in bytes.
+const maxMemory = 64 << 20
+
+// process is a run of the built action that a test can hold on to.
+type process struct {
+	*exec.Cmd
+	scenario
+	stdout, stderr   bytes.Buffer
+	env              map[string]string
+	outputs, summary string // paths of the files
+}
+
+// process prepares a run of the action. The script is the shell that "$@" starts it in; the variables follow it there,
+// for shells drop those that have a hyphen in their name.
+func (s scenario) process(t *testing.T, script string) *process {
+	t.Helper()
+	requireShell(t)
+	p := &process{scenario: s, Cmd: exec.CommandContext(t.Context(), "sh", "-c", script, "sh", "env", "-i")}
+	p.env, p.outputs, p.summary = s.environment(t)
+	for name, value := range p.env {
+		if value != "" {
+			p.Args = append(p.Args, name+"="+value)
+		}
+	}
+	p.Args = append(p.Args, builtAction())
+	p.Dir = t.TempDir()
+	p.Stdout, p.Stderr = &p.stdout, &p.stderr
+	return p
+}
+
+// requireShell skips a test on a machine that has Go and nothing else, not even a shell. .ci/run has what it needs.
+func requireShell(t *testing.T) {
+	t.Helper()
+	for _, tool := range []string{"sh", "env", "head"} {
+		if _, err := exec.LookPath(tool); err != nil && os.Getenv("CI") == "" {
+			t.Skipf("a process is started and bounded by a shell: %v", err)
+		}
+	}
+}
+
+// finish runs what is left of the process and returns what it left behind.
+func (p *process) finish(t *testing.T) result {
+	t.Helper()
+	if p.Process == nil {
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Wait(); err != nil && !errors.As(err, new(*exec.ExitError)) {
+		t.Fatal(err)
+	}
+	res := result{exit: p.ProcessState.ExitCode(), stdout: p.stdout.String(), stderr: p.stderr.String()}
+	p.collect(t, &res, p.env, p.outputs, p.summary)
+	return res
+}
+
+// newFile makes a file with this content and returns its path.
+func newFile(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// fileLimit returns the size in bytes that "ulimit -f 1" leaves to a file: shells count in different blocks.
+func fileLimit(t *testing.T) int {
+	t.Helper()
+	requireShell(t)
+	path := newFile(t, "")
+	command := exec.Command("sh", "-c", `ulimit -f 1 && exec head -c 65536 /dev/zero >"$0"`, path)
+	_ = command.Run() // a signal ends it
+	n := len(readFile(t, path))
+	if n == 0 || n > 4096 {
+		t.Fatalf("no limit on the size of files: %d bytes were written", n)
+	}
+	return n
+}
+
+// fakeServer is a server: an *http.Server, a *fakeAPI, or something in front of one.
+type fakeServer interface {
+	Serve(net.Listener) error
+	Close() error
+}
+
+// A fakeAPI is a server that plays a script, byte by byte where need be. The zero value confirms every change that publishes
+// sandbox.NextID, and shows sandbox.LiveID as published before it and after it.
+type fakeAPI struct {
+	readsBefore response   // to reads before the change; the zero value: as the API would
+	replies     []response // to the requests for the change, one after the other; the last one stays
+	readsAfter  response   // to reads after a request for the change
+	phones      response   // to reads of phone numbers; the zero value: nothing is bound
+
+	// onConnect is what the n-th connection, from 1, begins with. It returns the connection to speak HTTP on, nil for none; it
+	// closes the connection itself in that case. It may be nil.
+	onConnect func(n int, conn net.Conn) net.Conn
+
+	mu       sync.Mutex
+	received []request
+	conns    []net.Conn
+	closed   bool
+	serving  sync.WaitGroup
+	listener net.Listener
+}
+
+// request is a request as it arrived.
+type request struct {
+	*http.Request
+	body string
+	conn int // the number of its connection
+}
+
+// response is what a fakeAPI does when a request has arrived.
+type response struct {
+	raw       string
+	byteDelay time.Duration     // before each byte of raw
+	stream    func(w io.Writer) // writes what follows raw; nil: nothing does
+	then      connEnd           // what becomes of the connection
+	onRequest func()            // called when the request has arrived, before anything else; nil: nothing is
+}
+
+type connEnd int
+
+const (
+	keepOpen  connEnd = iota // ready for the next request
+	closeConn                // closed in good order
+	resetConn                // broken off, which the client's next read or write tells it
+	hang                     // open, and never a word again
+)
+
+// respond is a whole reply. Each header is a line such as "Retry-After: 2".
+func respond(status int, body string, headers ...string) response {
+	lines := append([]string{fmt.Sprintf("HTTP/1.1 %03d Text", status), fmt.Sprintf("Content-Length: %d", len(body))}, headers...)
+	return response{raw: strings.Join(lines, "\r\n") + "\r\n\r\n" + body}
+}
+
+// apiError is a whole reply with an error in the API's form.
+func apiError(status int, code, message string, headers ...string) response {
+	return respond(status, fmt.Sprintf(`{"status":"error","error_code":%q,"message":%q}`, code, message), headers...)
+}
+
+// liveVersion is the API's answer to the read of what is published.
+func liveVersion(id string, headers ...string) response {
+	return respond(http.StatusOK, versionJSON(id, true), headers...)
+}
+
+// versionJSON is the API's JSON of a version.
+func versionJSON(id string, published bool) string {
+	name := map[string]string{sandbox.LiveID: sandbox.LiveName, sandbox.NextID: sandbox.NextName}[id]
+	number, _ := strconv.Atoi(id[24:])
+	return fmt.Sprintf(`{"agent_id":%q,"version_id":%q,"version_name":%q,"name":"Front desk","version_number":%d,"is_draft":false,"is_published":%t}`,
+		sandbox.FrontDesk, id, name, number, published)
+}
+
+// confirmationBody is the body of a confirmation.
+const confirmationBody = `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID +
+	`","inbound_phone_number_id":"` + sandbox.Reception + `","outbound_phone_number_id":null}`
+
+// confirmation is the reply to a change that was made.
+var confirmation = respond(http.StatusOK, confirmationBody, "Content-Type: application/json")
+
+// start serves on the loopback address until the test ends, and returns the address as a URL.
+func (p *fakeAPI) start(t *testing.T) string {
+	t.Helper()
+	return "http://" + startServer(t, p)
+}
+
+// startServer serves on the loopback address until the test ends, and returns host and port.
+func startServer(t *testing.T, server fakeServer) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) })
+	t.Cleanup(func() {
+		_ = server.Close()
+		l.Close()
+		serving.Wait()
+	})
+	return l.Addr().String()
+}
+
+// newSandbox returns a server for a fresh sandbox with these faults in store. The test fails if what it receives breaks
+// the API's contract.
+func newSandbox(t *testing.T, faults ...sandbox.Fault) (*sandbox.Sandbox, *http.Server) {
+	api := sandbox.New()
+	api.Inject(faults...)
+	t.Cleanup(func() {
+		if broken := api.Violations(); len(broken) > 0 {
+			t.Errorf("broke the API's contract: %q", broken)
+		}
+	})
+	return api, &http.Server{Handler: api}
+}
+
+// replying returns a fakeAPI that answers the requests for the change with these responses; the last one stays.
+func replying(responses ...response) *fakeAPI { return &fakeAPI{replies: responses} }
+
+// requests returns what has arrived so far, of one method; an empty method means all.
+func (p *fakeAPI) requests(method string) []request {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []request
+	for _, h := range p.received {
+		if method == "" || h.Method == method {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// Serve answers on the connections that l accepts until Close.
+func (p *fakeAPI) Serve(l net.Listener) error {
+	p.mu.Lock()
+	p.listener = l
+	p.mu.Unlock()
+	defer p.serving.Wait()
+	for n := 1; ; n++ {
+		conn, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		p.mu.Lock()
+		p.conns = append(p.conns, conn)
+		if p.closed {
+			conn.Close()
+		}
+		p.mu.Unlock()
+		p.serving.Go(func() {
+			defer conn.Close()
+			met := conn
+			if p.onConnect != nil {
+				met = p.onConnect(n, conn)
+			}
+			if met != nil {
+				p.serveConn(n, met, conn)
+			}
+		})
+	}
+}
+
+// Close ends every connection.
+func (p *fakeAPI) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	if p.listener != nil {
+		p.listener.Close()
+	}
+	for _, conn := range p.conns {
+		conn.Close()
+	}
+	return nil
+}
+
+// serveConn answers the requests of one connection. The bare connection is the one beneath TLS.
+func (p *fakeAPI) serveConn(n int, conn, bare net.Conn) {
+	in := bufio.NewReader(conn)
+	for {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		p.received = append(p.received, request{r, string(body), n})
+		next := p.answer(r)
+		p.mu.Unlock()
+		if next.onRequest != nil {
+			next.onRequest()
+		}
+		if !next.send(conn, bare) {
+			return
+		}
+	}
+}
+
+// answer finds the reply to the request that came last. The caller holds p.mu.
+func (p *fakeAPI) answer(r *http.Request) response {
+	changes := 0
+	for _, h := range p.received {
+		if h.Method == http.MethodPatch {
+			changes++
+		}
+	}
+	next := p.readsBefore
+	switch {
+	case r.Method == http.MethodPatch && len(p.replies) == 0:
+		return confirmation
+	case r.Method == http.MethodPatch:
+		return p.replies[min(changes, len(p.replies))-1]
+	case strings.HasPrefix(r.URL.Path, "/v1/phone/"):
+		if p.phones.isSet() {
+			return p.phones
+		}
+		return respond(http.StatusOK, `{"data":[],"has_more":false}`)
+	case changes > 0:
+		next = p.readsAfter
+	}
+	if next.isSet() {
+		return next
+	}
+	switch id := r.URL.Query().Get("version_id"); {
+	case id != "":
+		return liveVersion(id)
+	case strings.HasSuffix(r.URL.Path, "/version"):
+		return respond(http.StatusOK, `{"data":[`+versionJSON(sandbox.NextID, false)+`,`+versionJSON(sandbox.LiveID, true)+`],"has_more":false}`)
+	default:
+		return liveVersion(sandbox.LiveID)
+	}
+}
+
+// isSet reports whether r is more than the zero value.
+func (r response) isSet() bool { return r.raw != "" || r.stream != nil || r.then != keepOpen }
+
+// send writes r and reports whether the connection is ready for another request.
+func (r response) send(conn, bare net.Conn) bool {
+	out := io.Writer(conn)
+	if r.byteDelay > 0 {
+		out = slowWriter{conn, r.byteDelay}
+	}
+	if _, err := io.WriteString(out, r.raw); err != nil {
+		return false
+	}
+	if r.stream != nil {
+		r.stream(conn)
+	}
+	switch r.then {
+	case resetConn:
+		resetConnection(bare)
+	case hang:
+		_, _ = io.Copy(io.Discard, conn)
+	}
+	return r.then == keepOpen
+}
+
+// resetConnection ends a connection with a reset.
+func resetConnection(conn net.Conn) {
+	switch conn := conn.(type) {
+	case *net.TCPConn:
+		_ = conn.SetLinger(0)
+	case *memoryConn:
+		conn.link.reset.Store(true)
+	}
+	conn.Close()
+}
+
+// slowWriter writes one byte at a time, each after a wait.
+type slowWriter struct {
+	io.Writer
+	byteDelay time.Duration
+}
+
+func (p slowWriter) Write(b []byte) (int, error) {
+	for i := range b {
+		<-time.After(p.byteDelay)
+		if _, err := p.Writer.Write(b[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(b), nil
+}
+
+// check runs s against p in memory, and checks the result and how often the change was requested.
+func (p *fakeAPI) check(t *testing.T, s scenario, w expected) result {
+	t.Helper()
+	res := s.check(t, p, w)
+	p.checkRequests(t, w)
+	return res
+}
+
+// checkTCP is check over the loopback network, by "http" or "https".
+func (p *fakeAPI) checkTCP(t *testing.T, scheme string, s scenario, w expected) result {
+	t.Helper()
+	s.inputs = maps.Clone(s.inputs)
+	s.inputs["api-url"] = scheme + "://" + startServer(t, p)
+	res := s.run(t)
+	res.check(t, w)
+	p.checkRequests(t, w)
+	return res
+}
+
+// test is check as a subtest.
+func (p *fakeAPI) test(t *testing.T, name string, s scenario, w expected) {
+	t.Run(name, func(t *testing.T) { p.check(t, s, w) })
+}
+
+// checkRequests checks how often p was asked to make the change.
+func (p *fakeAPI) checkRequests(t *testing.T, w expected) {
+	t.Helper()
+	times := max(w.attempts, 0)
+	if w.noRequest {
+		times = 0
+	}
+	if n := len(p.requests(http.MethodPatch)); n != times {
+		t.Errorf("%d requests for the change, want %d", n, times)
+	}
+}
+
+// repeatText writes n times text, until nobody reads it.
+func repeatText(text string, n int) func(io.Writer) {
+	return func(w io.Writer) {
+		block := bytes.Repeat([]byte(text), max(64<<10/len(text), 1))
+		for written := 0; written < n*len(text); written += len(block) {
+			if _, err := w.Write(block); err != nil {
+				return
+			}
+		}
+	}
+}
+
 // TestHarness sees one success through each way to run the step.
 func TestHarness(t *testing.T) {
 	t.Run("sockets", func(t *testing.T) {
 		p := &fakeAPI{}
-		res := scenario{inputs: map[string]string{"api-url": p.start(t)}}.run(t)
+		res := with("api-url", p.start(t)).run(t)
 		res.check(t, expected{attempts: 1})
 	})
 	t.Run("TLS", func(t *testing.T) {
 		p := &fakeAPI{onConnect: serveTLS(trustedConfig())}
-		res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, p)}}.run(t)
+		res := with("api-url", "https://"+startServer(t, p)).run(t)
 		res.check(t, expected{attempts: 1})
 	})
 	t.Run("virtual time", func(t *testing.T) {
 		p := &fakeAPI{replies: []response{respond(503, ""), confirmation}}
-		res := scenario{}.runInMemory(t, p)
-		res.check(t, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
+		scenario{}.check(t, p, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
 	})
 	t.Run("a sandbox in virtual time", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 503})
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
+		scenario{}.check(t, server, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
 		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
 			t.Errorf("live is %s", live)
 		}
 	})
 	t.Run("a process", func(t *testing.T) {
 		p := &fakeAPI{}
-		res := scenario{inputs: map[string]string{"api-url": p.start(t)}}.runMeasured(t)
+		res := with("api-url", p.start(t)).runMeasured(t)
 		res.check(t, expected{attempts: 1})
 		if res.memory < 1<<20 || res.memory > maxMemory {
 			t.Errorf("took %d bytes", res.memory)

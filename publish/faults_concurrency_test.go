@@ -18,7 +18,7 @@ import (
 func TestFaultsMany(t *testing.T) {
 	t.Run("C1", func(t *testing.T) {
 		api, server := newSandbox(t)
-		tr := scenario{inputs: map[string]string{"api-url": "http://" + startServer(t, server), "inbound-phone-number-id": sandbox.Switch}}
+		tr := with("api-url", "http://"+startServer(t, server), "inbound-phone-number-id", sandbox.Switch)
 		first, second := tr.run(t), tr.run(t)
 		first.check(t, expected{attempts: 1})
 		second.check(t, expected{attempts: 1})
@@ -59,8 +59,8 @@ func TestFaultsMany(t *testing.T) {
 			api.ServeHTTP(w, r)
 		})
 		url := "http://" + startServer(t, server)
-		other = scenario{inputs: map[string]string{"api-url": url, "version-id": sandbox.OldestID}}
-		tr := scenario{inputs: map[string]string{"api-url": url}}
+		other = with("api-url", url, "version-id", sandbox.OldestID)
+		tr := with("api-url", url)
 		res := tr.run(t)
 		res.check(t, expected{attempts: 2})
 		between.check(t, expected{attempts: 1})
@@ -130,8 +130,7 @@ func TestFaultsMany(t *testing.T) {
 
 	t.Run("C4/in flight", func(t *testing.T) {
 		p := &fakeAPI{replies: []response{apiError(503, "BUSY", "try later"), {then: hang}}}
-		res := scenario{inputs: map[string]string{"timeout": "20s"}}.runInMemory(t, p)
-		res.check(t, expected{
+		with("timeout", "20s").check(t, p, expected{
 			code: "BUSY", status: "unknown", httpStatus: "503", attempts: 2, minTime: 20 * time.Second, maxTime: 20 * time.Second, verifyTime: time.Second,
 			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 20s", mayBeApplied, stillLive},
 		})
@@ -146,17 +145,13 @@ func TestFaultsMany(t *testing.T) {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}}
-		res := tr.runInMemory(t, p)
-		res.check(t, expected{
+		tr.check(t, p, expected{
 			code: "BUSY", status: "unknown", httpStatus: "503", minTime: 2*time.Minute + 5*time.Second, maxTime: 2*time.Minute + 5*time.Second,
 			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 2m0s", notReadable},
 		})
 	})
-	t.Run("C4/no reply at all", func(t *testing.T) {
-		res := scenario{inputs: map[string]string{"timeout": "10s"}}.runInMemory(t, &fakeAPI{replies: []response{{then: hang}}, readsAfter: response{then: hang}})
-		res.check(t, expected{
-			code: "ACTION_TIMEOUT", status: "unknown", httpStatus: "none", attempts: 1, minTime: 15 * time.Second, maxTime: 15 * time.Second,
-			says: []string{"No reply from diga; gave up after 10s", notReadable},
-		})
+	with("timeout", "10s").test(t, "C4/no reply at all", &fakeAPI{replies: []response{{then: hang}}, readsAfter: response{then: hang}}, expected{
+		code: "ACTION_TIMEOUT", status: "unknown", httpStatus: "none", attempts: 1, minTime: 15 * time.Second, maxTime: 15 * time.Second,
+		says: []string{"No reply from diga; gave up after 10s", notReadable},
 	})
 }
