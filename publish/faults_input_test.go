@@ -191,8 +191,6 @@ func TestFaultsInput(t *testing.T) {
 		// The one way to unpublish.
 		api, server := newSandbox(t)
 		with("unpublish", "true").check(t, server, expected{status: "unpublished", attempts: 1})
-		if version, _, _ := api.Live(sandbox.FrontDesk); version != "" {
-			t.Errorf("live is %s", version)
-		}
+		checkLive(t, api, "")
 	})
 }

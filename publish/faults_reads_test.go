@@ -337,15 +337,12 @@ func testEndlessNumbers(t *testing.T) {
 			address := endlessPages(t, "/v1/phone/", test.page)
 			res := with("api-url", address, "inbound-phone-number", sandbox.SwitchNumber).runMeasured(t)
 			res.check(t, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{test.says, nothingChanged}})
-			if res.memory > maxMemory {
-				t.Errorf("took %d bytes", res.memory)
-			}
 
 			address = endlessPages(t, "/v1/phone/", test.page)
 			res = with("api-url", address).runMeasured(t)
 			res.check(t, expected{attempts: 1})
-			if n := strings.Count(res.stdout, phonesUnreadable); n != 1 || res.memory > maxMemory {
-				t.Errorf("%d lines say so, and took %d bytes:\n%s", n, res.memory, res.stdout)
+			if n := strings.Count(res.stdout, phonesUnreadable); n != 1 {
+				t.Errorf("%d lines say so:\n%s", n, res.stdout)
 			}
 		})
 	}
@@ -363,10 +360,6 @@ func testEndlessVersions(t *testing.T) {
 	})
 	res := with("api-url", address, "version-name", "v1.22").runMeasured(t)
 	res.check(t, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"there are more than 100000 versions", nothingChanged}})
-	if res.memory > maxMemory {
-		t.Errorf("took %d bytes", res.memory)
-	}
-	t.Logf("took %d KiB and %s", res.memory>>10, res.elapsed)
 }
 
 // A dry run of unpublishing has no version to look for, and makes sure of the agent and the token all the same.

@@ -41,14 +41,6 @@ func withHookAfterChange(api *sandbox.Sandbox, hook func()) *http.Server {
 	})}
 }
 
-// checkState checks what the sandbox has on the air for FrontDesk: a version, and its first number for inbound calls.
-func checkState(t *testing.T, api *sandbox.Sandbox, version, inbound string) {
-	t.Helper()
-	if gotVersion, gotInbound, _ := api.Live(sandbox.FrontDesk); gotVersion != version || gotInbound != inbound {
-		t.Errorf("live is %q on %q, want %q on %q", gotVersion, gotInbound, version, inbound)
-	}
-}
-
 func testAppliedUnconfirmed(t *testing.T) {
 	for name, fault := range map[string]sandbox.Fault{
 		"lost reply":              {Drop: sandbox.DropReply},

@@ -127,9 +127,7 @@ func testEmptySuccess(t *testing.T) {
 	t.Run("applied", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 204, Applied: true})
 		scenario{}.check(t, server, expected{attempts: 1, says: []string{readBack}})
-		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
-			t.Errorf("live is %s", live)
-		}
+		checkLive(t, api, sandbox.NextID)
 	})
 }
 
@@ -421,9 +419,7 @@ func testRetriesUntilSuccess(t *testing.T) {
 
 	api, server := newSandbox(t, sandbox.Fault{Status: 500}, sandbox.Fault{Status: 502, Applied: true})
 	scenario{}.check(t, server, expected{attempts: 3})
-	if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
-		t.Errorf("live is %s", live)
-	}
+	checkLive(t, api, sandbox.NextID)
 }
 
 func testOther5xx(t *testing.T) {

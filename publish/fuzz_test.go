@@ -227,7 +227,8 @@ type fuzzResult struct {
 }
 
 var (
-	outputNames = []string{
+	// OutputNames are the outputs that action.yml declares.
+	OutputNames = []string{
 		"status", "agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id",
 		"inbound-phone-number", "outbound-phone-number", "version-id", "version-name", "changed-fields", "previous-version-id", "previous-version-name",
 		"previous-inbound-phone-number-id", "previous-outbound-phone-number-id", "error-code", "error-message", "http-status", "attempts",
@@ -260,7 +261,7 @@ func runFuzzed(t *testing.T, env map[string]string, dial func(context.Context, s
 	outputs := make(map[string]string)
 	list, err := runner.Outputs(readFile(t, env["GITHUB_OUTPUT"]))
 	for _, o := range list {
-		if _, twice := outputs[o.Name]; twice || !slices.Contains(outputNames, o.Name) {
+		if _, twice := outputs[o.Name]; twice || !slices.Contains(OutputNames, o.Name) {
 			t.Errorf("an output that was not meant: %s=%s", o.Name, o.Value)
 		}
 		outputs[o.Name] = o.Value

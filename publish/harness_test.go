@@ -99,15 +99,6 @@ type result struct {
 	outputs        map[string]string // nil: the scenario names a file of its own, or none
 	summary        string            // empty: the same
 	elapsed        time.Duration
-	memory         int64 // the most that was resident, in bytes; of runMeasured alone
-}
-
-// outputNames are the contract's.
-var outputNames = []string{
-	"status", "agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id",
-	"inbound-phone-number", "outbound-phone-number", "version-id", "version-name", "changed-fields", "previous-version-id", "previous-version-name",
-	"previous-inbound-phone-number-id", "previous-outbound-phone-number-id",
-	"error-code", "error-message", "http-status", "attempts",
 }
 
 // environment returns every variable of the run, with files of its own for the outputs and the summary unless the scenario names
@@ -225,10 +216,10 @@ func (s scenario) runModified(t *testing.T, server fakeServer, modify func(s *pu
 // runBinary is run in a process of its own. Of the variables of this process it gets none.
 func (s scenario) runBinary(t *testing.T) result {
 	t.Helper()
-	return s.runCommand(t, exec.CommandContext(t.Context(), builtAction()))
+	return s.process(t, "").finish(t)
 }
 
-// runMeasured is runBinary with a look at the memory that it takes.
+// runMeasured is runBinary with a check of the memory that it takes.
 func (s scenario) runMeasured(t *testing.T) result {
 	t.Helper()
 	read, write, err := os.Pipe()
@@ -236,35 +227,15 @@ func (s scenario) runMeasured(t *testing.T) result {
 		t.Fatal(err)
 	}
 	defer read.Close()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], builtAction())
-	cmd.Env, cmd.ExtraFiles = []string{measureEnv + "=1"}, []*os.File{write}
-	res := s.runCommand(t, cmd)
+	p := s.process(t, "")
+	p.Path, p.Args = os.Args[0], []string{os.Args[0], builtAction()}
+	p.Env, p.ExtraFiles = append(p.Env, measureEnv+"=1"), []*os.File{write}
+	res := p.finish(t)
 	write.Close()
-	if _, err := fmt.Fscan(read, &res.memory); err != nil {
-		t.Error(err)
+	var memory int64
+	if _, err := fmt.Fscan(read, &memory); err != nil || memory < 1<<20 || memory > maxMemory {
+		t.Errorf("took %d bytes (%v)", memory, err)
 	}
-	return res
-}
-
-func (s scenario) runCommand(t *testing.T, cmd *exec.Cmd) result {
-	t.Helper()
-	env, outputs, summary := s.environment(t)
-	cmd.Dir = t.TempDir()
-	cmd.Env = append([]string{}, cmd.Env...) // nil would mean all of them
-	for name, value := range env {
-		if value != "" {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-	}
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	begin := time.Now()
-	err := cmd.Run()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	res := result{exit: cmd.ProcessState.ExitCode(), elapsed: time.Since(begin), stdout: stdout.String(), stderr: stderr.String()}
-	s.collect(t, &res, env, outputs, summary)
 	return res
 }
 
@@ -323,7 +294,7 @@ func (s scenario) collect(t *testing.T, res *result, env map[string]string, outp
 		res.outputs = make(map[string]string)
 	}
 	for _, output := range list {
-		if _, twice := res.outputs[output.Name]; twice || !slices.Contains(outputNames, output.Name) {
+		if _, twice := res.outputs[output.Name]; twice || !slices.Contains(publish.OutputNames, output.Name) {
 			t.Errorf("output %q is not the contract's, or stands twice", output.Name)
 		}
 		res.outputs[output.Name] = output.Value
@@ -562,21 +533,27 @@ type process struct {
 	stdout, stderr   bytes.Buffer
 	env              map[string]string
 	outputs, summary string // paths of the files
+	started          time.Time
 }
 
-// process prepares a run of the action. The script is the shell that "$@" starts it in; the variables follow it there,
-// for shells drop those that have a hyphen in their name.
+// process prepares a run of the action. The script is the shell that "$@" starts it in, if there is one; the variables
+// follow it there, for shells drop those that have a hyphen in their name.
 func (s scenario) process(t *testing.T, script string) *process {
 	t.Helper()
-	requireShell(t)
-	p := &process{scenario: s, Cmd: exec.CommandContext(t.Context(), "sh", "-c", script, "sh", "env", "-i")}
+	p := &process{scenario: s, Cmd: exec.CommandContext(t.Context(), builtAction())}
 	p.env, p.outputs, p.summary = s.environment(t)
+	vars := []string{} // nil would mean those of this process
 	for name, value := range p.env {
 		if value != "" {
-			p.Args = append(p.Args, name+"="+value)
+			vars = append(vars, name+"="+value)
 		}
 	}
-	p.Args = append(p.Args, builtAction())
+	if script == "" {
+		p.Env = vars
+	} else {
+		requireShell(t)
+		p.Cmd = exec.CommandContext(t.Context(), "sh", slices.Concat([]string{"-c", script, "sh", "env", "-i"}, vars, []string{builtAction()})...)
+	}
 	p.Dir = t.TempDir()
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
 	return p
@@ -596,6 +573,7 @@ func requireShell(t *testing.T) {
 func (p *process) finish(t *testing.T) result {
 	t.Helper()
 	if p.Process == nil {
+		p.started = time.Now()
 		if err := p.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -603,7 +581,7 @@ func (p *process) finish(t *testing.T) result {
 	if err := p.Wait(); err != nil && !errors.As(err, new(*exec.ExitError)) {
 		t.Fatal(err)
 	}
-	res := result{exit: p.ProcessState.ExitCode(), stdout: p.stdout.String(), stderr: p.stderr.String()}
+	res := result{exit: p.ProcessState.ExitCode(), elapsed: time.Since(p.started), stdout: p.stdout.String(), stderr: p.stderr.String()}
 	p.collect(t, &res, p.env, p.outputs, p.summary)
 	return res
 }
@@ -761,6 +739,22 @@ func newSandbox(t *testing.T, faults ...sandbox.Fault) (*sandbox.Sandbox, *http.
 
 // replying returns a fakeAPI that answers the requests for the change with these responses; the last one stays.
 func replying(responses ...response) *fakeAPI { return &fakeAPI{replies: responses} }
+
+// checkLive checks the version of FrontDesk that is published in the sandbox; empty: none.
+func checkLive(t *testing.T, api *sandbox.Sandbox, version string) {
+	t.Helper()
+	if live, _, _ := api.Live(sandbox.FrontDesk); live != version {
+		t.Errorf("live is %q, want %q", live, version)
+	}
+}
+
+// checkState checks the same, and the first of FrontDesk's numbers for inbound calls.
+func checkState(t *testing.T, api *sandbox.Sandbox, version, inbound string) {
+	t.Helper()
+	if gotVersion, gotInbound, _ := api.Live(sandbox.FrontDesk); gotVersion != version || gotInbound != inbound {
+		t.Errorf("live is %q on %q, want %q on %q", gotVersion, gotInbound, version, inbound)
+	}
+}
 
 // requests returns what has arrived so far, of one method; an empty method means all.
 func (p *fakeAPI) requests(method string) []request {
@@ -997,16 +991,11 @@ func TestHarness(t *testing.T) {
 	t.Run("a sandbox in virtual time", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 503})
 		scenario{}.check(t, server, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
-		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
-			t.Errorf("live is %s", live)
-		}
+		checkLive(t, api, sandbox.NextID)
 	})
 	t.Run("a process", func(t *testing.T) {
 		p := &fakeAPI{}
 		res := with("api-url", p.start(t)).runMeasured(t)
 		res.check(t, expected{attempts: 1})
-		if res.memory < 1<<20 || res.memory > maxMemory {
-			t.Errorf("took %d bytes", res.memory)
-		}
 	})
 }
