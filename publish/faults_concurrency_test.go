@@ -18,8 +18,8 @@ import (
 func TestFaultsMany(t *testing.T) {
 	t.Run("C1", func(t *testing.T) {
 		api, server := newSandbox(t)
-		tr := with("api-url", "http://"+startServer(t, server), "inbound-phone-number-id", sandbox.Switch)
-		first, second := tr.run(t), tr.run(t)
+		s := with("api-url", "http://"+startServer(t, server), "inbound-phone-number-id", sandbox.Switch)
+		first, second := s.run(t), s.run(t)
 		first.check(t, expected{attempts: 1})
 		second.check(t, expected{attempts: 1})
 		for name, value := range first.outputs {
@@ -60,8 +60,8 @@ func TestFaultsMany(t *testing.T) {
 		})
 		url := "http://" + startServer(t, server)
 		other = with("api-url", url, "version-id", sandbox.OldestID)
-		tr := with("api-url", url)
-		res := tr.run(t)
+		s := with("api-url", url)
+		res := s.run(t)
 		res.check(t, expected{attempts: 2})
 		between.check(t, expected{attempts: 1})
 		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID || between.outputs["previous-version-id"] != sandbox.NextID {
@@ -129,23 +129,23 @@ func TestFaultsMany(t *testing.T) {
 	}
 
 	t.Run("C4/in flight", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{apiError(503, "BUSY", "try later"), {then: hang}}}
-		with("timeout", "20s").check(t, p, expected{
+		fake := &fakeAPI{replies: []response{apiError(503, "BUSY", "try later"), {then: hang}}}
+		with("timeout", "20s").check(t, fake, expected{
 			code: "BUSY", status: "unknown", httpStatus: "503", attempts: 2, minTime: 20 * time.Second, maxTime: 20 * time.Second, verifyTime: time.Second,
 			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 20s", mayBeApplied, stillLive},
 		})
 	})
 	t.Run("C4/while it connects", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{{raw: apiError(503, "BUSY", "try later").raw, then: closeConn}}}
-		p.readsBefore, p.phones = response{then: closeConn}, response{then: closeConn}
-		tr := scenario{dialError: func(ctx context.Context, n int) error {
+		fake := &fakeAPI{replies: []response{{raw: apiError(503, "BUSY", "try later").raw, then: closeConn}}}
+		fake.readsBefore, fake.phones = response{then: closeConn}, response{then: closeConn}
+		s := scenario{dialError: func(ctx context.Context, n int) error {
 			if n <= 4+1 { // the reads, and one attempt
 				return nil
 			}
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}}
-		tr.check(t, p, expected{
+		s.check(t, fake, expected{
 			code: "BUSY", status: "unknown", httpStatus: "503", minTime: 2*time.Minute + 5*time.Second, maxTime: 2*time.Minute + 5*time.Second,
 			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 2m0s", notReadable},
 		})

@@ -99,9 +99,9 @@ func testInvalidRetryAfter(t *testing.T) {
 					expected{attempts: 3, minTime: most / 2, maxTime: most})
 			}
 			// Never a hot loop, however long the server keeps it up.
-			p := &fakeAPI{replies: []response{respond(429, "", headers...)}}
+			api := &fakeAPI{replies: []response{respond(429, "", headers...)}}
 			w := expected{code: "HTTP_429", httpStatus: "429", minTime: time.Minute, maxTime: 2 * time.Minute, says: []string{nothingChanged}}
-			if n := p.testQueue(t, scenario{}, w); n > 20 {
+			if n := api.testQueue(t, scenario{}, w); n > 20 {
 				t.Errorf("%d requests", n)
 			}
 		})
@@ -120,12 +120,12 @@ func testEndlessHeaders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := &fakeAPI{replies: []response{r}}
-			res := with("api-url", p.start(t)).runMeasured(t)
+			api := &fakeAPI{replies: []response{r}}
+			res := with("api-url", api.start(t)).runMeasured(t)
 			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe)
 			w.httpStatus = "none"
-			res.check(t, w.within(0, 10*time.Second))
-			p.checkRequests(t, w)
+			res.check(t, w.within(0, busyMachine))
+			api.checkRequests(t, w)
 		})
 	}
 	t.Run("not quite too many", func(t *testing.T) {
@@ -190,17 +190,17 @@ func testMalformedHeaders(t *testing.T) {
 
 func testCookies(t *testing.T) {
 	const cookie = "Set-Cookie: session=crumbs; Path=/"
-	p := &fakeAPI{
+	api := &fakeAPI{
 		readsBefore: liveVersion(sandbox.LiveID, cookie),
 		replies:     []response{respond(503, "", cookie), respond(200, confirmationBody, cookie)},
 	}
-	p.check(t, scenario{env: map[string]string{"RUNNER_DEBUG": "1"}}, expected{attempts: 2, neverShown: []string{"crumbs"}})
-	for _, r := range p.requests("") {
+	api.check(t, scenario{env: map[string]string{"RUNNER_DEBUG": "1"}}, expected{attempts: 2, neverShown: []string{"crumbs"}})
+	for _, r := range api.requests("") {
 		if r.Header.Get("Cookie") != "" || strings.Contains(fmt.Sprint(r.RequestURI, r.Header, r.body), "crumbs") {
 			t.Errorf("%s with a cookie: %v", r.Method, r.Header)
 		}
 	}
-	if n := len(p.requests(http.MethodGet)); n != 4 {
+	if n := len(api.requests(http.MethodGet)); n != 4 {
 		t.Errorf("%d reads", n)
 	}
 }

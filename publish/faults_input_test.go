@@ -101,12 +101,12 @@ func TestFaultsInput(t *testing.T) {
 		checkProblem(t, res, "agent-id is not valid: a text of 10000 bytes is not a UUID such as 123e4567-e89b-42d3-a456-426614174000")
 	})
 	t.Run("I3", func(t *testing.T) {
-		p := &fakeAPI{}
+		fake := &fakeAPI{}
 		res := with(
 			"token", "\n "+sandbox.Token+"\r\n", "agent-id", "\t"+strings.ToUpper(sandbox.FrontDesk)+"\n", "version-id", " "+strings.ToUpper(sandbox.NextID)+" ",
 			"inbound-phone-number-id", strings.ToUpper(sandbox.Reception)+"\n", "unpublish", " False ", "dry-run", "\n", "timeout", " 2m\n", "max-retries", "4 ", "api-url", " http://diga\n",
-		).check(t, p, expected{attempts: 1})
-		changes := p.requests("PATCH")
+		).check(t, fake, expected{attempts: 1})
+		changes := fake.requests("PATCH")
 		if len(changes) != 1 || changes[0].URL.Path != "/v1/agent/"+sandbox.FrontDesk+"/published_version" ||
 			changes[0].body != `{"version_id":"`+sandbox.NextID+`","inbound_phone_number_id":"`+sandbox.Reception+`"}` ||
 			changes[0].Header.Get("Authorization") != "Bearer "+sandbox.Token {
@@ -157,10 +157,10 @@ func TestFaultsInput(t *testing.T) {
 			"http://diga": "", "http://diga/": "", "http://diga:8080": "", "http://diga/prefix": "/prefix", "http://diga/prefix/": "/prefix", "http://diga/a/b%20c//": "/a/b c",
 			"http://127.0.0.1:8080/x": "/x", "http://[::1]:8080/x/": "/x", "HTTP://DIGA/X": "/X",
 		} {
-			p := &fakeAPI{}
-			with("api-url", value).check(t, p, expected{attempts: 1})
+			fake := &fakeAPI{}
+			with("api-url", value).check(t, fake, expected{attempts: 1})
 			var got []string
-			for _, r := range p.requests("") {
+			for _, r := range fake.requests("") {
 				got = append(got, r.Method+" "+r.URL.Path)
 			}
 			agent := prefix + "/v1/agent/" + sandbox.FrontDesk

@@ -30,7 +30,7 @@ func TestFaultsReads(t *testing.T) {
 
 const phonesUnreadable = "Phone numbers could not be read: "
 
-// checkRefused runs tr against api and checks that it ends in code without a request for the change.
+// checkRefused runs a step against api and checks that it ends in code without a request for the change.
 func checkRefused(t *testing.T, api *sandbox.Sandbox, inputs map[string]string, code string, says ...string) {
 	t.Helper()
 	scenario{inputs: inputs}.check(t, &http.Server{Handler: api},
@@ -293,8 +293,8 @@ func testNumberReleased(t *testing.T) {
 // endlessPages serves, where a path ends in path, pages without an end, and elsewhere what a fakeAPI would answer. It returns
 // its address.
 func endlessPages(t *testing.T, path string, page func(n int) string) string {
-	p := &fakeAPI{}
-	rest := "http://" + startServer(t, p)
+	api := &fakeAPI{}
+	rest := "http://" + startServer(t, api)
 	var n atomic.Int64
 	return "http://" + startServer(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, path) {

@@ -57,9 +57,9 @@ func testSuccess(t *testing.T) {
 		}
 	})
 	t.Run("requests", func(t *testing.T) {
-		p := &fakeAPI{}
-		p.check(t, scenario{}, expected{attempts: 1})
-		requests := p.requests("")
+		fake := &fakeAPI{}
+		fake.check(t, scenario{}, expected{attempts: 1})
+		requests := fake.requests("")
 		if len(requests) != 5 || requests[4].conn > 4 {
 			t.Fatalf("%d requests, want 5 on four connections", len(requests))
 		}
@@ -137,19 +137,6 @@ func testOther2xx(t *testing.T) {
 			replying(respond(status, body)).test(t, fmt.Sprintf("%d with %d bytes", status, len(body)), scenario{},
 				unknownOutcome("ACTION_RESPONSE_INVALID", 1, fmt.Sprintf("The API answered %d", status), "which is not how a publication is confirmed", isSafe).withHTTP(fmt.Sprint(status)))
 		}
-	}
-}
-
-// rejected is the end of a change that an answer with this status turned down for good.
-func rejected(code string, status int, says ...string) expected {
-	refused := "Diga refused v1.22.8"
-	if strings.HasPrefix(code, "HTTP_") || strings.HasPrefix(code, "ACTION_") {
-		refused = fmt.Sprintf("The API answered %d", status)
-	}
-	return expected{
-		code: code, attempts: 1, httpStatus: fmt.Sprint(status), maxTime: time.Nanosecond,
-		says:       append(says, refused, stillLive),
-		neverShown: []string{mayBeApplied},
 	}
 }
 
@@ -369,12 +356,12 @@ func testRateLimitedAlways(t *testing.T) {
 		"with a Retry-After": {apiError(429, "RATE_LIMITED", "Slow down", "Retry-After: 7"), "RATE_LIMITED"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{test.reply}}
+			api := &fakeAPI{replies: []response{test.reply}}
 			w := expected{
 				code: test.code, httpStatus: "429", minTime: time.Minute, maxTime: 2 * time.Minute, neverShown: []string{mayBeApplied},
 				says: []string{"The API answered 429 Too Many Requests", "gave up after", "the timeout leaves", nothingChanged, "max-parallel", "raise timeout"},
 			}
-			res := p.testQueue(t, scenario{}, w)
+			res := api.testQueue(t, scenario{}, w)
 			if res < 6 || res > 20 {
 				t.Errorf("%d requests", res)
 			}
@@ -383,10 +370,10 @@ func testRateLimitedAlways(t *testing.T) {
 }
 
 // testQueue is play for a change whose number of attempts is a matter of luck. It returns that number.
-func (p *fakeAPI) testQueue(t *testing.T, tr scenario, w expected) int {
+func (api *fakeAPI) testQueue(t *testing.T, s scenario, w expected) int {
 	t.Helper()
-	res := tr.check(t, p, w)
-	n := len(p.requests(http.MethodPatch))
+	res := s.check(t, api, w)
+	n := len(api.requests(http.MethodPatch))
 	if res.outputs["attempts"] != fmt.Sprint(n) {
 		t.Errorf("%d requests, attempts %q", n, res.outputs["attempts"])
 	}
@@ -408,9 +395,9 @@ func testLastErrorReported(t *testing.T) {
 }
 
 func testRetriesUntilSuccess(t *testing.T) {
-	p := &fakeAPI{replies: []response{respond(500, ""), respond(502, ""), confirmation}}
-	p.check(t, scenario{}, expected{attempts: 3, minTime: 1500 * time.Millisecond, maxTime: 3 * time.Second})
-	changes := p.requests(http.MethodPatch)
+	fake := &fakeAPI{replies: []response{respond(500, ""), respond(502, ""), confirmation}}
+	fake.check(t, scenario{}, expected{attempts: 3, minTime: 1500 * time.Millisecond, maxTime: 3 * time.Second})
+	changes := fake.requests(http.MethodPatch)
 	for _, r := range changes {
 		if r.body != changes[0].body || r.Header.Get("X-Request-Id") != changes[0].Header.Get("X-Request-Id") {
 			t.Errorf("attempts differ: %+v, %+v", r, changes[0])
@@ -471,10 +458,10 @@ func testRedirects(t *testing.T) {
 				if status != 304 {
 					body = `<a href="secret-link">moved</a>`
 				}
-				p := &fakeAPI{replies: []response{respond(status, body, test.location)}}
-				res := p.check(t, with("token", "a-token-of-no-other-word"),
+				fake := &fakeAPI{replies: []response{respond(status, body, test.location)}}
+				res := fake.check(t, with("token", "a-token-of-no-other-word"),
 					rejected("ACTION_REDIRECT_REFUSED", status, "a redirect, ", test.says, "Set api-url to the address of the API itself").neverShowing("secret"))
-				if requests := p.requests(""); len(requests) != 5 {
+				if requests := fake.requests(""); len(requests) != 5 {
 					t.Errorf("%d requests, want four reads and a change: %v", len(requests), res.log.Lines)
 				}
 			})
@@ -493,9 +480,9 @@ func testRedirects(t *testing.T) {
 	})
 	t.Run("the first read", func(t *testing.T) {
 		// The read is no more followed than the change, and the step can do without it.
-		p := &fakeAPI{readsBefore: respond(302, "", "Location: http://diga/elsewhere")}
-		p.check(t, scenario{}, expected{attempts: 1})
-		if n := len(p.requests("")); n != 5 {
+		fake := &fakeAPI{readsBefore: respond(302, "", "Location: http://diga/elsewhere")}
+		fake.check(t, scenario{}, expected{attempts: 1})
+		if n := len(fake.requests("")); n != 5 {
 			t.Errorf("%d requests, want 5", n)
 		}
 	})

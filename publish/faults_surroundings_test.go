@@ -48,8 +48,8 @@ func testOutputFileInvalid(t *testing.T) {
 		os.DevNull:       named + "it is not a regular file",
 	} {
 		summary := newFile(t, "")
-		tr := scenario{env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}
-		res := tr.runOffline(t)
+		s := scenario{env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}
+		res := s.runOffline(t)
 		want := runner.Annotation{
 			Level: "error", Title: "ACTION_OUTPUT_UNWRITABLE",
 			Message: reason + ". Nothing was sent. The runner provides this file: check what changes or removes it.",
@@ -74,10 +74,10 @@ func testOutputFileInvalid(t *testing.T) {
 }
 
 func testOutputFileReadOnly(t *testing.T) {
-	p := &fakeAPI{}
+	api := &fakeAPI{}
 	path, summary := newFile(t, "a=b\n"), newFile(t, "")
 	process := scenario{
-		inputs: map[string]string{"api-url": p.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary},
+		inputs: map[string]string{"api-url": api.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary},
 	}.process(t, `exec "$@"`)
 	if err := os.Chmod(path, 0o444); err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func testOutputFileReadOnly(t *testing.T) {
 	if got := got[len(got)-1]; got.Title != "ACTION_OUTPUT_UNWRITABLE" || !strings.Contains(got.Message, "permission denied. Nothing was sent") || res.exit != 1 {
 		t.Errorf("exit status %d, got %+v", res.exit, got)
 	}
-	if n := len(p.requests("")); n > 0 || readFile(t, path) != "a=b\n" {
+	if n := len(api.requests("")); n > 0 || readFile(t, path) != "a=b\n" {
 		t.Errorf("%d requests, the file holds %q", n, readFile(t, path))
 	}
 }
@@ -141,9 +141,9 @@ func testDiskFullAfterSuccess(t *testing.T) {
 func testDiskFullAfterFailure(t *testing.T) {
 	held := "held=" + strings.Repeat("x", fileLimit(t)-26) + "\n"
 	path := newFile(t, held)
-	p := &fakeAPI{replies: []response{apiError(404, "AGENT_NOT_FOUND", "no such agent")}}
+	api := &fakeAPI{replies: []response{apiError(404, "AGENT_NOT_FOUND", "no such agent")}}
 	res := scenario{
-		inputs: map[string]string{"api-url": p.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path},
+		inputs: map[string]string{"api-url": api.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path},
 	}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
 	got := res.log.Annotations()
 	if got := got[len(got)-1]; got.Title != "AGENT_NOT_FOUND" || res.exit != 1 || !strings.Contains(res.stdout, "\nThe outputs could not be written: file too large.\n") {
@@ -175,9 +175,9 @@ func testSummaryUnwritable(t *testing.T) {
 	limit := fileLimit(t)
 	for _, held := range []string{"", strings.Repeat("x", limit-10)} {
 		summary := newFile(t, held)
-		p := &fakeAPI{}
+		api := &fakeAPI{}
 		res := scenario{
-			inputs: map[string]string{"api-url": p.start(t)}, env: map[string]string{"GITHUB_STEP_SUMMARY": summary},
+			inputs: map[string]string{"api-url": api.start(t)}, env: map[string]string{"GITHUB_STEP_SUMMARY": summary},
 		}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
 		res.check(t, expected{attempts: 1})
 		if got := res.log.Annotations()[0]; got.Message != "Writing it failed: file too large." || readFile(t, summary) != held {
@@ -241,8 +241,8 @@ func testBareMachine(t *testing.T) {
 		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", process.Process.Pid)) // there is none but on Linux
 		statuses <- string(status)
 	}
-	p := &fakeAPI{replies: []response{confirm}}
-	process = with("api-url", p.start(t)).process(t, `exec "$@"`)
+	api := &fakeAPI{replies: []response{confirm}}
+	process = with("api-url", api.start(t)).process(t, `exec "$@"`)
 	process.Dir = "/dev" // neither a HOME nor a TMPDIR, and nothing is created here
 	if err := process.Start(); err != nil {
 		t.Fatal(err)

@@ -221,8 +221,8 @@ func TestFaultsText(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.id, func(t *testing.T) {
 			for _, text := range row.texts {
-				p := &fakeAPI{replies: []response{respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text.text}))}}
-				res := scenario{}.check(t, p,
+				api := &fakeAPI{replies: []response{respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text.text}))}}
+				res := scenario{}.check(t, api,
 					expected{code: "BAD_PARAMETER", httpStatus: "400", attempts: 1, says: []string{"Diga refused v1.22.8: " + text.shown, nothingChanged}})
 				if got := res.outputs["error-message"]; !strings.Contains(got, "Diga refused v1.22.8: "+text.shown) {
 					t.Errorf("error-message %q, want %q in it", got, text.shown)
@@ -233,8 +233,8 @@ func TestFaultsText(t *testing.T) {
 	}
 
 	t.Run("X5", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": strings.Repeat("2 MB", 1<<19)}))}}
-		res := scenario{}.check(t, p, expected{code: "HTTP_400", httpStatus: "400", attempts: 1})
+		api := &fakeAPI{replies: []response{respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": strings.Repeat("2 MB", 1<<19)}))}}
+		res := scenario{}.check(t, api, expected{code: "HTTP_400", httpStatus: "400", attempts: 1})
 		if n := len(res.stdout) + len(res.summary) + len(fmt.Sprint(res.outputs)); n > 20_000 {
 			t.Errorf("shows %d bytes", n)
 		}
@@ -242,8 +242,8 @@ func TestFaultsText(t *testing.T) {
 
 	t.Run("X6", func(t *testing.T) {
 		for name, form := range publish.TokenEncodings(sandbox.Token) {
-			p := &fakeAPI{replies: []response{respond(401, toJSON(object{"error_code": "UNAUTHORIZED", "message": "not known: " + form}))}}
-			res := scenario{}.check(t, p,
+			api := &fakeAPI{replies: []response{respond(401, toJSON(object{"error_code": "UNAUTHORIZED", "message": "not known: " + form}))}}
+			res := scenario{}.check(t, api,
 				expected{code: "UNAUTHORIZED", httpStatus: "401", says: []string{"not known: ", "***"}, neverShown: []string{form + ". "}})
 			if strings.Contains(res.message()+res.summary+res.outputs["error-message"], form) {
 				t.Errorf("%s: %s shows", name, form)
@@ -282,11 +282,11 @@ func TestFaultsText(t *testing.T) {
 
 	t.Run("certificate", func(t *testing.T) {
 		for _, text := range []string{"a\n::error::forged", "a\r##[error]forged", "##[add-mask]a", "<b>a</b>", sandbox.Token} {
-			p := &fakeAPI{onConnect: serveTLS(&tls.Config{Certificates: []tls.Certificate{trusted().issue(func(c *x509.Certificate) {
+			api := &fakeAPI{onConnect: serveTLS(&tls.Config{Certificates: []tls.Certificate{trusted().issue(func(c *x509.Certificate) {
 				c.DNSNames, c.IPAddresses = []string{text}, nil
 				c.Subject.CommonName, c.Subject.Organization = text, []string{text}
 			})}})}
-			res := with("api-url", "https://"+startServer(t, p)).run(t)
+			res := with("api-url", "https://"+startServer(t, api)).run(t)
 			res.check(t, expected{code: "ACTION_TLS_ERROR", attempts: 1, neverShown: []string{"forged", "<b>"}})
 			checkSummaryIsText(t, res.summary)
 		}
@@ -326,7 +326,7 @@ func TestFaultsTextX9(t *testing.T) {
 	refusing := func() *fakeAPI { return &fakeAPI{replies: []response{apiError(404, "AGENT_NOT_FOUND", panicValue)}} }
 	losing := func() *fakeAPI { return &fakeAPI{replies: []response{{then: closeConn}}} }
 	// The summary is not looked at: it may be complete when the last line breaks off.
-	tr := scenario{inputs: map[string]string{"max-retries": "1"}, env: map[string]string{"GITHUB_STEP_SUMMARY": os.DevNull}}
+	base := scenario{inputs: map[string]string{"max-retries": "1"}, env: map[string]string{"GITHUB_STEP_SUMMARY": os.DevNull}}
 	wantBroken := func(t *testing.T, res result, status, says, attempts string) {
 		t.Helper()
 		res.check(t, expected{code: "ACTION_INTERNAL", status: status, httpStatus: "none", says: []string{says, "Report this as a bug"}, neverShown: []string{"panic", "goroutine", ".go:"}})
@@ -357,7 +357,7 @@ func TestFaultsTextX9(t *testing.T) {
 		{"Read back: ", losing, "unknown", mayBe, "2"},
 	} {
 		t.Run("X9/"+tt.on, func(t *testing.T) {
-			res := tr.runModified(t, tt.server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+			res := base.runModified(t, tt.server(), func(s *publish.Step, _ context.CancelCauseFunc) {
 				s.Stdout = &panickingWriter{s.Stdout, []string{tt.on}, 1}
 			})
 			wantBroken(t, res, tt.status, tt.says, tt.attempts)
@@ -372,7 +372,7 @@ func TestFaultsTextX9(t *testing.T) {
 		{"GITHUB_STEP_SUMMARY", "unknown", live, "2"},
 	} {
 		t.Run("X9/"+tt.variable, func(t *testing.T) {
-			res := tr.runModified(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+			res := base.runModified(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
 				getenv := s.Getenv
 				s.Getenv = func(name string) string {
 					if name == tt.variable {
@@ -387,17 +387,17 @@ func TestFaultsTextX9(t *testing.T) {
 
 	// Where even the last words fail, the exit status and the outputs have to do.
 	t.Run("X9/the last words", func(t *testing.T) {
-		tr := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}
-		res := tr.runModified(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+		base := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}
+		res := base.runModified(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
 			s.Stderr = &panickingWriter{s.Stderr, []string{"Attempt", "ACTION_INTERNAL"}, -1}
 		})
 		res.check(t, expected{code: "ACTION_INTERNAL", status: "unknown", attempts: 1, httpStatus: "none"})
 	})
 	t.Run("X9/every line", func(t *testing.T) {
 		for _, actions := range []string{"", "true"} {
-			tr := scenario{env: map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": ""}}
+			base := scenario{env: map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": ""}}
 			step := publish.Step{
-				Getenv: func(name string) string { return tr.env[name] }, Version: "test",
+				Getenv: func(name string) string { return base.env[name] }, Version: "test",
 				Stdout: &panickingWriter{io.Discard, []string{""}, -1}, Stderr: &panickingWriter{io.Discard, []string{""}, -1},
 			}
 			if exit := step.Run(t.Context()); exit != 1 {

@@ -30,8 +30,8 @@ func TestFaultsTLS(t *testing.T) {
 		testHandshakeFails(t, "signed by itself", serve(itself), says...)
 		t.Run("no authorities at all", func(t *testing.T) {
 			t.Parallel()
-			p := &fakeAPI{onConnect: serveTLS(issue(nil))}
-			address, none := startServer(t, p), filepath.Join(t.TempDir(), "none")
+			api := &fakeAPI{onConnect: serveTLS(issue(nil))}
+			address, none := startServer(t, api), filepath.Join(t.TempDir(), "none")
 			res := scenario{
 				inputs: map[string]string{"api-url": "https://" + address},
 				env:    map[string]string{"SSL_CERT_FILE": none, "SSL_CERT_DIR": none},
@@ -117,13 +117,13 @@ func TestFaultsTLS(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				p := &fakeAPI{onConnect: serveTLS(serve(private.issue(nil)))}
+				api := &fakeAPI{onConnect: serveTLS(serve(private.issue(nil)))}
 				res := scenario{
-					inputs: map[string]string{"api-url": "https://" + startServer(t, p)},
+					inputs: map[string]string{"api-url": "https://" + startServer(t, api)},
 					env:    map[string]string{"SSL_CERT_FILE": test.file},
 				}.runBinary(t)
 				res.check(t, expected{code: test.code, attempts: 1})
-				if got, want := len(p.requests("")), map[string]int{"": 5}[test.code]; got != want {
+				if got, want := len(api.requests("")), map[string]int{"": 5}[test.code]; got != want {
 					t.Errorf("%d requests, want %d", got, want)
 				}
 			})
@@ -135,7 +135,7 @@ func TestFaultsTLS(t *testing.T) {
 func testHandshakeFails(t *testing.T, name string, config *tls.Config, says ...string) {
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
-		p := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn {
+		api := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn {
 			secure := tls.Server(conn, config)
 			if secure.Handshake() == nil {
 				return secure
@@ -143,9 +143,9 @@ func testHandshakeFails(t *testing.T, name string, config *tls.Config, says ...s
 			_, _ = io.Copy(io.Discard, conn) // closed at once, the connection could be lost before the alert is read
 			return nil
 		}}
-		res := with("api-url", "https://"+startServer(t, p)).run(t)
+		res := with("api-url", "https://"+startServer(t, api)).run(t)
 		res.check(t, notSent("ACTION_TLS_ERROR", 1, says...))
-		if n := len(p.requests("")); n != 0 {
+		if n := len(api.requests("")); n != 0 {
 			t.Errorf("%d requests", n)
 		}
 	})
@@ -153,13 +153,13 @@ func testHandshakeFails(t *testing.T, name string, config *tls.Config, says ...s
 
 // testNotTLS runs the step against a server that answers a TLS handshake with something else.
 func testNotTLS(t *testing.T, answer string, says ...string) {
-	p := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn {
+	api := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn {
 		_, _ = conn.Read(make([]byte, 4096))
 		_, _ = io.WriteString(conn, answer)
 		_, _ = io.Copy(io.Discard, conn)
 		return nil
 	}}
-	res := with("api-url", "https://"+startServer(t, p)).run(t)
+	res := with("api-url", "https://"+startServer(t, api)).run(t)
 	w := notSent("ACTION_TLS_ERROR", 1, says...)
 	if !strings.HasPrefix(answer, "SSH") {
 		w.neverShown = append(w.neverShown, "Bad Request")

@@ -486,6 +486,10 @@ func (w expected) neverShowing(parts ...string) expected {
 	return w
 }
 
+// busyMachine is the most that a run over real sockets may take: less than the time-out of an attempt, and far more than it
+// needs where it does not share the processor.
+const busyMachine = 25 * time.Second
+
 // unknownOutcome is the end of a change that may have been applied, when the API shows that it was not.
 func unknownOutcome(code string, attempts int, says ...string) expected {
 	return expected{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied), verifyTime: time.Second}
@@ -496,6 +500,19 @@ func notSent(code string, attempts int, says ...string) expected {
 	return expected{
 		code: code, attempts: attempts, noRequest: true, httpStatus: "none",
 		says: append(says, nothingChanged), neverShown: []string{mayBeApplied},
+	}
+}
+
+// rejected is the end of a change that an answer with this status turned down for good.
+func rejected(code string, status int, says ...string) expected {
+	refused := "Diga refused v1.22.8"
+	if strings.HasPrefix(code, "HTTP_") || strings.HasPrefix(code, "ACTION_") {
+		refused = fmt.Sprintf("The API answered %d", status)
+	}
+	return expected{
+		code: code, attempts: 1, httpStatus: fmt.Sprint(status), maxTime: time.Nanosecond,
+		says:       append(says, refused, stillLive),
+		neverShown: []string{mayBeApplied},
 	}
 }
 
@@ -637,12 +654,48 @@ type fakeAPI struct {
 	// closes the connection itself in that case. It may be nil.
 	onConnect func(n int, conn net.Conn) net.Conn
 
-	mu       sync.Mutex
-	received []request
-	conns    []net.Conn
-	closed   bool
-	serving  sync.WaitGroup
-	listener net.Listener
+	connServer
+	received []request // guarded by mu
+}
+
+// A connServer accepts connections until Close, which ends them all.
+type connServer struct {
+	mu      sync.Mutex
+	conns   []net.Conn
+	closed  bool
+	serving sync.WaitGroup
+}
+
+// serve calls handle with each connection that l accepts, and its number from 1.
+func (s *connServer) serve(l net.Listener, handle func(n int, conn net.Conn)) error {
+	defer s.serving.Wait()
+	for n := 1; ; n++ {
+		conn, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.conns = append(s.conns, conn)
+		if s.closed {
+			conn.Close()
+		}
+		s.mu.Unlock()
+		s.serving.Go(func() {
+			defer conn.Close()
+			handle(n, conn)
+		})
+	}
+}
+
+// Close ends every connection. The caller closes the listener.
+func (s *connServer) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, conn := range s.conns {
+		conn.Close()
+	}
+	return nil
 }
 
 // request is a request as it arrived.
@@ -702,9 +755,9 @@ const confirmationBody = `{"agent_id":"` + sandbox.FrontDesk + `","published_ver
 var confirmation = respond(http.StatusOK, confirmationBody, "Content-Type: application/json")
 
 // start serves on the loopback address until the test ends, and returns the address as a URL.
-func (p *fakeAPI) start(t *testing.T) string {
+func (api *fakeAPI) start(t *testing.T) string {
 	t.Helper()
-	return "http://" + startServer(t, p)
+	return "http://" + startServer(t, api)
 }
 
 // startServer serves on the loopback address until the test ends, and returns host and port.
@@ -757,11 +810,11 @@ func checkState(t *testing.T, api *sandbox.Sandbox, version, inbound string) {
 }
 
 // requests returns what has arrived so far, of one method; an empty method means all.
-func (p *fakeAPI) requests(method string) []request {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (api *fakeAPI) requests(method string) []request {
+	api.mu.Lock()
+	defer api.mu.Unlock()
 	var list []request
-	for _, h := range p.received {
+	for _, h := range api.received {
 		if method == "" || h.Method == method {
 			list = append(list, h)
 		}
@@ -770,51 +823,20 @@ func (p *fakeAPI) requests(method string) []request {
 }
 
 // Serve answers on the connections that l accepts until Close.
-func (p *fakeAPI) Serve(l net.Listener) error {
-	p.mu.Lock()
-	p.listener = l
-	p.mu.Unlock()
-	defer p.serving.Wait()
-	for n := 1; ; n++ {
-		conn, err := l.Accept()
-		if err != nil {
-			return err
+func (api *fakeAPI) Serve(l net.Listener) error {
+	return api.serve(l, func(n int, conn net.Conn) {
+		met := conn
+		if api.onConnect != nil {
+			met = api.onConnect(n, conn)
 		}
-		p.mu.Lock()
-		p.conns = append(p.conns, conn)
-		if p.closed {
-			conn.Close()
+		if met != nil {
+			api.serveConn(n, met, conn)
 		}
-		p.mu.Unlock()
-		p.serving.Go(func() {
-			defer conn.Close()
-			met := conn
-			if p.onConnect != nil {
-				met = p.onConnect(n, conn)
-			}
-			if met != nil {
-				p.serveConn(n, met, conn)
-			}
-		})
-	}
-}
-
-// Close ends every connection.
-func (p *fakeAPI) Close() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	if p.listener != nil {
-		p.listener.Close()
-	}
-	for _, conn := range p.conns {
-		conn.Close()
-	}
-	return nil
+	})
 }
 
 // serveConn answers the requests of one connection. The bare connection is the one beneath TLS.
-func (p *fakeAPI) serveConn(n int, conn, bare net.Conn) {
+func (api *fakeAPI) serveConn(n int, conn, bare net.Conn) {
 	in := bufio.NewReader(conn)
 	for {
 		r, err := http.ReadRequest(in)
@@ -825,10 +847,10 @@ func (p *fakeAPI) serveConn(n int, conn, bare net.Conn) {
 		if err != nil {
 			return
 		}
-		p.mu.Lock()
-		p.received = append(p.received, request{r, string(body), n})
-		next := p.answer(r)
-		p.mu.Unlock()
+		api.mu.Lock()
+		api.received = append(api.received, request{r, string(body), n})
+		next := api.answer(r)
+		api.mu.Unlock()
 		if next.onRequest != nil {
 			next.onRequest()
 		}
@@ -839,26 +861,26 @@ func (p *fakeAPI) serveConn(n int, conn, bare net.Conn) {
 }
 
 // answer finds the reply to the request that came last. The caller holds p.mu.
-func (p *fakeAPI) answer(r *http.Request) response {
+func (api *fakeAPI) answer(r *http.Request) response {
 	changes := 0
-	for _, h := range p.received {
+	for _, h := range api.received {
 		if h.Method == http.MethodPatch {
 			changes++
 		}
 	}
-	next := p.readsBefore
+	next := api.readsBefore
 	switch {
-	case r.Method == http.MethodPatch && len(p.replies) == 0:
+	case r.Method == http.MethodPatch && len(api.replies) == 0:
 		return confirmation
 	case r.Method == http.MethodPatch:
-		return p.replies[min(changes, len(p.replies))-1]
+		return api.replies[min(changes, len(api.replies))-1]
 	case strings.HasPrefix(r.URL.Path, "/v1/phone/"):
-		if p.phones.isSet() {
-			return p.phones
+		if api.phones.isSet() {
+			return api.phones
 		}
 		return respond(http.StatusOK, `{"data":[],"has_more":false}`)
 	case changes > 0:
-		next = p.readsAfter
+		next = api.readsAfter
 	}
 	if next.isSet() {
 		return next
@@ -925,37 +947,37 @@ func (p slowWriter) Write(b []byte) (int, error) {
 }
 
 // check runs s against p in memory, and checks the result and how often the change was requested.
-func (p *fakeAPI) check(t *testing.T, s scenario, w expected) result {
+func (api *fakeAPI) check(t *testing.T, s scenario, w expected) result {
 	t.Helper()
-	res := s.check(t, p, w)
-	p.checkRequests(t, w)
+	res := s.check(t, api, w)
+	api.checkRequests(t, w)
 	return res
 }
 
 // checkTCP is check over the loopback network, by "http" or "https".
-func (p *fakeAPI) checkTCP(t *testing.T, scheme string, s scenario, w expected) result {
+func (api *fakeAPI) checkTCP(t *testing.T, scheme string, s scenario, w expected) result {
 	t.Helper()
 	s.inputs = maps.Clone(s.inputs)
-	s.inputs["api-url"] = scheme + "://" + startServer(t, p)
+	s.inputs["api-url"] = scheme + "://" + startServer(t, api)
 	res := s.run(t)
 	res.check(t, w)
-	p.checkRequests(t, w)
+	api.checkRequests(t, w)
 	return res
 }
 
 // test is check as a subtest.
-func (p *fakeAPI) test(t *testing.T, name string, s scenario, w expected) {
-	t.Run(name, func(t *testing.T) { p.check(t, s, w) })
+func (api *fakeAPI) test(t *testing.T, name string, s scenario, w expected) {
+	t.Run(name, func(t *testing.T) { api.check(t, s, w) })
 }
 
 // checkRequests checks how often p was asked to make the change.
-func (p *fakeAPI) checkRequests(t *testing.T, w expected) {
+func (api *fakeAPI) checkRequests(t *testing.T, w expected) {
 	t.Helper()
 	times := max(w.attempts, 0)
 	if w.noRequest {
 		times = 0
 	}
-	if n := len(p.requests(http.MethodPatch)); n != times {
+	if n := len(api.requests(http.MethodPatch)); n != times {
 		t.Errorf("%d requests for the change, want %d", n, times)
 	}
 }
@@ -975,18 +997,18 @@ func repeatText(text string, n int) func(io.Writer) {
 // TestHarness sees one success through each way to run the step.
 func TestHarness(t *testing.T) {
 	t.Run("sockets", func(t *testing.T) {
-		p := &fakeAPI{}
-		res := with("api-url", p.start(t)).run(t)
+		fake := &fakeAPI{}
+		res := with("api-url", fake.start(t)).run(t)
 		res.check(t, expected{attempts: 1})
 	})
 	t.Run("TLS", func(t *testing.T) {
-		p := &fakeAPI{onConnect: serveTLS(trustedConfig())}
-		res := with("api-url", "https://"+startServer(t, p)).run(t)
+		fake := &fakeAPI{onConnect: serveTLS(trustedConfig())}
+		res := with("api-url", "https://"+startServer(t, fake)).run(t)
 		res.check(t, expected{attempts: 1})
 	})
 	t.Run("virtual time", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{respond(503, ""), confirmation}}
-		scenario{}.check(t, p, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
+		fake := &fakeAPI{replies: []response{respond(503, ""), confirmation}}
+		scenario{}.check(t, fake, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
 	})
 	t.Run("a sandbox in virtual time", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 503})
@@ -994,8 +1016,8 @@ func TestHarness(t *testing.T) {
 		checkLive(t, api, sandbox.NextID)
 	})
 	t.Run("a process", func(t *testing.T) {
-		p := &fakeAPI{}
-		res := with("api-url", p.start(t)).runMeasured(t)
+		fake := &fakeAPI{}
+		res := with("api-url", fake.start(t)).runMeasured(t)
 		res.check(t, expected{attempts: 1})
 	})
 }

@@ -384,8 +384,7 @@ type simulatedAPI struct {
 	rates    faultRates
 
 	pending    sync.WaitGroup // what is still going to happen to the state
-	serving    sync.WaitGroup
-	mu         sync.Mutex
+	connServer                // whose mu guards all that follows
 	start      time.Time
 	history    []stateChange
 	exchanges  []*exchange
@@ -395,8 +394,6 @@ type simulatedAPI struct {
 	scheduled  []scheduledEvent // for a PATCH
 	events     []event
 	violations []string // what the client must never do
-	conns      []net.Conn
-	closed     bool
 }
 
 // dialAttempt is an instant at which connections were asked for.
@@ -947,36 +944,9 @@ func (s *simulatedAPI) dial(ctx context.Context, l *memoryNetwork) (net.Conn, er
 	return l.dial(ctx)
 }
 
-// Serve answers on the connections that l accepts.
+// Serve answers on the connections that l accepts until Close.
 func (s *simulatedAPI) Serve(l net.Listener) error {
-	defer s.serving.Wait()
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		s.mu.Lock()
-		s.conns = append(s.conns, conn)
-		if s.closed {
-			conn.Close()
-		}
-		s.mu.Unlock()
-		s.serving.Go(func() {
-			defer conn.Close()
-			s.serveConn(conn)
-		})
-	}
-}
-
-// Close ends every connection.
-func (s *simulatedAPI) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	for _, conn := range s.conns {
-		conn.Close()
-	}
-	return nil
+	return s.serve(l, func(_ int, conn net.Conn) { s.serveConn(conn) })
 }
 
 // serveConn answers the requests of one connection.

@@ -117,9 +117,9 @@ func TestGolden(t *testing.T) {
 			if run.setup != nil {
 				run.setup(api)
 			}
-			tr := run.scenario
-			tr.inputs = run.inputs
-			res := tr.runInMemory(t, server)
+			s := run.scenario
+			s.inputs = run.inputs
+			res := s.runInMemory(t, server)
 			checkGolden(t, "logs/"+run.name+".txt", res.stdout)
 			checkGolden(t, "summaries/"+run.name+".md", res.summary)
 		})
