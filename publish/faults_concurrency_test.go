@@ -15,7 +15,8 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-func TestFaultsMany(t *testing.T) {
+// TestFaultsConcurrency has the rows C of docs/faults.md: other steps and other writers at the same time.
+func TestFaultsConcurrency(t *testing.T) {
 	t.Run("C1", func(t *testing.T) {
 		api, server := newSandbox(t)
 		s := with("api-url", "http://"+startServer(t, server), "inbound-phone-number-id", sandbox.Switch)

@@ -33,19 +33,24 @@ func testOutputFileInvalid(t *testing.T) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	err := errors.Join(
 		os.Mkdir(at("directory"), 0o755), syscall.Mkfifo(at("fifo"), 0o644), os.Symlink(at("nowhere"), at("dangling")),
+		os.Symlink(at("fifo"), at("link to fifo")), os.Symlink(at("loop"), at("loop")),
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const named = "No outputs can be set: the file that GITHUB_OUTPUT names: "
 	for path, reason := range map[string]string{
-		"":               "No outputs can be set: GITHUB_OUTPUT is not set",
-		at("missing"):    named + "no such file or directory",
-		at("dangling"):   named + "no such file or directory",
-		at("directory"):  named + "it is not a regular file",
-		at("fifo"):       named + "it is not a regular file",
-		at("fifo") + "/": named + "not a directory",
-		os.DevNull:       named + "it is not a regular file",
+		"":                           "No outputs can be set: GITHUB_OUTPUT is not set",
+		at("missing"):                named + "no such file or directory",
+		at("dangling"):               named + "no such file or directory",
+		at("directory"):              named + "it is not a regular file",
+		at("fifo"):                   named + "it is not a regular file",
+		at("fifo") + "/":             named + "not a directory",
+		os.DevNull:                   named + "it is not a regular file",
+		at("link to fifo"):           named + "it is not a regular file",
+		at("loop"):                   named + "too many levels of symbolic links",
+		at("nul\x00"):                named + "invalid argument",
+		at(strings.Repeat("x", 300)): named + "file name too long",
 	} {
 		summary := newFile(t, "")
 		s := scenario{env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}
@@ -66,7 +71,7 @@ func testOutputFileInvalid(t *testing.T) {
 			t.Errorf("%s was created", name)
 		}
 	}
-	// Wrong inputs come first: they are what the workflow's author can mend.
+	// Wrong inputs come first: they are what the author of the workflow can fix.
 	res := scenario{inputs: map[string]string{"timeout": "x"}, env: map[string]string{"GITHUB_OUTPUT": at("missing")}}.run(t)
 	if got := res.log.Annotations(); len(got) != 1 || got[0].Title != "ACTION_INPUT_INVALID" {
 		t.Errorf("got %+v", got)
@@ -164,13 +169,17 @@ func testOutputFileNotEmpty(t *testing.T) {
 }
 
 func testSummaryUnwritable(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing")
 	for path, reason := range map[string]string{
-		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it failed: it is not a regular file.", t.TempDir() + "/missing": "Writing it failed: no such file or directory.",
+		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it failed: it is not a regular file.", missing: "Writing it failed: no such file or directory.",
 	} {
 		res := scenario{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.check(t, &fakeAPI{}, expected{attempts: 1})
 		if got, want := res.log.Annotations()[0], (runner.Annotation{Level: "warning", Title: "No job summary", Message: reason}); got != want {
 			t.Errorf("%q: got %+v, want %+v", path, got, want)
 		}
+	}
+	if _, err := os.Lstat(missing); err == nil {
+		t.Error("a summary was created")
 	}
 	limit := fileLimit(t)
 	for _, held := range []string{"", strings.Repeat("x", limit-10)} {

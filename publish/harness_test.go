@@ -993,31 +993,3 @@ func repeatText(text string, n int) func(io.Writer) {
 		}
 	}
 }
-
-// TestHarness sees one success through each way to run the step.
-func TestHarness(t *testing.T) {
-	t.Run("sockets", func(t *testing.T) {
-		fake := &fakeAPI{}
-		res := with("api-url", fake.start(t)).run(t)
-		res.check(t, expected{attempts: 1})
-	})
-	t.Run("TLS", func(t *testing.T) {
-		fake := &fakeAPI{onConnect: serveTLS(trustedConfig())}
-		res := with("api-url", "https://"+startServer(t, fake)).run(t)
-		res.check(t, expected{attempts: 1})
-	})
-	t.Run("virtual time", func(t *testing.T) {
-		fake := &fakeAPI{replies: []response{respond(503, ""), confirmation}}
-		scenario{}.check(t, fake, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
-	})
-	t.Run("a sandbox in virtual time", func(t *testing.T) {
-		api, server := newSandbox(t, sandbox.Fault{Status: 503})
-		scenario{}.check(t, server, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
-		checkLive(t, api, sandbox.NextID)
-	})
-	t.Run("a process", func(t *testing.T) {
-		fake := &fakeAPI{}
-		res := with("api-url", fake.start(t)).runMeasured(t)
-		res.check(t, expected{attempts: 1})
-	})
-}
