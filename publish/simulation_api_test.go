@@ -22,9 +22,9 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// This file is the API of TestSimulation: a small world with a true state, behind a network and a gateway that have a
-// bad day. It is written from the API's description alone. It shares nothing with the client, which it puts to the
-// test, and takes nothing from the sandbox but a token: an opinion that all three share would never be found out.
+// This file is the API of TestSimulation: a true state behind a faulty network and gateway. It is written from the API's
+// description alone, and shares nothing with the client, nor with the sandbox but a token: a mistake that all three make
+// would never be found.
 
 // replicaLag is the most that a read may lag behind the true state.
 const replicaLag = 900 * time.Millisecond
@@ -44,7 +44,7 @@ var bothDirections = [2]direction{inboundCalls, outboundCalls}
 
 func (d direction) String() string { return [2]string{"inbound", "outbound"}[d] }
 
-// apiState is all of the world that a request for a change can change. It is never written to once it is in the history.
+// apiState is all that a request for a change can change. It is not modified once it is in the history.
 type apiState struct {
 	live  map[string]string    // the published version of each agent; empty: none
 	bound map[string][2]string // the agent of each number in either direction; empty: none
@@ -70,7 +70,7 @@ func (s apiState) bind(id string, d direction, agent string) {
 	s.bound[id] = owners
 }
 
-// difference lists what became of s in next, in a form for a reader.
+// difference lists what has changed between s and next.
 func (s apiState) difference(next apiState) []string {
 	var list []string
 	for _, agent := range slices.Sorted(maps.Keys(next.live)) {
@@ -93,8 +93,8 @@ func (s apiState) String() string {
 	return strings.Join(empty.difference(s), ", ")
 }
 
-// The ids of the simulated world say what they are: "a…1" is the agent of number 1, "b…1…07" its version 7, "c…3" a
-// phone number. shortID is how the story of a run calls them.
+// The simulated ids are readable: "a…1" is the agent of number 1, "b…1…07" its version 7, "c…3" a
+// phone number. shortID is their form in a trace.
 func simulatedAgentID(n int) string { return fmt.Sprintf("a0000000-0000-4000-8000-%012d", n) }
 func simulatedVersionID(a, n int) string {
 	return fmt.Sprintf("b0000000-0000-4000-8000-%04d%08d", a, n)
@@ -116,7 +116,7 @@ func shortID(id string) string {
 	}
 }
 
-// shortenIDs is text with every id of the simulated world in its short form.
+// shortenIDs is text with every simulated id in its short form.
 func shortenIDs(text string) string {
 	var out strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -139,21 +139,21 @@ type simulatedVersion struct {
 
 type simulatedNumber struct{ id, number, status string }
 
-// apiBehavior are the answers to what the API's description leaves open, and what stays the same all day.
+// apiBehavior are the answers to what the API's description leaves open, and what stays the same during a run.
 type apiBehavior struct {
-	dropsLeftOut      bool   // a number that a request leaves out is released, not kept
-	takesInUse        bool   // a number that another agent has is taken from it, not refused
+	releasesOmitted   bool   // a number that a request leaves out is released, not kept
+	takesOverInUse    bool   // a number that another agent has is taken from it, not refused
 	releasesOthers    bool   // binding one number releases the agent's others in that direction
 	unpublishReleases bool   // unpublishing releases the agent's numbers
-	tellsKept         bool   // the reply names a number that was left out of the request and is bound
+	replyNamesKept    bool   // the reply names a number that was left out of the request and is bound
 	nothingLive       int    // how the read of what is published answers when nothing is
 	numberReads       string // empty: as described; "absent", "forbidden" or "failing"
 	lags              bool   // some reads come from a replica
 	perSecond         int    // requests that pass in a second; 0: no limit
-	saysWhen          bool   // a request that does not pass is told when to come again
+	sendsRetryAfter   bool   // a request that does not pass is told when to come again
 }
 
-// faultRates is how much goes wrong: probabilities.
+// faultRates are the probabilities of faults.
 type faultRates struct {
 	change, read, connect float64
 	kinds                 []int // the faults that occur; indices into faults
@@ -205,9 +205,9 @@ func (x *exchange) refused() bool {
 	return x.answered && x.status() >= 300 && x.status() < 500 && x.status() != http.StatusRequestTimeout && x.outcome.class != mayApplyLater
 }
 
-// hangsUp reports whether the server closed the connection after a whole reply, without a word in the reply. A request
-// that was to go the same way next may be lost.
-func (x *exchange) hangsUp() bool { return x.answered && x.outcome.ending != keepOpen }
+// closesAfterReply reports whether the server closed the connection after a whole reply that did not announce
+// it. The next request on that connection may be lost.
+func (x *exchange) closesAfterReply() bool { return x.answered && x.outcome.ending != keepOpen }
 
 // confirmed reports whether the reply was the API's own 200.
 func (x *exchange) confirmed() bool {
@@ -247,7 +247,7 @@ func jsonReply(status int, value any) simulatedReply {
 	return simulatedReply{status, string(data), []string{jsonBody}}
 }
 
-// simulatedError is an error in the API's own shape.
+// simulatedError is an error with the API's own error body.
 func simulatedError(status int, code, message string) simulatedReply {
 	return jsonReply(status, map[string]string{"status": "error", "error_code": code, "message": message})
 }
@@ -258,23 +258,23 @@ type replyMeaning int
 const (
 	apiAnswered   replyMeaning = iota // the API's own reply: it has done what the reply says
 	neverApplied                      // never applied: 3xx, and 4xx but 408
-	appliedOrNot                      // an error in the API's shape: applied by now, or never
+	appliedOrNot                      // an error with the API's error body: applied by now, or never
 	mayApplyLater                     // may be applied at any moment
 )
 
 // A simulatedOutcome is what becomes of one request.
 type simulatedOutcome struct {
-	fault   string // empty: none
-	class   replyMeaning
-	applies bool
-	after   time.Duration  // since the request came, when it applies
-	delay   time.Duration  // before the reply
-	reply   simulatedReply // status 0: the API's own
-	cut     float64        // the share of the reply that is sent; 0: all of it
-	pace    time.Duration  // before each of its bytes
-	ending  connEnd        // what becomes of the connection
-	mute    bool           // no reply at all
-	lag     time.Duration  // of the replica that a read is served from
+	fault     string // empty: none
+	class     replyMeaning
+	applies   bool
+	after     time.Duration  // since the request came, when it applies
+	delay     time.Duration  // before the reply
+	reply     simulatedReply // status 0: the API's own
+	cut       float64        // the share of the reply that is sent; 0: all of it
+	byteDelay time.Duration  // before each of its bytes
+	ending    connEnd        // what becomes of the connection
+	noReply   bool           // no reply at all
+	lag       time.Duration  // of the replica that a read is served from
 }
 
 func (f simulatedOutcome) String() string {
@@ -288,7 +288,7 @@ func (f simulatedOutcome) String() string {
 	if f.delay > 0 {
 		text += fmt.Sprintf(", answered after %s", f.delay)
 	}
-	if f.ending == closeConn && !f.mute {
+	if f.ending == closeConn && !f.noReply {
 		text += ", then closed"
 	}
 	if f.lag > 0 {
@@ -345,12 +345,12 @@ var faults = []struct {
 	{"slow 500 of the API's own", 1, appliedOrNot, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
 		f.delay, f.reply = randomDuration(r, time.Second, 20*time.Second), simulatedError(500, "INTERNAL_SERVER_ERROR", "Error: Internal Server Error")
 	}},
-	{"reset", 4, mayApplyLater, func(_ *rand.Rand, _ *exchange, f *simulatedOutcome) { f.mute, f.ending = true, resetConn }},
+	{"reset", 4, mayApplyLater, func(_ *rand.Rand, _ *exchange, f *simulatedOutcome) { f.noReply, f.ending = true, resetConn }},
 	{"reset after a while", 1, mayApplyLater, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
-		f.mute, f.ending, f.delay = true, resetConn, randomDuration(r, time.Second, 20*time.Second)
+		f.noReply, f.ending, f.delay = true, resetConn, randomDuration(r, time.Second, 20*time.Second)
 	}},
-	{"closed without a word", 2, mayApplyLater, func(_ *rand.Rand, _ *exchange, f *simulatedOutcome) { f.mute, f.ending = true, closeConn }},
-	{"silence", 2, mayApplyLater, func(_ *rand.Rand, _ *exchange, f *simulatedOutcome) { f.mute, f.ending = true, hang }},
+	{"closed without a word", 2, mayApplyLater, func(_ *rand.Rand, _ *exchange, f *simulatedOutcome) { f.noReply, f.ending = true, closeConn }},
+	{"silence", 2, mayApplyLater, func(_ *rand.Rand, _ *exchange, f *simulatedOutcome) { f.noReply, f.ending = true, hang }},
 	{"truncated", 3, mayApplyLater, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
 		f.cut, f.ending = 0.2+0.7*r.Float64(), pick(r, closeConn, resetConn, hang)
 	}},
@@ -359,7 +359,7 @@ var faults = []struct {
 		f.cut, f.ending = 0.8, pick(r, closeConn, resetConn, hang)
 	}},
 	{"trickling", 2, apiAnswered, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
-		f.pace = randomDuration(r, 5*time.Millisecond, 300*time.Millisecond)
+		f.byteDelay = randomDuration(r, 5*time.Millisecond, 300*time.Millisecond)
 	}},
 	{"nonsense", 2, mayApplyLater, func(r *rand.Rand, _ *exchange, f *simulatedOutcome) {
 		f.reply = pick(r, simulatedReply{200, "<html><body>It works!</body></html>", nil}, simulatedReply{200, "", nil}, simulatedReply{200, "null", []string{jsonBody}},
@@ -374,7 +374,7 @@ var faults = []struct {
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
-// A simulatedAPI is the world, and the server in front of it.
+// A simulatedAPI is the true state, and the server in front of it.
 type simulatedAPI struct {
 	seed     uint64
 	agents   []string // the first is the one that the step is about
@@ -424,12 +424,12 @@ func randomFor(seed uint64, purpose string) *rand.Rand {
 
 func chance(r *rand.Rand, p float64) bool { return r.Float64() < p }
 
-// note adds a line to the story of the run. The caller holds s.mu.
+// note adds a line to the trace of the run. The caller holds s.mu.
 func (s *simulatedAPI) note(format string, args ...any) {
 	s.events = append(s.events, event{time.Now(), shortenIDs(fmt.Sprintf(format, args...))})
 }
 
-// newSimulatedAPI draws a world and its day.
+// newSimulatedAPI draws a state, how the API behaves, and what goes wrong.
 func newSimulatedAPI(seed uint64) *simulatedAPI {
 	s := &simulatedAPI{seed: seed, versions: make(map[string][]simulatedVersion), ordinals: make(map[string]int)}
 	r := randomFor(seed, "world")
@@ -492,8 +492,8 @@ func newSimulatedAPI(seed uint64) *simulatedAPI {
 	s.history = []stateChange{{after: state}}
 
 	s.behavior = apiBehavior{
-		dropsLeftOut: chance(r, 0.5), takesInUse: chance(r, 0.5), releasesOthers: chance(r, 0.5), unpublishReleases: chance(r, 0.5),
-		tellsKept: chance(r, 0.5), nothingLive: r.IntN(4), lags: chance(r, 0.4), saysWhen: chance(r, 0.5),
+		releasesOmitted: chance(r, 0.5), takesOverInUse: chance(r, 0.5), releasesOthers: chance(r, 0.5), unpublishReleases: chance(r, 0.5),
+		replyNamesKept: chance(r, 0.5), nothingLive: r.IntN(4), lags: chance(r, 0.4), sendsRetryAfter: chance(r, 0.5),
 	}
 	if chance(r, 0.2) {
 		s.behavior.numberReads = pick(r, "absent", "absent", "forbidden", "failing")
@@ -531,8 +531,8 @@ func drawFault(r *rand.Rand) int {
 	panic("the weights do not add up")
 }
 
-// begin starts the clock.
-func (s *simulatedAPI) begin() {
+// startClock starts the clock.
+func (s *simulatedAPI) startClock() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.start = time.Now()
@@ -608,14 +608,14 @@ func (s *simulatedAPI) apply(x *exchange) simulatedReply {
 	for _, d := range bothDirections {
 		id := x.body.number[d]
 		number := slices.IndexFunc(s.numbers, func(n simulatedNumber) bool { return n.id == id })
-		releases := s.behavior.dropsLeftOut
+		releases := s.behavior.releasesOmitted
 		if x.body.version == "" {
 			releases = s.behavior.unpublishReleases
 		}
 		switch owner := before.bound[id][d]; {
 		case x.body.given[d] && id != "" && (number < 0 || s.numbers[number].status != "assigned"):
 			return simulatedError(400, "BAD_PARAMETER", "No phone number "+id)
-		case x.body.given[d] && id != "" && owner != "" && owner != x.agent && !s.behavior.takesInUse:
+		case x.body.given[d] && id != "" && owner != "" && owner != x.agent && !s.behavior.takesOverInUse:
 			return simulatedError(400, "BAD_PARAMETER", "Phone number "+id+" is in use")
 		case x.body.given[d] && id != "":
 			releases = s.behavior.releasesOthers
@@ -631,7 +631,7 @@ func (s *simulatedAPI) apply(x *exchange) simulatedReply {
 			next.bind(id, d, x.agent)
 		}
 		told := nullable(id)
-		if bound := next.numbers(x.agent, d); !x.body.given[d] && s.behavior.tellsKept && len(bound) == 1 {
+		if bound := next.numbers(x.agent, d); !x.body.given[d] && s.behavior.replyNamesKept && len(bound) == 1 {
 			told = &bound[0]
 		}
 		reply[d.String()+"_phone_number_id"] = told
@@ -647,9 +647,9 @@ func nullable(id string) *string {
 	return &id
 }
 
-// receive decides the fate of a request that has arrived. It is decided by the seed, the request and its ordinal alone,
+// handle decides the outcome of a request that has arrived. It depends on the seed, the request and its ordinal alone,
 // but for the rate limit.
-func (s *simulatedAPI) receive(r *http.Request, body []byte) *exchange {
+func (s *simulatedAPI) handle(r *http.Request, body []byte) *exchange {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := &exchange{method: r.Method, path: r.URL.Path, query: r.URL.RawQuery, at: time.Now()}
@@ -725,13 +725,13 @@ func (s *simulatedAPI) readChange(body []byte) patchBody {
 	return c
 }
 
-// drawOutcome draws the fate of x. The caller holds s.mu.
+// drawOutcome draws the outcome of x. The caller holds s.mu.
 func (s *simulatedAPI) drawOutcome(x *exchange) simulatedOutcome {
 	if s.behavior.perSecond > 0 {
 		s.passed = slices.DeleteFunc(s.passed, func(t time.Time) bool { return time.Since(t) >= time.Second })
 		if len(s.passed) >= s.behavior.perSecond {
 			f := simulatedOutcome{fault: "rate limit", class: neverApplied, reply: simulatedError(429, "RATE_LIMITED", "slow down")}
-			if s.behavior.saysWhen {
+			if s.behavior.sendsRetryAfter {
 				f.reply.headers = append(f.reply.headers, "Retry-After: 1")
 			}
 			return f
@@ -746,7 +746,7 @@ func (s *simulatedAPI) drawOutcome(x *exchange) simulatedOutcome {
 		case "forbidden":
 			return simulatedOutcome{fault: "not for this token", class: neverApplied, reply: simulatedError(403, "INTERNAL_SERVER_ERROR", "Missing required permissions")}
 		case "failing":
-			return simulatedOutcome{fault: "the API's own 500, all day", class: appliedOrNot, reply: simulatedError(500, "INTERNAL_SERVER_ERROR", "Error: Internal Server Error")}
+			return simulatedOutcome{fault: "the API's own 500, always", class: appliedOrNot, reply: simulatedError(500, "INTERNAL_SERVER_ERROR", "Error: Internal Server Error")}
 		}
 	}
 	f := simulatedOutcome{applies: true}
@@ -799,7 +799,7 @@ func (s *simulatedAPI) read(x *exchange, r *http.Request) simulatedReply {
 	case x.path == "/v1/agent/"+x.agent+"/version":
 		var list []map[string]any
 		for _, v := range slices.Backward(s.versions[x.agent]) {
-			list = append(list, s.showVersion(x.agent, v, x.shownState))
+			list = append(list, s.versionJSON(x.agent, v, x.shownState))
 		}
 		return x.page(list, "version_id", query, 10)
 	case x.path == "/v1/agent/"+x.agent:
@@ -811,7 +811,7 @@ func (s *simulatedAPI) read(x *exchange, r *http.Request) simulatedReply {
 		}
 		for _, v := range s.versions[x.agent] {
 			if v.id == wanted {
-				return jsonReply(200, s.showVersion(x.agent, v, x.shownState))
+				return jsonReply(200, s.versionJSON(x.agent, v, x.shownState))
 			}
 		}
 		return simulatedError(404, "AGENT_NOT_FOUND", "There is no such version")
@@ -828,14 +828,14 @@ func (s *simulatedAPI) read(x *exchange, r *http.Request) simulatedReply {
 				continue
 			}
 			if status := query.Get("status"); status == "" || status == n.status {
-				list = append(list, showNumber(n, owners))
+				list = append(list, simulatedPhoneJSON(n, owners))
 			}
 		}
 		return x.page(list, "id", query, 20)
 	case one:
 		for _, n := range s.numbers {
 			if n.id == number {
-				return jsonReply(200, showNumber(n, x.shownState.bound[n.id]))
+				return jsonReply(200, simulatedPhoneJSON(n, x.shownState.bound[n.id]))
 			}
 		}
 		return simulatedError(404, "PHONE_NOT_FOUND", "Phone "+number+" not found")
@@ -851,11 +851,11 @@ func (s *simulatedAPI) nothingLive(x *exchange) simulatedReply {
 		simulatedError(404, "AGENT_NOT_FOUND", "No published version"),
 		{404, `{"detail":"Not Found"}`, []string{jsonBody}},
 		{200, "null", []string{jsonBody}},
-		jsonReply(200, s.showVersion(x.agent, versions[len(versions)-1], x.shownState)),
+		jsonReply(200, s.versionJSON(x.agent, versions[len(versions)-1], x.shownState)),
 	}[s.behavior.nothingLive]
 }
 
-func (s *simulatedAPI) showVersion(agent string, v simulatedVersion, state apiState) map[string]any {
+func (s *simulatedAPI) versionJSON(agent string, v simulatedVersion, state apiState) map[string]any {
 	created := time.Date(2026, 1, 1, v.number, 0, 0, 0, time.UTC).Format(time.RFC3339)
 	return map[string]any{
 		"agent_id": agent, "version_id": v.id, "version_number": v.number, "version_name": nullable(v.name), "is_draft": v.draft,
@@ -864,7 +864,7 @@ func (s *simulatedAPI) showVersion(agent string, v simulatedVersion, state apiSt
 	}
 }
 
-func showNumber(n simulatedNumber, owners [2]string) map[string]any {
+func simulatedPhoneJSON(n simulatedNumber, owners [2]string) map[string]any {
 	return map[string]any{
 		"id": n.id, "number": n.number, "nickname": nil, "status": n.status, "telephony_provider": "netelip",
 		"inbound_agent_id": nullable(owners[inboundCalls]), "outbound_agent_id": nullable(owners[outboundCalls]),
@@ -965,7 +965,7 @@ func (s *simulatedAPI) serveConn(conn net.Conn) {
 			// Reads are sent at the same instant: their order must not depend on the scheduler, but on the seed.
 			<-time.After(randomDuration(randomFor(s.seed, "way of "+r.RequestURI), 0, time.Millisecond))
 		}
-		x := s.receive(r, body)
+		x := s.handle(r, body)
 		gone := make(chan struct{})
 		next := make(chan error, 1)
 		go func() {
@@ -985,7 +985,7 @@ func (s *simulatedAPI) serveConn(conn net.Conn) {
 	}
 }
 
-// answer plays the fate of x and reports whether the connection is ready for another request.
+// answer carries out the outcome of x and reports whether the connection is ready for another request.
 func (s *simulatedAPI) answer(conn net.Conn, x *exchange, gone <-chan struct{}) (ready bool) {
 	f := x.outcome
 	if f.delay > 0 {
@@ -997,7 +997,7 @@ func (s *simulatedAPI) answer(conn net.Conn, x *exchange, gone <-chan struct{}) 
 		}
 	}
 	whole := false
-	if !f.mute {
+	if !f.noReply {
 		s.mu.Lock()
 		reply := f.reply
 		if reply.status == 0 {
@@ -1014,8 +1014,8 @@ func (s *simulatedAPI) answer(conn net.Conn, x *exchange, gone <-chan struct{}) 
 			raw = raw[:int(f.cut*float64(len(raw)))]
 		}
 		out := io.Writer(conn)
-		if f.pace > 0 {
-			out = slowWriter{conn, f.pace}
+		if f.byteDelay > 0 {
+			out = slowWriter{conn, f.byteDelay}
 		}
 		_, err := io.WriteString(out, raw)
 		whole = whole && err == nil

@@ -23,8 +23,8 @@ import (
 )
 
 var (
-	simulations = flag.Int("simulations", 3000, "how many days TestSimulation makes up: seeds 1 to this")
-	oneSeed     = flag.Uint64("seed", 0, "the one day that TestSimulation makes up, and tells the story of")
+	simulations = flag.Int("simulations", 3000, "how many runs TestSimulation makes: seeds 1 to this")
+	oneSeed     = flag.Uint64("seed", 0, "the only seed that TestSimulation runs, with its trace")
 )
 
 const (
@@ -37,9 +37,9 @@ const (
 type stepRequest struct {
 	inputs   map[string]string
 	agent    string
-	versions []string    // that fulfil it; one empty one: nothing is to be published
-	asks     [2]bool     // for something in this direction
-	numbers  [2][]string // ids that fulfil that; nil: no number is to be bound
+	versions []string    // any of them will do; one empty one: unpublish
+	asks     [2]bool     // whether it names a number, or none, in this direction
+	numbers  [2][]string // ids that will do; nil: no number is to be bound
 	byNumber [2]bool     // the number is given as people write it
 	takeOver bool
 	dryRun   bool
@@ -68,7 +68,7 @@ func (w stepRequest) parts(s apiState) []bool {
 
 func (w stepRequest) inForce(s apiState) bool { return !slices.Contains(w.parts(s), false) }
 
-// newStepRequest draws what a step is asked for in the world of s.
+// newStepRequest draws what a step is asked for.
 func newStepRequest(s *simulatedAPI) stepRequest {
 	r := randomFor(s.seed, "wish")
 	w := stepRequest{agent: s.agents[0], timeout: pick(r, time.Second, 5*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 2*time.Minute, 2*time.Minute, 5*time.Minute)}
@@ -157,7 +157,7 @@ func spacedNumber(r *rand.Rand, number string) string {
 	return text.String()
 }
 
-// scheduleOtherWriter has another writer change the world at some time, on some days. It never does what the step is asked for.
+// scheduleOtherWriter has another writer change the state in some runs. It never does what the step is asked for.
 func (s *simulatedAPI) scheduleOtherWriter(w stepRequest) {
 	r := randomFor(s.seed, "another writer")
 	if !chance(r, 0.12) {
@@ -179,7 +179,7 @@ func (s *simulatedAPI) scheduleOtherWriter(w stepRequest) {
 	}
 }
 
-// An simulatedRun is all that is known of a run when everything that it set in motion has come to rest.
+// A simulatedRun is all that is known of a run when everything that it started has ended.
 type simulatedRun struct {
 	stepRequest
 	api        *simulatedAPI
@@ -189,7 +189,7 @@ type simulatedRun struct {
 	res        result
 }
 
-// simulate makes up a day and runs a step in it. It runs in a bubble of virtual time.
+// simulate runs a step against a simulated API, in a bubble of virtual time.
 func simulate(t *testing.T, seed uint64) *simulatedRun {
 	s := newSimulatedAPI(seed)
 	a := &simulatedRun{stepRequest: newStepRequest(s), api: s}
@@ -210,13 +210,13 @@ func simulate(t *testing.T, seed uint64) *simulatedRun {
 	l := newMemoryNetwork()
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = s.Serve(l) })
-	s.begin()
+	s.startClock()
 	a.start = time.Now()
 	a.res = scenario{
 		inputs: a.inputs, ctx: ctx,
 		dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx, l) },
 		jitter: func(limit time.Duration) time.Duration {
-			// By the time of day, because concurrent reads ask in any order.
+			// By the time, because concurrent reads ask in any order.
 			return time.Duration(randomFor(seed, fmt.Sprint("jitter ", time.Since(a.start))).Int64N(int64(limit)))
 		},
 	}.run(t)
@@ -225,8 +225,8 @@ func simulate(t *testing.T, seed uint64) *simulatedRun {
 	s.note("END    exit status %d", a.res.exit)
 	s.mu.Unlock()
 
-	s.pending.Wait()                    // what is still on its way arrives
-	time.Sleep(longestDial + time.Hour) // and what nobody waits for any more ends
+	s.pending.Wait()                    // late changes are applied
+	time.Sleep(longestDial + time.Hour) // and abandoned connections end
 	_ = s.Close()
 	l.Close()
 	serving.Wait()
@@ -270,13 +270,12 @@ func (a *simulatedRun) reads() (before, between, after []*exchange) {
 	return before, between, after
 }
 
-// readBackWorked reports whether the step looked after its last request for the change, and every read was answered as
-// it should be.
+// readBackWorked reports whether the step read the state after its last request for the change, and every read succeeded.
 func (a *simulatedRun) readBackWorked() bool {
 	patches := a.patches()
 	_, _, after := a.reads()
-	return len(patches) > 0 && len(after) > 0 && !patches[len(patches)-1].hangsUp() && !a.networkFailedLate() &&
-		!slices.ContainsFunc(after, func(x *exchange) bool { return !x.good() || x.hangsUp() })
+	return len(patches) > 0 && len(after) > 0 && !patches[len(patches)-1].closesAfterReply() && !a.networkFailedLate() &&
+		!slices.ContainsFunc(after, func(x *exchange) bool { return !x.good() || x.closesAfterReply() })
 }
 
 // otherWriter reports whether another writer changed anything until t.
@@ -284,7 +283,7 @@ func (a *simulatedRun) otherWriter(t time.Time) bool {
 	return slices.ContainsFunc(a.api.history[1:], func(m stateChange) bool { return m.by == nil && !m.at.After(t) })
 }
 
-// states are those that were true from a time on, and those that followed until another.
+// states are the state at from and those that followed until to.
 func (a *simulatedRun) states(from, to time.Time) []apiState {
 	states := []apiState{a.api.at(from)}
 	for _, m := range a.api.history {
@@ -295,8 +294,8 @@ func (a *simulatedRun) states(from, to time.Time) []apiState {
 	return states
 }
 
-// numbersUnreadable reports whether the agent's numbers in one direction could not be read before the change, although the step
-// tried: one that does not try is not excused.
+// numbersUnreadable reports whether the agent's numbers in one direction could not be read before the
+// change, although the step tried.
 func (a *simulatedRun) numbersUnreadable(d direction) bool {
 	return a.readFailed(func(x *exchange) bool {
 		query, err := url.ParseQuery(x.query)
@@ -305,7 +304,7 @@ func (a *simulatedRun) numbersUnreadable(d direction) bool {
 	})
 }
 
-// numberUnreadable reports the same of a number that is given by its id.
+// numberUnreadable reports the same for a number that is given by its id.
 func (a *simulatedRun) numberUnreadable(id string, d direction) bool {
 	return !a.byNumber[d] && a.readFailed(func(x *exchange) bool { return x.path == "/v1/phone/"+id })
 }
@@ -315,11 +314,11 @@ func (a *simulatedRun) readFailed(kind func(*exchange) bool) bool {
 	before, _, _ := a.reads()
 	patches := a.patches()
 	return a.api.behavior.numberReads != "" ||
-		slices.ContainsFunc(before, func(x *exchange) bool { return kind(x) && !x.good() || x.hangsUp() }) ||
+		slices.ContainsFunc(before, func(x *exchange) bool { return kind(x) && !x.good() || x.closesAfterReply() }) ||
 		slices.ContainsFunc(a.api.dials, func(d dialAttempt) bool { return d.fault != "" && !d.at.After(patches[0].at) })
 }
 
-// A rule is a promise of the step. It returns what is wrong; empty: nothing is.
+// A rule is a promise of the step. broken returns what is wrong; empty: nothing is.
 type rule struct {
 	name   string
 	broken func(a *simulatedRun) string
@@ -559,7 +558,7 @@ func (a *simulatedRun) allowedChange(m stateChange, id string, d direction, was,
 	case len(m.before.numbers(a.agent, d)) > 1:
 		return true // which one to send along cannot be known; a warning is due
 	default:
-		return a.api.behavior.dropsLeftOut && a.numbersUnreadable(d)
+		return a.api.behavior.releasesOmitted && a.numbersUnreadable(d)
 	}
 }
 
@@ -584,7 +583,7 @@ func (a *simulatedRun) unknownReason() string {
 		return "a request was lost on its way"
 	case slices.ContainsFunc(patches, func(x *exchange) bool { return !x.settled() && !x.confirmed() }):
 		return "a request had no answer that settles it"
-	case !a.readBackWorked() && (len(after) > 0 || a.networkFailedLate() || patches[len(patches)-1].hangsUp()):
+	case !a.readBackWorked() && (len(after) > 0 || a.networkFailedLate() || patches[len(patches)-1].closesAfterReply()):
 		return "the read-back failed"
 	case asksForNumbers && a.api.behavior.numberReads != "":
 		return "the numbers cannot be read"
@@ -622,7 +621,7 @@ func (a *simulatedRun) brokenRules() map[string]string {
 	return list
 }
 
-// trace tells a run to somebody who wants to know what went wrong.
+// trace describes a run in full.
 func (a *simulatedRun) trace() string {
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
@@ -631,7 +630,7 @@ func (a *simulatedRun) trace() string {
 	for _, name := range slices.Sorted(maps.Keys(a.inputs)) {
 		line("  %s: %s", name, shortenIDs(a.inputs[name]))
 	}
-	line("world: %+v\n  %+v", a.api.behavior, a.api.rates)
+	line("API: %+v\n  %+v", a.api.behavior, a.api.rates)
 	line("  at first: %s", a.api.history[0].after)
 	for _, n := range a.api.numbers[:min(len(a.api.numbers), 10)] {
 		line("  %s: %s, %s", shortID(n.id), n.number, n.status)
@@ -676,14 +675,14 @@ func (c *statistics) add(a *simulatedRun, broken map[string]string) {
 	}
 }
 
-// maxTraces is how many failed runs are told in full.
+// maxTraces is how many failed runs are logged in full.
 const maxTraces = 5
 
-// TestSimulation runs the step through made-up days, one for each seed, and holds what it says and does against the
-// truth, which the simulated API knows.
+// TestSimulation runs the step against random APIs, networks, inputs and signals, one set for each seed, and checks what it
+// reports and does against the true state, which the simulated API knows.
 func TestSimulation(t *testing.T) {
 	c := &statistics{statuses: make(map[string]int), broken: make(map[string]int)}
-	day := func(t *testing.T, seed uint64) {
+	runSeed := func(t *testing.T, seed uint64) {
 		synctest.Test(t, func(t *testing.T) {
 			a := simulate(t, seed)
 			broken := a.brokenRules()
@@ -699,21 +698,21 @@ func TestSimulation(t *testing.T) {
 		})
 	}
 	if *oneSeed != 0 {
-		day(t, *oneSeed)
+		runSeed(t, *oneSeed)
 		return
 	}
 	const shards = 4
-	t.Run("days", func(t *testing.T) {
+	t.Run("runs", func(t *testing.T) {
 		for shard := range shards {
 			t.Run(strconv.Itoa(shard), func(t *testing.T) {
 				t.Parallel()
 				for seed := 1 + shard; seed <= *simulations; seed += shards {
-					t.Run(strconv.Itoa(seed), func(t *testing.T) { day(t, uint64(seed)) })
+					t.Run(strconv.Itoa(seed), func(t *testing.T) { runSeed(t, uint64(seed)) })
 				}
 			})
 		}
 	})
-	t.Logf("%d days: ended %v; the change was sent on %d, its outcome read back on %d and unknown all the same on %d of these",
+	t.Logf("%d runs: ended %v; the change was sent in %d, its outcome read back in %d and unknown all the same in %d of these",
 		*simulations, c.statuses, c.changing, c.verified, c.unknown)
 	if len(c.broken) > 0 {
 		t.Logf("broken: %v", c.broken)
@@ -734,7 +733,7 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// logsTrace reports whether one more story is told.
+// logsTrace reports whether one more trace is logged.
 func (c *statistics) logsTrace() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -742,8 +741,7 @@ func (c *statistics) logsTrace() bool {
 	return c.traces <= maxTraces
 }
 
-// TestSimulationRules gives the rules accounts of made-up runs: a good one that breaks none, and for each rule one that
-// breaks it and no other. A judge that cannot condemn is no judge.
+// TestSimulationRules tests the rules themselves: a good run breaks none, and for each rule a run breaks it and no other.
 func TestSimulationRules(t *testing.T) {
 	asked, live, ours, theirs := simulatedVersionID(1, 2), simulatedVersionID(1, 1), simulatedNumberID(1), simulatedNumberID(2)
 	second := time.Second
@@ -799,7 +797,7 @@ func TestSimulationRules(t *testing.T) {
 		{"a number that nothing asked about", func(a *simulatedRun) { a.addOwnWrite(func(s apiState) { s.bind(ours, inboundCalls, "") }) }, []string{"nothing else is changed"}},
 		{"the same, when the numbers cannot be read and the API drops what is left out", func(a *simulatedRun) {
 			a.addOwnWrite(func(s apiState) { s.bind(ours, inboundCalls, "") })
-			a.api.behavior.dropsLeftOut, a.api.behavior.numberReads = true, "absent"
+			a.api.behavior.releasesOmitted, a.api.behavior.numberReads = true, "absent"
 		}, nil},
 		{"the same, when the API keeps what is left out", func(a *simulatedRun) {
 			a.addOwnWrite(func(s apiState) { s.bind(ours, inboundCalls, "") })
@@ -913,7 +911,7 @@ func TestSimulationRules(t *testing.T) {
 	}
 }
 
-// goodRun is the account of a run that published version 2 of agent 1 within a second: a read of its numbers, the change,
+// goodRun is a run that published version 2 of agent 1 within a second: a read of its numbers, the change,
 // and a read of what is published.
 func goodRun() *simulatedRun {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
