@@ -98,7 +98,7 @@ func TestCleanLength(t *testing.T) {
 	}
 }
 
-// Half a character is not a token, but it must not tear one apart either.
+// A token may begin or end in the middle of a character.
 func TestCleanWithATokenThatIsNotUTF8(t *testing.T) {
 	for _, tt := range []struct{ token, text, want string }{
 		{"\xef", "a \xff b", "a *** b"},
@@ -206,7 +206,7 @@ func TestCleanStarsTheTokenInEveryEncoding(t *testing.T) {
 	}
 }
 
-// Text around the token is not the token: stars must not eat what a reader needs.
+// Text around the token is not the token: it must not be replaced by stars.
 func TestCleanLeavesTheRest(t *testing.T) {
 	const text = "Version b1000000-0000-4000-8000-000000000229 (v1.22.8) of agent a0000000-0000-4000-8000-000000000001 is live."
 	for _, token := range []string{"", secret, "sandbox-token", "abc", "q"} {

@@ -46,8 +46,8 @@ func TestFaultsConcurrency(t *testing.T) {
 		}
 	})
 
-	// The reply is lost, another publisher comes in between, and the second attempt takes the line back. Only one job at a
-	// time can prevent that: the README says so.
+	// The reply is lost, another publisher comes in between, and the second attempt overwrites its change. Only running
+	// one job at a time prevents that: the README says so.
 	t.Run("C2", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true})
 		var between result

@@ -12,7 +12,7 @@ import (
 
 const nothingSent = " Nothing was sent."
 
-// runInvalid runs a step whose inputs are wrong, and checks that it says so and sends nothing.
+// runInvalid runs a step with invalid inputs, and checks that it reports them and sends nothing.
 func runInvalid(t *testing.T, inputs map[string]string) result {
 	t.Helper()
 	res := scenario{inputs: inputs}.runOffline(t)
@@ -23,7 +23,7 @@ func runInvalid(t *testing.T, inputs map[string]string) result {
 	return res
 }
 
-// checkProblem checks that a problem is what all of the message is about.
+// checkProblem checks that the message reports this problem and nothing else.
 func checkProblem(t *testing.T, res result, problem string) {
 	t.Helper()
 	if !strings.HasSuffix(problem, "?") {
@@ -34,7 +34,7 @@ func checkProblem(t *testing.T, res result, problem string) {
 	}
 }
 
-// checkInvalidInputs runs every problem that unit tests know with one of these inputs.
+// checkInvalidInputs runs the step with every one of publish.InputProblems that is about one of these inputs.
 func checkInvalidInputs(t *testing.T, names ...string) {
 	t.Helper()
 	n := 0

@@ -38,7 +38,7 @@ func TestFaultsNetwork(t *testing.T) {
 	t.Run("N16", testNoProxy)
 }
 
-// The four waits of a change that is never confirmed take so long, where nobody asks to wait longer.
+// The four waits between five attempts add up to this, without a Retry-After.
 const (
 	minBackoff = 7500 * time.Millisecond
 	maxBackoff = 15 * time.Second
@@ -227,14 +227,14 @@ func testNoReply(t *testing.T) {
 	replying(response{then: hang}, confirmation).test(t, "once", scenario{},
 		expected{attempts: 2, minTime: 30500 * time.Millisecond, maxTime: 31 * time.Second})
 	t.Run("nothing is read", func(t *testing.T) {
-		// Whatever fits into the buffers on the way has left this machine, so nobody can tell.
+		// What fits into the buffers has left this machine, so the outcome is unknown.
 		(&fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { _, _ = io.Copy(io.Discard, conn); return nil }}).check(t, scenario{}, expected{
 			code: "ACTION_TIMEOUT", status: "unknown", attempts: 4, noRequest: true, httpStatus: "none", says: []string{notReadable},
 			minTime: 2*time.Minute + 5*time.Second, maxTime: 2*time.Minute + 5*time.Second,
 		})
 	})
 	t.Run("after an answer", func(t *testing.T) {
-		// What the API said before it fell silent is not lost.
+		// What the API said before is not lost.
 		replying(apiError(503, "BUSY", "Come back later"), response{then: hang}).check(t, scenario{},
 			unknownOutcome("BUSY", 5, "Come back later", "gave up after 2m0s").withHTTP("503"))
 	})
@@ -251,13 +251,13 @@ func testSlowHeaders(t *testing.T) {
 	replying(slow).check(t, scenario{},
 		unknownOutcome("ACTION_TIMEOUT", 4, "No reply from diga; gave up after 2m0s").withHTTP("none").within(2*time.Minute, 2*time.Minute))
 
-	// With patience enough for one attempt it is a success.
+	// If it fits in one attempt, it is a success.
 	slow = respond(200, confirmationBody)
 	slow.byteDelay = 100 * time.Millisecond
 	replying(slow).check(t, scenario{}, expected{attempts: 1, minTime: 10 * time.Second, maxTime: 30 * time.Second})
 }
 
-// endlessBlanks writes a blank a second, until nobody reads it.
+// endlessBlanks writes a blank a second, until the reader is gone.
 func endlessBlanks(w io.Writer) {
 	for {
 		<-time.After(time.Second)
@@ -344,8 +344,8 @@ func testHTTP2(t *testing.T) {
 // proxyPassword must never be seen.
 const proxyPassword = "hunter2-of-the-proxy"
 
-// withProxy is a scenario whose proxy for both schemes is at address. LOCALHOST in capitals is a host that resolves to this
-// machine and that net/http would not spare from the proxy by itself.
+// withProxy is a scenario with a proxy for both schemes. LOCALHOST in capitals resolves to this machine, and net/http does
+// not exempt it from the proxy.
 func withProxy(address, api string, more map[string]string) scenario {
 	env := map[string]string{"HTTP_PROXY": address, "HTTPS_PROXY": address, "SSL_CERT_FILE": os.Getenv("SSL_CERT_FILE")}
 	for name, value := range more {
@@ -403,7 +403,7 @@ func testProxyUnreachable(t *testing.T) {
 	})
 	t.Run("the proxy's address is none", func(t *testing.T) {
 		t.Parallel()
-		// net/http takes what it cannot read for no proxy.
+		// net/http ignores a proxy address that is not a URL.
 		api := &fakeAPI{}
 		_, port, _ := net.SplitHostPort(startServer(t, api))
 		res := withProxy("http://diga:"+proxyPassword+"@%zz", "http://LOCALHOST:"+port, nil).runBinary(t)
@@ -466,7 +466,7 @@ func testNoProxy(t *testing.T) {
 	})
 }
 
-// testBadNetwork spoils what passes between the step and the server by the toxics of Toxiproxy.
+// testBadNetwork runs through the toxics of Toxiproxy.
 func testBadNetwork(t *testing.T) {
 	latency := func(ms int64) toxics.Toxic { return &toxics.LatencyToxic{Latency: ms} }
 	bandwidth := func(kBps int64) toxics.Toxic { return &toxics.BandwidthToxic{Rate: kBps} }
@@ -517,7 +517,7 @@ func testBadNetwork(t *testing.T) {
 	}
 }
 
-// TestFaultsBadNetwork has other rows of docs/faults.md as a bad network brings them about.
+// TestFaultsBadNetwork has other rows of docs/faults.md as a bad network causes them.
 func TestFaultsBadNetwork(t *testing.T) {
 	check := func(id string, fake *fakeAPI, toxic toxics.Toxic, w expected) {
 		t.Run(id, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"publish-agent-version/publish"
 )
 
-// lineHook calls a function when a line that begins with start is written.
+// lineHook calls a function when a line that begins with prefix is written.
 type lineHook struct {
 	io.Writer
 	prefix string
@@ -127,7 +127,7 @@ func TestFaultsSignals(t *testing.T) {
 	}
 
 	// The change failed by itself, and its outcome is being looked up when the signal comes.
-	t.Run("S1/during the last look", func(t *testing.T) {
+	t.Run("S1/while the state is read back", func(t *testing.T) {
 		s := scenario{inputs: map[string]string{"max-retries": "0"}, signal: syscall.SIGINT, signalAt: 2 * time.Second}
 		res := s.check(t, &fakeAPI{replies: []response{{then: closeConn}}, readsAfter: silence},
 			expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, says: []string{notReadable}, minTime: 2 * time.Second, maxTime: 2 * time.Second})
@@ -215,7 +215,7 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 			if err := process.Process.Signal(first); err != nil {
 				t.Fatal(err)
 			}
-			<-read // the last look is under way
+			<-read // the state is being read back
 			if err := process.Process.Signal(second); err != nil {
 				t.Fatal(err)
 			}

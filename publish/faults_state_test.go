@@ -10,7 +10,7 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// ownError is the API's own error, with an error_code. A gateway's page has none.
+// apiErrorBody is the API's own error, with an error_code. A gateway's page has none.
 const (
 	apiErrorBody = `{"status":"error","error_code":"PUBLISH_FAILED","message":"The publication failed."}`
 	gatewayPage  = "<html><title>Service Unavailable</title></html>"

@@ -251,7 +251,7 @@ func testRetriedStatus(t *testing.T) {
 	}
 }
 
-// validationErrors is the body of a 422 with these findings, each a place and a message, and with a copy of what was sent.
+// validationErrors is the body of a 422 with these errors, each a loc and a message, which also echoes the request.
 func validationErrors(pairs ...string) string {
 	type finding struct {
 		Loc   []string       `json:"loc"`
@@ -369,7 +369,7 @@ func testRateLimitedAlways(t *testing.T) {
 	}
 }
 
-// testQueue is play for a change whose number of attempts is a matter of luck. It returns that number.
+// testQueue is check for a change whose number of attempts is random. It returns that number.
 func (api *fakeAPI) testQueue(t *testing.T, s scenario, w expected) int {
 	t.Helper()
 	res := s.check(t, api, w)

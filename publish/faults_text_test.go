@@ -34,8 +34,8 @@ func toJSON(v any) string {
 
 type object = map[string]any
 
-// injection is somewhere that a text from elsewhere can stand. Its code is what the step then fails with; empty: it
-// depends on the text.
+// An injection puts text from elsewhere in one place. Its code is what the step then fails with; empty: it depends on the
+// text.
 type injection struct {
 	name   string
 	code   string
@@ -45,7 +45,7 @@ type injection struct {
 
 const success = "success"
 
-// injections puts text wherever a server or a workflow can.
+// injections puts text in every place that a server or a workflow controls.
 func injections(text string) []injection {
 	changed := func(name, code string, changes ...response) injection {
 		return injection{name, code, &fakeAPI{replies: changes}, scenario{}}
@@ -130,7 +130,7 @@ func injections(text string) []injection {
 	return list
 }
 
-// checkHarmless puts text everywhere and checks that nothing comes of it but one clean end.
+// checkHarmless injects text in every place and checks that the run still reports one clean result.
 func checkHarmless(t *testing.T, text string) {
 	t.Helper()
 	for _, place := range injections(text) {
@@ -159,7 +159,7 @@ func checkHarmless(t *testing.T, text string) {
 // pastedStepLine is a line of the step to paste.
 var pastedStepLine = regexp.MustCompile(`^(- uses: (\./|[\w*-]+/[\w./-]+(@[\w*./-]+)?)|  with:|    token: \$\{\{ secrets\.DIGA_TOKEN \}\}|    [a-z-]+-id: ([0-9a-f-]{36}|none)|    api-url: "http://[\w.:]+")$`)
 
-// checkSummaryIsText checks that nothing in a summary but code spans can hold what somebody else wrote.
+// checkSummaryIsText checks that text from elsewhere is in code spans alone.
 func checkSummaryIsText(t *testing.T, summary string) {
 	t.Helper()
 	if rest := publish.OutsideCodeSpans(summary); strings.ContainsAny(rest, "<>[]@!\\") || strings.Contains(rest, "a.example") {
@@ -338,7 +338,7 @@ func TestFaultsTextX9(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct {
-		on       string // what a line holds that panics
+		on       string // a part of the line that panics
 		server   func() *fakeAPI
 		status   string
 		says     string
@@ -385,7 +385,7 @@ func TestFaultsTextX9(t *testing.T) {
 		})
 	}
 
-	// Where even the last words fail, the exit status and the outputs have to do.
+	// If even the last line cannot be printed, the exit status and the outputs remain.
 	t.Run("X9/the last words", func(t *testing.T) {
 		base := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}
 		res := base.runModified(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
@@ -415,8 +415,8 @@ func TestFaultsTextX9(t *testing.T) {
 	})
 }
 
-// net/http logs, by the standard logger, what a server sends on an idle connection, and quotes it; which disarms neither
-// the second grammar nor the token. (Whether the connection is idle by then is a matter of luck, so it is tried often.)
+// net/http logs what a server sends on an idle connection with the standard logger, and quoting it stops neither a command
+// of the second grammar nor the token. Whether the connection is idle by then is random, so it is tried often.
 func TestUnaskedText(t *testing.T) {
 	for range 10 {
 		before := liveVersion(sandbox.LiveID)

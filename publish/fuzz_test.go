@@ -20,7 +20,7 @@ import (
 	"publish-agent-version/internal/runner"
 )
 
-// HostileTexts is what a server, or an input, may hold to speak to the runner or to a reader in the action's name.
+// HostileTexts are what a server or an input may contain to forge commands or markup.
 var HostileTexts = []string{
 	"a\n::add-mask::a", "a\r::error::forged", "a\r\n::error title=forged::forged",
 	"a ##[set-output name=published-version-id]x", "##[##[error]]", "#\u200b#[error]forged", "##[set-env name=PATH]x", "##[add-matcher]x",
@@ -52,7 +52,7 @@ func FuzzClean(f *testing.F) {
 	})
 }
 
-// fuzzedInputs are the inputs that FuzzInputs makes up.
+// fuzzedInputs are the inputs that FuzzInputs varies.
 var fuzzedInputs = []string{
 	"token", "agent-id", "version-id", "version-name", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries",
 }
@@ -237,7 +237,7 @@ var (
 	yamlBlock = regexp.MustCompile("(?s)\n```yaml\n.*?\n```\n")
 )
 
-// runFuzzed runs the step inside Actions and checks what must hold whatever inputs and replies are.
+// runFuzzed runs the step inside Actions and checks what must hold for any inputs and replies.
 func runFuzzed(t *testing.T, env map[string]string, dial func(context.Context, string, string) (net.Conn, error)) fuzzResult {
 	t.Helper()
 	token := strings.TrimSpace(env["INPUT_TOKEN"])

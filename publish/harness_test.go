@@ -70,11 +70,11 @@ var tempDir string
 type scenario struct {
 	inputs     map[string]string // by their names; over the defaults
 	env        map[string]string // other variables; an empty one is not set
-	outputFile string            // what the file for the outputs holds already
+	outputFile string            // what the file for the outputs contains before the run
 
 	ctx      context.Context // nil: the test's
 	signal   syscall.Signal  // what ends the run; 0: nothing does
-	signalAt time.Duration   // after the start, when signal comes
+	signalAt time.Duration   // after the start
 
 	dial      func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; not for virtual time
 	jitter    func(limit time.Duration) time.Duration                           // nil: random
@@ -101,8 +101,8 @@ type result struct {
 	elapsed        time.Duration
 }
 
-// environment returns every variable of the run, with files of its own for the outputs and the summary unless the scenario names
-// them. The defaults are those that reach the action from a workflow that says no more than it must.
+// environment returns every variable of the run, with new files for the outputs and the summary unless the scenario names
+// them. The defaults are those of a workflow that sets only what it must.
 func (s scenario) environment(t *testing.T) (env map[string]string, outputs, summary string) {
 	t.Helper()
 	env = map[string]string{
@@ -239,9 +239,8 @@ func (s scenario) runMeasured(t *testing.T) result {
 	return res
 }
 
-// measureEnv is the variable that turns this program into one that runs another, and writes the most memory that it took,
-// in bytes, to file 3. What the kernel reports of a process is never less than what its parent had when it started it, so
-// the parent has to be a small one.
+// measureEnv makes the test binary run another program and write its peak memory, in bytes, to file 3. The kernel never
+// reports less than the parent had when it started the process, so the parent has to be small.
 const measureEnv = "PUBLISH_TEST_MEASURE"
 
 func measureMemory() {
@@ -343,7 +342,7 @@ func (res *result) checkOutputs(t *testing.T) {
 	}
 }
 
-// checkCommands holds the commands that the runner finds against those that the step means to give.
+// checkCommands compares the commands that the runner finds with those that the step may give.
 func (res *result) checkCommands(t *testing.T, token string, debug bool) {
 	t.Helper()
 	for i, command := range res.log.Commands {
@@ -387,7 +386,7 @@ func (res *result) message() string {
 	return ""
 }
 
-// expected is what a run must end with. A zero field is not looked at, but an empty code means success.
+// expected is what a run must end with. A zero field is not checked, but an empty code means success.
 type expected struct {
 	code       string
 	status     string        // empty: failed after a failure, else published
@@ -395,7 +394,7 @@ type expected struct {
 	attempts   int           // the output, and how many requests for the change the API receives; -1: there is no such output
 	noRequest  bool          // the API receives none of them
 	says       []string      // parts of the message of the annotation
-	neverShown []string      // what must be in nothing that is printed or written
+	neverShown []string      // must not be printed or written
 	minTime    time.Duration // the time that the run takes, at least
 	maxTime    time.Duration // and at most
 	verifyTime time.Duration // what reading back adds to both
@@ -486,16 +485,16 @@ func (w expected) neverShowing(parts ...string) expected {
 	return w
 }
 
-// busyMachine is the most that a run over real sockets may take: less than the time-out of an attempt, and far more than it
-// needs where it does not share the processor.
+// busyMachine is the longest that a run over real sockets may take: less than the 30 s of an attempt, and far more than it
+// needs on an idle machine.
 const busyMachine = 25 * time.Second
 
-// unknownOutcome is the end of a change that may have been applied, when the API shows that it was not.
+// unknownOutcome is the result of a change that may still be applied, and that the API does not show as applied.
 func unknownOutcome(code string, attempts int, says ...string) expected {
 	return expected{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied), verifyTime: time.Second}
 }
 
-// notSent is the end of a change that never left this machine.
+// notSent is the result of a change that never left this machine.
 func notSent(code string, attempts int, says ...string) expected {
 	return expected{
 		code: code, attempts: attempts, noRequest: true, httpStatus: "none",
@@ -503,7 +502,7 @@ func notSent(code string, attempts int, says ...string) expected {
 	}
 }
 
-// rejected is the end of a change that an answer with this status turned down for good.
+// rejected is the result of a change that the API refused with this status.
 func rejected(code string, status int, says ...string) expected {
 	refused := "Diga refused v1.22.8"
 	if strings.HasPrefix(code, "HTTP_") || strings.HasPrefix(code, "ACTION_") {
@@ -540,7 +539,7 @@ func (s scenario) runOffline(t *testing.T) result {
 	return s.run(t)
 }
 
-// maxMemory is what the process may take in the face of anything, in bytes.
+// maxMemory is the most memory that the process may take, in bytes, whatever it is sent.
 const maxMemory = 64 << 20
 
 // process is a run of the built action that a test can hold on to.
@@ -576,7 +575,7 @@ func (s scenario) process(t *testing.T, script string) *process {
 	return p
 }
 
-// requireShell skips a test on a machine that has Go and nothing else, not even a shell. .ci/run has what it needs.
+// requireShell skips a test on a machine without a shell. .ci/run has what it needs.
 func requireShell(t *testing.T) {
 	t.Helper()
 	for _, tool := range []string{"sh", "env", "head"} {
@@ -586,7 +585,7 @@ func requireShell(t *testing.T) {
 	}
 }
 
-// finish runs what is left of the process and returns what it left behind.
+// finish waits for the end of the process, and starts it first if need be.
 func (p *process) finish(t *testing.T) result {
 	t.Helper()
 	if p.Process == nil {
@@ -636,7 +635,7 @@ func fileLimit(t *testing.T) int {
 	return n
 }
 
-// fakeServer is a server: an *http.Server, a *fakeAPI, or something in front of one.
+// A fakeServer is an *http.Server, a *fakeAPI, or something in front of one.
 type fakeServer interface {
 	Serve(net.Listener) error
 	Close() error
@@ -650,8 +649,8 @@ type fakeAPI struct {
 	readsAfter  response   // to reads after a request for the change
 	phones      response   // to reads of phone numbers; the zero value: nothing is bound
 
-	// onConnect is what the n-th connection, from 1, begins with. It returns the connection to speak HTTP on, nil for none; it
-	// closes the connection itself in that case. It may be nil.
+	// onConnect is called with the n-th connection, from 1, and returns the one to speak HTTP on; nil if it has closed it. It
+	// may be nil.
 	onConnect func(n int, conn net.Conn) net.Conn
 
 	connServer
@@ -718,9 +717,9 @@ type connEnd int
 
 const (
 	keepOpen  connEnd = iota // ready for the next request
-	closeConn                // closed in good order
-	resetConn                // broken off, which the client's next read or write tells it
-	hang                     // open, and never a word again
+	closeConn                // closed in order
+	resetConn                // reset: the client's next read or write fails
+	hang                     // left open, without another byte
 )
 
 // respond is a whole reply. Each header is a line such as "Retry-After: 2".
@@ -729,7 +728,7 @@ func respond(status int, body string, headers ...string) response {
 	return response{raw: strings.Join(lines, "\r\n") + "\r\n\r\n" + body}
 }
 
-// apiError is a whole reply with an error in the API's form.
+// apiError is a whole reply with the API's error body.
 func apiError(status int, code, message string, headers ...string) response {
 	return respond(status, fmt.Sprintf(`{"status":"error","error_code":%q,"message":%q}`, code, message), headers...)
 }
@@ -777,8 +776,8 @@ func startServer(t *testing.T, server fakeServer) string {
 	return l.Addr().String()
 }
 
-// newSandbox returns a server for a fresh sandbox with these faults in store. The test fails if what it receives breaks
-// the API's contract.
+// newSandbox returns a new sandbox that injects these faults, and its server. The test fails if a request breaks the API's
+// contract.
 func newSandbox(t *testing.T, faults ...sandbox.Fault) (*sandbox.Sandbox, *http.Server) {
 	api := sandbox.New()
 	api.Inject(faults...)
@@ -809,7 +808,7 @@ func checkState(t *testing.T, api *sandbox.Sandbox, version, inbound string) {
 	}
 }
 
-// requests returns what has arrived so far, of one method; an empty method means all.
+// requests returns the requests so far, of one method; an empty method means all.
 func (api *fakeAPI) requests(method string) []request {
 	api.mu.Lock()
 	defer api.mu.Unlock()
@@ -835,7 +834,7 @@ func (api *fakeAPI) Serve(l net.Listener) error {
 	})
 }
 
-// serveConn answers the requests of one connection. The bare connection is the one beneath TLS.
+// serveConn answers the requests of one connection. bare is the connection below TLS.
 func (api *fakeAPI) serveConn(n int, conn, bare net.Conn) {
 	in := bufio.NewReader(conn)
 	for {
@@ -860,7 +859,7 @@ func (api *fakeAPI) serveConn(n int, conn, bare net.Conn) {
 	}
 }
 
-// answer finds the reply to the request that came last. The caller holds p.mu.
+// answer finds the reply to the request that came last. The caller holds api.mu.
 func (api *fakeAPI) answer(r *http.Request) response {
 	changes := 0
 	for _, h := range api.received {
@@ -946,7 +945,7 @@ func (p slowWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// check runs s against p in memory, and checks the result and how often the change was requested.
+// check runs s against api in memory, and checks the result and how often the change was requested.
 func (api *fakeAPI) check(t *testing.T, s scenario, w expected) result {
 	t.Helper()
 	res := s.check(t, api, w)
@@ -970,7 +969,7 @@ func (api *fakeAPI) test(t *testing.T, name string, s scenario, w expected) {
 	t.Run(name, func(t *testing.T) { api.check(t, s, w) })
 }
 
-// checkRequests checks how often p was asked to make the change.
+// checkRequests checks how many requests for the change api received.
 func (api *fakeAPI) checkRequests(t *testing.T, w expected) {
 	t.Helper()
 	times := max(w.attempts, 0)
@@ -982,7 +981,7 @@ func (api *fakeAPI) checkRequests(t *testing.T, w expected) {
 	}
 }
 
-// repeatText writes n times text, until nobody reads it.
+// repeatText writes text n times, or until the reader is gone.
 func repeatText(text string, n int) func(io.Writer) {
 	return func(w io.Writer) {
 		block := bytes.Repeat([]byte(text), max(64<<10/len(text), 1))

@@ -31,7 +31,7 @@ func readTestInputs(changes map[string]string) (Inputs, error) {
 	return in, joinProblems(problems)
 }
 
-// joinProblems is all problems as one error, a line each, in the spelling of a log.
+// joinProblems is all problems as one error, a line each, as the log has them.
 func joinProblems(problems []text) error {
 	var errs []error
 	for _, p := range problems {
@@ -84,7 +84,7 @@ func TestReadInputs(t *testing.T) {
 	}
 }
 
-// A InputProblem is one wrong input and what the message says of it.
+// An InputProblem is one wrong input and what the message says of it.
 type InputProblem struct{ Name, Value, Want string }
 
 // InputProblems are wrong inputs, each on top of inputs that are right, and publish a version.
@@ -167,7 +167,7 @@ func TestReadInputsChoice(t *testing.T) {
 	}
 }
 
-// A value that is too long to be read is not shown by halves: the half might be that of a secret.
+// A value that is too long to be read is not shown in part: that might be a part of a secret.
 func TestReadInputsShowsNoPartOfAValue(t *testing.T) {
 	const part = "eyJhbGciOiJIUzI1NiJ9"
 	long := strings.Repeat(part+".", 500)

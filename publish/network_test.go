@@ -32,10 +32,10 @@ import (
 	"github.com/Shopify/toxiproxy/v2/toxics"
 )
 
-// memoryNetwork is a network in memory with one server in it. It works in virtual time, and only there.
+// memoryNetwork is a network in memory with one server. It works in virtual time only.
 type memoryNetwork struct {
 	incoming chan net.Conn
-	turn     chan struct{} // holds the right to wait for everybody else
+	turn     chan struct{} // a lock: one dial at a time may call synctest.Wait
 	closed   chan struct{}
 	once     sync.Once
 }
@@ -44,7 +44,7 @@ func newMemoryNetwork() *memoryNetwork {
 	return &memoryNetwork{incoming: make(chan net.Conn), turn: make(chan struct{}, 1), closed: make(chan struct{})}
 }
 
-// dial returns when the server has done with the new connection what it does before it hears a word.
+// dial returns when the server waits for the first byte.
 func (l *memoryNetwork) dial(context.Context) (net.Conn, error) {
 	near, err := l.connect()
 	if err != nil {
@@ -93,11 +93,11 @@ type memoryConn struct {
 
 	mu     sync.Mutex
 	ready  *sync.Cond
-	unsent []byte // written here, not yet read there
+	unsent []byte // written at this end, not yet read at the other
 	closed bool
 }
 
-// connState is what the two ends of a connection know of it.
+// connState is shared by the two ends of a connection.
 type connState struct {
 	closed atomic.Bool // one end is closed
 	reset  atomic.Bool // and that was a reset
@@ -115,7 +115,7 @@ func newMemoryConn() (near, far *memoryConn) {
 	return near, far
 }
 
-// deliver hands over what was written, and then the end.
+// deliver passes on what was written, and then closes the connection.
 func (c *memoryConn) deliver() {
 	defer c.Conn.Close()
 	for {
@@ -184,7 +184,7 @@ func (c *memoryConn) Close() error {
 	return c.Conn.SetReadDeadline(time.Unix(0, 0))    // and a reader here is woken up
 }
 
-// Certificates are good from born to dead. Virtual time begins in the year 2000.
+// Certificates are valid from notBefore to notAfter. Virtual time begins in the year 2000.
 var (
 	notBefore = time.Date(1999, time.January, 1, 0, 0, 0, 0, time.UTC)
 	notAfter  = time.Date(2099, time.January, 1, 0, 0, 0, 0, time.UTC)
@@ -196,7 +196,7 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// trusted is the authority that this process trusts, the only one.
+// trusted is the only authority that this process trusts.
 var trusted = sync.OnceValue(func() *authority { return newAuthority("trusted") })
 
 func newAuthority(name string) *authority {
@@ -257,12 +257,12 @@ func trustedConfig() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{trusted().issue(nil)}}
 }
 
-// serveTLS returns a meet that speaks TLS by config.
+// serveTLS returns an onConnect that speaks TLS with config.
 func serveTLS(config *tls.Config) func(int, net.Conn) net.Conn {
 	return func(_ int, conn net.Conn) net.Conn { return tls.Server(conn, config) }
 }
 
-// A faultyProxy stands between the step and a server, and spoils what passes by the toxics of Toxiproxy, in virtual time.
+// A faultyProxy stands between the step and a server, and applies the toxics of Toxiproxy to the traffic, in virtual time.
 type faultyProxy struct {
 	server   fakeServer
 	up, down []toxics.Toxic // towards the server, and towards the step
@@ -294,11 +294,11 @@ func (p *faultyProxy) Close() error {
 	return p.server.Close()
 }
 
-// copyThrough brings what it reads from src to dst, through each of spoilers, and then the end of it.
-func copyThrough(dst, src net.Conn, spoilers []toxics.Toxic) {
+// copyThrough copies src to dst through each of chain, and then closes dst.
+func copyThrough(dst, src net.Conn, chain []toxics.Toxic) {
 	first := make(chan *stream.StreamChunk)
 	last := first
-	for _, toxic := range spoilers {
+	for _, toxic := range chain {
 		wrapped := &toxics.ToxicWrapper{Toxic: toxic, Toxicity: 1}
 		if buffered, ok := toxic.(toxics.BufferedToxic); ok {
 			wrapped.BufferSize = buffered.GetBufferSize()
@@ -321,7 +321,7 @@ func copyThrough(dst, src net.Conn, spoilers []toxics.Toxic) {
 		in.Close()
 	}()
 	_, _ = io.Copy(dst, stream.NewChanReader(last))
-	for _, toxic := range spoilers {
+	for _, toxic := range chain {
 		if _, ok := toxic.(*toxics.ResetToxic); ok {
 			resetConnection(dst)
 		}
@@ -407,10 +407,9 @@ func fullPort(t *testing.T) string {
 	return ""
 }
 
-// http2Server is an HTTP/2 server of a few bytes. It answers the first request of the first connection as the read that the step
-// begins with, and lets answer do as it likes with every other one.
+// http2Server is a minimal HTTP/2 server. It answers reads, and passes every request with a body to answer.
 type http2Server struct {
-	answer   func(c http2Conn, n int, stream uint32) (more bool) // n counts the requests after the first, from 1
+	answer   func(c http2Conn, n int, stream uint32) (more bool) // n counts the requests with a body, from 1
 	requests atomic.Int64
 }
 
@@ -439,7 +438,7 @@ func (c http2Conn) resetStream(stream uint32, code byte) {
 	c.frame(resetFrame, 0, stream, []byte{0, 0, 0, code})
 }
 
-// goAway tells that the streams after last were not looked at.
+// goAway tells the client that the streams after last were not processed.
 func (c http2Conn) goAway(last uint32, code byte) {
 	c.frame(goAwayFrame, 0, 0, append(binary.BigEndian.AppendUint32(nil, last), 0, 0, 0, code))
 }

@@ -14,7 +14,7 @@ import (
 	"publish-agent-version/internal/runner"
 )
 
-// testReport is a report whose environment and streams a test holds.
+// testReport is a report with the environment and the streams of a test.
 type testReport struct {
 	*report
 	env            map[string]string
@@ -174,7 +174,7 @@ func TestOutputsAreReadBack(t *testing.T) {
 	}
 }
 
-// What another process appends meanwhile stays.
+// What another process appends in the meantime is kept.
 func TestOutputsAreAppended(t *testing.T) {
 	path := newFile(t, "first=1\n")
 	p := newTestReport(map[string]string{"GITHUB_OUTPUT": path})
@@ -192,7 +192,7 @@ func TestOutputsAreAppended(t *testing.T) {
 	}
 }
 
-// A second set of outputs takes the place of the first, and of nothing else.
+// A second set of outputs replaces the first, and nothing else.
 func TestOutputsAreReplaced(t *testing.T) {
 	path := newFile(t, "first=1")
 	p := newTestReport(map[string]string{"GITHUB_OUTPUT": path})
@@ -209,7 +209,7 @@ func TestOutputsAreReplaced(t *testing.T) {
 	}
 }
 
-// A datagram socket keeps the bounds of writes, so that what one read returns was one write.
+// A datagram socket preserves message boundaries: one read returns one write.
 func TestOutputsAreOneWrite(t *testing.T) {
 	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
 	if err != nil {

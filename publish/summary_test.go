@@ -74,14 +74,14 @@ func goldenRuns() []goldenRun {
 	}
 }
 
-// volatile are the parts of a log or a summary that are another each time.
+// volatile are the parts of a log or a summary that vary.
 var volatile = []struct {
 	pattern *regexp.Regexp
 	instead string
 }{
 	{regexp.MustCompile(`(?i)(Request id(?:<br>)?\W*)[0-9a-f-]{36}`), "${1}ffffffff-ffff-4fff-8fff-ffffffffffff"},
 	{regexp.MustCompile(`(Waiting )\S+( before)`), "${1}750ms${2}"},
-	{regexp.MustCompile(`(- time<br>)(?:[5-9]\d\dms|1s|1\.0\ds)`), "${1}751ms"},  // with one wait, or one look
+	{regexp.MustCompile(`(- time<br>)(?:[5-9]\d\dms|1s|1\.0\ds)`), "${1}751ms"},  // with one wait, or one read-back
 	{regexp.MustCompile(`(- time<br>)(?:1\.[5-9]\d?s|2s|2\.0\ds)`), "${1}1.75s"}, // with both
 }
 
