@@ -168,7 +168,7 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 	start := func(t *testing.T, api *fakeAPI, s scenario) *process {
 		t.Helper()
 		s.inputs = map[string]string{"api-url": api.start(t)}
-		process := s.process(t, `exec "$@"`)
+		process := s.process(t, "")
 		if err := process.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -83,7 +83,7 @@ func testOutputFileReadOnly(t *testing.T) {
 	path, summary := newFile(t, "a=b\n"), newFile(t, "")
 	process := scenario{
 		inputs: map[string]string{"api-url": api.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary},
-	}.process(t, `exec "$@"`)
+	}.process(t, "")
 	if err := os.Chmod(path, 0o444); err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func testBareMachine(t *testing.T) {
 		statuses <- string(status)
 	}
 	api := &fakeAPI{replies: []response{confirm}}
-	process = with("api-url", api.start(t)).process(t, `exec "$@"`)
+	process = with("api-url", api.start(t)).process(t, "")
 	process.Dir = "/dev" // neither a HOME nor a TMPDIR, and nothing is created here
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
