@@ -136,7 +136,7 @@ func testNotAConfirmation(t *testing.T) {
 		"a version, not a publishing": `{"version_id":"` + sandbox.NextID + `"}`,
 	} {
 		replying(respond(200, body)).test(t, name, scenario{},
-			unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication: ", "Check that api-url is the API", isSafe).withHTTP("200").within(0, time.Nanosecond))
+			invalidResponse("200", "The API answered 200 OK, but not with a publication: ", "Check that api-url is the API"))
 	}
 	t.Run("applied", func(t *testing.T) {
 		_, server := newSandbox(t, sandbox.Fault{Body: "{}"})
@@ -176,7 +176,7 @@ func testConfirmationMismatch(t *testing.T) {
 		"still published":    {off, confirmationOf(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: asked for null, got " + sandbox.LiveID},
 	} {
 		replying(respond(200, test.body)).test(t, name, scenario{inputs: test.inputs},
-			unknownOutcome("ACTION_RESPONSE_MISMATCH", 1, "The API confirmed something else than was asked for", test.says, checkFirst).withHTTP("200").within(0, time.Nanosecond))
+			unknownOutcome("ACTION_RESPONSE_MISMATCH", 1, "The API confirmed something else than was asked for", test.says, checkFirst).withHTTP("200").atOnce())
 	}
 	for name, test := range map[string]struct {
 		inputs map[string]string
@@ -300,7 +300,7 @@ func testContentEncodings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			replying(respond(200, test.body, "Content-Encoding: "+test.coding)).check(t, scenario{},
-				unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe).withHTTP("200").within(0, time.Nanosecond))
+				invalidResponse("200", "The reply cannot be read"))
 			// The status of an error is known whatever becomes of its body.
 			replying(respond(403, test.body, "Content-Encoding: "+test.coding)).check(t, scenario{}, rejected("HTTP_403", 403))
 		})

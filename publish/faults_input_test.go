@@ -78,14 +78,12 @@ func TestFaultsInput(t *testing.T) {
 	t.Run("I1/everything", func(t *testing.T) {
 		for _, value := range []string{"x y", strings.Repeat("\x00", 9), strings.Repeat("\u202e", 30), strings.Repeat("x", 10_000), strings.Repeat("::error::🙂\n", 1000)} {
 			inputs := map[string]string{"version-name": "v1"}
-			for _, name := range []string{
-				"token", "agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries",
-			} {
+			for _, name := range publish.InputNames {
 				inputs[name] = value
 			}
 			inputs["token"] = "two words"
 			res := runInvalid(t, inputs)
-			for _, name := range []string{"token", "agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries", "version-id and version-name"} {
+			for _, name := range append(slices.Clone(publish.InputNames), "version-id and version-name") {
 				if part := " " + name + " "; !strings.Contains(res.message(), part) {
 					t.Errorf("no %s in %q", part, res.message())
 				}
@@ -126,7 +124,7 @@ func TestFaultsInput(t *testing.T) {
 		}
 		// The token in the place of another input: that is not the place to show it either, nor a part of it.
 		for _, token := range []string{sandbox.Token, strings.Repeat(sandbox.Token, 10)} {
-			for _, name := range []string{"agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries"} {
+			for _, name := range publish.InputNames[1:] {
 				res := runInvalid(t, map[string]string{"token": token, name: token})
 				if shown := everythingShown(res); strings.Contains(shown, "sandbox-token") {
 					t.Errorf("%s: the token shows in\n%s", name, shown)

@@ -473,6 +473,9 @@ func (w expected) within(least, most time.Duration) expected {
 	return w
 }
 
+// atOnce returns w without any wait but verifyTime.
+func (w expected) atOnce() expected { return w.within(0, time.Nanosecond) }
+
 // withHTTP returns w with the output http-status.
 func (w expected) withHTTP(status string) expected {
 	w.httpStatus = status
@@ -492,6 +495,11 @@ const busyMachine = 25 * time.Second
 // unknownOutcome is the result of a change that may still be applied, and that the API does not show as applied.
 func unknownOutcome(code string, attempts int, says ...string) expected {
 	return expected{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied), verifyTime: time.Second}
+}
+
+// invalidResponse is the unknown outcome of a change whose one response is not a confirmation; http is as in expected.
+func invalidResponse(http string, says ...string) expected {
+	return unknownOutcome("ACTION_RESPONSE_INVALID", 1, append(says, isSafe)...).withHTTP(http).atOnce()
 }
 
 // notSent is the result of a change that never left this machine.

@@ -84,6 +84,11 @@ func TestReadInputs(t *testing.T) {
 	}
 }
 
+// InputNames are inputs whose values can be invalid by themselves.
+var InputNames = []string{
+	"token", "agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries",
+}
+
 // An InputProblem is one wrong input and what the message says of it.
 type InputProblem struct{ Name, Value, Want string }
 
@@ -171,7 +176,7 @@ func TestReadInputsChoice(t *testing.T) {
 func TestReadInputsShowsNoPartOfAValue(t *testing.T) {
 	const part = "eyJhbGciOiJIUzI1NiJ9"
 	long := strings.Repeat(part+".", 500)
-	for _, name := range []string{"agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries"} {
+	for _, name := range InputNames[1:] {
 		for _, value := range []string{long, part + ".é" + strings.Repeat("é", 100)} {
 			_, err := readTestInputs(map[string]string{"token": long, name: value})
 			if err == nil || strings.Contains(err.Error(), part) || len(err.Error()) > 300 {
