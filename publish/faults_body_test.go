@@ -256,7 +256,7 @@ func testEndlessBody(t *testing.T) {
 		} {
 			t.Run(fmt.Sprint(name, " ", test.status), func(t *testing.T) {
 				t.Parallel()
-				api := &fakeAPI{replies: []response{body(test.status)}}
+				api := replying(body(test.status))
 				res := with("api-url", api.start(t), "max-retries", "0").runMeasured(t)
 				res.check(t, test.want.within(0, busyMachine))
 				api.checkRequests(t, test.want)
@@ -352,7 +352,7 @@ func testUnusualJSON(t *testing.T) {
 		"a blank that JSON has not": {"\u00a0" + confirmationBody, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api := &fakeAPI{replies: []response{respond(200, test.body)}}
+			api := replying(respond(200, test.body))
 			if test.read {
 				api.check(t, scenario{}, expected{attempts: 1})
 			} else {
@@ -387,7 +387,7 @@ func testUnusualErrorCodes(t *testing.T) {
 		"another's case": {`"X","ERROR_CODE":"Y"`, "X"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api := &fakeAPI{replies: []response{respond(400, `{"status":"error","message":"Because","error_code":`+test.value+`}`)}}
+			api := replying(respond(400, `{"status":"error","message":"Because","error_code":`+test.value+`}`))
 			code := test.code
 			if code == "" {
 				code = "HTTP_400"
@@ -438,7 +438,7 @@ func testHTMLErrorPages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, status := range []int{500, 502, 404} {
-				api := &fakeAPI{replies: []response{respond(status, test.body, "Content-Type: text/html")}}
+				api := replying(respond(status, test.body, "Content-Type: text/html"))
 				w := expected{
 					code: fmt.Sprint("HTTP_", status), attempts: 1, httpStatus: fmt.Sprint(status), says: []string{http.StatusText(status) + test.says},
 					neverShown: []string{"Oh no"},

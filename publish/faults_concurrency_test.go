@@ -130,14 +130,14 @@ func TestFaultsConcurrency(t *testing.T) {
 	}
 
 	t.Run("C4/in flight", func(t *testing.T) {
-		fake := &fakeAPI{replies: []response{apiError(503, "BUSY", "try later"), {then: hang}}}
+		fake := replying(apiError(503, "BUSY", "try later"), response{then: hang})
 		with("timeout", "20s").check(t, fake, expected{
 			code: "BUSY", status: "unknown", httpStatus: "503", attempts: 2, minTime: 20 * time.Second, maxTime: 20 * time.Second, verifyTime: time.Second,
 			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 20s", mayBeApplied, stillLive},
 		})
 	})
 	t.Run("C4/while it connects", func(t *testing.T) {
-		fake := &fakeAPI{replies: []response{{raw: apiError(503, "BUSY", "try later").raw, then: closeConn}}}
+		fake := replying(response{raw: apiError(503, "BUSY", "try later").raw, then: closeConn})
 		fake.readsBefore, fake.phones = response{then: closeConn}, response{then: closeConn}
 		s := scenario{dialError: func(ctx context.Context, n int) error {
 			if n <= 4+1 { // the reads, and one attempt

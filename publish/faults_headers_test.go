@@ -99,7 +99,7 @@ func testInvalidRetryAfter(t *testing.T) {
 					expected{attempts: 3, minTime: most / 2, maxTime: most})
 			}
 			// Never a hot loop, however long the server keeps it up.
-			api := &fakeAPI{replies: []response{respond(429, "", headers...)}}
+			api := replying(respond(429, "", headers...))
 			w := expected{code: "HTTP_429", httpStatus: "429", minTime: time.Minute, maxTime: 2 * time.Minute, says: []string{nothingChanged}}
 			if n := api.testQueue(t, scenario{}, w); n > 20 {
 				t.Errorf("%d requests", n)
@@ -120,7 +120,7 @@ func testEndlessHeaders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			api := &fakeAPI{replies: []response{r}}
+			api := replying(r)
 			res := with("api-url", api.start(t)).runMeasured(t)
 			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe)
 			w.httpStatus = "none"

@@ -38,7 +38,7 @@ func TestFaultsSignals(t *testing.T) {
 		want  expected
 		sends int // requests for the change
 	}{
-		{"S1/in flight", scenario{signalAt: 2 * time.Second}, &fakeAPI{replies: []response{silence}},
+		{"S1/in flight", scenario{signalAt: 2 * time.Second}, replying(silence),
 			expected{status: "unknown", attempts: 1, httpStatus: "none", says: []string{"Cancelled by SIGINT", mayBeApplied, stillLive, again}}, 1},
 		{"S1/in flight, and it was applied", scenario{signalAt: 2 * time.Second}, &fakeAPI{replies: []response{silence}, readsAfter: liveVersion(sandbox.NextID)},
 			expected{status: "published", attempts: 1, says: []string{readBack + ", because the request failed: cancelled by SIGINT"}}, 1},
@@ -48,29 +48,29 @@ func TestFaultsSignals(t *testing.T) {
 			expected{status: "unknown", attempts: 1, says: []string{notReadable}, minTime: 2800 * time.Millisecond, maxTime: 2800 * time.Millisecond}, 1},
 		{"S1/in flight, and silence", scenario{signalAt: 2 * time.Second}, &fakeAPI{replies: []response{silence}, readsAfter: silence},
 			expected{status: "unknown", attempts: 1, says: []string{notReadable}, minTime: 2800 * time.Millisecond, maxTime: 2800 * time.Millisecond}, 1},
-		{"S1/between the status and the body", scenario{signalAt: 2 * time.Second}, &fakeAPI{replies: []response{{raw: "HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n{", then: hang}}},
+		{"S1/between the status and the body", scenario{signalAt: 2 * time.Second}, replying(response{raw: "HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n{", then: hang}),
 			expected{status: "unknown", attempts: 1, says: []string{"Cancelled by SIGINT", mayBeApplied, stillLive}}, 1},
-		{"S1/unpublishing", scenario{signalAt: 2 * time.Second, inputs: map[string]string{"unpublish": "true"}}, &fakeAPI{replies: []response{silence}},
+		{"S1/unpublishing", scenario{signalAt: 2 * time.Second, inputs: map[string]string{"unpublish": "true"}}, replying(silence),
 			expected{status: "unknown", attempts: 1, says: []string{"Cancelled by SIGINT", mayBeApplied}}, 1},
 		{"S1/while it connects", scenario{signalAt: 7 * time.Second, dialError: func(ctx context.Context, n int) error {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}}, &fakeAPI{}, expected{attempts: 1, httpStatus: "none", says: []string{"Cancelled by SIGINT", nothingChanged, again}}, 0},
 
-		{"S2/waiting", scenario{signalAt: 30 * time.Second}, &fakeAPI{replies: []response{busy}},
+		{"S2/waiting", scenario{signalAt: 30 * time.Second}, replying(busy),
 			expected{status: "unknown", attempts: 1, httpStatus: "503", says: []string{"Cancelled by SIGINT; before that: the API answered 503 Service Unavailable: try later (BUSY)", stillLive + ", but there was no time to make sure"}}, 1},
-		{"S2/waiting, after a lost reply", scenario{signalAt: 300 * time.Millisecond}, &fakeAPI{replies: []response{{then: closeConn}}},
+		{"S2/waiting, after a lost reply", scenario{signalAt: 300 * time.Millisecond}, replying(response{then: closeConn}),
 			expected{status: "unknown", attempts: 1, httpStatus: "none", says: []string{"Cancelled by SIGINT; before that: no reply from diga: the connection was closed", mayBeApplied, stillLive}}, 1},
 		{"S2/waiting, after a gateway's reply", scenario{signalAt: 300 * time.Millisecond}, &fakeAPI{replies: []response{apiError(502, "LOST", "gone")}, readsAfter: liveVersion(sandbox.NextID)},
 			expected{status: "published", attempts: 1, says: []string{readBack, "502 Bad Gateway: gone (LOST)"}}, 1},
-		{"S2/the second attempt in flight", scenario{signalAt: 5 * time.Second}, &fakeAPI{replies: []response{apiError(500, "FIRST", "first"), silence}},
+		{"S2/the second attempt in flight", scenario{signalAt: 5 * time.Second}, replying(apiError(500, "FIRST", "first"), silence),
 			expected{status: "unknown", attempts: 2, httpStatus: "500", says: []string{"Cancelled by SIGINT; before that: the API answered 500 Internal Server Error: first (FIRST)", mayBeApplied, stillLive}}, 2},
-		{"S2/waiting in the queue", scenario{signalAt: 60 * time.Second}, &fakeAPI{replies: []response{apiError(429, "RATE_LIMITED", "queue", "Retry-After: 40")}},
+		{"S2/waiting in the queue", scenario{signalAt: 60 * time.Second}, replying(apiError(429, "RATE_LIMITED", "queue", "Retry-After: 40")),
 			expected{httpStatus: "429", attempts: 2, says: []string{"429 Too Many Requests: queue (RATE_LIMITED)", nothingChanged}}, 2},
 
-		{"S3/SIGTERM in flight", scenario{signalAt: 2 * time.Second, signal: syscall.SIGTERM}, &fakeAPI{replies: []response{silence}},
+		{"S3/SIGTERM in flight", scenario{signalAt: 2 * time.Second, signal: syscall.SIGTERM}, replying(silence),
 			expected{status: "unknown", attempts: 1, says: []string{"Cancelled by SIGTERM", mayBeApplied, stillLive}}, 1},
-		{"S3/SIGTERM while waiting", scenario{signalAt: 30 * time.Second, signal: syscall.SIGTERM}, &fakeAPI{replies: []response{busy}},
+		{"S3/SIGTERM while waiting", scenario{signalAt: 30 * time.Second, signal: syscall.SIGTERM}, replying(busy),
 			expected{status: "unknown", attempts: 1, says: []string{"Cancelled by SIGTERM; before that: the API answered 503", "(BUSY)", stillLive}}, 1},
 
 		{"the name is looked up", scenario{signalAt: 2 * time.Second, inputs: map[string]string{"version-name": "v1"}}, &fakeAPI{readsBefore: silence},
@@ -158,7 +158,7 @@ func delayed(r response, wait time.Duration) response {
 }
 
 // newHangingAPI returns an API that never answers. It signals each request for the change, and each read after it.
-func newHangingAPI() (p *fakeAPI, change, read chan struct{}) {
+func newHangingAPI() (api *fakeAPI, change, read chan struct{}) {
 	change, read = make(chan struct{}, 10), make(chan struct{}, 10)
 	signals := func(c chan struct{}) response { return response{onRequest: func() { c <- struct{}{} }, then: hang} }
 	return &fakeAPI{replies: []response{signals(change)}, readsAfter: signals(read)}, change, read
@@ -190,7 +190,7 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 		})
 		t.Run(fmt.Sprintf("S2/%v", signal), func(t *testing.T) {
 			answered := make(chan struct{}, 1)
-			api := &fakeAPI{replies: []response{apiError(503, "BUSY", "try later", "Retry-After: 60")}}
+			api := replying(apiError(503, "BUSY", "try later", "Retry-After: 60"))
 			api.replies[0].onRequest = func() { answered <- struct{}{} }
 			process := start(t, api, scenario{})
 			<-answered
@@ -230,7 +230,7 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 	t.Run("S6", func(t *testing.T) {
 		for _, held := range []string{"", "a=b", "a<<EOF\nb\nEOF\n"} {
 			change := make(chan struct{}, 1)
-			api := &fakeAPI{replies: []response{{onRequest: func() { change <- struct{}{} }, then: hang}}}
+			api := replying(response{onRequest: func() { change <- struct{}{} }, then: hang})
 			outputs, summary := newFile(t, held), newFile(t, "")
 			process := start(t, api, scenario{env: map[string]string{"GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary}})
 			<-change

@@ -356,7 +356,7 @@ func testRateLimitedAlways(t *testing.T) {
 		"with a Retry-After": {apiError(429, "RATE_LIMITED", "Slow down", "Retry-After: 7"), "RATE_LIMITED"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api := &fakeAPI{replies: []response{test.reply}}
+			api := replying(test.reply)
 			w := expected{
 				code: test.code, httpStatus: "429", minTime: time.Minute, maxTime: 2 * time.Minute, neverShown: []string{mayBeApplied},
 				says: []string{"The API answered 429 Too Many Requests", "gave up after", "the timeout leaves", nothingChanged, "max-parallel", "raise timeout"},
@@ -395,7 +395,7 @@ func testLastErrorReported(t *testing.T) {
 }
 
 func testRetriesUntilSuccess(t *testing.T) {
-	fake := &fakeAPI{replies: []response{respond(500, ""), respond(502, ""), confirmation}}
+	fake := replying(respond(500, ""), respond(502, ""), confirmation)
 	fake.check(t, scenario{}, expected{attempts: 3, minTime: 1500 * time.Millisecond, maxTime: 3 * time.Second})
 	changes := fake.requests(http.MethodPatch)
 	for _, r := range changes {
@@ -458,7 +458,7 @@ func testRedirects(t *testing.T) {
 				if status != 304 {
 					body = `<a href="secret-link">moved</a>`
 				}
-				fake := &fakeAPI{replies: []response{respond(status, body, test.location)}}
+				fake := replying(respond(status, body, test.location))
 				res := fake.check(t, with("token", "a-token-of-no-other-word"),
 					rejected("ACTION_REDIRECT_REFUSED", status, "a redirect, ", test.says, "Set api-url to the address of the API itself").neverShowing("secret"))
 				if requests := fake.requests(""); len(requests) != 5 {

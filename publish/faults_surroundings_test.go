@@ -146,7 +146,7 @@ func testDiskFullAfterSuccess(t *testing.T) {
 func testDiskFullAfterFailure(t *testing.T) {
 	held := "held=" + strings.Repeat("x", fileLimit(t)-26) + "\n"
 	path := newFile(t, held)
-	api := &fakeAPI{replies: []response{apiError(404, "AGENT_NOT_FOUND", "no such agent")}}
+	api := replying(apiError(404, "AGENT_NOT_FOUND", "no such agent"))
 	res := scenario{
 		inputs: map[string]string{"api-url": api.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path},
 	}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
@@ -250,7 +250,7 @@ func testBareMachine(t *testing.T) {
 		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", process.Process.Pid)) // there is none but on Linux
 		statuses <- string(status)
 	}
-	api := &fakeAPI{replies: []response{confirm}}
+	api := replying(confirm)
 	process = with("api-url", api.start(t)).process(t, "")
 	process.Dir = "/dev" // neither a HOME nor a TMPDIR, and nothing is created here
 	if err := process.Start(); err != nil {
@@ -270,10 +270,10 @@ func testBareMachine(t *testing.T) {
 func testOutsideActions(t *testing.T) {
 	outside := map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": "", "GITHUB_STEP_SUMMARY": ""}
 	res := scenario{env: outside}.runInMemory(t, &fakeAPI{})
-	want9 := "status=published\nprevious-version-id=" + sandbox.LiveID + "\nprevious-version-name=v1.22.7\nversion-id=" + sandbox.NextID + "\nversion-name=v1.22.8\nchanged-fields=\nattempts=1\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.NextID +
+	wantOutputs := "status=published\nprevious-version-id=" + sandbox.LiveID + "\nprevious-version-name=v1.22.7\nversion-id=" + sandbox.NextID + "\nversion-name=v1.22.8\nchanged-fields=\nattempts=1\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.NextID +
 		"\ninbound-phone-number-id=" + sandbox.Reception + "\noutbound-phone-number-id=\n"
-	if res.exit != 0 || res.stdout != want9 {
-		t.Errorf("exit status %d, standard output %q, want %q", res.exit, res.stdout, want9)
+	if res.exit != 0 || res.stdout != wantOutputs {
+		t.Errorf("exit status %d, standard output %q, want %q", res.exit, res.stdout, wantOutputs)
 	}
 	for _, line := range []string{"publish-agent-version test\n", "\nAttempt 1: 200 OK (", "\nnotice: Published: Front desk: v1.22.7 → v1.22.8 is live on "} {
 		if !strings.Contains("\n"+res.stderr, line) {
@@ -281,7 +281,7 @@ func testOutsideActions(t *testing.T) {
 		}
 	}
 
-	failing := &fakeAPI{replies: []response{apiError(404, "AGENT_NOT_FOUND", "no\n::error::such agent")}}
+	failing := replying(apiError(404, "AGENT_NOT_FOUND", "no\n::error::such agent"))
 	res = scenario{env: outside}.runInMemory(t, failing)
 	if !strings.Contains(res.stdout, "\nerror-code=AGENT_NOT_FOUND\nerror-message=Diga refused v1.22.8: no ::error::such agent. Nothing") || res.exit != 1 ||
 		!strings.Contains(res.stderr, "\nerror: AGENT_NOT_FOUND: Diga refused v1.22.8: no ::error::such agent. Nothing") {
@@ -290,7 +290,7 @@ func testOutsideActions(t *testing.T) {
 
 	// The files are honoured where they are named.
 	res = scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}.check(t, &fakeAPI{}, expected{attempts: 1})
-	if res.stdout != want9 || !strings.Contains(res.summary, "### ✅ `Front desk`: `v1.22.8` is live") {
+	if res.stdout != wantOutputs || !strings.Contains(res.summary, "### ✅ `Front desk`: `v1.22.8` is live") {
 		t.Errorf("standard output %q, summary\n%s", res.stdout, res.summary)
 	}
 	for _, path := range []string{"/nowhere/at/all", t.TempDir()} {

@@ -221,7 +221,7 @@ func TestFaultsText(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.id, func(t *testing.T) {
 			for _, text := range row.texts {
-				api := &fakeAPI{replies: []response{respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text.text}))}}
+				api := replying(respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text.text})))
 				res := scenario{}.check(t, api,
 					expected{code: "BAD_PARAMETER", httpStatus: "400", attempts: 1, says: []string{"Diga refused v1.22.8: " + text.shown, nothingChanged}})
 				if got := res.outputs["error-message"]; !strings.Contains(got, "Diga refused v1.22.8: "+text.shown) {
@@ -233,7 +233,7 @@ func TestFaultsText(t *testing.T) {
 	}
 
 	t.Run("X5", func(t *testing.T) {
-		api := &fakeAPI{replies: []response{respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": strings.Repeat("2 MB", 1<<19)}))}}
+		api := replying(respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": strings.Repeat("2 MB", 1<<19)})))
 		res := scenario{}.check(t, api, expected{code: "HTTP_400", httpStatus: "400", attempts: 1})
 		if n := len(res.stdout) + len(res.summary) + len(fmt.Sprint(res.outputs)); n > 20_000 {
 			t.Errorf("shows %d bytes", n)
@@ -242,7 +242,7 @@ func TestFaultsText(t *testing.T) {
 
 	t.Run("X6", func(t *testing.T) {
 		for name, form := range publish.TokenEncodings(sandbox.Token) {
-			api := &fakeAPI{replies: []response{respond(401, toJSON(object{"error_code": "UNAUTHORIZED", "message": "not known: " + form}))}}
+			api := replying(respond(401, toJSON(object{"error_code": "UNAUTHORIZED", "message": "not known: " + form})))
 			res := scenario{}.check(t, api,
 				expected{code: "UNAUTHORIZED", httpStatus: "401", says: []string{"not known: ", "***"}, neverShown: []string{form + ". "}})
 			if strings.Contains(res.message()+res.summary+res.outputs["error-message"], form) {
@@ -252,7 +252,7 @@ func TestFaultsText(t *testing.T) {
 		checkHarmless(t, sandbox.Token)
 		checkHarmless(t, base64.StdEncoding.EncodeToString([]byte("Bearer "+sandbox.Token)))
 		// As a code it is a plain word.
-		scenario{}.check(t, &fakeAPI{replies: []response{apiError(401, sandbox.Token, "a")}}, expected{code: "HTTP_401", httpStatus: "401"})
+		scenario{}.check(t, replying(apiError(401, sandbox.Token, "a")), expected{code: "HTTP_401", httpStatus: "401"})
 		// No part of a long one is cut out of an id, or of the end of a message.
 		long := strings.Repeat("0123456789abcdef", 10)
 		for _, text := range []string{long, strings.Repeat("x", 380) + long, strings.Repeat("x", 399) + long} {
@@ -323,8 +323,8 @@ func TestFaultsTextX9(t *testing.T) {
 			"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": panicValue, "is_published": true,
 		})), replies: []response{apiError(503, "FIRST", panicValue), confirmation}}
 	}
-	refusing := func() *fakeAPI { return &fakeAPI{replies: []response{apiError(404, "AGENT_NOT_FOUND", panicValue)}} }
-	losing := func() *fakeAPI { return &fakeAPI{replies: []response{{then: closeConn}}} }
+	refusing := func() *fakeAPI { return replying(apiError(404, "AGENT_NOT_FOUND", panicValue)) }
+	losing := func() *fakeAPI { return replying(response{then: closeConn}) }
 	// The summary is not looked at: it may be complete when the last line breaks off.
 	base := scenario{inputs: map[string]string{"max-retries": "1"}, env: map[string]string{"GITHUB_STEP_SUMMARY": os.DevNull}}
 	wantBroken := func(t *testing.T, res result, status, says, attempts string) {
