@@ -19,7 +19,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"publish-agent-version/internal/sandbox"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +26,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"publish-agent-version/internal/sandbox"
 
 	"github.com/Shopify/toxiproxy/v2/stream"
 	"github.com/Shopify/toxiproxy/v2/toxics"
