@@ -126,7 +126,7 @@ func testDiskFullAfterSuccess(t *testing.T) {
 			path, summary := newFile(t, held), newFile(t, held)
 			inputs := map[string]string{"api-url": "http://" + startServer(t, server)}
 			maps.Copy(inputs, tt.inputs)
-			res := scenario{inputs: inputs, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
+			res := scenario{inputs: inputs, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.runDiskFull(t)
 			got := res.log.Annotations()
 			if len(got) != 2 || res.exit != 1 || got[0].Level != "warning" || got[0].Message != "Writing it failed: file too large." || got[1].Title != "ACTION_OUTPUT_UNWRITABLE" ||
 				!strings.HasPrefix(got[1].Message, tt.says) || !strings.HasSuffix(got[1].Message, " The outputs could not be written: file too large. Free the disk, then run this step again: that is safe.") {
@@ -149,7 +149,7 @@ func testDiskFullAfterFailure(t *testing.T) {
 	api := replying(apiError(404, "AGENT_NOT_FOUND", "no such agent"))
 	res := scenario{
 		inputs: map[string]string{"api-url": api.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path},
-	}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
+	}.runDiskFull(t)
 	got := res.log.Annotations()
 	if got := got[len(got)-1]; got.Title != "AGENT_NOT_FOUND" || res.exit != 1 || !strings.Contains(res.stdout, "\nThe outputs could not be written: file too large.\n") {
 		t.Errorf("exit status %d, got %+v", res.exit, got)
@@ -187,7 +187,7 @@ func testSummaryUnwritable(t *testing.T) {
 		api := &fakeAPI{}
 		res := scenario{
 			inputs: map[string]string{"api-url": api.start(t)}, env: map[string]string{"GITHUB_STEP_SUMMARY": summary},
-		}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
+		}.runDiskFull(t)
 		res.check(t, expected{attempts: 1})
 		if got := res.log.Annotations()[0]; got.Message != "Writing it failed: file too large." || readFile(t, summary) != held {
 			t.Errorf("got %+v, and the summary holds %q", got, readFile(t, summary))

@@ -629,6 +629,12 @@ func readFile(t *testing.T, path string) string {
 	return string(content)
 }
 
+// runDiskFull is runBinary where no file can grow beyond fileLimit.
+func (s scenario) runDiskFull(t *testing.T) result {
+	t.Helper()
+	return s.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
+}
+
 // fileLimit returns the size in bytes that "ulimit -f 1" leaves to a file: shells count in different blocks.
 func fileLimit(t *testing.T) int {
 	t.Helper()
