@@ -136,9 +136,7 @@ func testDiskFullAfterSuccess(t *testing.T) {
 				t.Errorf("%s: with room for %d bytes the files hold %q and %q", name, room, readFile(t, path), readFile(t, summary))
 			}
 			want := map[string]string{"publish": sandbox.NextID, "unpublish": "", "dry run": sandbox.LiveID}[name]
-			if live, _, _ := api.Live(sandbox.FrontDesk); live != want {
-				t.Errorf("%s: live is %s, want %s", name, live, want)
-			}
+			checkLive(t, api, want)
 		}
 	}
 }

@@ -47,7 +47,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(measureEnv) != "" {
 		measureMemory()
 	}
-	_ = flag.Set("test.parallel", "8") // parallel tests mostly wait; the command line still wins
+	if !slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.fuzz=") }) {
+		_ = flag.Set("test.parallel", "8") // parallel tests mostly wait; the command line still wins
+	}
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "REQUEST_METHOD"} {
 		os.Unsetenv(name)
 	}
