@@ -72,7 +72,7 @@ func TestClean(t *testing.T) {
 	}
 }
 
-// interspersed puts between after every byte of s.
+// interleave puts between after every byte of s.
 func interleave(s, between string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -98,7 +98,7 @@ func TestCleanLength(t *testing.T) {
 	}
 }
 
-// Half a character is not a token, but it must not tear one apart either.
+// A token may begin or end in the middle of a character.
 func TestCleanWithATokenThatIsNotUTF8(t *testing.T) {
 	for _, tt := range []struct{ token, text, want string }{
 		{"\xef", "a \xff b", "a *** b"},
@@ -123,7 +123,7 @@ func TestCleanLooksForTheTokenBeforeItCuts(t *testing.T) {
 	}
 }
 
-// Spellings are the ways in which a server may echo a token.
+// TokenEncodings are the ways in which a server may echo a token.
 func TokenEncodings(token string) map[string]string {
 	inJSON, err := json.Marshal(token)
 	if err != nil {
@@ -206,7 +206,7 @@ func TestCleanStarsTheTokenInEveryEncoding(t *testing.T) {
 	}
 }
 
-// Text around the token is not the token: stars must not eat what a reader needs.
+// Text around the token is not the token: it must not be replaced by stars.
 func TestCleanLeavesTheRest(t *testing.T) {
 	const text = "Version b1000000-0000-4000-8000-000000000229 (v1.22.8) of agent a0000000-0000-4000-8000-000000000001 is live."
 	for _, token := range []string{"", secret, "sandbox-token", "abc", "q"} {
@@ -216,7 +216,7 @@ func TestCleanLeavesTheRest(t *testing.T) {
 	}
 }
 
-// wantClean checks what clean promises of every text and every possible token.
+// checkClean checks what clean promises of every text and every possible token.
 func checkClean(t *testing.T, text, token string, most int) {
 	t.Helper()
 	c := newCleaner(token)

@@ -28,7 +28,7 @@ func TestFaultsBody(t *testing.T) {
 	t.Run("B11", testHTMLErrorPages)
 }
 
-// truncated are replies with this status whose body breaks off in the middle of text.
+// truncatedReplies are replies with this status whose body breaks off in the middle of text.
 func truncatedReplies(status int, text string) map[string]response {
 	head, half := fmt.Sprintf("HTTP/1.1 %d Text\r\n", status), text[:len(text)/2]
 	chunk := fmt.Sprintf("%x\r\n", len(text)) // of which half will come
@@ -52,15 +52,11 @@ func gzipped(text string) []byte {
 
 func testTruncatedOnce(t *testing.T) {
 	for name, r := range truncatedReplies(200, confirmationBody) {
-		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{r, confirmation}}
-			p.check(t, scenario{}, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
-		})
+		replying(r, confirmation).test(t, name, scenario{}, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
 	}
 	t.Run("sandbox", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropBody})
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 2})
+		scenario{}.check(t, server, expected{attempts: 2})
 		if n := len(api.Requests()); n != 6 {
 			t.Errorf("%d requests", n)
 		}
@@ -69,28 +65,23 @@ func testTruncatedOnce(t *testing.T) {
 
 func testTruncatedAlways(t *testing.T) {
 	for name, r := range truncatedReplies(200, confirmationBody) {
-		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{r}}
-			w := unknownOutcome("ACTION_RESPONSE_INVALID", 5, "The reply breaks off after ", "gave up after 5 attempts", isSafe)
-			w.httpStatus = "200"
-			p.check(t, scenario{}, w.within(minBackoff, maxBackoff))
-		})
+		replying(r).test(t, name, scenario{},
+			unknownOutcome("ACTION_RESPONSE_INVALID", 5, "The reply breaks off after ", "gave up after 5 attempts", isSafe).withHTTP("200").within(minBackoff, maxBackoff))
 	}
 	t.Run("by a reset", func(t *testing.T) { // which is known for what it is
 		r := truncatedReplies(200, confirmationBody)["by length"]
 		r.then = resetConn
-		p := &fakeAPI{replies: []response{r}}
-		w := unknownOutcome("ACTION_NETWORK_ERROR", 5, "No reply from diga: connection reset by peer", "gave up after 5 attempts")
-		p.check(t, scenario{}, w)
+		replying(r).check(t, scenario{},
+			unknownOutcome("ACTION_NETWORK_ERROR", 5, "No reply from diga: connection reset by peer", "gave up after 5 attempts"))
 	})
 	t.Run("after a whole object", func(t *testing.T) { // not all was read, so it does not count
-		p := &fakeAPI{replies: []response{{raw: "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + confirmationBody, then: closeConn}}}
-		p.check(t, scenario{}, unknownOutcome("ACTION_RESPONSE_INVALID", 5, fmt.Sprintf("The reply breaks off after %d bytes", len(confirmationBody))))
+		replying(response{raw: "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + confirmationBody, then: closeConn}).check(t, scenario{},
+			unknownOutcome("ACTION_RESPONSE_INVALID", 5, fmt.Sprintf("The reply breaks off after %d bytes", len(confirmationBody))))
 	})
 	t.Run("a trailer without end", func(t *testing.T) {
 		chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n", len(confirmationBody), confirmationBody)
-		p := &fakeAPI{replies: []response{{raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk, stream: repeatText("X: y\r\n", 100_000), then: closeConn}}}
-		p.check(t, scenario{}, unknownOutcome("ACTION_RESPONSE_INVALID", 5))
+		replying(response{raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk, stream: repeatText("X: y\r\n", 100_000), then: closeConn}).check(t, scenario{},
+			unknownOutcome("ACTION_RESPONSE_INVALID", 5))
 	})
 }
 
@@ -98,15 +89,12 @@ func testTruncatedError(t *testing.T) {
 	const body = `{"status":"error","message":"half of this","error_code":"NEVER_WHOLE"}`
 	for name := range truncatedReplies(500, body) {
 		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{truncatedReplies(500, body)[name]}}
-			p.check(t, scenario{}, expected{
+			replying(truncatedReplies(500, body)[name]).check(t, scenario{}, expected{
 				code: "HTTP_500", status: "unknown", attempts: 5, httpStatus: "500", minTime: minBackoff, maxTime: maxBackoff, verifyTime: time.Second, neverShown: []string{"half of"},
 				says: []string{"The API answered 500 Internal Server Error", "gave up after 5 attempts", mayBeApplied},
 			})
-			p = &fakeAPI{replies: []response{truncatedReplies(502, body)[name]}}
-			p.check(t, scenario{}, unknownOutcome("HTTP_502", 5))
-			p = &fakeAPI{replies: []response{truncatedReplies(403, body)[name]}}
-			p.check(t, scenario{}, rejected("HTTP_403", 403))
+			replying(truncatedReplies(502, body)[name]).check(t, scenario{}, unknownOutcome("HTTP_502", 5))
+			replying(truncatedReplies(403, body)[name]).check(t, scenario{}, rejected("HTTP_403", 403))
 		})
 	}
 }
@@ -147,21 +135,16 @@ func testNotAConfirmation(t *testing.T) {
 		"names in another case":       strings.ReplaceAll(confirmationBody, "agent_id", "Agent_ID"),
 		"a version, not a publishing": `{"version_id":"` + sandbox.NextID + `"}`,
 	} {
-		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(200, body)}}
-			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication: ", "Check that api-url is the API", isSafe)
-			w.httpStatus = "200"
-			p.check(t, scenario{}, w.within(0, time.Nanosecond))
-		})
+		replying(respond(200, body)).test(t, name, scenario{},
+			invalidResponse("200", "The API answered 200 OK, but not with a publication: ", "Check that api-url is the API"))
 	}
 	t.Run("applied", func(t *testing.T) {
 		_, server := newSandbox(t, sandbox.Fault{Body: "{}"})
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1, says: []string{readBack}})
+		scenario{}.check(t, server, expected{attempts: 1, says: []string{readBack}})
 	})
 }
 
-// publication is the body of a confirmation; an empty id is null.
+// confirmationOf is the body of a confirmation; an empty id is null.
 func confirmationOf(agent, version, inbound, outbound string) string {
 	quoted := func(id string) string {
 		if id == "" {
@@ -192,12 +175,8 @@ func testConfirmationMismatch(t *testing.T) {
 		"the phones swapped": {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Callback, sandbox.Switch), "outbound-phone-number-id: asked for " + sandbox.Callback + ", got " + sandbox.Switch},
 		"still published":    {off, confirmationOf(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: asked for null, got " + sandbox.LiveID},
 	} {
-		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(200, test.body)}}
-			w := unknownOutcome("ACTION_RESPONSE_MISMATCH", 1, "The API confirmed something else than was asked for", test.says, checkFirst)
-			w.httpStatus = "200"
-			p.check(t, scenario{inputs: test.inputs}, w.within(0, time.Nanosecond))
-		})
+		replying(respond(200, test.body)).test(t, name, scenario{inputs: test.inputs},
+			unknownOutcome("ACTION_RESPONSE_MISMATCH", 1, "The API confirmed something else than was asked for", test.says, checkFirst).withHTTP("200").atOnce())
 	}
 	for name, test := range map[string]struct {
 		inputs map[string]string
@@ -210,8 +189,7 @@ func testConfirmationMismatch(t *testing.T) {
 		"offline, in few words":       {off, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "unpublished"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(200, test.body)}}
-			res := p.check(t, scenario{inputs: test.inputs}, expected{attempts: 1, status: test.status})
+			res := replying(respond(200, test.body)).check(t, scenario{inputs: test.inputs}, expected{attempts: 1, status: test.status})
 			if id := res.outputs["agent-id"]; id != sandbox.FrontDesk {
 				t.Errorf("agent-id %q", id)
 			}
@@ -229,8 +207,7 @@ func testOptionalIDs(t *testing.T) {
 		"other fields": {`,"inbound_agent_id":7,"x":{"inbound_phone_number_id":"` + sandbox.Reception + `"}`, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(200, "{"+ids+test.fields+"}")}}
-			res := p.check(t, scenario{}, expected{attempts: 1})
+			res := replying(respond(200, "{"+ids+test.fields+"}")).check(t, scenario{}, expected{attempts: 1})
 			inbound, in := res.outputs["inbound-phone-number-id"]
 			outbound, out := res.outputs["outbound-phone-number-id"]
 			if !in || !out || inbound != test.inbound || outbound != test.outbound {
@@ -279,31 +256,25 @@ func testEndlessBody(t *testing.T) {
 		} {
 			t.Run(fmt.Sprint(name, " ", test.status), func(t *testing.T) {
 				t.Parallel()
-				p := &fakeAPI{replies: []response{body(test.status)}}
-				res := scenario{inputs: map[string]string{"api-url": p.start(t), "max-retries": "0"}}.runMeasured(t)
-				res.check(t, test.want.within(0, 10*time.Second))
-				p.checkRequests(t, test.want)
-				if res.memory > maxMemory {
-					t.Errorf("took %d bytes", res.memory)
-				}
+				api := replying(body(test.status))
+				res := with("api-url", api.start(t), "max-retries", "0").runMeasured(t)
+				res.check(t, test.want.within(0, busyMachine))
+				api.checkRequests(t, test.want)
 			})
 		}
 		t.Run(name+" for the first read", func(t *testing.T) {
 			t.Parallel()
-			p := &fakeAPI{readsBefore: body(200)}
-			res := scenario{inputs: map[string]string{"api-url": p.start(t), "max-retries": "0"}}.runMeasured(t)
-			res.check(t, expected{attempts: 1, maxTime: 10 * time.Second})
-			if res.memory > maxMemory {
-				t.Errorf("took %d bytes", res.memory)
-			}
+			api := &fakeAPI{readsBefore: body(200)}
+			res := with("api-url", api.start(t), "max-retries", "0").runMeasured(t)
+			res.check(t, expected{attempts: 1, maxTime: busyMachine})
 		})
 	}
 	t.Run("1 MiB and no more", func(t *testing.T) {
 		t.Parallel()
-		p := &fakeAPI{replies: []response{respond(200, confirmationBody+strings.Repeat(" ", 1<<20-len(confirmationBody)))}}
-		p.check(t, scenario{}, expected{attempts: 1})
-		p = &fakeAPI{replies: []response{respond(200, confirmationBody+strings.Repeat(" ", 1<<20-len(confirmationBody)+1))}}
-		p.check(t, scenario{}, unknownOutcome("ACTION_RESPONSE_INVALID", 1))
+		replying(respond(200, confirmationBody+strings.Repeat(" ", 1<<20-len(confirmationBody)))).check(t, scenario{},
+			expected{attempts: 1})
+		replying(respond(200, confirmationBody+strings.Repeat(" ", 1<<20-len(confirmationBody)+1))).check(t, scenario{},
+			unknownOutcome("ACTION_RESPONSE_INVALID", 1))
 	})
 }
 
@@ -328,22 +299,16 @@ func testContentEncodings(t *testing.T) {
 		"more after the stream": {"gzip", string(good) + strings.Repeat("x", 20)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(200, test.body, "Content-Encoding: "+test.coding)}}
-			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe)
-			w.httpStatus = "200"
-			p.check(t, scenario{}, w.within(0, time.Nanosecond))
+			replying(respond(200, test.body, "Content-Encoding: "+test.coding)).check(t, scenario{},
+				invalidResponse("200", "The reply cannot be read"))
 			// The status of an error is known whatever becomes of its body.
-			p = &fakeAPI{replies: []response{respond(403, test.body, "Content-Encoding: "+test.coding)}}
-			p.check(t, scenario{}, rejected("HTTP_403", 403))
+			replying(respond(403, test.body, "Content-Encoding: "+test.coding)).check(t, scenario{}, rejected("HTTP_403", 403))
 		})
 	}
 	for name, test := range map[string]struct{ coding, body string }{
 		"gzip": {"gzip", string(good)}, "GZIP": {"GZIP", string(good)}, "identity": {"identity", confirmationBody}, "no name": {"", confirmationBody},
 	} {
-		t.Run(name+" is read", func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(200, test.body, "Content-Encoding: "+test.coding)}}
-			p.check(t, scenario{}, expected{attempts: 1})
-		})
+		replying(respond(200, test.body, "Content-Encoding: "+test.coding)).test(t, name+" is read", scenario{}, expected{attempts: 1})
 	}
 }
 
@@ -387,11 +352,11 @@ func testUnusualJSON(t *testing.T) {
 		"a blank that JSON has not": {"\u00a0" + confirmationBody, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(200, test.body)}}
+			api := replying(respond(200, test.body))
 			if test.read {
-				p.check(t, scenario{}, expected{attempts: 1})
+				api.check(t, scenario{}, expected{attempts: 1})
 			} else {
-				p.check(t, scenario{}, unknownOutcome("ACTION_RESPONSE_INVALID", 1, isSafe))
+				api.check(t, scenario{}, unknownOutcome("ACTION_RESPONSE_INVALID", 1, isSafe))
 			}
 		})
 	}
@@ -422,7 +387,7 @@ func testUnusualErrorCodes(t *testing.T) {
 		"another's case": {`"X","ERROR_CODE":"Y"`, "X"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(400, `{"status":"error","message":"Because","error_code":`+test.value+`}`)}}
+			api := replying(respond(400, `{"status":"error","message":"Because","error_code":`+test.value+`}`))
 			code := test.code
 			if code == "" {
 				code = "HTTP_400"
@@ -434,7 +399,7 @@ func testUnusualErrorCodes(t *testing.T) {
 			if test.code == "" {
 				w.neverShown = append(w.neverShown, "🙈", "É", "PARAMETER", "::x", "**x**", long[:65])
 			}
-			res := p.check(t, scenario{}, w)
+			res := api.check(t, scenario{}, w)
 			if len(res.message()) > 1500 || len(res.summary) > 3000 {
 				t.Errorf("a message of %d bytes, a summary of %d", len(res.message()), len(res.summary))
 			}
@@ -448,14 +413,12 @@ func testUnusualErrorCodes(t *testing.T) {
 		"message of blanks":  {`" \n\t "`, "(400 Bad Request)"},
 		"message of 3 lines": {`"a\nb\r\nc"`, ": a b c."},
 	} {
-		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(400, `{"error_code":"BAD_PARAMETER","message":`+test.value+`}`)}}
-			p.check(t, scenario{}, rejected("BAD_PARAMETER", 400, test.says))
-		})
+		replying(respond(400, `{"error_code":"BAD_PARAMETER","message":`+test.value+`}`)).test(t, name, scenario{},
+			rejected("BAD_PARAMETER", 400, test.says))
 	}
 }
 
-// ourTags takes the tags out of a summary that the summary itself has.
+// stripSummaryTags takes the tags out of a summary that the summary itself has.
 var stripSummaryTags = strings.NewReplacer("<details>", "", "<details open>", "", "<summary>", "", "</summary>", "", "</details>", "", "<code>", "", "</code>", "", "<br>", "")
 
 func testHTMLErrorPages(t *testing.T) {
@@ -475,7 +438,7 @@ func testHTMLErrorPages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, status := range []int{500, 502, 404} {
-				p := &fakeAPI{replies: []response{respond(status, test.body, "Content-Type: text/html")}}
+				api := replying(respond(status, test.body, "Content-Type: text/html"))
 				w := expected{
 					code: fmt.Sprint("HTTP_", status), attempts: 1, httpStatus: fmt.Sprint(status), says: []string{http.StatusText(status) + test.says},
 					neverShown: []string{"Oh no"},
@@ -483,7 +446,7 @@ func testHTMLErrorPages(t *testing.T) {
 				if status != 404 {
 					w.status = "unknown"
 				}
-				res := p.check(t, scenario{inputs: map[string]string{"max-retries": "0"}}, w)
+				res := api.check(t, with("max-retries", "0"), w)
 				if strings.ContainsAny(res.message(), "<") || strings.Contains(stripSummaryTags.Replace(res.summary), "<") || len(res.message()) > 1200 {
 					t.Errorf("shows tags, or %d bytes", len(res.message()))
 				}

@@ -12,8 +12,8 @@ import (
 	"publish-agent-version/publish"
 )
 
-// TestFaultsDocumented holds the rows of docs/faults.md against the tests: a row names a subtest by its id, or a test
-// function; and each id of a subtest, in the files for faults, is a row.
+// TestFaultsDocumented compares docs/faults.md with the tests: each row has a subtest with its id, or names a test function,
+// and each id of a subtest in the files for faults has a row.
 func TestFaultsDocumented(t *testing.T) {
 	doc, err := os.ReadFile("../docs/faults.md")
 	if err != nil {

@@ -1,9 +1,7 @@
 package publish_test
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -14,20 +12,7 @@ import (
 
 const nothingSent = " Nothing was sent."
 
-// runUnconnected runs a step that must not make a connection.
-func (tr scenario) runOffline(t *testing.T) result {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	tr.ctx, tr.dial = ctx, func(_ context.Context, _, addr string) (net.Conn, error) {
-		t.Errorf("a connection to %s", addr)
-		cancel()
-		return nil, net.ErrClosed
-	}
-	return tr.run(t)
-}
-
-// runRefused runs a step whose inputs are wrong, and checks that it says so and sends nothing.
+// runInvalid runs a step with invalid inputs, and checks that it reports them and sends nothing.
 func runInvalid(t *testing.T, inputs map[string]string) result {
 	t.Helper()
 	res := scenario{inputs: inputs}.runOffline(t)
@@ -38,7 +23,7 @@ func runInvalid(t *testing.T, inputs map[string]string) result {
 	return res
 }
 
-// wantProblem checks that a problem is what all of the message is about.
+// checkProblem checks that the message reports this problem and nothing else.
 func checkProblem(t *testing.T, res result, problem string) {
 	t.Helper()
 	if !strings.HasSuffix(problem, "?") {
@@ -49,7 +34,7 @@ func checkProblem(t *testing.T, res result, problem string) {
 	}
 }
 
-// wantProblems runs every problem that unit tests know with one of these inputs.
+// checkInvalidInputs runs the step with every one of publish.InputProblems that is about one of these inputs.
 func checkInvalidInputs(t *testing.T, names ...string) {
 	t.Helper()
 	n := 0
@@ -66,7 +51,7 @@ func checkInvalidInputs(t *testing.T, names ...string) {
 	}
 }
 
-// printedOf is what a run prints and writes, less the mask.
+// everythingShown is what a run prints and writes, less the mask.
 func everythingShown(res result) string {
 	return strings.Join(res.log.Printed, "\n") + fmt.Sprint(res.outputs) + res.summary
 }
@@ -93,14 +78,12 @@ func TestFaultsInput(t *testing.T) {
 	t.Run("I1/everything", func(t *testing.T) {
 		for _, value := range []string{"x y", strings.Repeat("\x00", 9), strings.Repeat("\u202e", 30), strings.Repeat("x", 10_000), strings.Repeat("::error::🙂\n", 1000)} {
 			inputs := map[string]string{"version-name": "v1"}
-			for _, name := range []string{
-				"token", "agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries",
-			} {
+			for _, name := range publish.InputNames {
 				inputs[name] = value
 			}
 			inputs["token"] = "two words"
 			res := runInvalid(t, inputs)
-			for _, name := range []string{"token", "agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries", "version-id and version-name"} {
+			for _, name := range append(slices.Clone(publish.InputNames), "version-id and version-name") {
 				if part := " " + name + " "; !strings.Contains(res.message(), part) {
 					t.Errorf("no %s in %q", part, res.message())
 				}
@@ -116,13 +99,12 @@ func TestFaultsInput(t *testing.T) {
 		checkProblem(t, res, "agent-id is not valid: a text of 10000 bytes is not a UUID such as 123e4567-e89b-42d3-a456-426614174000")
 	})
 	t.Run("I3", func(t *testing.T) {
-		p := &fakeAPI{}
-		res := scenario{inputs: map[string]string{
-			"token": "\n " + sandbox.Token + "\r\n", "agent-id": "\t" + strings.ToUpper(sandbox.FrontDesk) + "\n", "version-id": " " + strings.ToUpper(sandbox.NextID) + " ",
-			"inbound-phone-number-id": strings.ToUpper(sandbox.Reception) + "\n", "unpublish": " False ", "dry-run": "\n", "timeout": " 2m\n", "max-retries": "4 ", "api-url": " http://diga\n",
-		}}.runInMemory(t, p)
-		res.check(t, expected{attempts: 1})
-		changes := p.requests("PATCH")
+		fake := &fakeAPI{}
+		res := with(
+			"token", "\n "+sandbox.Token+"\r\n", "agent-id", "\t"+strings.ToUpper(sandbox.FrontDesk)+"\n", "version-id", " "+strings.ToUpper(sandbox.NextID)+" ",
+			"inbound-phone-number-id", strings.ToUpper(sandbox.Reception)+"\n", "unpublish", " False ", "dry-run", "\n", "timeout", " 2m\n", "max-retries", "4 ", "api-url", " http://diga\n",
+		).check(t, fake, expected{attempts: 1})
+		changes := fake.requests("PATCH")
 		if len(changes) != 1 || changes[0].URL.Path != "/v1/agent/"+sandbox.FrontDesk+"/published_version" ||
 			changes[0].body != `{"version_id":"`+sandbox.NextID+`","inbound_phone_number_id":"`+sandbox.Reception+`"}` ||
 			changes[0].Header.Get("Authorization") != "Bearer "+sandbox.Token {
@@ -142,7 +124,7 @@ func TestFaultsInput(t *testing.T) {
 		}
 		// The token in the place of another input: that is not the place to show it either, nor a part of it.
 		for _, token := range []string{sandbox.Token, strings.Repeat(sandbox.Token, 10)} {
-			for _, name := range []string{"agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries"} {
+			for _, name := range publish.InputNames[1:] {
 				res := runInvalid(t, map[string]string{"token": token, name: token})
 				if shown := everythingShown(res); strings.Contains(shown, "sandbox-token") {
 					t.Errorf("%s: the token shows in\n%s", name, shown)
@@ -173,11 +155,10 @@ func TestFaultsInput(t *testing.T) {
 			"http://diga": "", "http://diga/": "", "http://diga:8080": "", "http://diga/prefix": "/prefix", "http://diga/prefix/": "/prefix", "http://diga/a/b%20c//": "/a/b c",
 			"http://127.0.0.1:8080/x": "/x", "http://[::1]:8080/x/": "/x", "HTTP://DIGA/X": "/X",
 		} {
-			p := &fakeAPI{}
-			res := scenario{inputs: map[string]string{"api-url": value}}.runInMemory(t, p)
-			res.check(t, expected{attempts: 1})
+			fake := &fakeAPI{}
+			with("api-url", value).check(t, fake, expected{attempts: 1})
 			var got []string
-			for _, r := range p.requests("") {
+			for _, r := range fake.requests("") {
 				got = append(got, r.Method+" "+r.URL.Path)
 			}
 			agent := prefix + "/v1/agent/" + sandbox.FrontDesk
@@ -198,8 +179,7 @@ func TestFaultsInput(t *testing.T) {
 			{"version-id": "null"}, {"version-id": "", "unpublish": "true", "dry-run": "maybe"},
 		} {
 			api, server := newSandbox(t)
-			res := scenario{inputs: inputs}.runInMemory(t, server)
-			res.check(t, expected{code: "ACTION_INPUT_INVALID", attempts: -1})
+			scenario{inputs: inputs}.check(t, server, expected{code: "ACTION_INPUT_INVALID", attempts: -1})
 			version, inbound, _ := api.Live(sandbox.FrontDesk)
 			if requests := api.Requests(); len(requests) > 0 || version != sandbox.LiveID || inbound != sandbox.Reception {
 				t.Errorf("%q: %d requests, live is %s on %s", inputs, len(requests), version, inbound)
@@ -208,10 +188,7 @@ func TestFaultsInput(t *testing.T) {
 		}
 		// The one way to unpublish.
 		api, server := newSandbox(t)
-		res := scenario{inputs: map[string]string{"unpublish": "true"}}.runInMemory(t, server)
-		res.check(t, expected{status: "unpublished", attempts: 1})
-		if version, _, _ := api.Live(sandbox.FrontDesk); version != "" {
-			t.Errorf("live is %s", version)
-		}
+		with("unpublish", "true").check(t, server, expected{status: "unpublished", attempts: 1})
+		checkLive(t, api, "")
 	})
 }

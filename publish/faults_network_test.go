@@ -3,10 +3,6 @@ package publish_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"encoding/binary"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -18,10 +14,11 @@ import (
 	"time"
 
 	"publish-agent-version/internal/sandbox"
+
+	"github.com/Shopify/toxiproxy/v2/toxics"
 )
 
-// TestFaultsNetwork has the rows N of docs/faults.md but for N12, which is in faults_toxic_test.go. What a wait is part of
-// runs in virtual time, and what a socket is part of has real ones.
+// TestFaultsNetwork has the rows N of docs/faults.md. Waits run in virtual time, sockets are real.
 func TestFaultsNetwork(t *testing.T) {
 	t.Run("N1", testUnknownHost)
 	t.Run("N2", testDNSFailure)
@@ -34,51 +31,17 @@ func TestFaultsNetwork(t *testing.T) {
 	t.Run("N9", testSlowHeaders)
 	t.Run("N10", testEndlessConfirmation)
 	t.Run("N11", testEndlessErrorBody)
+	t.Run("N12", testBadNetwork)
 	t.Run("N13", testHTTP2)
 	t.Run("N14", testProxyRefuses)
 	t.Run("N15", testProxyUnreachable)
 	t.Run("N16", testNoProxy)
 }
 
-// The four waits of a change that is never confirmed take so long, where nobody asks to wait longer.
+// The four waits between five attempts add up to this, without a Retry-After.
 const (
 	minBackoff = 7500 * time.Millisecond
 	maxBackoff = 15 * time.Second
-)
-
-// nameServer answers every question for a name by the response code of RFC 1035, and counts the questions.
-func dnsServer(t *testing.T, code byte) (dial func(ctx context.Context, network, addr string) (net.Conn, error), asked *atomic.Int64) {
-	server, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close() })
-	asked = new(atomic.Int64)
-	go func() {
-		message := make([]byte, 512)
-		for {
-			n, from, err := server.ReadFrom(message)
-			if err != nil {
-				return
-			}
-			asked.Add(1)
-			reply := bytes.Clone(message[:n])
-			reply[2] |= 0x80            // a response
-			reply[3] = 0x80 | code      // recursion is available
-			reply[10], reply[11] = 0, 0 // without the additional record, which asked for EDNS
-			end := 12 + bytes.IndexByte(reply[12:], 0) + 5
-			_, _ = server.WriteTo(reply[:end], from)
-		}
-	}()
-	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", server.LocalAddr().String())
-	}}
-	return (&net.Dialer{Resolver: resolver}).DialContext, asked
-}
-
-const (
-	serverFailure = 2 // SERVFAIL
-	nameError     = 3 // NXDOMAIN
 )
 
 func testUnknownHost(t *testing.T) {
@@ -107,32 +70,17 @@ func testDNSFailure(t *testing.T) {
 		fail := func(context.Context, int) error {
 			return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "i/o timeout", Name: "diga", IsTimeout: true, IsTemporary: true}}
 		}
-		w := notSent("ACTION_NETWORK_ERROR", 5, "looking up the name: i/o timeout", "gave up after 5 attempts")
-		new(fakeAPI).check(t, scenario{dialError: fail}, w.within(minBackoff, maxBackoff))
+		new(fakeAPI).check(t, scenario{dialError: fail},
+			notSent("ACTION_NETWORK_ERROR", 5, "looking up the name: i/o timeout", "gave up after 5 attempts").within(minBackoff, maxBackoff))
 	})
 	t.Run("no answer", func(t *testing.T) {
 		hang := func(ctx context.Context, _ int) error {
 			<-ctx.Done()
 			return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "operation was canceled", Name: "diga", IsTimeout: true}}
 		}
-		w := notSent("ACTION_TIMEOUT", 4, "No connection to diga; gave up after 2m0s")
-		new(fakeAPI).check(t, scenario{dialError: hang}, w.within(2*time.Minute, 2*time.Minute))
+		new(fakeAPI).check(t, scenario{dialError: hang},
+			notSent("ACTION_TIMEOUT", 4, "No connection to diga; gave up after 2m0s").within(2*time.Minute, 2*time.Minute))
 	})
-}
-
-// closedPort is the address of a port on which nobody listens.
-func closedPort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// dialError is what a dial that met errno ends with.
-func connectError(errno syscall.Errno) error {
-	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errno)}
 }
 
 func testConnectionRefused(t *testing.T) {
@@ -140,32 +88,28 @@ func testConnectionRefused(t *testing.T) {
 	t.Run("socket", func(t *testing.T) {
 		t.Parallel()
 		address := closedPort(t)
-		res := scenario{inputs: map[string]string{"api-url": "http://" + address, "max-retries": "1"}}.run(t)
-		w := notSent("ACTION_NETWORK_ERROR", 2, "No reply from "+address+": connection refused", "gave up after 2 attempts", "Check api-url", "run this step again")
-		res.check(t, w.within(500*time.Millisecond, 5*time.Second))
+		res := with("api-url", "http://"+address, "max-retries", "1").run(t)
+		res.check(t, notSent("ACTION_NETWORK_ERROR", 2, "No reply from "+address+": connection refused", "gave up after 2 attempts", "Check api-url", "run this step again").within(500*time.Millisecond, busyMachine))
 	})
 	for _, errno := range []syscall.Errno{syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ETIMEDOUT} {
-		t.Run(errno.Error(), func(t *testing.T) {
-			w := notSent("ACTION_NETWORK_ERROR", 5, "No reply from diga: "+errno.Error(), "gave up after 5 attempts")
-			new(fakeAPI).check(t, scenario{dialError: func(context.Context, int) error { return connectError(errno) }}, w.within(minBackoff, maxBackoff))
-		})
+		new(fakeAPI).test(t, errno.Error(), scenario{dialError: func(context.Context, int) error { return connectError(errno) }},
+			notSent("ACTION_NETWORK_ERROR", 5, "No reply from diga: "+errno.Error(), "gave up after 5 attempts").within(minBackoff, maxBackoff))
 	}
 }
 
 func testConnectionRefusedTwice(t *testing.T) {
 	// The first four connections are for the reads that the step can do without.
 	for _, from := range []int{1, 2} {
-		p := &fakeAPI{readsBefore: response{raw: liveVersion(sandbox.LiveID, "Connection: close").raw, then: closeConn}}
-		p.phones = response{raw: respond(http.StatusNotFound, "", "Connection: close").raw, then: closeConn}
+		api := &fakeAPI{readsBefore: response{raw: liveVersion(sandbox.LiveID, "Connection: close").raw, then: closeConn}}
+		api.phones = response{raw: respond(http.StatusNotFound, "", "Connection: close").raw, then: closeConn}
 		refuse := func(_ context.Context, n int) error {
 			if (from == 1 || n > 4) && n <= 6 {
 				return connectError(syscall.ECONNREFUSED)
 			}
 			return nil
 		}
-		res := scenario{dialError: refuse}.runInMemory(t, p)
-		res.check(t, expected{attempts: 3, minTime: 1500 * time.Millisecond, maxTime: 3 * time.Second})
-		if n := len(p.requests(http.MethodPatch)); n != 1 {
+		res := scenario{dialError: refuse}.check(t, api, expected{attempts: 3, minTime: 1500 * time.Millisecond, maxTime: 3 * time.Second})
+		if n := len(api.requests(http.MethodPatch)); n != 1 {
 			t.Errorf("%d requests arrived, want 1", n)
 		}
 		if got, want := res.outputs["previous-version-id"], map[int]string{2: sandbox.LiveID}[from]; got != want {
@@ -183,87 +127,48 @@ func testPacketsDropped(t *testing.T) {
 			return err
 		}
 		// 5 s for the first read, then three attempts and what the timeout leaves of the fourth.
-		w := notSent("ACTION_TIMEOUT", 4, "No connection to diga; gave up after 2m0s", "Run this step again")
-		new(fakeAPI).check(t, scenario{dialError: hang}, w.within(2*time.Minute, 2*time.Minute))
-		w = notSent("ACTION_TIMEOUT", 1, "No connection to diga within 30 s", "gave up after 1 attempt")
-		new(fakeAPI).check(t, scenario{dialError: hang, inputs: map[string]string{"max-retries": "0"}}, w.within(35*time.Second, 35*time.Second))
+		new(fakeAPI).check(t, scenario{dialError: hang},
+			notSent("ACTION_TIMEOUT", 4, "No connection to diga; gave up after 2m0s", "Run this step again").within(2*time.Minute, 2*time.Minute))
+		new(fakeAPI).check(t, scenario{dialError: hang, inputs: map[string]string{"max-retries": "0"}},
+			notSent("ACTION_TIMEOUT", 1, "No connection to diga within 30 s", "gave up after 1 attempt").within(35*time.Second, 35*time.Second))
 	})
 	t.Run("socket", func(t *testing.T) {
 		t.Parallel()
 		address := fullPort(t)
-		res := scenario{inputs: map[string]string{"api-url": "http://" + address, "timeout": "1s"}}.run(t)
+		res := with("api-url", "http://"+address, "timeout", "1s").run(t)
 		// A quarter of the time for the first read, the rest for the change.
-		w := notSent("ACTION_TIMEOUT", 1, "No connection to "+address+"; gave up after 1s")
-		res.check(t, w.within(time.Second, 10*time.Second))
+		res.check(t, notSent("ACTION_TIMEOUT", 1, "No connection to "+address+"; gave up after 1s").within(time.Second, busyMachine))
 	})
-}
-
-// fullPort is the address of a port whose queue of connections is full: the kernel drops what asks for one more.
-func fullPort(t *testing.T) string {
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
-	for range 10 {
-		conn, err := net.DialTimeout("tcp", address, 100*time.Millisecond)
-		if err != nil {
-			return address
-		}
-		t.Cleanup(func() { conn.Close() })
-	}
-	t.Fatal("the queue is not full after ten connections")
-	return ""
 }
 
 func testResetBeforeRequest(t *testing.T) {
 	t.Parallel()
-	t.Run("at once", func(t *testing.T) {
-		p := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { resetConnection(conn); return nil }}
-		w := notSent("ACTION_NETWORK_ERROR", 5, "No reply from diga", "gave up after 5 attempts")
-		p.check(t, scenario{}, w.within(minBackoff, maxBackoff))
-	})
+	(&fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { resetConnection(conn); return nil }}).test(t, "at once", scenario{},
+		notSent("ACTION_NETWORK_ERROR", 5, "No reply from diga", "gave up after 5 attempts").within(minBackoff, maxBackoff))
 	t.Run("at once, then not", func(t *testing.T) {
-		p := &fakeAPI{onConnect: func(n int, conn net.Conn) net.Conn {
+		api := &fakeAPI{onConnect: func(n int, conn net.Conn) net.Conn {
 			if n <= 4+2 { // four reads, two attempts
 				resetConnection(conn)
 				return nil
 			}
 			return conn
 		}}
-		res := scenario{}.runInMemory(t, p)
-		res.check(t, expected{attempts: 3})
+		scenario{}.check(t, api, expected{attempts: 3})
 	})
-	t.Run("in the TLS handshake", func(t *testing.T) {
-		t.Parallel()
-		p := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn {
-			_, _ = io.ReadFull(conn, make([]byte, 100)) // of the ClientHello
-			resetConnection(conn)
-			return nil
-		}}
-		address := startServer(t, p)
-		res := scenario{inputs: map[string]string{"api-url": "https://" + address, "max-retries": "0"}}.run(t)
-		res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "No reply from "+address+": connection reset by peer"))
-	})
-	t.Run("closed in the TLS handshake", func(t *testing.T) {
-		t.Parallel()
-		p := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn {
-			_, _ = conn.Read(make([]byte, 4096))
-			conn.Close()
-			return nil
-		}}
-		address := startServer(t, p)
-		res := scenario{inputs: map[string]string{"api-url": "https://" + address, "max-retries": "0"}}.run(t)
-		res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "No reply from "+address))
-	})
+	for name, test := range map[string]struct {
+		end  func(net.Conn) // in the middle of the handshake
+		says string
+	}{
+		"in the TLS handshake":        {func(conn net.Conn) { _, _ = io.ReadFull(conn, make([]byte, 100)); resetConnection(conn) }, ": connection reset by peer"},
+		"closed in the TLS handshake": {func(conn net.Conn) { _, _ = conn.Read(make([]byte, 4096)); conn.Close() }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := startServer(t, &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { test.end(conn); return nil }})
+			res := with("api-url", "https://"+address, "max-retries", "0").run(t)
+			res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "No reply from "+address+test.says))
+		})
+	}
 }
 
 func testLostReply(t *testing.T) {
@@ -273,131 +178,86 @@ func testLostReply(t *testing.T) {
 		reason string
 	}{"closed": {closeConn, "the connection was closed"}, "reset": {resetConn, "connection reset by peer"}} {
 		lost := response{then: end.then}
-		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{lost}}
-			w := unknownOutcome("ACTION_NETWORK_ERROR", 5, "No reply from diga: "+end.reason, "gave up after 5 attempts")
-			w.httpStatus = "none"
-			p.check(t, scenario{}, w.within(minBackoff, maxBackoff))
+		replying(lost).test(t, name, scenario{},
+			unknownOutcome("ACTION_NETWORK_ERROR", 5, "No reply from diga: "+end.reason, "gave up after 5 attempts").withHTTP("none").within(minBackoff, maxBackoff))
+		(&fakeAPI{replies: []response{lost}, readsAfter: liveVersion(sandbox.NextID)}).test(t, name+", but applied", scenario{}, expected{
+			attempts: 5, says: []string{readBack}, neverShown: []string{stillLive},
 		})
-		t.Run(name+", but applied", func(t *testing.T) {
-			p := &fakeAPI{replies: []response{lost}, readsAfter: liveVersion(sandbox.NextID)}
-			p.check(t, scenario{}, expected{
-				attempts: 5, says: []string{readBack}, neverShown: []string{stillLive},
-			})
+		(&fakeAPI{replies: []response{lost}, readsAfter: lost}).test(t, name+", and so is the last read", scenario{}, expected{
+			code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{notReadable},
 		})
-		t.Run(name+", and so is the last read", func(t *testing.T) {
-			p := &fakeAPI{replies: []response{lost}, readsAfter: lost}
-			p.check(t, scenario{}, expected{
-				code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{notReadable},
-			})
-		})
-		t.Run(name+" once", func(t *testing.T) {
-			p := &fakeAPI{replies: []response{lost, confirmation}}
-			p.check(t, scenario{}, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
-		})
-		t.Run(name+" once, then refused", func(t *testing.T) {
-			p := &fakeAPI{replies: []response{lost, apiError(404, "AGENT_NOT_FOUND", "There is no such agent")}}
-			w := unknownOutcome("AGENT_NOT_FOUND", 2, "There is no such agent")
-			w.httpStatus = "404"
-			p.check(t, scenario{}, w)
-		})
+		replying(lost, confirmation).test(t, name+" once", scenario{},
+			expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
+		replying(lost, apiError(404, "AGENT_NOT_FOUND", "There is no such agent")).test(t, name+" once, then refused", scenario{},
+			unknownOutcome("AGENT_NOT_FOUND", 2, "There is no such agent").withHTTP("404"))
 		t.Run("the first read, "+name, func(t *testing.T) {
-			p := &fakeAPI{readsBefore: lost}
-			res := p.check(t, scenario{}, expected{attempts: 1})
-			if _, set := res.outputs["previous-version-id"]; set || len(p.requests("GET")) != 4 {
-				t.Errorf("previous-version-id %q after %d reads", res.outputs["previous-version-id"], len(p.requests("GET")))
+			api := &fakeAPI{readsBefore: lost}
+			res := api.check(t, scenario{}, expected{attempts: 1})
+			if _, set := res.outputs["previous-version-id"]; set || len(api.requests("GET")) != 4 {
+				t.Errorf("previous-version-id %q after %d reads", res.outputs["previous-version-id"], len(api.requests("GET")))
 			}
 		})
 		t.Run("socket, "+name, func(t *testing.T) {
 			t.Parallel()
-			p := &fakeAPI{replies: []response{lost}}
-			w := unknownOutcome("ACTION_NETWORK_ERROR", 1, end.reason)
-			res := scenario{inputs: map[string]string{"api-url": p.start(t), "max-retries": "0"}}.run(t)
-			res.check(t, w)
-			p.checkRequests(t, w)
+			replying(lost).checkTCP(t, "http", with("max-retries", "0"), unknownOutcome("ACTION_NETWORK_ERROR", 1, end.reason))
 		})
 		t.Run("TLS, "+name, func(t *testing.T) {
 			t.Parallel()
-			p := &fakeAPI{replies: []response{lost}, onConnect: serveTLS(trustedConfig())}
-			w := unknownOutcome("ACTION_NETWORK_ERROR", 1)
-			res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, p), "max-retries": "0"}}.run(t)
-			res.check(t, w)
-			p.checkRequests(t, w)
+			api := &fakeAPI{replies: []response{lost}, onConnect: serveTLS(trustedConfig())}
+			api.checkTCP(t, "https", with("max-retries", "0"), unknownOutcome("ACTION_NETWORK_ERROR", 1))
 		})
 	}
 	t.Run("between two attempts", func(t *testing.T) {
 		// The next attempt opens a connection of its own.
-		p := &fakeAPI{replies: []response{{raw: respond(503, "").raw, then: closeConn}, confirmation}}
-		p.check(t, scenario{}, expected{attempts: 2, maxTime: time.Second})
+		replying(response{raw: respond(503, "").raw, then: closeConn}, confirmation).check(t, scenario{},
+			expected{attempts: 2, maxTime: time.Second})
 	})
 }
 
 func testNoReply(t *testing.T) {
 	t.Parallel()
-	t.Run("after the request", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{{then: hang}}}
-		w := unknownOutcome("ACTION_TIMEOUT", 4, "No reply from diga; gave up after 2m0s")
-		w.httpStatus = "none"
-		p.check(t, scenario{}, w.within(2*time.Minute, 2*time.Minute))
+	replying(response{then: hang}).test(t, "after the request", scenario{},
+		unknownOutcome("ACTION_TIMEOUT", 4, "No reply from diga; gave up after 2m0s").withHTTP("none").within(2*time.Minute, 2*time.Minute))
+	replying(response{then: hang}).test(t, "after the request, one attempt", with("max-retries", "0"),
+		unknownOutcome("ACTION_TIMEOUT", 1, "No reply from diga within 30 s", "gave up after 1 attempt", "Run this step again").within(30*time.Second, 30*time.Second))
+	(&fakeAPI{readsBefore: response{then: hang}, replies: []response{{then: hang}}, readsAfter: response{then: hang}}).test(t, "after every request", scenario{}, expected{
+		code: "ACTION_TIMEOUT", status: "unknown", attempts: 4, httpStatus: "none", says: []string{notReadable},
+		minTime: 2*time.Minute + 5*time.Second, maxTime: 2*time.Minute + 5*time.Second,
 	})
-	t.Run("after the request, one attempt", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{{then: hang}}}
-		w := unknownOutcome("ACTION_TIMEOUT", 1, "No reply from diga within 30 s", "gave up after 1 attempt", "Run this step again")
-
-		p.check(t, scenario{inputs: map[string]string{"max-retries": "0"}}, w.within(30*time.Second, 30*time.Second))
-	})
-	t.Run("after every request", func(t *testing.T) {
-		p := &fakeAPI{readsBefore: response{then: hang}, replies: []response{{then: hang}}, readsAfter: response{then: hang}}
-		p.check(t, scenario{}, expected{
-			code: "ACTION_TIMEOUT", status: "unknown", attempts: 4, httpStatus: "none", says: []string{notReadable},
-			minTime: 2*time.Minute + 5*time.Second, maxTime: 2*time.Minute + 5*time.Second,
-		})
-	})
-	t.Run("once", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{{then: hang}, confirmation}}
-		p.check(t, scenario{}, expected{attempts: 2, minTime: 30500 * time.Millisecond, maxTime: 31 * time.Second})
-	})
+	replying(response{then: hang}, confirmation).test(t, "once", scenario{},
+		expected{attempts: 2, minTime: 30500 * time.Millisecond, maxTime: 31 * time.Second})
 	t.Run("nothing is read", func(t *testing.T) {
-		// Whatever fits into the buffers on the way has left this machine, so nobody can tell.
-		p := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { _, _ = io.Copy(io.Discard, conn); return nil }}
-		p.check(t, scenario{}, expected{
+		// What fits into the buffers has left this machine, so the outcome is unknown.
+		(&fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { _, _ = io.Copy(io.Discard, conn); return nil }}).check(t, scenario{}, expected{
 			code: "ACTION_TIMEOUT", status: "unknown", attempts: 4, noRequest: true, httpStatus: "none", says: []string{notReadable},
 			minTime: 2*time.Minute + 5*time.Second, maxTime: 2*time.Minute + 5*time.Second,
 		})
 	})
 	t.Run("after an answer", func(t *testing.T) {
-		// What the API said before it fell silent is not lost.
-		p := &fakeAPI{replies: []response{apiError(503, "BUSY", "Come back later"), {then: hang}}}
-		w := unknownOutcome("BUSY", 0, "Come back later", "gave up after 2m0s")
-		w.httpStatus, w.attempts = "503", 5
-		p.check(t, scenario{}, w)
+		// What the API said before is not lost.
+		replying(apiError(503, "BUSY", "Come back later"), response{then: hang}).check(t, scenario{},
+			unknownOutcome("BUSY", 5, "Come back later", "gave up after 2m0s").withHTTP("503"))
 	})
 	t.Run("socket", func(t *testing.T) {
 		t.Parallel()
-		p := &fakeAPI{replies: []response{{then: hang}}}
-		w := unknownOutcome("ACTION_TIMEOUT", 1, "gave up after 1s")
-		res := scenario{inputs: map[string]string{"api-url": p.start(t), "timeout": "1s"}}.run(t)
-		res.check(t, w.within(time.Second, 10*time.Second))
-		p.checkRequests(t, w)
+		replying(response{then: hang}).checkTCP(t, "http", with("timeout", "1s"),
+			unknownOutcome("ACTION_TIMEOUT", 1, "gave up after 1s").within(time.Second, busyMachine))
 	})
 }
 
 func testSlowHeaders(t *testing.T) {
 	slow := respond(200, confirmationBody, "X-Padding: "+strings.Repeat("x", 200))
 	slow.byteDelay = time.Second
-	p := &fakeAPI{replies: []response{slow}}
-	w := unknownOutcome("ACTION_TIMEOUT", 4, "No reply from diga; gave up after 2m0s")
-	w.httpStatus = "none"
-	p.check(t, scenario{}, w.within(2*time.Minute, 2*time.Minute))
+	replying(slow).check(t, scenario{},
+		unknownOutcome("ACTION_TIMEOUT", 4, "No reply from diga; gave up after 2m0s").withHTTP("none").within(2*time.Minute, 2*time.Minute))
 
-	// With patience enough for one attempt it is a success.
+	// If it fits in one attempt, it is a success.
 	slow = respond(200, confirmationBody)
 	slow.byteDelay = 100 * time.Millisecond
-	p = &fakeAPI{replies: []response{slow}}
-	p.check(t, scenario{}, expected{attempts: 1, minTime: 10 * time.Second, maxTime: 30 * time.Second})
+	replying(slow).check(t, scenario{}, expected{attempts: 1, minTime: 10 * time.Second, maxTime: 30 * time.Second})
 }
 
-// forever writes a blank a second, until nobody reads it.
+// endlessBlanks writes a blank a second, until the reader is gone.
 func endlessBlanks(w io.Writer) {
 	for {
 		<-time.After(time.Second)
@@ -413,168 +273,60 @@ func testEndlessConfirmation(t *testing.T) {
 		"to the end":           "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
 		"after a whole object": "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + confirmationBody,
 	} {
-		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{{raw: head, stream: endlessBlanks}}}
-			w := unknownOutcome("ACTION_TIMEOUT", 4, "No end of the reply from diga; gave up after 2m0s")
-			w.httpStatus = "200"
-			p.check(t, scenario{}, w.within(2*time.Minute, 2*time.Minute))
-		})
+		replying(response{raw: head, stream: endlessBlanks}).test(t, name, scenario{},
+			unknownOutcome("ACTION_TIMEOUT", 4, "No end of the reply from diga; gave up after 2m0s").withHTTP("200").within(2*time.Minute, 2*time.Minute))
 	}
-	t.Run("once", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{{raw: "HTTP/1.1 200 OK\r\n\r\n", stream: endlessBlanks}, confirmation}}
-		p.check(t, scenario{}, expected{attempts: 2, minTime: 30500 * time.Millisecond, maxTime: 31 * time.Second})
-	})
+	replying(response{raw: "HTTP/1.1 200 OK\r\n\r\n", stream: endlessBlanks}, confirmation).test(t, "once", scenario{},
+		expected{attempts: 2, minTime: 30500 * time.Millisecond, maxTime: 31 * time.Second})
 }
 
 func testEndlessErrorBody(t *testing.T) {
 	slow := response{raw: "HTTP/1.1 500 No\r\nContent-Length: 1000000\r\n\r\n{", stream: endlessBlanks}
-	p := &fakeAPI{replies: []response{slow}}
-	p.check(t, scenario{}, expected{
+	replying(slow).check(t, scenario{}, expected{
 		code: "HTTP_500", status: "unknown", attempts: 5, httpStatus: "500", minTime: 25*time.Second + minBackoff, maxTime: 25*time.Second + maxBackoff, verifyTime: time.Second,
 		says: []string{"The API answered 500 Internal Server Error", "gave up after 5 attempts", mayBeApplied},
 	})
 	// The body of a status that is final is not waited for either.
 	slow.raw = strings.Replace(slow.raw, "500", "404", 1)
-	p = &fakeAPI{replies: []response{slow}}
-	p.check(t, scenario{}, expected{code: "HTTP_404", attempts: 1, httpStatus: "404", minTime: 5 * time.Second, maxTime: 5 * time.Second, says: []string{nothingChanged}})
-}
-
-// h2 is an HTTP/2 server of a few bytes. It answers the first request of the first connection as the read that the step
-// begins with, and lets answer do as it likes with every other one.
-type http2Server struct {
-	answer   func(c http2Conn, n int, stream uint32) (more bool) // n counts the requests after the first, from 1
-	requests atomic.Int64
-}
-
-type http2Conn struct{ net.Conn }
-
-// frame writes a frame of RFC 9113, section 4.1.
-func (c http2Conn) frame(kind, flags byte, stream uint32, payload []byte) {
-	head := binary.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
-	head = binary.BigEndian.AppendUint32(append(head, flags), stream)
-	_, _ = c.Write(append(head, payload...))
-}
-
-const (
-	dataFrame, headersFrame, resetFrame, settingsFrame, goAwayFrame = 0, 1, 3, 4, 7
-	endStream, endHeaders, acknowledged                             = 1, 4, 1
-	noError, internalError, refusedStream, cancelled                = 0, 2, 7, 8
-	status200                                                       = 0x88 // in HPACK's static table
-)
-
-func (c http2Conn) reply(stream uint32, body string) {
-	c.frame(headersFrame, endHeaders, stream, []byte{status200})
-	c.frame(dataFrame, endStream, stream, []byte(body))
-}
-
-func (c http2Conn) resetStream(stream uint32, code byte) {
-	c.frame(resetFrame, 0, stream, []byte{0, 0, 0, code})
-}
-
-// goAway tells that the streams after last were not looked at.
-func (c http2Conn) goAway(last uint32, code byte) {
-	c.frame(goAwayFrame, 0, 0, append(binary.BigEndian.AppendUint32(nil, last), 0, 0, 0, code))
-}
-
-func (s *http2Server) onConnect(_ int, conn net.Conn) net.Conn {
-	config := &tls.Config{Certificates: []tls.Certificate{trusted().issue(nil)}, NextProtos: []string{"h2"}}
-	c := http2Conn{tls.Server(conn, config)}
-	defer c.Close()
-	preface := make([]byte, len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
-	if _, err := io.ReadFull(c, preface); err != nil {
-		return nil
-	}
-	c.frame(settingsFrame, 0, 0, nil)
-	for head := make([]byte, 9); ; {
-		if _, err := io.ReadFull(c, head); err != nil {
-			return nil
-		}
-		length, kind, flags := binary.BigEndian.Uint32(head)>>8, head[3], head[4]
-		stream := binary.BigEndian.Uint32(head[5:])
-		if _, err := io.CopyN(io.Discard, c, int64(length)); err != nil {
-			return nil
-		}
-		switch {
-		case kind == settingsFrame && flags&acknowledged == 0:
-			c.frame(settingsFrame, acknowledged, 0, nil)
-		case (kind == headersFrame || kind == dataFrame) && flags&endStream != 0:
-			if kind == headersFrame { // a read: the change has a body
-				_, body, _ := strings.Cut(liveVersion(sandbox.LiveID).raw, "\r\n\r\n")
-				c.reply(stream, body)
-			} else if !s.answer(c, int(s.requests.Add(1)), stream) {
-				return nil
-			}
-		}
-	}
+	replying(slow).check(t, scenario{},
+		expected{code: "HTTP_404", attempts: 1, httpStatus: "404", minTime: 5 * time.Second, maxTime: 5 * time.Second, says: []string{nothingChanged}})
 }
 
 func testHTTP2(t *testing.T) {
 	t.Parallel()
-	ok := func(c http2Conn, stream uint32) bool { c.reply(stream, confirmationBody); return true }
-	tests := []struct {
+	ok := func(c http2Conn, _ int, stream uint32) bool { c.reply(stream, confirmationBody); return true }
+	first := func(more bool, do func(c http2Conn, stream uint32)) func(c http2Conn, n int, stream uint32) bool {
+		return func(c http2Conn, n int, stream uint32) bool {
+			if n > 1 {
+				return ok(c, n, stream)
+			}
+			do(c, stream)
+			return more
+		}
+	}
+	sameAttempt := expected{attempts: 1, maxTime: time.Second}
+	nextAttempt := expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second}
+	for _, test := range []struct {
 		name   string
-		answer func(c http2Conn, n int, stream uint32) bool
+		answer func(c http2Conn, n int, stream uint32) (more bool)
 		want   expected
 	}{
-		{"all is well", func(c http2Conn, _ int, stream uint32) bool { return ok(c, stream) }, expected{attempts: 1, maxTime: 1}},
-		{"GOAWAY before the stream", func(c http2Conn, n int, stream uint32) bool {
-			if n == 1 {
-				c.goAway(stream-2, noError)
-				return true
-			}
-			return ok(c, stream)
-		}, expected{attempts: 1, maxTime: time.Second}},
-		{"GOAWAY before the stream, and the end of the connection", func(c http2Conn, n int, stream uint32) bool {
-			if n == 1 {
-				c.goAway(stream-2, noError)
-				return false
-			}
-			return ok(c, stream)
-		}, expected{attempts: 1, maxTime: time.Second}},
-		{"GOAWAY after the stream", func(c http2Conn, _ int, stream uint32) bool {
-			c.goAway(stream, noError)
-			return ok(c, stream)
-		}, expected{attempts: 1}},
-		{"GOAWAY for an error, and the end of the connection", func(c http2Conn, n int, stream uint32) bool {
-			if n == 1 {
-				c.goAway(stream, internalError)
-				return false
-			}
-			return ok(c, stream)
-		}, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second}},
-		{"RST_STREAM, refused", func(c http2Conn, n int, stream uint32) bool {
-			if n == 1 {
-				c.resetStream(stream, refusedStream)
-				return true
-			}
-			return ok(c, stream)
-		}, expected{attempts: 1, maxTime: time.Second}},
-		{"RST_STREAM, internal error", func(c http2Conn, n int, stream uint32) bool {
-			if n == 1 {
-				c.resetStream(stream, internalError)
-				return true
-			}
-			return ok(c, stream)
-		}, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second}},
-		{"RST_STREAM, cancelled, after the head of a reply", func(c http2Conn, n int, stream uint32) bool {
-			if n == 1 {
-				c.frame(headersFrame, endHeaders, stream, []byte{status200})
-				c.resetStream(stream, cancelled)
-				return true
-			}
-			return ok(c, stream)
-		}, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second}},
-		{"RST_STREAM, always", func(c http2Conn, n int, stream uint32) bool {
-			c.resetStream(stream, internalError)
-			return true
-		}, unknownOutcome("ACTION_NETWORK_ERROR", 5, "No reply from localhost", "gave up after 5 attempts")},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			s := &http2Server{answer: test.answer}
-			res := scenario{inputs: map[string]string{"api-url": "https://localhost"}}.runInMemory(t, &fakeAPI{onConnect: s.onConnect})
-			res.check(t, test.want)
-		})
+		{"all is well", ok, expected{attempts: 1, maxTime: 1}},
+		{"GOAWAY before the stream", first(true, func(c http2Conn, stream uint32) { c.goAway(stream-2, noError) }), sameAttempt},
+		{"GOAWAY before the stream, and the end of the connection", first(false, func(c http2Conn, stream uint32) { c.goAway(stream-2, noError) }), sameAttempt},
+		{"GOAWAY after the stream", func(c http2Conn, n int, stream uint32) bool { c.goAway(stream, noError); return ok(c, n, stream) }, expected{attempts: 1}},
+		{"GOAWAY for an error, and the end of the connection", first(false, func(c http2Conn, stream uint32) { c.goAway(stream, internalError) }), nextAttempt},
+		{"RST_STREAM, refused", first(true, func(c http2Conn, stream uint32) { c.resetStream(stream, refusedStream) }), sameAttempt},
+		{"RST_STREAM, internal error", first(true, func(c http2Conn, stream uint32) { c.resetStream(stream, internalError) }), nextAttempt},
+		{"RST_STREAM, cancelled, after the head of a reply", first(true, func(c http2Conn, stream uint32) {
+			c.frame(headersFrame, endHeaders, stream, []byte{status200})
+			c.resetStream(stream, cancelled)
+		}), nextAttempt},
+		{"RST_STREAM, always", func(c http2Conn, _ int, stream uint32) bool { c.resetStream(stream, internalError); return true },
+			unknownOutcome("ACTION_NETWORK_ERROR", 5, "No reply from localhost", "gave up after 5 attempts")},
+	} {
+		s := &http2Server{answer: test.answer}
+		with("api-url", "https://localhost").test(t, test.name, &fakeAPI{onConnect: s.onConnect}, test.want)
 	}
 	t.Run("a server of the standard library breaks off", func(t *testing.T) {
 		t.Parallel()
@@ -582,23 +334,18 @@ func testHTTP2(t *testing.T) {
 		server.TLSConfig = trustedConfig()
 		address := startServer(t, tlsServer{server})
 		res := scenario{inputs: map[string]string{"api-url": "https://" + address}, env: map[string]string{"RUNNER_DEBUG": "1"}}.run(t)
-		res.check(t, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: 10 * time.Second})
+		res.check(t, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: busyMachine})
 		if !strings.Contains(res.stdout, "HTTP/2: true") || len(api.Requests()) != 6 {
 			t.Errorf("%d requests, want 6 over HTTP/2", len(api.Requests()))
 		}
 	})
 }
 
-// overTLS serves HTTP/1.1 and HTTP/2.
-type tlsServer struct{ *http.Server }
-
-func (s tlsServer) Serve(l net.Listener) error { return s.ServeTLS(l, "", "") }
-
 // proxyPassword must never be seen.
 const proxyPassword = "hunter2-of-the-proxy"
 
-// behind is a trial whose proxy for both schemes is at address. LOCALHOST in capitals is a host that resolves to this
-// machine and that net/http would not spare from the proxy by itself.
+// withProxy is a scenario with a proxy for both schemes. LOCALHOST in capitals resolves to this machine, and net/http does
+// not exempt it from the proxy.
 func withProxy(address, api string, more map[string]string) scenario {
 	env := map[string]string{"HTTP_PROXY": address, "HTTPS_PROXY": address, "SSL_CERT_FILE": os.Getenv("SSL_CERT_FILE")}
 	for name, value := range more {
@@ -623,15 +370,15 @@ func testProxyRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := &fakeAPI{readsBefore: test.reply, replies: []response{test.reply}}
-			proxy := startServer(t, p)
+			fake := &fakeAPI{readsBefore: test.reply, replies: []response{test.reply}}
+			proxy := startServer(t, fake)
 			res := withProxy("http://diga:"+proxyPassword+"@"+proxy, test.api, nil).runBinary(t)
 			res.check(t, expected{
 				code: "ACTION_NETWORK_ERROR", attempts: 1, neverShown: []string{proxyPassword, "Squid"},
 				says: []string{"The proxy " + proxy + " answered " + test.status, "Nothing was changed", "Check the proxy's credentials", "NO_PROXY"},
 			})
-			if len(p.requests("")) != 5 { // one for each request of the step
-				t.Errorf("%d requests", len(p.requests("")))
+			if len(fake.requests("")) != 5 { // one for each request of the step
+				t.Errorf("%d requests", len(fake.requests("")))
 			}
 		})
 	}
@@ -644,21 +391,19 @@ func testProxyUnreachable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			res := withProxy("http://diga:"+proxyPassword+"@"+closed, api, nil).runBinary(t)
-			w := notSent("ACTION_NETWORK_ERROR", 1, "No connection to the proxy "+closed+": connection refused", "gave up after 1 attempt", "Check the proxy", "NO_PROXY")
-			w.neverShown = append(w.neverShown, proxyPassword)
-			res.check(t, w)
+			res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "No connection to the proxy "+closed+": connection refused", "gave up after 1 attempt", "Check the proxy", "NO_PROXY").neverShowing(proxyPassword))
 		})
 	}
 	t.Run("the proxy finds no way", func(t *testing.T) {
 		t.Parallel()
-		p := &fakeAPI{readsBefore: respond(502, "")}
-		proxy := startServer(t, p)
+		fake := &fakeAPI{readsBefore: respond(502, "")}
+		proxy := startServer(t, fake)
 		res := withProxy("http://"+proxy, "https://api.diga.example", nil).runBinary(t)
 		res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "The proxy "+proxy+" answered 502 Bad Gateway", "gave up after 1 attempt"))
 	})
 	t.Run("the proxy's address is none", func(t *testing.T) {
 		t.Parallel()
-		// net/http takes what it cannot read for no proxy.
+		// net/http ignores a proxy address that is not a URL.
 		api := &fakeAPI{}
 		_, port, _ := net.SplitHostPort(startServer(t, api))
 		res := withProxy("http://diga:"+proxyPassword+"@%zz", "http://LOCALHOST:"+port, nil).runBinary(t)
@@ -717,6 +462,89 @@ func testNoProxy(t *testing.T) {
 		res.check(t, expected{attempts: 1})
 		if tunnels.Load() < 1 || len(api.requests("")) != 5 {
 			t.Errorf("%d tunnels, %d requests", tunnels.Load(), len(api.requests("")))
+		}
+	})
+}
+
+// testBadNetwork runs through the toxics of Toxiproxy.
+func testBadNetwork(t *testing.T) {
+	latency := func(ms int64) toxics.Toxic { return &toxics.LatencyToxic{Latency: ms} }
+	bandwidth := func(kBps int64) toxics.Toxic { return &toxics.BandwidthToxic{Rate: kBps} }
+	slicer := func(bytes, microseconds int) toxics.Toxic {
+		return &toxics.SlicerToxic{AverageSize: bytes, Delay: microseconds}
+	}
+	slowClose := &toxics.SlowCloseToxic{Delay: 3_600_000}
+	both := func(toxic toxics.Toxic) [2][]toxics.Toxic { return [2][]toxics.Toxic{{toxic}, {toxic}} }
+	took := func(least, most time.Duration) expected { return expected{attempts: 1}.within(least, most) }
+	const second = time.Second
+	for name, test := range map[string]struct {
+		toxics  [2][]toxics.Toxic // towards the server, and towards the step
+		want    expected
+		https   bool
+		closes  bool // the server closes each connection after its reply
+		unknown bool // what was published before cannot be read in time
+	}{
+		"nothing is wrong":  {want: took(0, 1)},
+		"latency":           {toxics: both(latency(2000)), want: took(8*second, 9*second)},
+		"more latency":      {toxics: both(latency(3000)), want: took(11*second, 12*second), unknown: true},
+		"latency, TLS":      {toxics: both(latency(1000)), want: took(6*second, 7*second), https: true},
+		"1 kB/s":            {toxics: both(bandwidth(1)), want: took(second, 5*second)},
+		"1 kB/s, TLS":       {toxics: both(bandwidth(1)), want: took(3*second, 10*second), https: true},
+		"single bytes":      {toxics: both(slicer(1, 1000)), want: took(second/2, 5*second)},
+		"single bytes, TLS": {toxics: both(slicer(1, 100)), want: took(second/4, 5*second), https: true},
+		"a slow close":      {toxics: both(slowClose), want: took(0, 1), closes: true},
+		"everything": {
+			toxics: [2][]toxics.Toxic{{latency(500), bandwidth(10), slicer(10, 1000)}, {latency(500), bandwidth(10), slowClose}},
+			want:   took(3*second, 30*second), https: true, closes: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api, s := &fakeAPI{}, scenario{}
+			if test.closes {
+				api.readsBefore, api.replies = liveVersion(sandbox.LiveID, "Connection: close"), []response{respond(200, confirmationBody)}
+				api.readsBefore.then, api.replies[0].then = closeConn, closeConn
+			}
+			if test.https {
+				api.onConnect, s.inputs = serveTLS(trustedConfig()), map[string]string{"api-url": "https://localhost"}
+			}
+			res := s.check(t, &faultyProxy{server: api, up: test.toxics[0], down: test.toxics[1]}, test.want)
+			api.checkRequests(t, test.want)
+			// Over TLS the reads share the time for two handshakes, one after the other.
+			if got, want := res.outputs["previous-version-id"], map[bool]string{false: sandbox.LiveID}[test.unknown]; got != want && !test.https {
+				t.Errorf("previous-version-id %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestFaultsBadNetwork has other rows of docs/faults.md as a bad network causes them.
+func TestFaultsBadNetwork(t *testing.T) {
+	check := func(id string, fake *fakeAPI, toxic toxics.Toxic, w expected) {
+		t.Run(id, func(t *testing.T) {
+			scenario{}.check(t, &faultyProxy{server: fake, down: []toxics.Toxic{toxic}}, w)
+			fake.checkRequests(t, w)
+		})
+	}
+	lost := func(says string) expected {
+		return expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{says, notReadable}}
+	}
+	// Each connection is reset half a second after the first byte of its reply.
+	check("N7", &fakeAPI{}, &toxics.ResetToxic{Timeout: 500}, lost("connection reset by peer"))
+	// Nothing gets through, and after ten seconds the connection ends.
+	check("N8", &fakeAPI{}, &toxics.TimeoutToxic{Timeout: 10_000}, lost("the connection was closed").within(50*time.Second, 120*time.Second))
+	// Each connection is good for 500 bytes of replies: too few for the first confirmation, enough for the second. The reads
+	// close theirs, so each attempt has a connection of its own.
+	closes := response{raw: respond(http.StatusNotFound, "", "Connection: close").raw, then: closeConn}
+	check("B1", &fakeAPI{readsBefore: closes, phones: closes, replies: []response{
+		respond(200, confirmationBody, "Padding: "+strings.Repeat("x", 500)), respond(200, confirmationBody),
+	}}, &toxics.LimitDataToxic{Bytes: 500}, expected{attempts: 2})
+	t.Run("B2", func(t *testing.T) {
+		api, server := newSandbox(t)
+		scenario{}.check(t, &faultyProxy{server: server, down: []toxics.Toxic{&toxics.LimitDataToxic{Bytes: 200}}}, expected{
+			code: "ACTION_RESPONSE_INVALID", status: "unknown", attempts: 5, says: []string{"The reply breaks off after", notReadable},
+		})
+		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID || len(sentBodies(api)) != 5 {
+			t.Errorf("live is %s after %d requests for the change", live, len(sentBodies(api)))
 		}
 	})
 }

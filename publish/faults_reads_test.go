@@ -30,18 +30,18 @@ func TestFaultsReads(t *testing.T) {
 
 const phonesUnreadable = "Could not read the phone numbers: "
 
-// wantRefused runs tr against api and checks that it ends in code without a request for the change.
+// checkRefused runs a step against api and checks that it ends in code without a request for the change.
 func checkRefused(t *testing.T, api *sandbox.Sandbox, inputs map[string]string, code string, says ...string) {
 	t.Helper()
-	res := scenario{inputs: inputs}.runInMemory(t, &http.Server{Handler: api})
-	res.check(t, expected{code: code, attempts: -1, says: says, neverShown: []string{mayBeApplied}})
+	scenario{inputs: inputs}.check(t, &http.Server{Handler: api},
+		expected{code: code, attempts: -1, says: says, neverShown: []string{mayBeApplied}})
 	if sent := sentBodies(api); len(sent) > 0 {
 		t.Errorf("sent %q", sent)
 	}
 	checkState(t, api, sandbox.LiveID, sandbox.Reception)
 }
 
-// changesSent returns the bodies of the requests for the change.
+// sentBodies returns the bodies of the requests for the change.
 func sentBodies(api *sandbox.Sandbox) (bodies []string) {
 	for _, r := range api.Requests() {
 		if r.Method == http.MethodPatch {
@@ -51,7 +51,7 @@ func sentBodies(api *sandbox.Sandbox) (bodies []string) {
 	return bodies
 }
 
-// wantSent checks that the change was sent once, with this body.
+// checkSent checks that the change was sent once, with this body.
 func checkSent(t *testing.T, api *sandbox.Sandbox, body string) {
 	t.Helper()
 	if sent := sentBodies(api); !slices.Equal(sent, []string{body}) {
@@ -99,7 +99,7 @@ func testNumberInUse(t *testing.T) {
 	}
 	t.Run("summary", func(t *testing.T) {
 		_, server := newSandbox(t)
-		res := scenario{inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline, "outbound-phone-number": sandbox.CallbackNumber}}.runInMemory(t, server)
+		res := with("inbound-phone-number-id", sandbox.Hotline, "outbound-phone-number", sandbox.CallbackNumber).runInMemory(t, server)
 		for _, row := range []string{
 			"| Inbound | `+34 910 000 001` (`Reception`) | **`+34 910 000 004` (`Hotline`)** |\n", "| Outbound | – | **`+34 910 000 003` (`Callback`)** |\n",
 		} {
@@ -112,8 +112,7 @@ func testNumberInUse(t *testing.T) {
 	t.Run("taken over", func(t *testing.T) {
 		api, server := newSandbox(t)
 		api.AllowTakeOver(true)
-		res := scenario{inputs: inputs}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		scenario{inputs: inputs}.check(t, server, expected{attempts: 1})
 		checkState(t, api, sandbox.NextID, sandbox.Hotline)
 		if calls := api.Numbers(sandbox.Support, sandbox.Outbound); !slices.Equal(calls, []string{sandbox.Hotline}) {
 			t.Errorf("the other agent calls from %v", calls)
@@ -121,8 +120,7 @@ func testNumberInUse(t *testing.T) {
 	})
 	t.Run("taken over, but the API refuses", func(t *testing.T) {
 		api, server := newSandbox(t)
-		res := scenario{inputs: inputs}.runInMemory(t, server)
-		res.check(t, expected{code: "BAD_PARAMETER", attempts: 1, says: []string{nothingChanged}})
+		scenario{inputs: inputs}.check(t, server, expected{code: "BAD_PARAMETER", attempts: 1, says: []string{nothingChanged}})
 		checkState(t, api, sandbox.LiveID, sandbox.Reception)
 	})
 }
@@ -130,20 +128,16 @@ func testNumberInUse(t *testing.T) {
 func testNumberAmbiguous(t *testing.T) {
 	t.Run("one assigned", func(t *testing.T) {
 		api, server := newSandbox(t)
-		res := scenario{inputs: map[string]string{"inbound-phone-number": "(+34) 910-000.002"}}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		with("inbound-phone-number", "(+34) 910-000.002").check(t, server, expected{attempts: 1})
 		checkState(t, api, sandbox.NextID, sandbox.Switch)
 	})
-	t.Run("two assigned", func(t *testing.T) {
-		p := &fakeAPI{phones: respond(200, pageJSON(false, phoneJSON(sandbox.Switch, sandbox.SwitchNumber), phoneJSON(sandbox.Retired, sandbox.SwitchNumber)))}
-		p.check(t, scenario{inputs: map[string]string{"inbound-phone-number": sandbox.SwitchNumber}}, expected{
-			code: "ACTION_PHONE_NOT_FOUND", attempts: -1, noRequest: true,
-			says: []string{"2 phone numbers match +34 910 000 002", sandbox.Switch, sandbox.Retired},
-		})
+	(&fakeAPI{phones: respond(200, pageJSON(false, phoneJSON(sandbox.Switch, sandbox.SwitchNumber), phoneJSON(sandbox.Retired, sandbox.SwitchNumber)))}).test(t, "two assigned", with("inbound-phone-number", sandbox.SwitchNumber), expected{
+		code: "ACTION_PHONE_NOT_FOUND", attempts: -1, noRequest: true,
+		says: []string{"2 phone numbers match +34 910 000 002", sandbox.Switch, sandbox.Retired},
 	})
 }
 
-// numberRecord is the API's JSON of an assigned number that nobody has.
+// phoneJSON is the API's JSON of an assigned number that nobody has.
 func phoneJSON(id, number string) string {
 	return fmt.Sprintf(`{"id":%q,"number":%q,"status":"assigned"}`, id, number)
 }
@@ -152,7 +146,7 @@ func pageJSON(more bool, records ...string) string {
 	return fmt.Sprintf(`{"data":[%s],"has_more":%t}`, strings.Join(records, ","), more)
 }
 
-// badNumberReads are the ways in which phone numbers cannot be read, and the code where the step depends on them.
+// failingPhoneReads are the ways in which phone numbers cannot be read, and the code where the step depends on them.
 var failingPhoneReads = map[string]struct {
 	fault sandbox.Fault
 	code  string
@@ -171,8 +165,7 @@ func testNumbersUnreadable(t *testing.T) {
 	const body = `{"version_id":"` + sandbox.NextID + `","inbound_phone_number_id":"` + sandbox.Switch + `"}`
 	published := func(t *testing.T, api *sandbox.Sandbox, server *http.Server) {
 		t.Helper()
-		res := scenario{inputs: map[string]string{"inbound-phone-number-id": sandbox.Switch}}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1, maxTime: 5 * time.Second})
+		res := with("inbound-phone-number-id", sandbox.Switch).check(t, server, expected{attempts: 1, maxTime: 5 * time.Second})
 		if n := strings.Count(res.stdout, phonesUnreadable); n != 1 {
 			t.Errorf("%d lines say so:\n%s", n, res.stdout)
 		}
@@ -203,8 +196,7 @@ func testNumbersUnreadableButNeeded(t *testing.T) {
 	}
 	t.Run("and then they can", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/?limit=100", Status: 503, Times: 4})
-		res := scenario{inputs: map[string]string{"inbound-phone-number": sandbox.SwitchNumber}}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		with("inbound-phone-number", sandbox.SwitchNumber).check(t, server, expected{attempts: 1})
 		checkState(t, api, sandbox.NextID, sandbox.Switch)
 	})
 }
@@ -215,8 +207,7 @@ func testNumberKept(t *testing.T) {
 			api, server := newSandbox(t)
 			api.ReleaseOmitted(drops)
 			api.Bind(sandbox.Callback, sandbox.Outbound, sandbox.FrontDesk)
-			res := scenario{}.runInMemory(t, server)
-			res.check(t, expected{attempts: 1})
+			scenario{}.check(t, server, expected{attempts: 1})
 			checkSent(t, api, `{"version_id":"`+sandbox.NextID+`","inbound_phone_number_id":"`+sandbox.Reception+`","outbound_phone_number_id":"`+sandbox.Callback+`"}`)
 			checkState(t, api, sandbox.NextID, sandbox.Reception)
 			if calls := api.Numbers(sandbox.FrontDesk, sandbox.Outbound); !slices.Equal(calls, []string{sandbox.Callback}) {
@@ -227,77 +218,70 @@ func testNumberKept(t *testing.T) {
 	t.Run("nothing bound", func(t *testing.T) {
 		api, server := newSandbox(t)
 		api.Bind(sandbox.Reception, sandbox.Inbound, "")
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		scenario{}.check(t, server, expected{attempts: 1})
 		checkSent(t, api, `{"version_id":"`+sandbox.NextID+`"}`)
 	})
 	t.Run("unpublishing", func(t *testing.T) {
 		api, server := newSandbox(t)
-		res := scenario{inputs: map[string]string{"unpublish": "true"}}.runInMemory(t, server)
-		res.check(t, expected{status: "unpublished", attempts: 1})
+		with("unpublish", "true").check(t, server, expected{status: "unpublished", attempts: 1})
 		checkSent(t, api, `{"version_id":null}`)
 	})
 }
 
 func testNumberLost(t *testing.T) {
-	warnings := func(res result) (list []string) {
-		for _, a := range res.log.Annotations() {
-			if a.Level == "warning" {
-				list = append(list, a.Message)
+	// Two numbers are bound, so the change names neither. after is called when the API has made the change.
+	for name, test := range map[string]struct {
+		drops bool // the API releases what the change leaves out
+		after func(api *sandbox.Sandbox)
+		warns []string // parts of the warning; nil: there is none
+		not   string   // no part of it
+		logs  string
+	}{
+		"one of two": {
+			after: func(api *sandbox.Sandbox) { api.Bind(sandbox.Switch, sandbox.Inbound, "") },
+			warns: []string{"\nFront desk no longer answers +34 910 000 002 (Switch), although"}, not: "+34 910 000 001",
+		},
+		"both": {drops: true, warns: []string{"+34 910 000 002", "+34 910 000 001"}},
+		"not known": {
+			drops: true,
+			after: func(api *sandbox.Sandbox) {
+				api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/", Status: 503, Times: -1})
+			},
+			logs: "The inbound numbers could not be read after the change, so a released one may have gone unnoticed: the API answered 503",
+		},
+		"none": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api, server := newSandbox(t)
+			api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
+			api.ReleaseOmitted(test.drops)
+			if test.after != nil {
+				server.Handler = withHookAfterChange(api, func() { test.after(api) }).Handler
 			}
-		}
-		return list
+			res := scenario{}.check(t, server, expected{attempts: 1})
+			checkSent(t, api, `{"version_id":"`+sandbox.NextID+`"}`)
+			var warnings []string
+			for _, a := range res.log.Annotations() {
+				if a.Level == "warning" {
+					warnings = append(warnings, a.Message)
+				}
+			}
+			if len(warnings) != min(len(test.warns), 1) || !strings.Contains(res.stdout, test.logs) {
+				t.Errorf("warns %q, printed\n%s", warnings, res.stdout)
+			}
+			for _, part := range test.warns {
+				if warning := "\n" + strings.Join(warnings, "\n"); !strings.Contains(warning, part) || test.not != "" && strings.Contains(warning, test.not) {
+					t.Errorf("warns %q, want %q in it and not %q", warnings, part, test.not)
+				}
+			}
+		})
 	}
-	t.Run("one of two", func(t *testing.T) {
-		api, server := newSandbox(t)
-		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
-		server.Handler = withHookAfterChange(api, func() { api.Bind(sandbox.Switch, sandbox.Inbound, "") }).Handler
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
-		checkSent(t, api, `{"version_id":"`+sandbox.NextID+`"}`)
-		if list := warnings(res); len(list) != 1 || !strings.HasPrefix(list[0], "Front desk no longer answers +34 910 000 002 (Switch), although") ||
-			strings.Contains(list[0], "+34 910 000 001") {
-			t.Errorf("warns %q", list)
-		}
-	})
-	t.Run("both", func(t *testing.T) {
-		api, server := newSandbox(t)
-		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
-		api.ReleaseOmitted(true)
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
-		if list := warnings(res); len(list) != 1 || !strings.Contains(list[0], "+34 910 000 002") || !strings.Contains(list[0], "+34 910 000 001") {
-			t.Errorf("warns %q", list)
-		}
-	})
-	t.Run("not known", func(t *testing.T) {
-		api, server := newSandbox(t)
-		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
-		api.ReleaseOmitted(true)
-		server.Handler = withHookAfterChange(api, func() {
-			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/", Status: 503, Times: -1})
-		}).Handler
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
-		if !strings.Contains(res.stdout, "The inbound numbers could not be read after the change, so a released one may have gone unnoticed: the API answered 503") || len(warnings(res)) > 0 {
-			t.Errorf("printed\n%s", res.stdout)
-		}
-	})
-	t.Run("none", func(t *testing.T) {
-		api, server := newSandbox(t)
-		api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk)
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
-		if list := warnings(res); len(list) > 0 {
-			t.Errorf("warns %q", list)
-		}
-	})
 }
 
 func testNumberReleased(t *testing.T) {
 	api, server := newSandbox(t)
-	res := scenario{inputs: map[string]string{"inbound-phone-number-id": "none"}}.runInMemory(t, server)
-	res.check(t, expected{attempts: 1, says: []string{"v1.22.8 is live, without a phone number"}})
+	res := with("inbound-phone-number-id", "none").check(t, server,
+		expected{attempts: 1, says: []string{"v1.22.8 is live, without a phone number"}})
 	checkSent(t, api, `{"version_id":"`+sandbox.NextID+`","inbound_phone_number_id":null}`)
 	checkState(t, api, sandbox.NextID, "")
 	if got, set := res.outputs["inbound-phone-number-id"]; got != "" || !set {
@@ -305,11 +289,11 @@ func testNumberReleased(t *testing.T) {
 	}
 }
 
-// endlessPages serves, where a path ends in path, pages without an end, and elsewhere what a peer would answer. It returns
+// endlessPages serves, where a path ends in path, pages without an end, and elsewhere what a fakeAPI would answer. It returns
 // its address.
 func endlessPages(t *testing.T, path string, page func(n int) string) string {
-	p := &fakeAPI{}
-	rest := "http://" + startServer(t, p)
+	api := &fakeAPI{}
+	rest := "http://" + startServer(t, api)
 	var n atomic.Int64
 	return "http://" + startServer(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, path) {
@@ -350,17 +334,14 @@ func testEndlessNumbers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := endlessPages(t, "/v1/phone/", test.page)
-			res := scenario{inputs: map[string]string{"api-url": address, "inbound-phone-number": sandbox.SwitchNumber}}.runMeasured(t)
+			res := with("api-url", address, "inbound-phone-number", sandbox.SwitchNumber).runMeasured(t)
 			res.check(t, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{test.says, nothingChanged}})
-			if res.memory > maxMemory {
-				t.Errorf("took %d bytes", res.memory)
-			}
 
 			address = endlessPages(t, "/v1/phone/", test.page)
-			res = scenario{inputs: map[string]string{"api-url": address}}.runMeasured(t)
+			res = with("api-url", address).runMeasured(t)
 			res.check(t, expected{attempts: 1})
-			if n := strings.Count(res.stdout, phonesUnreadable); n != 1 || res.memory > maxMemory {
-				t.Errorf("%d lines say so, and took %d bytes:\n%s", n, res.memory, res.stdout)
+			if n := strings.Count(res.stdout, phonesUnreadable); n != 1 {
+				t.Errorf("%d lines say so:\n%s", n, res.stdout)
 			}
 		})
 	}
@@ -376,10 +357,38 @@ func testEndlessVersions(t *testing.T) {
 		}
 		return pageJSON(true, list...)
 	})
-	res := scenario{inputs: map[string]string{"api-url": address, "version-name": "v1.22"}}.runMeasured(t)
+	res := with("api-url", address, "version-name", "v1.22").runMeasured(t)
 	res.check(t, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"there are more than 100000 versions", nothingChanged}})
-	if res.memory > maxMemory {
-		t.Errorf("took %d bytes", res.memory)
+}
+
+// A dry run of unpublishing has no version to look for, and makes sure of the agent and the token all the same.
+func TestDryRunOfUnpublishing(t *testing.T) {
+	const elsewhere = "a0000000-0000-4000-8000-000000000009"
+	for _, test := range []struct{ agent, token, status, code string }{
+		{sandbox.FrontDesk, sandbox.Token, "dry-run", ""},
+		{sandbox.NightDesk, sandbox.Token, "dry-run", ""}, // which has nothing published
+		{elsewhere, sandbox.Token, "failed", "AGENT_NOT_FOUND"},
+		{sandbox.FrontDesk, "another-token", "failed", "UNAUTHORIZED"},
+	} {
+		api, server := newSandbox(t)
+		res := with(
+			"api-url", "http://"+startServer(t, server), "agent-id", test.agent, "token", test.token, "unpublish", "true", "version-id", "", "dry-run", "true",
+		).run(t)
+		if res.outputs["status"] != test.status || res.outputs["error-code"] != test.code {
+			t.Errorf("%s with %s: %q", test.agent, test.token, res.outputs)
+		}
+		for _, request := range api.Requests() {
+			if request.Method != "GET" {
+				t.Errorf("a dry run sent a %s", request.Method)
+			}
+		}
 	}
-	t.Logf("took %d KiB and %s", res.memory>>10, res.elapsed)
+}
+
+func TestDryRunOfDraft(t *testing.T) {
+	_, server := newSandbox(t)
+	res := with("api-url", "http://"+startServer(t, server), "version-id", sandbox.DraftID, "dry-run", "true").run(t)
+	if res.exit != 0 || !strings.Contains(res.stdout, "It is a draft: Diga may refuse it.") || !strings.Contains(res.summary, "a draft") {
+		t.Errorf("exit status %d\n%s\n%s", res.exit, res.stdout, res.summary)
+	}
 }

@@ -9,12 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"publish-agent-version/internal/runner"
 	"publish-agent-version/internal/sandbox"
 	"publish-agent-version/publish"
 )
 
-// onLine calls a function when a line that begins with start is written.
+// lineHook calls a function when a line that begins with prefix is written.
 type lineHook struct {
 	io.Writer
 	prefix string
@@ -33,13 +32,13 @@ func TestFaultsSignals(t *testing.T) {
 	silence := response{then: hang}
 	busy := apiError(503, "BUSY", "try later", "Retry-After: 60")
 	tests := []struct {
-		name  string
-		tr    scenario
-		p     *fakeAPI
+		name string
+		scenario
+		api   *fakeAPI
 		want  expected
 		sends int // requests for the change
 	}{
-		{"S1/in flight", scenario{signalAt: 2 * time.Second}, &fakeAPI{replies: []response{silence}},
+		{"S1/in flight", scenario{signalAt: 2 * time.Second}, replying(silence),
 			expected{status: "unknown", attempts: 1, httpStatus: "none", says: []string{"Cancelled by SIGINT", mayBeApplied, stillLive, again}}, 1},
 		{"S1/in flight, and it was applied", scenario{signalAt: 2 * time.Second}, &fakeAPI{replies: []response{silence}, readsAfter: liveVersion(sandbox.NextID)},
 			expected{status: "published", attempts: 1, says: []string{"The request failed (cancelled by SIGINT), but reading back confirmed the change"}}, 1},
@@ -49,29 +48,29 @@ func TestFaultsSignals(t *testing.T) {
 			expected{status: "unknown", attempts: 1, says: []string{notReadable}, minTime: 2800 * time.Millisecond, maxTime: 2800 * time.Millisecond}, 1},
 		{"S1/in flight, and silence", scenario{signalAt: 2 * time.Second}, &fakeAPI{replies: []response{silence}, readsAfter: silence},
 			expected{status: "unknown", attempts: 1, says: []string{notReadable}, minTime: 2800 * time.Millisecond, maxTime: 2800 * time.Millisecond}, 1},
-		{"S1/between the status and the body", scenario{signalAt: 2 * time.Second}, &fakeAPI{replies: []response{{raw: "HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n{", then: hang}}},
+		{"S1/between the status and the body", scenario{signalAt: 2 * time.Second}, replying(response{raw: "HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n{", then: hang}),
 			expected{status: "unknown", attempts: 1, says: []string{"Cancelled by SIGINT", mayBeApplied, stillLive}}, 1},
-		{"S1/unpublishing", scenario{signalAt: 2 * time.Second, inputs: map[string]string{"unpublish": "true"}}, &fakeAPI{replies: []response{silence}},
+		{"S1/unpublishing", scenario{signalAt: 2 * time.Second, inputs: map[string]string{"unpublish": "true"}}, replying(silence),
 			expected{status: "unknown", attempts: 1, says: []string{"Cancelled by SIGINT", mayBeApplied}}, 1},
 		{"S1/while it connects", scenario{signalAt: 7 * time.Second, dialError: func(ctx context.Context, n int) error {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}}, &fakeAPI{}, expected{attempts: 1, httpStatus: "none", says: []string{"Cancelled by SIGINT", nothingChanged, again}}, 0},
 
-		{"S2/waiting", scenario{signalAt: 30 * time.Second}, &fakeAPI{replies: []response{busy}},
+		{"S2/waiting", scenario{signalAt: 30 * time.Second}, replying(busy),
 			expected{status: "unknown", attempts: 1, httpStatus: "503", says: []string{"Cancelled by SIGINT; previous response: the API answered 503 Service Unavailable: try later (BUSY)", stillLive + ", but there was no time to check again"}}, 1},
-		{"S2/waiting, after a lost reply", scenario{signalAt: 300 * time.Millisecond}, &fakeAPI{replies: []response{{then: closeConn}}},
+		{"S2/waiting, after a lost reply", scenario{signalAt: 300 * time.Millisecond}, replying(response{then: closeConn}),
 			expected{status: "unknown", attempts: 1, httpStatus: "none", says: []string{"Cancelled by SIGINT; previous response: no reply from diga: the connection was closed", mayBeApplied, stillLive}}, 1},
 		{"S2/waiting, after a gateway's reply", scenario{signalAt: 300 * time.Millisecond}, &fakeAPI{replies: []response{apiError(502, "LOST", "gone")}, readsAfter: liveVersion(sandbox.NextID)},
 			expected{status: "published", attempts: 1, says: []string{readBack, "502 Bad Gateway: gone (LOST)"}}, 1},
-		{"S2/the second attempt in flight", scenario{signalAt: 5 * time.Second}, &fakeAPI{replies: []response{apiError(500, "FIRST", "first"), silence}},
+		{"S2/the second attempt in flight", scenario{signalAt: 5 * time.Second}, replying(apiError(500, "FIRST", "first"), silence),
 			expected{status: "unknown", attempts: 2, httpStatus: "500", says: []string{"Cancelled by SIGINT; previous response: the API answered 500 Internal Server Error: first (FIRST)", mayBeApplied, stillLive}}, 2},
-		{"S2/waiting in the queue", scenario{signalAt: 60 * time.Second}, &fakeAPI{replies: []response{apiError(429, "RATE_LIMITED", "queue", "Retry-After: 40")}},
+		{"S2/waiting in the queue", scenario{signalAt: 60 * time.Second}, replying(apiError(429, "RATE_LIMITED", "queue", "Retry-After: 40")),
 			expected{httpStatus: "429", attempts: 2, says: []string{"429 Too Many Requests: queue (RATE_LIMITED)", nothingChanged}}, 2},
 
-		{"S3/SIGTERM in flight", scenario{signalAt: 2 * time.Second, signal: syscall.SIGTERM}, &fakeAPI{replies: []response{silence}},
+		{"S3/SIGTERM in flight", scenario{signalAt: 2 * time.Second, signal: syscall.SIGTERM}, replying(silence),
 			expected{status: "unknown", attempts: 1, says: []string{"Cancelled by SIGTERM", mayBeApplied, stillLive}}, 1},
-		{"S3/SIGTERM while waiting", scenario{signalAt: 30 * time.Second, signal: syscall.SIGTERM}, &fakeAPI{replies: []response{busy}},
+		{"S3/SIGTERM while waiting", scenario{signalAt: 30 * time.Second, signal: syscall.SIGTERM}, replying(busy),
 			expected{status: "unknown", attempts: 1, says: []string{"Cancelled by SIGTERM; previous response: the API answered 503", "(BUSY)", stillLive}}, 1},
 
 		{"the name is looked up", scenario{signalAt: 2 * time.Second, inputs: map[string]string{"version-name": "v1"}}, &fakeAPI{readsBefore: silence},
@@ -85,54 +84,53 @@ func TestFaultsSignals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if tt.tr.signal == 0 {
-				tt.tr.signal = syscall.SIGINT
+			if tt.scenario.signal == 0 {
+				tt.scenario.signal = syscall.SIGINT
 			}
-			exit := 128 + int(tt.tr.signal)
+			exit := 128 + int(tt.scenario.signal)
 			if tt.want.status == "published" {
 				exit = 0
 			} else {
 				tt.want.code = "ACTION_CANCELLED"
 			}
 			if tt.want.maxTime == 0 {
-				tt.want.minTime, tt.want.maxTime = tt.tr.signalAt, tt.tr.signalAt+time.Second
+				tt.want.minTime, tt.want.maxTime = tt.scenario.signalAt, tt.scenario.signalAt+time.Second
 			}
-			res := tt.tr.runInMemory(t, tt.p)
-			res.check(t, tt.want)
+			res := tt.scenario.check(t, tt.api, tt.want)
 			if res.exit != exit {
 				t.Errorf("exit status %d, want %d", res.exit, exit)
 			}
-			if n := len(tt.p.requests("PATCH")); n != tt.sends {
+			if n := len(tt.api.requests("PATCH")); n != tt.sends {
 				t.Errorf("%d requests for the change, want %d", n, tt.sends)
 			}
 			if logged := strings.Contains(res.stdout, "\nPATCH "); logged != (res.outputs["attempts"] != "") {
-				t.Errorf("the log tells of a change: %v, attempts %q", logged, res.outputs["attempts"])
+				t.Errorf("the log has a change: %v, attempts %q", logged, res.outputs["attempts"])
 			}
 		})
 	}
 
-	// A step that was confirmed tells so, whatever comes then.
+	// A confirmed step reports success, whatever comes after.
 	for _, line := range []string{"Attempt 1: 200 OK", "::notice"} {
 		t.Run("S4/"+line, func(t *testing.T) {
-			p, cancelled := &fakeAPI{}, false
-			res := scenario{}.runModified(t, p, func(s *publish.Step, cancel context.CancelCauseFunc) {
+			api, cancelled := &fakeAPI{}, false
+			res := scenario{}.runModified(t, api, func(s *publish.Step, cancel context.CancelCauseFunc) {
 				s.Stdout = lineHook{s.Stdout, line, func() {
 					cancel(publish.Signal{Signal: syscall.SIGINT})
 					cancelled = true
 				}}
 			})
 			res.check(t, expected{attempts: 1, says: []string{"is live"}})
-			if !cancelled || res.exit != 0 || len(p.requests("")) != 5 || !strings.Contains(res.summary, "### ✅ ") || len(res.outputs) != 11 {
-				t.Errorf("cancelled: %v, exit status %d, %d requests, outputs %q, summary\n%s", cancelled, res.exit, len(p.requests("")), res.outputs, res.summary)
+			if !cancelled || res.exit != 0 || len(api.requests("")) != 5 || !strings.Contains(res.summary, "### ✅ ") || len(res.outputs) != 11 {
+				t.Errorf("cancelled: %v, exit status %d, %d requests, outputs %q, summary\n%s", cancelled, res.exit, len(api.requests("")), res.outputs, res.summary)
 			}
 		})
 	}
 
 	// The change failed by itself, and its outcome is being looked up when the signal comes.
-	t.Run("S1/during the last look", func(t *testing.T) {
-		tr := scenario{inputs: map[string]string{"max-retries": "0"}, signal: syscall.SIGINT, signalAt: 2 * time.Second}
-		res := tr.runInMemory(t, &fakeAPI{replies: []response{{then: closeConn}}, readsAfter: silence})
-		res.check(t, expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, says: []string{notReadable}, minTime: 2 * time.Second, maxTime: 2 * time.Second})
+	t.Run("S1/while the state is read back", func(t *testing.T) {
+		s := scenario{inputs: map[string]string{"max-retries": "0"}, signal: syscall.SIGINT, signalAt: 2 * time.Second}
+		res := s.check(t, &fakeAPI{replies: []response{{then: closeConn}}, readsAfter: silence},
+			expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, says: []string{notReadable}, minTime: 2 * time.Second, maxTime: 2 * time.Second})
 		if res.exit != 130 {
 			t.Errorf("exit status %d", res.exit)
 		}
@@ -140,16 +138,16 @@ func TestFaultsSignals(t *testing.T) {
 
 	// Not a signal, and so not one of their exit statuses.
 	t.Run("another cause", func(t *testing.T) {
-		p := &fakeAPI{}
-		res := scenario{}.runModified(t, p, func(_ *publish.Step, cancel context.CancelCauseFunc) { cancel(nil) })
+		api := &fakeAPI{}
+		res := scenario{}.runModified(t, api, func(_ *publish.Step, cancel context.CancelCauseFunc) { cancel(nil) })
 		res.check(t, expected{code: "ACTION_CANCELLED", says: []string{"Context canceled", nothingChanged}})
-		if res.exit != 1 || len(p.requests("")) > 0 {
-			t.Errorf("exit status %d after %d requests", res.exit, len(p.requests("")))
+		if res.exit != 1 || len(api.requests("")) > 0 {
+			t.Errorf("exit status %d after %d requests", res.exit, len(api.requests("")))
 		}
 	})
 }
 
-// slow is r after a time without a byte.
+// delayed is r after a time without a byte.
 func delayed(r response, wait time.Duration) response {
 	raw := r.raw
 	r.raw, r.stream = "", func(w io.Writer) {
@@ -159,18 +157,18 @@ func delayed(r response, wait time.Duration) response {
 	return r
 }
 
-// held is a peer that tells of each request for the change, and of each read after it, and answers none of them.
-func newHangingAPI() (p *fakeAPI, change, read chan struct{}) {
+// newHangingAPI returns an API that never answers. It signals each request for the change, and each read after it.
+func newHangingAPI() (api *fakeAPI, change, read chan struct{}) {
 	change, read = make(chan struct{}, 10), make(chan struct{}, 10)
-	tells := func(c chan struct{}) response { return response{onRequest: func() { c <- struct{}{} }, then: hang} }
-	return &fakeAPI{replies: []response{tells(change)}, readsAfter: tells(read)}, change, read
+	signals := func(c chan struct{}) response { return response{onRequest: func() { c <- struct{}{} }, then: hang} }
+	return &fakeAPI{replies: []response{signals(change)}, readsAfter: signals(read)}, change, read
 }
 
 func TestFaultsSignalsOfAProcess(t *testing.T) {
-	start := func(t *testing.T, p *fakeAPI, tr scenario) *process {
+	start := func(t *testing.T, api *fakeAPI, s scenario) *process {
 		t.Helper()
-		tr.inputs = map[string]string{"api-url": p.start(t)}
-		process := tr.process(t, `exec "$@"`)
+		s.inputs = map[string]string{"api-url": api.start(t)}
+		process := s.process(t, "")
 		if err := process.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -178,8 +176,8 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 	}
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(fmt.Sprintf("S1/%v", signal), func(t *testing.T) {
-			p, change, _ := newHangingAPI()
-			process := start(t, p, scenario{})
+			api, change, _ := newHangingAPI()
+			process := start(t, api, scenario{})
 			<-change
 			if err := process.Process.Signal(signal); err != nil {
 				t.Fatal(err)
@@ -192,9 +190,9 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 		})
 		t.Run(fmt.Sprintf("S2/%v", signal), func(t *testing.T) {
 			answered := make(chan struct{}, 1)
-			p := &fakeAPI{replies: []response{apiError(503, "BUSY", "try later", "Retry-After: 60")}}
-			p.replies[0].onRequest = func() { answered <- struct{}{} }
-			process := start(t, p, scenario{})
+			api := replying(apiError(503, "BUSY", "try later", "Retry-After: 60"))
+			api.replies[0].onRequest = func() { answered <- struct{}{} }
+			process := start(t, api, scenario{})
 			<-answered
 			// Before the reply is read, or after: it ends at once in either case, though not with the same words.
 			if err := process.Process.Signal(signal); err != nil {
@@ -210,14 +208,14 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 	// A second SIGINT is somebody at a keyboard who wants the end now; a second SIGTERM, as timeout(1) sends it, changes nothing.
 	for first, second := range map[syscall.Signal]syscall.Signal{syscall.SIGINT: syscall.SIGINT, syscall.SIGTERM: syscall.SIGTERM} {
 		t.Run(fmt.Sprintf("S3/%v twice", first), func(t *testing.T) {
-			p, change, read := newHangingAPI()
+			api, change, read := newHangingAPI()
 			outputs, summary := newFile(t, "a=b"), newFile(t, "")
-			process := start(t, p, scenario{env: map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary}})
+			process := start(t, api, scenario{env: map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary}})
 			<-change
 			if err := process.Process.Signal(first); err != nil {
 				t.Fatal(err)
 			}
-			<-read // the last look is under way
+			<-read // the state is being read back
 			if err := process.Process.Signal(second); err != nil {
 				t.Fatal(err)
 			}
@@ -232,9 +230,9 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 	t.Run("S6", func(t *testing.T) {
 		for _, held := range []string{"", "a=b", "a<<EOF\nb\nEOF\n"} {
 			change := make(chan struct{}, 1)
-			p := &fakeAPI{replies: []response{{onRequest: func() { change <- struct{}{} }, then: hang}}}
+			api := replying(response{onRequest: func() { change <- struct{}{} }, then: hang})
 			outputs, summary := newFile(t, held), newFile(t, "")
-			process := start(t, p, scenario{env: map[string]string{"GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary}})
+			process := start(t, api, scenario{env: map[string]string{"GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary}})
 			<-change
 			if err := process.Process.Kill(); err != nil {
 				t.Fatal(err)
@@ -249,16 +247,18 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 	t.Run("S6/at the end", func(t *testing.T) {
 		for range 10 {
 			answered := make(chan struct{}, 1)
-			p := &fakeAPI{replies: []response{confirmation}}
-			p.replies[0].onRequest = func() { answered <- struct{}{} }
+			api := replying(confirmation)
+			api.replies[0].onRequest = func() { answered <- struct{}{} }
 			outputs, summary := newFile(t, "a=b\n"), newFile(t, "")
-			process := start(t, p, scenario{env: map[string]string{"GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary}})
+			process := start(t, api, scenario{env: map[string]string{"GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary}})
 			<-answered
 			_ = process.Process.Kill()
 			_ = process.Wait()
-			got, err := runner.Outputs(readFile(t, outputs))
-			if err != nil || len(got) != 1 && len(got) != 12 {
-				t.Errorf("outputs %q, %v", got, err)
+			// How many outputs there are depends on the reads before, which a busy machine may cut off: the first and the last stand
+			// for all of them.
+			got := readFile(t, outputs)
+			if got != "a=b\n" && !(strings.HasPrefix(got, "a=b\nstatus=published\n") && strings.HasSuffix(got, "\noutbound-phone-number-id=\n")) {
+				t.Errorf("outputs %q", got)
 			}
 		}
 	})

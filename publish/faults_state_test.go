@@ -10,7 +10,7 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// ownError is the API's own error, with an error_code. A gateway's page has none.
+// apiErrorBody is the API's own error, with an error_code. A gateway's page has none.
 const (
 	apiErrorBody = `{"status":"error","error_code":"PUBLISH_FAILED","message":"The publication failed."}`
 	gatewayPage  = "<html><title>Service Unavailable</title></html>"
@@ -30,7 +30,7 @@ func TestFaultsState(t *testing.T) {
 	t.Run("V10", testLaggingReplica)
 }
 
-// afterChange is a server for api that calls hook when a request for the change has been carried out, and before it is
+// withHookAfterChange is a server for api that calls hook when a request for the change has been carried out, and before it is
 // answered or its connection ends.
 func withHookAfterChange(api *sandbox.Sandbox, hook func()) *http.Server {
 	return &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,14 +39,6 @@ func withHookAfterChange(api *sandbox.Sandbox, hook func()) *http.Server {
 		}
 		api.ServeHTTP(w, r)
 	})}
-}
-
-// wantState checks what the sandbox has on the air for FrontDesk: a version, and its first number for inbound calls.
-func checkState(t *testing.T, api *sandbox.Sandbox, version, inbound string) {
-	t.Helper()
-	if gotVersion, gotInbound, _ := api.Live(sandbox.FrontDesk); gotVersion != version || gotInbound != inbound {
-		t.Errorf("live is %q on %q, want %q on %q", gotVersion, gotInbound, version, inbound)
-	}
 }
 
 func testAppliedUnconfirmed(t *testing.T) {
@@ -70,10 +62,10 @@ func testAppliedUnconfirmed(t *testing.T) {
 			t.Run(name+", "+retries+" retries", func(t *testing.T) {
 				fault.Applied, fault.Times = true, -1
 				api, server := newSandbox(t, fault)
-				res := scenario{inputs: map[string]string{
-					"inbound-phone-number-id": sandbox.Switch, "max-retries": retries,
-				}}.runInMemory(t, server)
-				res.check(t, expected{says: []string{"v1.22.7 → v1.22.8 is live on +34 910 000 002", "The request failed ("}})
+				res := with(
+					"inbound-phone-number-id", sandbox.Switch, "max-retries", retries,
+				).check(t, server,
+					expected{says: []string{"v1.22.7 → v1.22.8 is live on +34 910 000 002", "The request failed ("}})
 				if got := res.outputs["inbound-phone-number-id"]; got != sandbox.Switch {
 					t.Errorf("inbound-phone-number-id is %q", got)
 				}
@@ -87,8 +79,7 @@ func testAPIErrorNotApplied(t *testing.T) {
 	for _, status := range []int{500, 502, 503, 504} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			api, server := newSandbox(t, sandbox.Fault{Status: status, Body: apiErrorBody, Times: -1})
-			res := scenario{}.runInMemory(t, server)
-			res.check(t, expected{
+			scenario{}.check(t, server, expected{
 				code: "PUBLISH_FAILED", attempts: 5, says: []string{": The publication failed", nothingChanged + ": " + stillLive},
 				neverShown: []string{mayBeApplied}, minTime: minBackoff, maxTime: maxBackoff, verifyTime: time.Second,
 			})
@@ -101,15 +92,13 @@ func testGatewayErrorNotApplied(t *testing.T) {
 	for name, body := range map[string]string{"HTML": gatewayPage, "text": "no healthy upstream", "JSON": `{"message":"no"}`, "empty": ""} {
 		t.Run(name, func(t *testing.T) {
 			api, server := newSandbox(t, sandbox.Fault{Status: 503, Body: body, Times: -1})
-			res := scenario{}.runInMemory(t, server)
-			res.check(t, unknownOutcome("HTTP_503", 5, isSafe))
+			scenario{}.check(t, server, unknownOutcome("HTTP_503", 5, isSafe))
 			checkState(t, api, sandbox.LiveID, sandbox.Reception)
 		})
 	}
 	t.Run("once, and then the API's own", func(t *testing.T) {
 		_, server := newSandbox(t, sandbox.Fault{Status: 503, Body: gatewayPage}, sandbox.Fault{Status: 500, Body: apiErrorBody, Times: -1})
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, unknownOutcome("PUBLISH_FAILED", 5, isSafe))
+		scenario{}.check(t, server, unknownOutcome("PUBLISH_FAILED", 5, isSafe))
 	})
 }
 
@@ -123,8 +112,7 @@ func testLostNotApplied(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			api, server := newSandbox(t, test.fault)
-			res := scenario{inputs: map[string]string{"max-retries": "1"}}.runInMemory(t, server)
-			res.check(t, unknownOutcome(test.code, 2, isSafe))
+			with("max-retries", "1").check(t, server, unknownOutcome(test.code, 2, isSafe))
 			checkState(t, api, sandbox.LiveID, sandbox.Reception)
 		})
 	}
@@ -144,10 +132,9 @@ func testStateUnreadable(t *testing.T) {
 			server.Handler = withHookAfterChange(api, func() {
 				api.Inject(sandbox.Fault{Method: http.MethodGet, Path: test.path, Status: 503, Times: -1})
 			}).Handler
-			res := scenario{inputs: map[string]string{
-				"inbound-phone-number-id": sandbox.Switch, "max-retries": "0",
-			}}.runInMemory(t, server)
-			res.check(t, expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, says: []string{test.says, isSafe}})
+			with(
+				"inbound-phone-number-id", sandbox.Switch, "max-retries", "0",
+			).check(t, server, expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, says: []string{test.says, isSafe}})
 			checkState(t, api, sandbox.NextID, sandbox.Switch)
 		})
 	}
@@ -157,16 +144,14 @@ func testAppliedInPart(t *testing.T) {
 	t.Run("without the number", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 500, Body: apiErrorBody, Applied: true, Times: -1})
 		server.Handler = withHookAfterChange(api, func() { api.Bind(sandbox.Switch, sandbox.Inbound, "") }).Handler
-		res := scenario{inputs: map[string]string{"inbound-phone-number-id": sandbox.Switch}}.runInMemory(t, server)
-		res.check(t, expected{code: "PUBLISH_FAILED", status: "unknown", attempts: 5, says: []string{
+		with("inbound-phone-number-id", sandbox.Switch).check(t, server, expected{code: "PUBLISH_FAILED", status: "unknown", attempts: 5, says: []string{
 			"Only part of it was applied: v1.22.8 is live, but +34 910 000 002 (Switch) is not bound", isSafe,
 		}})
 	})
 	t.Run("without the version", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 500, Body: apiErrorBody, Applied: true, Times: -1})
 		server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.LiveID) }).Handler
-		res := scenario{inputs: map[string]string{"inbound-phone-number-id": sandbox.Switch}}.runInMemory(t, server)
-		res.check(t, expected{code: "PUBLISH_FAILED", status: "unknown", attempts: 5, says: []string{
+		with("inbound-phone-number-id", sandbox.Switch).check(t, server, expected{code: "PUBLISH_FAILED", status: "unknown", attempts: 5, says: []string{
 			"Only part of it was applied: " + stillLive + ", but +34 910 000 002 (Switch) is bound", isSafe,
 		}})
 	})
@@ -180,8 +165,7 @@ func testRejectedAfterApplied(t *testing.T) {
 		for kind, body := range map[string]string{"the API's own 500": apiErrorBody, "a gateway's 500": gatewayPage} {
 			t.Run(kind+", then "+name, func(t *testing.T) {
 				api, server := newSandbox(t, sandbox.Fault{Status: 500, Body: body, Applied: true}, refusal)
-				res := scenario{}.runInMemory(t, server)
-				res.check(t, expected{attempts: 2, says: []string{"v1.22.8 is live", readBack}})
+				scenario{}.check(t, server, expected{attempts: 2, says: []string{"v1.22.8 is live", readBack}})
 				checkState(t, api, sandbox.NextID, sandbox.Reception)
 			})
 		}
@@ -190,8 +174,8 @@ func testRejectedAfterApplied(t *testing.T) {
 
 func testUnpublishedUnconfirmed(t *testing.T) {
 	api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1})
-	res := scenario{inputs: map[string]string{"unpublish": "true"}}.runInMemory(t, server)
-	res.check(t, expected{status: "unpublished", attempts: 5, says: []string{"Front desk is offline: v1.22.7 is no longer live.", readBack}})
+	with("unpublish", "true").check(t, server,
+		expected{status: "unpublished", attempts: 5, says: []string{"Front desk is offline: v1.22.7 is no longer live.", readBack}})
 	checkState(t, api, "", "")
 
 	// Only the list of versions says for certain that none is live.
@@ -199,15 +183,14 @@ func testUnpublishedUnconfirmed(t *testing.T) {
 	server.Handler = withHookAfterChange(api, func() {
 		api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "/version", Status: 503, Times: -1})
 	}).Handler
-	res = scenario{inputs: map[string]string{"unpublish": "true"}}.runInMemory(t, server)
-	res.check(t, expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{notReadable}})
+	with("unpublish", "true").check(t, server,
+		expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{notReadable}})
 }
 
 func testPublishedByAnotherWriter(t *testing.T) {
 	api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1})
 	server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }).Handler
-	res := scenario{}.runInMemory(t, server)
-	res.check(t, expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{
+	scenario{}.check(t, server, expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{
 		sandbox.OldestName + " is live, which was neither live before nor requested", "Find out who else publishes this agent",
 	}})
 }
@@ -222,7 +205,7 @@ func testLaggingReplica(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %d stale reads", name, stale), func(t *testing.T) {
 				api, server := newSandbox(t, fault)
 				api.StaleReads(stale)
-				res := scenario{inputs: map[string]string{"max-retries": "0"}}.runInMemory(t, server)
+				res := with("max-retries", "0").runInMemory(t, server)
 				w := expected{attempts: 1, says: []string{"v1.22.8 is live", readBack}}
 				if stale == 2 {
 					w = w.within(time.Second, time.Second)

@@ -37,10 +37,9 @@ func TestFaultsStatus(t *testing.T) {
 func testSuccess(t *testing.T) {
 	t.Run("sandbox", func(t *testing.T) {
 		api, server := newSandbox(t)
-		res := scenario{inputs: map[string]string{
-			"inbound-phone-number-id": sandbox.Switch, "outbound-phone-number-id": sandbox.Callback,
-		}}.runInMemory(t, server)
-		res.check(t, expected{says: []string{
+		res := with(
+			"inbound-phone-number-id", sandbox.Switch, "outbound-phone-number-id", sandbox.Callback,
+		).check(t, server, expected{says: []string{
 			"Front desk: v1.22.7 → v1.22.8 is live on +34 910 000 002 (Switch), calls from +34 910 000 003",
 		}})
 		want := map[string]string{
@@ -58,9 +57,9 @@ func testSuccess(t *testing.T) {
 		}
 	})
 	t.Run("requests", func(t *testing.T) {
-		p := &fakeAPI{}
-		p.check(t, scenario{}, expected{attempts: 1})
-		requests := p.requests("")
+		fake := &fakeAPI{}
+		fake.check(t, scenario{}, expected{attempts: 1})
+		requests := fake.requests("")
 		if len(requests) != 5 || requests[4].conn > 4 {
 			t.Fatalf("%d requests, want 5 on four connections", len(requests))
 		}
@@ -101,10 +100,7 @@ func testSuccess(t *testing.T) {
 		"after 100 Continue":    "HTTP/1.1 100 Continue\r\n\r\n",
 		"after 103 Early Hints": "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n",
 	} {
-		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{{raw: first + confirmation.raw}}}
-			p.check(t, scenario{}, expected{attempts: 1})
-		})
+		replying(response{raw: first + confirmation.raw}).test(t, name, scenario{}, expected{attempts: 1})
 	}
 	for name, raw := range map[string]string{
 		"HTTP/1.0":     "HTTP/1.0 200 OK\r\n\r\n" + confirmationBody,
@@ -112,10 +108,7 @@ func testSuccess(t *testing.T) {
 		"no reason":    "HTTP/1.1 200\r\nContent-Length: " + fmt.Sprint(len(confirmationBody)) + "\r\n\r\n" + confirmationBody,
 		"another type": respond(200, confirmationBody, "Content-Type: text/plain").raw,
 	} {
-		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{{raw: raw, then: closeConn}}}
-			p.check(t, scenario{}, expected{attempts: 1})
-		})
+		replying(response{raw: raw, then: closeConn}).test(t, name, scenario{}, expected{attempts: 1})
 	}
 }
 
@@ -126,52 +119,24 @@ func testEmptySuccess(t *testing.T) {
 		"200 up to the end":     {raw: "HTTP/1.1 200 OK\r\n\r\n", then: closeConn},
 		"200 without any chunk": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{r}}
-			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication", isSafe)
-			w.httpStatus = "200"
-			p.check(t, scenario{}, w)
-		})
+		replying(r).test(t, name, scenario{},
+			unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication", isSafe).withHTTP("200"))
 	}
-	t.Run("204", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{{raw: "HTTP/1.1 204 No Content\r\n\r\n"}}}
-		w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API answered 204 No Content, which is not how a publication is confirmed", isSafe)
-		w.httpStatus = "204"
-		p.check(t, scenario{}, w)
-	})
+	replying(response{raw: "HTTP/1.1 204 No Content\r\n\r\n"}).test(t, "204", scenario{},
+		unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API answered 204 No Content, which is not how a publication is confirmed", isSafe).withHTTP("204"))
 	t.Run("applied", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 204, Applied: true})
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1, says: []string{readBack}})
-		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
-			t.Errorf("live is %s", live)
-		}
+		scenario{}.check(t, server, expected{attempts: 1, says: []string{readBack}})
+		checkLive(t, api, sandbox.NextID)
 	})
 }
 
 func testOther2xx(t *testing.T) {
 	for _, status := range []int{201, 202, 203, 205, 206, 207, 226, 299} {
 		for _, body := range []string{confirmationBody, ""} {
-			t.Run(fmt.Sprintf("%d with %d bytes", status, len(body)), func(t *testing.T) {
-				p := &fakeAPI{replies: []response{respond(status, body)}}
-				w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, fmt.Sprintf("The API answered %d", status), "which is not how a publication is confirmed", isSafe)
-				w.httpStatus = fmt.Sprint(status)
-				p.check(t, scenario{}, w)
-			})
+			replying(respond(status, body)).test(t, fmt.Sprintf("%d with %d bytes", status, len(body)), scenario{},
+				unknownOutcome("ACTION_RESPONSE_INVALID", 1, fmt.Sprintf("The API answered %d", status), "which is not how a publication is confirmed", isSafe).withHTTP(fmt.Sprint(status)))
 		}
-	}
-}
-
-// refusal is the end of a change that an answer with this status turned down for good.
-func rejected(code string, status int, says ...string) expected {
-	refused := "Diga refused v1.22.8"
-	if strings.HasPrefix(code, "HTTP_") || strings.HasPrefix(code, "ACTION_") {
-		refused = fmt.Sprintf("The API answered %d", status)
-	}
-	return expected{
-		code: code, attempts: 1, httpStatus: fmt.Sprint(status), maxTime: time.Nanosecond,
-		says:       append(says, refused, stillLive),
-		neverShown: []string{mayBeApplied},
 	}
 }
 
@@ -186,10 +151,8 @@ func testRejectedByAPI(t *testing.T) {
 		{404, "AGENT_NOT_FOUND", "Check agent-id"},
 		{404, "some.Code-1_x", "Check agent-id"},
 	} {
-		t.Run(fmt.Sprint(test.status, " ", test.code), func(t *testing.T) {
-			p := &fakeAPI{replies: []response{apiError(test.status, test.code, "The reason is this.")}}
-			p.check(t, scenario{}, rejected(test.code, test.status, ": The reason is this.", test.does))
-		})
+		replying(apiError(test.status, test.code, "The reason is this.")).test(t, fmt.Sprint(test.status, " ", test.code), scenario{},
+			rejected(test.code, test.status, ": The reason is this.", test.does))
 	}
 	for name, test := range map[string]struct {
 		inputs     map[string]string
@@ -231,10 +194,7 @@ func testUnauthorized(t *testing.T) {
 		"without a body": {respond(401, ""), "HTTP_401", "401 Unauthorized"},
 		"of a gateway":   {respond(401, "<html><title>Unauthorized</title></html>"), "HTTP_401", "Unauthorized"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{test.reply}}
-			p.check(t, scenario{}, rejected(test.code, 401, test.says, advice))
-		})
+		replying(test.reply).test(t, name, scenario{}, rejected(test.code, 401, test.says, advice))
 	}
 }
 
@@ -247,22 +207,16 @@ func testForeign404(t *testing.T) {
 		"no code":  `{"message":"Not Found"}`,
 		"no words": `{"error_code":"not a plain word","message":"Not Found"}`,
 	} {
-		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(404, body)}}
-			w := rejected("HTTP_404", 404, "Check api-url")
-			w.neverShown = append(w.neverShown, "<h1>", "Check agent-id")
-			p.check(t, scenario{}, w)
-		})
+		replying(respond(404, body)).test(t, name, scenario{},
+			rejected("HTTP_404", 404, "Check api-url").neverShowing("<h1>", "Check agent-id"))
 	}
 }
 
 func testOther4xx(t *testing.T) {
 	for _, status := range []int{402, 405, 406, 407, 409, 410, 411, 413, 414, 415, 416, 417, 418, 421, 423, 424, 425, 426, 428, 431, 451, 499} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			p := &fakeAPI{replies: []response{apiError(status, "SOME_CODE", "Because")}}
-			p.check(t, scenario{}, rejected("SOME_CODE", status, ": Because"))
-			p = &fakeAPI{replies: []response{respond(status, "")}}
-			p.check(t, scenario{}, rejected(fmt.Sprint("HTTP_", status), status))
+			replying(apiError(status, "SOME_CODE", "Because")).check(t, scenario{}, rejected("SOME_CODE", status, ": Because"))
+			replying(respond(status, "")).check(t, scenario{}, rejected(fmt.Sprint("HTTP_", status), status))
 		})
 	}
 }
@@ -283,27 +237,21 @@ func testRetriedStatus(t *testing.T) {
 				w.verifyTime = time.Second
 				w.httpStatus = fmt.Sprint(status)
 				w.says = append(w.says, fmt.Sprintf("The API answered %d", status), "gave up after 5 attempts")
-				p := &fakeAPI{replies: []response{r}}
-				p.check(t, scenario{}, w.within(minBackoff, maxBackoff))
+				replying(r).check(t, scenario{}, w.within(minBackoff, maxBackoff))
 
 				w.attempts = 1
-				p = &fakeAPI{replies: []response{r}}
 				w.says = slices.DeleteFunc(w.says, func(s string) bool { return strings.HasPrefix(s, "gave up") })
-				p.check(t, scenario{inputs: map[string]string{"max-retries": "0"}}, w.within(0, time.Nanosecond))
+				replying(r).check(t, with("max-retries", "0"), w.atOnce())
 			})
 		}
-		t.Run(fmt.Sprint(status, " once"), func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(status, ""), confirmation}}
-			p.check(t, scenario{}, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
-		})
-		t.Run(fmt.Sprint(status, ", then 400"), func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(status, ""), apiError(400, "BAD_PARAMETER", "No")}}
-			p.check(t, scenario{}, unknownOutcome("BAD_PARAMETER", 2))
-		})
+		replying(respond(status, ""), confirmation).test(t, fmt.Sprint(status, " once"), scenario{},
+			expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
+		replying(respond(status, ""), apiError(400, "BAD_PARAMETER", "No")).test(t, fmt.Sprint(status, ", then 400"), scenario{},
+			unknownOutcome("BAD_PARAMETER", 2))
 	}
 }
 
-// invalid is the body of a 422 with these findings, each a place and a message, and with a copy of what was sent.
+// validationErrors is the body of a 422 with these errors, each a loc and a message, which also echoes the request.
 func validationErrors(pairs ...string) string {
 	type finding struct {
 		Loc   []string       `json:"loc"`
@@ -340,10 +288,8 @@ func testValidationErrors(t *testing.T) {
 		"one of seven":  {validationErrors("a", "1", "b", "2", "c", "3", "d", "4", "e", "5", "f", "6", "g", "7"), []string{"e: 5; and 2 more"}, []string{"f: 6"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(422, test.body)}}
-			w := rejected("HTTP_422", 422, append(test.says, advice)...)
-			w.neverShown = append(w.neverShown, validationEcho...)
-			res := p.check(t, scenario{}, w)
+			res := replying(respond(422, test.body)).check(t, scenario{},
+				rejected("HTTP_422", 422, append(test.says, advice)...).neverShowing(validationEcho...))
 			for _, part := range test.not {
 				if strings.Contains(res.outputs["error-message"], part) {
 					t.Errorf("says %q", part)
@@ -381,28 +327,23 @@ func testOddValidationErrors(t *testing.T) {
 		"a long place":      {validationErrors(long, "m"), []string{"…"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(422, test.body)}}
-			w := rejected("HTTP_422", 422, append(test.says, "Correct these inputs")...)
-			w.neverShown = append(w.neverShown, validationEcho...)
-			res := p.check(t, scenario{}, w)
+			res := replying(respond(422, test.body)).check(t, scenario{},
+				rejected("HTTP_422", 422, append(test.says, "Correct these inputs")...).neverShowing(validationEcho...))
 			if len(res.message()) > 3800 || len(res.summary) > 8000 {
 				t.Errorf("a message of %d bytes and a summary of %d", len(res.message()), len(res.summary))
 			}
 		})
 	}
-	t.Run("the form of every other error", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{apiError(422, "BAD_PARAMETER", "Because")}}
-		p.check(t, scenario{}, rejected("BAD_PARAMETER", 422, ": Because"))
-	})
+	replying(apiError(422, "BAD_PARAMETER", "Because")).test(t, "the form of every other error", scenario{},
+		rejected("BAD_PARAMETER", 422, ": Because"))
 }
 
 func testRateLimitedOnce(t *testing.T) {
 	busy := respond(429, "")
-	p := &fakeAPI{replies: []response{busy, confirmation}}
-	p.check(t, scenario{}, expected{attempts: 2, minTime: time.Second, maxTime: 2 * time.Second})
+	replying(busy, confirmation).check(t, scenario{}, expected{attempts: 2, minTime: time.Second, maxTime: 2 * time.Second})
 	// It is a place in a queue, and does not use up the retries.
-	p = &fakeAPI{replies: []response{busy, busy, busy, confirmation}}
-	p.check(t, scenario{inputs: map[string]string{"max-retries": "0"}}, expected{attempts: 4, minTime: 7 * time.Second, maxTime: 14 * time.Second})
+	replying(busy, busy, busy, confirmation).check(t, with("max-retries", "0"),
+		expected{attempts: 4, minTime: 7 * time.Second, maxTime: 14 * time.Second})
 }
 
 func testRateLimitedAlways(t *testing.T) {
@@ -415,12 +356,12 @@ func testRateLimitedAlways(t *testing.T) {
 		"with a Retry-After": {apiError(429, "RATE_LIMITED", "Slow down", "Retry-After: 7"), "RATE_LIMITED"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{test.reply}}
+			api := replying(test.reply)
 			w := expected{
 				code: test.code, httpStatus: "429", minTime: time.Minute, maxTime: 2 * time.Minute, neverShown: []string{mayBeApplied},
 				says: []string{"The API answered 429 Too Many Requests", "gave up after", "the timeout leaves", nothingChanged, "max-parallel", "raise timeout"},
 			}
-			res := p.testQueue(t, scenario{}, w)
+			res := api.testQueue(t, scenario{}, w)
 			if res < 6 || res > 20 {
 				t.Errorf("%d requests", res)
 			}
@@ -428,12 +369,11 @@ func testRateLimitedAlways(t *testing.T) {
 	}
 }
 
-// runQueue is play for a change whose number of attempts is a matter of luck. It returns that number.
-func (p *fakeAPI) testQueue(t *testing.T, tr scenario, w expected) int {
+// testQueue is check for a change whose number of attempts is random. It returns that number.
+func (api *fakeAPI) testQueue(t *testing.T, s scenario, w expected) int {
 	t.Helper()
-	res := tr.runInMemory(t, p)
-	res.check(t, w)
-	n := len(p.requests(http.MethodPatch))
+	res := s.check(t, api, w)
+	n := len(api.requests(http.MethodPatch))
 	if res.outputs["attempts"] != fmt.Sprint(n) {
 		t.Errorf("%d requests, attempts %q", n, res.outputs["attempts"])
 	}
@@ -445,20 +385,19 @@ func testLastErrorReported(t *testing.T) {
 	for i := range 5 {
 		replies = append(replies, apiError(500, fmt.Sprint("FAILURE_", i+1), fmt.Sprintf("This is reply %d.", i+1)))
 	}
-	p := &fakeAPI{replies: replies}
-	p.check(t, scenario{}, expected{
+	(&fakeAPI{replies: replies}).check(t, scenario{}, expected{
 		code: "FAILURE_5", attempts: 5, httpStatus: "500", minTime: minBackoff, maxTime: maxBackoff, verifyTime: time.Second, neverShown: []string{mayBeApplied},
 		says: []string{"The API answered 500 Internal Server Error: This is reply 5; gave up after 5 attempts.", "Nothing was changed: " + stillLive, "Try again later"},
 	})
 	// The last reply may also be one that is not tried again.
-	p = &fakeAPI{replies: append(replies[:2:2], apiError(403, "FORBIDDEN", "No more."))}
-	p.check(t, scenario{}, expected{code: "FORBIDDEN", attempts: 3, httpStatus: "403", says: []string{": No more.", nothingChanged}, verifyTime: time.Second})
+	(&fakeAPI{replies: append(replies[:2:2], apiError(403, "FORBIDDEN", "No more."))}).check(t, scenario{},
+		expected{code: "FORBIDDEN", attempts: 3, httpStatus: "403", says: []string{": No more.", nothingChanged}, verifyTime: time.Second})
 }
 
 func testRetriesUntilSuccess(t *testing.T) {
-	p := &fakeAPI{replies: []response{respond(500, ""), respond(502, ""), confirmation}}
-	p.check(t, scenario{}, expected{attempts: 3, minTime: 1500 * time.Millisecond, maxTime: 3 * time.Second})
-	changes := p.requests(http.MethodPatch)
+	fake := replying(respond(500, ""), respond(502, ""), confirmation)
+	fake.check(t, scenario{}, expected{attempts: 3, minTime: 1500 * time.Millisecond, maxTime: 3 * time.Second})
+	changes := fake.requests(http.MethodPatch)
 	for _, r := range changes {
 		if r.body != changes[0].body || r.Header.Get("X-Request-Id") != changes[0].Header.Get("X-Request-Id") {
 			t.Errorf("attempts differ: %+v, %+v", r, changes[0])
@@ -466,27 +405,20 @@ func testRetriesUntilSuccess(t *testing.T) {
 	}
 
 	api, server := newSandbox(t, sandbox.Fault{Status: 500}, sandbox.Fault{Status: 502, Applied: true})
-	res := scenario{}.runInMemory(t, server)
-	res.check(t, expected{attempts: 3})
-	if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
-		t.Errorf("live is %s", live)
-	}
+	scenario{}.check(t, server, expected{attempts: 3})
+	checkLive(t, api, sandbox.NextID)
 }
 
 func testOther5xx(t *testing.T) {
 	for _, status := range []int{501, 505, 506, 507, 508, 510, 511, 519, 530, 599} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(status, "")}}
-			p.check(t, scenario{}, unknownOutcome(fmt.Sprint("HTTP_", status), 1))
-			p = &fakeAPI{replies: []response{apiError(status, "BROKEN", "No")}}
-			p.check(t, scenario{}, expected{code: "BROKEN", attempts: 1, httpStatus: fmt.Sprint(status), says: []string{"Nothing was changed: " + stillLive, "Try again later", "request id"}})
+			replying(respond(status, "")).check(t, scenario{}, unknownOutcome(fmt.Sprint("HTTP_", status), 1))
+			replying(apiError(status, "BROKEN", "No")).check(t, scenario{},
+				expected{code: "BROKEN", attempts: 1, httpStatus: fmt.Sprint(status), says: []string{"Nothing was changed: " + stillLive, "Try again later", "request id"}})
 		})
 	}
 	for _, status := range []int{525, 526, 527, 528, 529} { // of gateways, which cannot tell
-		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			p := &fakeAPI{replies: []response{respond(status, "")}}
-			p.check(t, scenario{}, unknownOutcome(fmt.Sprint("HTTP_", status), 1))
-		})
+		replying(respond(status, "")).test(t, fmt.Sprint(status), scenario{}, unknownOutcome(fmt.Sprint("HTTP_", status), 1))
 	}
 }
 
@@ -500,12 +432,8 @@ func testInvalidStatus(t *testing.T) {
 		"too many 1xx":       strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 5000) + confirmation.raw,
 		"101 and then a 200": "HTTP/1.1 101 Switching Protocols\r\n\r\n" + confirmation.raw,
 	} {
-		t.Run(name, func(t *testing.T) {
-			p := &fakeAPI{replies: []response{{raw: raw}}}
-			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe)
-			w.httpStatus = "none"
-			p.check(t, scenario{}, w.within(0, time.Nanosecond))
-		})
+		replying(response{raw: raw}).test(t, name, scenario{},
+			invalidResponse("none", "The reply cannot be read"))
 	}
 }
 
@@ -530,11 +458,10 @@ func testRedirects(t *testing.T) {
 				if status != 304 {
 					body = `<a href="secret-link">moved</a>`
 				}
-				p := &fakeAPI{replies: []response{respond(status, body, test.location)}}
-				w := rejected("ACTION_REDIRECT_REFUSED", status, "a redirect, ", test.says, "Set api-url to the address of the API itself")
-				w.neverShown = append(w.neverShown, "secret")
-				res := p.check(t, scenario{inputs: map[string]string{"token": "a-token-of-no-other-word"}}, w)
-				if requests := p.requests(""); len(requests) != 5 {
+				fake := replying(respond(status, body, test.location))
+				res := fake.check(t, with("token", "a-token-of-no-other-word"),
+					rejected("ACTION_REDIRECT_REFUSED", status, "a redirect, ", test.says, "Set api-url to the address of the API itself").neverShowing("secret"))
+				if requests := fake.requests(""); len(requests) != 5 {
 					t.Errorf("%d requests, want four reads and a change: %v", len(requests), res.log.Lines)
 				}
 			})
@@ -545,7 +472,7 @@ func testRedirects(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 307, Header: http.Header{"Location": {target.start(t) + "/v1"}}},
 			sandbox.Fault{Method: http.MethodGet, Status: 307, Header: http.Header{"Location": {target.start(t) + "/v1"}}})
 		server.TLSConfig = trustedConfig()
-		res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, tlsServer{server})}}.run(t)
+		res := with("api-url", "https://"+startServer(t, tlsServer{server})).run(t)
 		res.check(t, expected{code: "ACTION_REDIRECT_REFUSED", attempts: 1, httpStatus: "307", says: []string{"not followed: to 127.0.0.1:", nothingChanged}})
 		if n := len(target.requests("")); n != 0 || len(api.Requests()) != 5 {
 			t.Errorf("%d requests at the target, %d at the API", n, len(api.Requests()))
@@ -553,9 +480,9 @@ func testRedirects(t *testing.T) {
 	})
 	t.Run("the first read", func(t *testing.T) {
 		// The read is no more followed than the change, and the step can do without it.
-		p := &fakeAPI{readsBefore: respond(302, "", "Location: http://diga/elsewhere")}
-		p.check(t, scenario{}, expected{attempts: 1})
-		if n := len(p.requests("")); n != 5 {
+		fake := &fakeAPI{readsBefore: respond(302, "", "Location: http://diga/elsewhere")}
+		fake.check(t, scenario{}, expected{attempts: 1})
+		if n := len(fake.requests("")); n != 5 {
 			t.Errorf("%d requests, want 5", n)
 		}
 	})

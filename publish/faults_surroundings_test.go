@@ -1,12 +1,10 @@
 package publish_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,92 +14,6 @@ import (
 	"publish-agent-version/internal/runner"
 	"publish-agent-version/internal/sandbox"
 )
-
-// process is a run of the built action that a test can hold on to.
-type process struct {
-	*exec.Cmd
-	scenario
-	stdout, stderr   bytes.Buffer
-	env              map[string]string
-	outputs, summary string // paths of the files
-}
-
-// process prepares a run of the action. The script is the shell that "$@" starts it in; the variables follow it there,
-// for shells drop those that have a hyphen in their name.
-func (tr scenario) process(t *testing.T, script string) *process {
-	t.Helper()
-	requireShell(t)
-	p := &process{scenario: tr, Cmd: exec.CommandContext(t.Context(), "sh", "-c", script, "sh", "env", "-i")}
-	p.env, p.outputs, p.summary = tr.environment(t)
-	for name, value := range p.env {
-		if value != "" {
-			p.Args = append(p.Args, name+"="+value)
-		}
-	}
-	p.Args = append(p.Args, builtAction())
-	p.Dir = t.TempDir()
-	p.Stdout, p.Stderr = &p.stdout, &p.stderr
-	return p
-}
-
-// needsShell skips a test on a machine that has Go and nothing else, not even a shell. .ci/run has what it needs.
-func requireShell(t *testing.T) {
-	t.Helper()
-	for _, tool := range []string{"sh", "env", "head"} {
-		if _, err := exec.LookPath(tool); err != nil && os.Getenv("CI") == "" {
-			t.Skipf("a process is started and bounded by a shell: %v", err)
-		}
-	}
-}
-
-// finish runs what is left of the process and returns what it left behind.
-func (p *process) finish(t *testing.T) result {
-	t.Helper()
-	if p.Process == nil {
-		if err := p.Start(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := p.Wait(); err != nil && !errors.As(err, new(*exec.ExitError)) {
-		t.Fatal(err)
-	}
-	res := result{exit: p.ProcessState.ExitCode(), stdout: p.stdout.String(), stderr: p.stderr.String()}
-	p.collect(t, &res, p.env, p.outputs, p.summary)
-	return res
-}
-
-// newFile makes a file with this content and returns its path.
-func newFile(t *testing.T, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
-}
-
-// fileLimit returns the size in bytes that "ulimit -f 1" leaves to a file: shells count in different blocks.
-func fileLimit(t *testing.T) int {
-	t.Helper()
-	requireShell(t)
-	path := newFile(t, "")
-	command := exec.Command("sh", "-c", `ulimit -f 1 && exec head -c 65536 /dev/zero >"$0"`, path)
-	_ = command.Run() // a signal ends it
-	n := len(readFile(t, path))
-	if n == 0 || n > 4096 {
-		t.Fatalf("no limit on the size of files: %d bytes were written", n)
-	}
-	return n
-}
 
 func TestFaultsSurroundings(t *testing.T) {
 	t.Run("E1", testOutputFileInvalid)
@@ -121,23 +33,28 @@ func testOutputFileInvalid(t *testing.T) {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	err := errors.Join(
 		os.Mkdir(at("directory"), 0o755), syscall.Mkfifo(at("fifo"), 0o644), os.Symlink(at("nowhere"), at("dangling")),
+		os.Symlink(at("fifo"), at("link to fifo")), os.Symlink(at("loop"), at("loop")),
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const named = "Cannot write step outputs: the file that GITHUB_OUTPUT names: "
 	for path, reason := range map[string]string{
-		"":               "Cannot write step outputs: GITHUB_OUTPUT is not set",
-		at("missing"):    named + "no such file or directory",
-		at("dangling"):   named + "no such file or directory",
-		at("directory"):  named + "it is not a regular file",
-		at("fifo"):       named + "it is not a regular file",
-		at("fifo") + "/": named + "not a directory",
-		os.DevNull:       named + "it is not a regular file",
+		"":                           "Cannot write step outputs: GITHUB_OUTPUT is not set",
+		at("missing"):                named + "no such file or directory",
+		at("dangling"):               named + "no such file or directory",
+		at("directory"):              named + "it is not a regular file",
+		at("fifo"):                   named + "it is not a regular file",
+		at("fifo") + "/":             named + "not a directory",
+		os.DevNull:                   named + "it is not a regular file",
+		at("link to fifo"):           named + "it is not a regular file",
+		at("loop"):                   named + "too many levels of symbolic links",
+		at("nul\x00"):                named + "invalid argument",
+		at(strings.Repeat("x", 300)): named + "file name too long",
 	} {
 		summary := newFile(t, "")
-		tr := scenario{env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}
-		res := tr.runOffline(t)
+		s := scenario{env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}
+		res := s.runOffline(t)
 		want := runner.Annotation{
 			Level: "error", Title: "ACTION_OUTPUT_UNWRITABLE",
 			Message: reason + ". Nothing was sent. The runner provides this file: check what changes or removes it.",
@@ -154,7 +71,7 @@ func testOutputFileInvalid(t *testing.T) {
 			t.Errorf("%s was created", name)
 		}
 	}
-	// Wrong inputs come first: they are what the workflow's author can mend.
+	// Wrong inputs come first: they are what the author of the workflow can fix.
 	res := scenario{inputs: map[string]string{"timeout": "x"}, env: map[string]string{"GITHUB_OUTPUT": at("missing")}}.run(t)
 	if got := res.log.Annotations(); len(got) != 1 || got[0].Title != "ACTION_INPUT_INVALID" {
 		t.Errorf("got %+v", got)
@@ -162,11 +79,11 @@ func testOutputFileInvalid(t *testing.T) {
 }
 
 func testOutputFileReadOnly(t *testing.T) {
-	p := &fakeAPI{}
+	api := &fakeAPI{}
 	path, summary := newFile(t, "a=b\n"), newFile(t, "")
 	process := scenario{
-		inputs: map[string]string{"api-url": p.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary},
-	}.process(t, `exec "$@"`)
+		inputs: map[string]string{"api-url": api.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary},
+	}.process(t, "")
 	if err := os.Chmod(path, 0o444); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +102,7 @@ func testOutputFileReadOnly(t *testing.T) {
 	if got := got[len(got)-1]; got.Title != "ACTION_OUTPUT_UNWRITABLE" || !strings.Contains(got.Message, "permission denied. Nothing was sent") || res.exit != 1 {
 		t.Errorf("exit status %d, got %+v", res.exit, got)
 	}
-	if n := len(p.requests("")); n > 0 || readFile(t, path) != "a=b\n" {
+	if n := len(api.requests("")); n > 0 || readFile(t, path) != "a=b\n" {
 		t.Errorf("%d requests, the file holds %q", n, readFile(t, path))
 	}
 }
@@ -209,7 +126,7 @@ func testDiskFullAfterSuccess(t *testing.T) {
 			path, summary := newFile(t, held), newFile(t, held)
 			inputs := map[string]string{"api-url": "http://" + startServer(t, server)}
 			maps.Copy(inputs, tt.inputs)
-			res := scenario{inputs: inputs, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
+			res := scenario{inputs: inputs, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.runDiskFull(t)
 			got := res.log.Annotations()
 			if len(got) != 2 || res.exit != 1 || got[0].Level != "warning" || got[0].Message != "Writing it failed: file too large." || got[1].Title != "ACTION_OUTPUT_UNWRITABLE" ||
 				!strings.HasPrefix(got[1].Message, tt.says) || !strings.Contains(got[1].Message, " Could not write ") || !strings.HasSuffix(got[1].Message, " file too large. Free up disk space, then run this step again: that is safe.") {
@@ -219,9 +136,7 @@ func testDiskFullAfterSuccess(t *testing.T) {
 				t.Errorf("%s: with room for %d bytes the files hold %q and %q", name, room, readFile(t, path), readFile(t, summary))
 			}
 			want := map[string]string{"publish": sandbox.NextID, "unpublish": "", "dry run": sandbox.LiveID}[name]
-			if live, _, _ := api.Live(sandbox.FrontDesk); live != want {
-				t.Errorf("%s: live is %s, want %s", name, live, want)
-			}
+			checkLive(t, api, want)
 		}
 	}
 }
@@ -229,10 +144,10 @@ func testDiskFullAfterSuccess(t *testing.T) {
 func testDiskFullAfterFailure(t *testing.T) {
 	held := "held=" + strings.Repeat("x", fileLimit(t)-26) + "\n"
 	path := newFile(t, held)
-	p := &fakeAPI{replies: []response{apiError(404, "AGENT_NOT_FOUND", "no such agent")}}
+	api := replying(apiError(404, "AGENT_NOT_FOUND", "no such agent"))
 	res := scenario{
-		inputs: map[string]string{"api-url": p.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path},
-	}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
+		inputs: map[string]string{"api-url": api.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path},
+	}.runDiskFull(t)
 	got := res.log.Annotations()
 	if got := got[len(got)-1]; got.Title != "AGENT_NOT_FOUND" || res.exit != 1 || !strings.Contains(res.stdout, "\nCould not write the outputs: file too large.\n") {
 		t.Errorf("exit status %d, got %+v", res.exit, got)
@@ -244,8 +159,7 @@ func testDiskFullAfterFailure(t *testing.T) {
 
 func testOutputFileNotEmpty(t *testing.T) {
 	for _, held := range []string{"a=b", "a=b\n", "a=b\n\n", "a<<EOF\nstatus=x\nEOF", "a=b\r", "\n", "a=" + strings.Repeat("x", 1<<20)} {
-		res := scenario{outputFile: held}.runInMemory(t, &fakeAPI{})
-		res.check(t, expected{attempts: 1})
+		res := scenario{outputFile: held}.check(t, &fakeAPI{}, expected{attempts: 1})
 		if len(res.outputs) != 11 {
 			t.Errorf("after %.30q: outputs %q", held, res.outputs)
 		}
@@ -253,22 +167,25 @@ func testOutputFileNotEmpty(t *testing.T) {
 }
 
 func testSummaryUnwritable(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing")
 	for path, reason := range map[string]string{
-		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it failed: it is not a regular file.", t.TempDir() + "/missing": "Writing it failed: no such file or directory.",
+		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it failed: it is not a regular file.", missing: "Writing it failed: no such file or directory.",
 	} {
-		res := scenario{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.runInMemory(t, &fakeAPI{})
-		res.check(t, expected{attempts: 1})
+		res := scenario{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.check(t, &fakeAPI{}, expected{attempts: 1})
 		if got, want := res.log.Annotations()[0], (runner.Annotation{Level: "warning", Title: "No job summary", Message: reason}); got != want {
 			t.Errorf("%q: got %+v, want %+v", path, got, want)
 		}
 	}
+	if _, err := os.Lstat(missing); err == nil {
+		t.Error("a summary was created")
+	}
 	limit := fileLimit(t)
 	for _, held := range []string{"", strings.Repeat("x", limit-10)} {
 		summary := newFile(t, held)
-		p := &fakeAPI{}
+		api := &fakeAPI{}
 		res := scenario{
-			inputs: map[string]string{"api-url": p.start(t)}, env: map[string]string{"GITHUB_STEP_SUMMARY": summary},
-		}.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
+			inputs: map[string]string{"api-url": api.start(t)}, env: map[string]string{"GITHUB_STEP_SUMMARY": summary},
+		}.runDiskFull(t)
 		res.check(t, expected{attempts: 1})
 		if got := res.log.Annotations()[0]; got.Message != "Writing it failed: file too large." || readFile(t, summary) != held {
 			t.Errorf("got %+v, and the summary holds %q", got, readFile(t, summary))
@@ -331,8 +248,8 @@ func testBareMachine(t *testing.T) {
 		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", process.Process.Pid)) // there is none but on Linux
 		statuses <- string(status)
 	}
-	p := &fakeAPI{replies: []response{confirm}}
-	process = scenario{inputs: map[string]string{"api-url": p.start(t)}}.process(t, `exec "$@"`)
+	api := replying(confirm)
+	process = with("api-url", api.start(t)).process(t, "")
 	process.Dir = "/dev" // neither a HOME nor a TMPDIR, and nothing is created here
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
@@ -351,10 +268,10 @@ func testBareMachine(t *testing.T) {
 func testOutsideActions(t *testing.T) {
 	outside := map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": "", "GITHUB_STEP_SUMMARY": ""}
 	res := scenario{env: outside}.runInMemory(t, &fakeAPI{})
-	want9 := "status=published\nprevious-version-id=" + sandbox.LiveID + "\nprevious-version-name=v1.22.7\nversion-id=" + sandbox.NextID + "\nversion-name=v1.22.8\nchanged-fields=\nattempts=1\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.NextID +
+	wantOutputs := "status=published\nprevious-version-id=" + sandbox.LiveID + "\nprevious-version-name=v1.22.7\nversion-id=" + sandbox.NextID + "\nversion-name=v1.22.8\nchanged-fields=\nattempts=1\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.NextID +
 		"\ninbound-phone-number-id=" + sandbox.Reception + "\noutbound-phone-number-id=\n"
-	if res.exit != 0 || res.stdout != want9 {
-		t.Errorf("exit status %d, standard output %q, want %q", res.exit, res.stdout, want9)
+	if res.exit != 0 || res.stdout != wantOutputs {
+		t.Errorf("exit status %d, standard output %q, want %q", res.exit, res.stdout, wantOutputs)
 	}
 	for _, line := range []string{"publish-agent-version test\n", "\nAttempt 1: 200 OK (", "\nnotice: Published: Front desk: v1.22.7 → v1.22.8 is live on "} {
 		if !strings.Contains("\n"+res.stderr, line) {
@@ -362,7 +279,7 @@ func testOutsideActions(t *testing.T) {
 		}
 	}
 
-	failing := &fakeAPI{replies: []response{apiError(404, "AGENT_NOT_FOUND", "no\n::error::such agent")}}
+	failing := replying(apiError(404, "AGENT_NOT_FOUND", "no\n::error::such agent"))
 	res = scenario{env: outside}.runInMemory(t, failing)
 	if !strings.Contains(res.stdout, "\nerror-code=AGENT_NOT_FOUND\nerror-message=Diga refused v1.22.8: no ::error::such agent. Nothing") || res.exit != 1 ||
 		!strings.Contains(res.stderr, "\nerror: AGENT_NOT_FOUND: Diga refused v1.22.8: no ::error::such agent. Nothing") {
@@ -370,9 +287,8 @@ func testOutsideActions(t *testing.T) {
 	}
 
 	// The files are honoured where they are named.
-	res = scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}.runInMemory(t, &fakeAPI{})
-	res.check(t, expected{attempts: 1})
-	if res.stdout != want9 || !strings.Contains(res.summary, "### ✅ `Front desk`: `v1.22.8` is live") {
+	res = scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}.check(t, &fakeAPI{}, expected{attempts: 1})
+	if res.stdout != wantOutputs || !strings.Contains(res.summary, "### ✅ `Front desk`: `v1.22.8` is live") {
 		t.Errorf("standard output %q, summary\n%s", res.stdout, res.summary)
 	}
 	for _, path := range []string{"/nowhere/at/all", t.TempDir()} {
@@ -389,8 +305,8 @@ func testOutsideActions(t *testing.T) {
 
 func testDebugLogging(t *testing.T) {
 	replies := []response{apiError(503, "BUSY", "body of the first", "Set-Cookie: session=cookie-value", "X-Debug: header-value"), confirmation}
-	res := scenario{env: map[string]string{"RUNNER_DEBUG": "1"}}.runInMemory(t, &fakeAPI{replies: replies})
-	res.check(t, expected{attempts: 2, neverShown: []string{"Bearer", "uthorization", "cookie-value", "header-value", "body of the first", `{"`, "BUSY"}})
+	res := scenario{env: map[string]string{"RUNNER_DEBUG": "1"}}.check(t, &fakeAPI{replies: replies},
+		expected{attempts: 2, neverShown: []string{"Bearer", "uthorization", "cookie-value", "header-value", "body of the first", `{"`, "BUSY"}})
 	var debug []string
 	for _, c := range res.log.Commands {
 		if c.Name == "debug" {

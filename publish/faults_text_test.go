@@ -1,7 +1,6 @@
 package publish_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,22 +9,19 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"unicode/utf8"
 
 	"publish-agent-version/internal/sandbox"
 	"publish-agent-version/publish"
 )
 
-// inJSON writes v as JSON, with nothing escaped that need not be.
+// toJSON writes v as JSON, with nothing escaped that need not be.
 func toJSON(v any) string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
@@ -38,8 +34,8 @@ func toJSON(v any) string {
 
 type object = map[string]any
 
-// place is somewhere that a text from elsewhere can stand. Its code is what the step then fails with; empty: it
-// depends on the text.
+// An injection puts text from elsewhere in one place. Its code is what the step then fails with; empty: it depends on the
+// text.
 type injection struct {
 	name   string
 	code   string
@@ -49,7 +45,7 @@ type injection struct {
 
 const success = "success"
 
-// places puts text wherever a server or a workflow can.
+// injections puts text in every place that a server or a workflow controls.
 func injections(text string) []injection {
 	changed := func(name, code string, changes ...response) injection {
 		return injection{name, code, &fakeAPI{replies: changes}, scenario{}}
@@ -75,7 +71,7 @@ func injections(text string) []injection {
 				_, _ = io.WriteString(w, live)
 			}
 		})}
-		return injection{name, code, server, scenario{inputs: map[string]string{"version-name": wanted}}}
+		return injection{name, code, server, with("version-name", wanted)}
 	}
 	confirmed := func(change object) string {
 		c := object{"agent_id": sandbox.FrontDesk, "published_version_id": sandbox.NextID}
@@ -134,7 +130,7 @@ func injections(text string) []injection {
 	return list
 }
 
-// wantHarmless puts text everywhere and checks that nothing comes of it but one clean end.
+// checkHarmless injects text in every place and checks that the run still reports one clean result.
 func checkHarmless(t *testing.T, text string) {
 	t.Helper()
 	for _, place := range injections(text) {
@@ -160,10 +156,10 @@ func checkHarmless(t *testing.T, text string) {
 	}
 }
 
-// stepLine is a line of the step to paste.
+// pastedStepLine is a line of the step to paste.
 var pastedStepLine = regexp.MustCompile(`^(- uses: (\./|[\w*-]+/[\w./-]+(@[\w*./-]+)?)|  with:|    token: \$\{\{ secrets\.DIGA_TOKEN \}\}|    [a-z-]+-id: ([0-9a-f-]{36}|none)|    api-url: "http://[\w.:]+")$`)
 
-// wantShownAsText checks that nothing in a summary but code spans can hold what somebody else wrote.
+// checkSummaryIsText checks that text from elsewhere is in code spans alone.
 func checkSummaryIsText(t *testing.T, summary string) {
 	t.Helper()
 	if rest := publish.OutsideCodeSpans(summary); strings.ContainsAny(rest, "<>[]@!\\") || strings.Contains(rest, "a.example") {
@@ -225,9 +221,9 @@ func TestFaultsText(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.id, func(t *testing.T) {
 			for _, text := range row.texts {
-				p := &fakeAPI{replies: []response{respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text.text}))}}
-				res := scenario{}.runInMemory(t, p)
-				res.check(t, expected{code: "BAD_PARAMETER", httpStatus: "400", attempts: 1, says: []string{"Diga refused v1.22.8: " + text.shown, nothingChanged}})
+				api := replying(respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text.text})))
+				res := scenario{}.check(t, api,
+					expected{code: "BAD_PARAMETER", httpStatus: "400", attempts: 1, says: []string{"Diga refused v1.22.8: " + text.shown, nothingChanged}})
 				if got := res.outputs["error-message"]; !strings.Contains(got, "Diga refused v1.22.8: "+text.shown) {
 					t.Errorf("error-message %q, want %q in it", got, text.shown)
 				}
@@ -237,9 +233,8 @@ func TestFaultsText(t *testing.T) {
 	}
 
 	t.Run("X5", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": strings.Repeat("2 MB", 1<<19)}))}}
-		res := scenario{}.runInMemory(t, p)
-		res.check(t, expected{code: "HTTP_400", httpStatus: "400", attempts: 1})
+		api := replying(respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": strings.Repeat("2 MB", 1<<19)})))
+		res := scenario{}.check(t, api, expected{code: "HTTP_400", httpStatus: "400", attempts: 1})
 		if n := len(res.stdout) + len(res.summary) + len(fmt.Sprint(res.outputs)); n > 20_000 {
 			t.Errorf("shows %d bytes", n)
 		}
@@ -247,9 +242,9 @@ func TestFaultsText(t *testing.T) {
 
 	t.Run("X6", func(t *testing.T) {
 		for name, form := range publish.TokenEncodings(sandbox.Token) {
-			p := &fakeAPI{replies: []response{respond(401, toJSON(object{"error_code": "UNAUTHORIZED", "message": "not known: " + form}))}}
-			res := scenario{}.runInMemory(t, p)
-			res.check(t, expected{code: "UNAUTHORIZED", httpStatus: "401", says: []string{"not known: ", "***"}, neverShown: []string{form + ". "}})
+			api := replying(respond(401, toJSON(object{"error_code": "UNAUTHORIZED", "message": "not known: " + form})))
+			res := scenario{}.check(t, api,
+				expected{code: "UNAUTHORIZED", httpStatus: "401", says: []string{"not known: ", "***"}, neverShown: []string{form + ". "}})
 			if strings.Contains(res.message()+res.summary+res.outputs["error-message"], form) {
 				t.Errorf("%s: %s shows", name, form)
 			}
@@ -257,8 +252,7 @@ func TestFaultsText(t *testing.T) {
 		checkHarmless(t, sandbox.Token)
 		checkHarmless(t, base64.StdEncoding.EncodeToString([]byte("Bearer "+sandbox.Token)))
 		// As a code it is a plain word.
-		res := scenario{}.runInMemory(t, &fakeAPI{replies: []response{apiError(401, sandbox.Token, "a")}})
-		res.check(t, expected{code: "HTTP_401", httpStatus: "401"})
+		scenario{}.check(t, replying(apiError(401, sandbox.Token, "a")), expected{code: "HTTP_401", httpStatus: "401"})
 		// No part of a long one is cut out of an id, or of the end of a message.
 		long := strings.Repeat("0123456789abcdef", 10)
 		for _, text := range []string{long, strings.Repeat("x", 380) + long, strings.Repeat("x", 399) + long} {
@@ -288,11 +282,11 @@ func TestFaultsText(t *testing.T) {
 
 	t.Run("certificate", func(t *testing.T) {
 		for _, text := range []string{"a\n::error::forged", "a\r##[error]forged", "##[add-mask]a", "<b>a</b>", sandbox.Token} {
-			p := &fakeAPI{onConnect: serveTLS(&tls.Config{Certificates: []tls.Certificate{trusted().issue(func(c *x509.Certificate) {
+			api := &fakeAPI{onConnect: serveTLS(&tls.Config{Certificates: []tls.Certificate{trusted().issue(func(c *x509.Certificate) {
 				c.DNSNames, c.IPAddresses = []string{text}, nil
 				c.Subject.CommonName, c.Subject.Organization = text, []string{text}
 			})}})}
-			res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, p)}}.run(t)
+			res := with("api-url", "https://"+startServer(t, api)).run(t)
 			res.check(t, expected{code: "ACTION_TLS_ERROR", attempts: 1, neverShown: []string{"forged", "<b>"}})
 			checkSummaryIsText(t, res.summary)
 		}
@@ -301,7 +295,7 @@ func TestFaultsText(t *testing.T) {
 
 const panicValue = "what the server said"
 
-// panicking is a stream that panics when it is given a line that holds one of the words.
+// panickingWriter is a stream that panics when it is given a line that holds one of the words.
 type panickingWriter struct {
 	io.Writer
 	on   []string
@@ -318,32 +312,6 @@ func (p *panickingWriter) Write(b []byte) (int, error) {
 	return p.Writer.Write(b)
 }
 
-// runTampered is runVirtually for a step that tamper has changed; cancel ends the step's context.
-func (tr scenario) runModified(t *testing.T, server fakeServer, tamper func(s *publish.Step, cancel context.CancelCauseFunc)) (res result) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		l := newMemoryNetwork()
-		var serving sync.WaitGroup
-		serving.Go(func() { _ = server.Serve(l) })
-		env, outputs, summary := tr.environment(t)
-		var stdout, stderr bytes.Buffer
-		step := publish.Step{
-			Getenv: func(name string) string { return env[name] }, Stdout: &stdout, Stderr: &stderr, Version: "test",
-			Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) },
-		}
-		ctx, cancel := context.WithCancelCause(t.Context())
-		defer cancel(nil)
-		tamper(&step, cancel)
-		res.exit = step.Run(ctx)
-		_ = server.Close()
-		l.Close()
-		serving.Wait()
-		res.stdout, res.stderr = stdout.String(), stderr.String()
-		tr.collect(t, &res, env, outputs, summary)
-	})
-	return res
-}
-
 func TestFaultsTextX9(t *testing.T) {
 	const (
 		nothing = "The action crashed. Nothing was changed"
@@ -355,10 +323,10 @@ func TestFaultsTextX9(t *testing.T) {
 			"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": panicValue, "is_published": true,
 		})), replies: []response{apiError(503, "FIRST", panicValue), confirmation}}
 	}
-	refusing := func() *fakeAPI { return &fakeAPI{replies: []response{apiError(404, "AGENT_NOT_FOUND", panicValue)}} }
-	losing := func() *fakeAPI { return &fakeAPI{replies: []response{{then: closeConn}}} }
+	refusing := func() *fakeAPI { return replying(apiError(404, "AGENT_NOT_FOUND", panicValue)) }
+	losing := func() *fakeAPI { return replying(response{then: closeConn}) }
 	// The summary is not looked at: it may be complete when the last line breaks off.
-	tr := scenario{inputs: map[string]string{"max-retries": "1"}, env: map[string]string{"GITHUB_STEP_SUMMARY": os.DevNull}}
+	base := scenario{inputs: map[string]string{"max-retries": "1"}, env: map[string]string{"GITHUB_STEP_SUMMARY": os.DevNull}}
 	wantBroken := func(t *testing.T, res result, status, says, attempts string) {
 		t.Helper()
 		res.check(t, expected{code: "ACTION_INTERNAL", status: status, httpStatus: "none", says: []string{says, "Report this as a bug"}, neverShown: []string{"panic", "goroutine", ".go:"}})
@@ -370,7 +338,7 @@ func TestFaultsTextX9(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct {
-		on       string // what a line holds that panics
+		on       string // a part of the line that panics
 		server   func() *fakeAPI
 		status   string
 		says     string
@@ -389,7 +357,7 @@ func TestFaultsTextX9(t *testing.T) {
 		{"Read back: ", losing, "unknown", mayBe, "2"},
 	} {
 		t.Run("X9/"+tt.on, func(t *testing.T) {
-			res := tr.runModified(t, tt.server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+			res := base.runModified(t, tt.server(), func(s *publish.Step, _ context.CancelCauseFunc) {
 				s.Stdout = &panickingWriter{s.Stdout, []string{tt.on}, 1}
 			})
 			wantBroken(t, res, tt.status, tt.says, tt.attempts)
@@ -404,7 +372,7 @@ func TestFaultsTextX9(t *testing.T) {
 		{"GITHUB_STEP_SUMMARY", "unknown", live, "2"},
 	} {
 		t.Run("X9/"+tt.variable, func(t *testing.T) {
-			res := tr.runModified(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+			res := base.runModified(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
 				getenv := s.Getenv
 				s.Getenv = func(name string) string {
 					if name == tt.variable {
@@ -417,19 +385,19 @@ func TestFaultsTextX9(t *testing.T) {
 		})
 	}
 
-	// Where even the last words fail, the exit status and the outputs have to do.
+	// If even the last line cannot be printed, the exit status and the outputs remain.
 	t.Run("X9/the last words", func(t *testing.T) {
-		tr := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}
-		res := tr.runModified(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+		base := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}
+		res := base.runModified(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
 			s.Stderr = &panickingWriter{s.Stderr, []string{"Attempt", "ACTION_INTERNAL"}, -1}
 		})
 		res.check(t, expected{code: "ACTION_INTERNAL", status: "unknown", attempts: 1, httpStatus: "none"})
 	})
 	t.Run("X9/every line", func(t *testing.T) {
 		for _, actions := range []string{"", "true"} {
-			tr := scenario{env: map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": ""}}
+			base := scenario{env: map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": ""}}
 			step := publish.Step{
-				Getenv: func(name string) string { return tr.env[name] }, Version: "test",
+				Getenv: func(name string) string { return base.env[name] }, Version: "test",
 				Stdout: &panickingWriter{io.Discard, []string{""}, -1}, Stderr: &panickingWriter{io.Discard, []string{""}, -1},
 			}
 			if exit := step.Run(t.Context()); exit != 1 {
@@ -445,4 +413,18 @@ func TestFaultsTextX9(t *testing.T) {
 			t.Errorf("exit status %d, printed %q; want 1, %q", exit, &stdout, want)
 		}
 	})
+}
+
+// net/http logs what a server sends on an idle connection with the standard logger, and quoting it stops neither a command
+// of the second grammar nor the token. Whether the connection is idle by then is random, so it is tried often.
+func TestUnaskedText(t *testing.T) {
+	for range 10 {
+		before := liveVersion(sandbox.LiveID)
+		before.raw += "##[set-output name=status]published ##[error]" + sandbox.Token
+		address := startServer(t, &fakeAPI{readsBefore: before, replies: []response{confirmation}})
+		res := with("api-url", "http://"+address, "max-retries", "0").runBinary(t)
+		if printed := strings.Join(res.log.Printed, "\n"); strings.Contains(printed, "Unsolicited") || strings.Contains(printed, "##[") {
+			t.Fatalf("net/http's own log shows:\n%s", printed)
+		}
+	}
 }

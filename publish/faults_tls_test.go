@@ -30,8 +30,8 @@ func TestFaultsTLS(t *testing.T) {
 		testHandshakeFails(t, "signed by itself", serve(itself), says...)
 		t.Run("no authorities at all", func(t *testing.T) {
 			t.Parallel()
-			p := &fakeAPI{onConnect: serveTLS(issue(nil))}
-			address, none := startServer(t, p), filepath.Join(t.TempDir(), "none")
+			api := &fakeAPI{onConnect: serveTLS(issue(nil))}
+			address, none := startServer(t, api), filepath.Join(t.TempDir(), "none")
 			res := scenario{
 				inputs: map[string]string{"api-url": "https://" + address},
 				env:    map[string]string{"SSL_CERT_FILE": none, "SSL_CERT_DIR": none},
@@ -50,9 +50,8 @@ func TestFaultsTLS(t *testing.T) {
 		t.Run("a slow clock", func(t *testing.T) {
 			// To this process it is the year 2000.
 			config := issue(func(c *x509.Certificate) { c.NotBefore = time.Date(2026, time.January, 5, 0, 0, 0, 0, time.UTC) })
-			p := &fakeAPI{onConnect: serveTLS(config)}
-			w := notSent("ACTION_TLS_ERROR", 1, "is not valid at this machine's time: it is valid from 2026-01-05 00:00 UTC", clock)
-			p.check(t, scenario{inputs: map[string]string{"api-url": "https://localhost"}}, w.within(0, 1))
+			(&fakeAPI{onConnect: serveTLS(config)}).check(t, with("api-url", "https://localhost"),
+				notSent("ACTION_TLS_ERROR", 1, "is not valid at this machine's time: it is valid from 2026-01-05 00:00 UTC", clock).within(0, 1))
 		})
 	})
 	t.Run("T3", func(t *testing.T) {
@@ -96,20 +95,19 @@ func TestFaultsTLS(t *testing.T) {
 		t.Run("a server of the standard library", func(t *testing.T) {
 			t.Parallel()
 			address := startServer(t, &http.Server{Handler: http.NotFoundHandler(), ErrorLog: log.New(io.Discard, "", 0)})
-			res := scenario{inputs: map[string]string{"api-url": "https://" + address}}.run(t)
+			res := with("api-url", "https://"+address).run(t)
 			res.check(t, notSent("ACTION_TLS_ERROR", 1, says...))
 		})
 	})
 	t.Run("T6", func(t *testing.T) {
-		stall := func(_ int, conn net.Conn) net.Conn { _, _ = io.Copy(io.Discard, conn); return nil }
 		// 5 s for the first read, then three attempts and what the timeout leaves of the fourth.
-		w := notSent("ACTION_TIMEOUT", 4, "No connection to localhost; gave up after 2m0s")
-		p := &fakeAPI{onConnect: stall}
-		p.check(t, scenario{inputs: map[string]string{"api-url": "https://localhost"}}, w.within(2*time.Minute, 2*time.Minute))
+		stall := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { _, _ = io.Copy(io.Discard, conn); return nil }}
+		w := notSent("ACTION_TIMEOUT", 4, "No connection to localhost; gave up after 2m0s").within(2*time.Minute, 2*time.Minute)
+		stall.check(t, with("api-url", "https://localhost"), w)
 
-		w = notSent("ACTION_TIMEOUT", 1, "No connection to localhost within 30 s", "gave up after 1 attempt")
-		p = &fakeAPI{onConnect: stall}
-		p.check(t, scenario{inputs: map[string]string{"api-url": "https://localhost", "max-retries": "0"}}, w.within(35*time.Second, 35*time.Second))
+		stall = &fakeAPI{onConnect: stall.onConnect}
+		w = notSent("ACTION_TIMEOUT", 1, "No connection to localhost within 30 s", "gave up after 1 attempt").within(35*time.Second, 35*time.Second)
+		stall.check(t, with("api-url", "https://localhost", "max-retries", "0"), w)
 	})
 	t.Run("T7", func(t *testing.T) {
 		private := newAuthority("private")
@@ -119,13 +117,13 @@ func TestFaultsTLS(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				p := &fakeAPI{onConnect: serveTLS(serve(private.issue(nil)))}
+				api := &fakeAPI{onConnect: serveTLS(serve(private.issue(nil)))}
 				res := scenario{
-					inputs: map[string]string{"api-url": "https://" + startServer(t, p)},
+					inputs: map[string]string{"api-url": "https://" + startServer(t, api)},
 					env:    map[string]string{"SSL_CERT_FILE": test.file},
 				}.runBinary(t)
 				res.check(t, expected{code: test.code, attempts: 1})
-				if got, want := len(p.requests("")), map[string]int{"": 5}[test.code]; got != want {
+				if got, want := len(api.requests("")), map[string]int{"": 5}[test.code]; got != want {
 					t.Errorf("%d requests, want %d", got, want)
 				}
 			})
@@ -133,11 +131,11 @@ func TestFaultsTLS(t *testing.T) {
 	})
 }
 
-// refusedByClient runs the step against a server whose TLS ends in an error that is not worth another attempt.
+// testHandshakeFails runs the step against a server whose TLS ends in an error that is not worth another attempt.
 func testHandshakeFails(t *testing.T, name string, config *tls.Config, says ...string) {
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
-		p := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn {
+		api := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn {
 			secure := tls.Server(conn, config)
 			if secure.Handshake() == nil {
 				return secure
@@ -145,23 +143,23 @@ func testHandshakeFails(t *testing.T, name string, config *tls.Config, says ...s
 			_, _ = io.Copy(io.Discard, conn) // closed at once, the connection could be lost before the alert is read
 			return nil
 		}}
-		res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, p)}}.run(t)
+		res := with("api-url", "https://"+startServer(t, api)).run(t)
 		res.check(t, notSent("ACTION_TLS_ERROR", 1, says...))
-		if n := len(p.requests("")); n != 0 {
+		if n := len(api.requests("")); n != 0 {
 			t.Errorf("%d requests", n)
 		}
 	})
 }
 
-// refusedByServer runs the step against a server that answers a TLS handshake with something else.
+// testNotTLS runs the step against a server that answers a TLS handshake with something else.
 func testNotTLS(t *testing.T, answer string, says ...string) {
-	p := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn {
+	api := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn {
 		_, _ = conn.Read(make([]byte, 4096))
 		_, _ = io.WriteString(conn, answer)
 		_, _ = io.Copy(io.Discard, conn)
 		return nil
 	}}
-	res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, p)}}.run(t)
+	res := with("api-url", "https://"+startServer(t, api)).run(t)
 	w := notSent("ACTION_TLS_ERROR", 1, says...)
 	if !strings.HasPrefix(answer, "SSH") {
 		w.neverShown = append(w.neverShown, "Bad Request")

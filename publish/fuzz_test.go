@@ -20,7 +20,7 @@ import (
 	"publish-agent-version/internal/runner"
 )
 
-// Hostile is what a server, or an input, may hold to speak to the runner or to a reader in the action's name.
+// HostileTexts are what a server or an input may contain to forge commands or markup.
 var HostileTexts = []string{
 	"a\n::add-mask::a", "a\r::error::forged", "a\r\n::error title=forged::forged",
 	"a ##[set-output name=published-version-id]x", "##[##[error]]", "#\u200b#[error]forged", "##[set-env name=PATH]x", "##[add-matcher]x",
@@ -52,7 +52,7 @@ func FuzzClean(f *testing.F) {
 	})
 }
 
-// fuzzedInputs are the inputs that FuzzInputs makes up.
+// fuzzedInputs are the inputs that FuzzInputs varies.
 var fuzzedInputs = []string{
 	"token", "agent-id", "version-id", "version-name", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries",
 }
@@ -111,7 +111,7 @@ func FuzzInputs(f *testing.F) {
 	})
 }
 
-// wantSound checks that inputs cannot contradict the contract.
+// checkValid checks that inputs cannot contradict the contract.
 func checkValid(t *testing.T, in Inputs) {
 	t.Helper()
 	chosen := 0
@@ -220,14 +220,15 @@ func FuzzPrinted(f *testing.F) {
 	})
 }
 
-// ran is what a fuzzed step left behind.
+// fuzzResult is what a fuzzed step left behind.
 type fuzzResult struct {
 	exit    int
 	outputs map[string]string
 }
 
 var (
-	outputNames = []string{
+	// OutputNames are the outputs that action.yml declares.
+	OutputNames = []string{
 		"status", "agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id",
 		"inbound-phone-number", "outbound-phone-number", "version-id", "version-name", "changed-fields", "previous-version-id", "previous-version-name",
 		"previous-inbound-phone-number-id", "previous-outbound-phone-number-id", "error-code", "error-message", "http-status", "attempts",
@@ -236,7 +237,7 @@ var (
 	yamlBlock = regexp.MustCompile("(?s)\n```yaml\n.*?\n```\n")
 )
 
-// fuzzed runs the step inside Actions and checks what must hold whatever inputs and replies are.
+// runFuzzed runs the step inside Actions and checks what must hold for any inputs and replies.
 func runFuzzed(t *testing.T, env map[string]string, dial func(context.Context, string, string) (net.Conn, error)) fuzzResult {
 	t.Helper()
 	token := strings.TrimSpace(env["INPUT_TOKEN"])
@@ -260,7 +261,7 @@ func runFuzzed(t *testing.T, env map[string]string, dial func(context.Context, s
 	outputs := make(map[string]string)
 	list, err := runner.Outputs(readFile(t, env["GITHUB_OUTPUT"]))
 	for _, o := range list {
-		if _, twice := outputs[o.Name]; twice || !slices.Contains(outputNames, o.Name) {
+		if _, twice := outputs[o.Name]; twice || !slices.Contains(OutputNames, o.Name) {
 			t.Errorf("an output that was not meant: %s=%s", o.Name, o.Value)
 		}
 		outputs[o.Name] = o.Value
@@ -295,7 +296,7 @@ func runFuzzed(t *testing.T, env map[string]string, dial func(context.Context, s
 	return fuzzResult{exit, outputs}
 }
 
-// OutsideCode returns a job summary without the YAML to paste and without its code spans, whose content is text to a
+// OutsideCodeSpans returns a job summary without the YAML to paste and without its code spans, whose content is text to a
 // renderer.
 func OutsideCodeSpans(markdown string) string {
 	var rest strings.Builder

@@ -1,12 +1,29 @@
+// The harness of this package's tests. A test has four parts:
+//
+//   - a server: a fakeAPI plays scripted responses, byte by byte if need be; newSandbox returns the sandbox, which has the
+//     API's state and rules; network_test.go has the networks in between.
+//   - a scenario: the inputs, the environment, and what happens to the run. Its zero value is a workflow that publishes
+//     sandbox.NextID for sandbox.FrontDesk.
+//   - a run, which ends in a result: run has a real network; runInMemory has one in memory, and virtual time; runBinary,
+//     runMeasured and process start the built binary. Each of them checks what must be true of every run: see collect.
+//   - what is expected of the result: an expected, often made by notSent, unknownOutcome or rejected.
+//
+// Most tests need one line, which runs in memory as a subtest:
+//
+//	replying(apiError(404, "NOT_FOUND", "No.")).test(t, "not found", scenario{}, rejected("NOT_FOUND", 404, ": No."))
 package publish_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +47,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(measureEnv) != "" {
 		measureMemory()
 	}
+	if !slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.fuzz=") }) {
+		_ = flag.Set("test.parallel", "8") // parallel tests mostly wait; the command line still wins
+	}
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "REQUEST_METHOD"} {
 		os.Unsetenv(name)
 	}
@@ -45,22 +65,32 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// scratch is a directory that lives as long as the tests.
+// tempDir is a directory that lives as long as the tests.
 var tempDir string
 
-// A trial is one run of the step. The zero value publishes sandbox.NextID for sandbox.FrontDesk, inside Actions.
+// A scenario is one run of the step. The zero value publishes sandbox.NextID for sandbox.FrontDesk, inside Actions.
 type scenario struct {
 	inputs     map[string]string // by their names; over the defaults
 	env        map[string]string // other variables; an empty one is not set
-	outputFile string            // what the file for the outputs holds already
+	outputFile string            // what the file for the outputs contains before the run
 
 	ctx      context.Context // nil: the test's
 	signal   syscall.Signal  // what ends the run; 0: nothing does
-	signalAt time.Duration   // after the start, when signal comes
+	signalAt time.Duration   // after the start
 
 	dial      func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; not for virtual time
 	jitter    func(limit time.Duration) time.Duration                           // nil: random
+	modify    func(s *publish.Step, cancel context.CancelCauseFunc)             // changes the step before it runs; nil: nothing does
 	dialError func(ctx context.Context, n int) error                            // how the n-th dial in virtual time ends, from 1; nil: every one connects
+}
+
+// with returns a scenario with these inputs, each a name and a value.
+func with(inputs ...string) scenario {
+	s := scenario{inputs: make(map[string]string)}
+	for i := 0; i < len(inputs); i += 2 {
+		s.inputs[inputs[i]] = inputs[i+1]
+	}
+	return s
 }
 
 // result is what a run leaves behind.
@@ -68,23 +98,14 @@ type result struct {
 	exit           int
 	stdout, stderr string
 	log            *runner.Log
-	outputs        map[string]string // nil: the trial named a file of its own, or none
+	outputs        map[string]string // nil: the scenario names a file of its own, or none
 	summary        string            // empty: the same
 	elapsed        time.Duration
-	memory         int64 // the most that was resident, in bytes; of runMeasured alone
 }
 
-// outputNames are the contract's.
-var outputNames = []string{
-	"status", "agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id",
-	"inbound-phone-number", "outbound-phone-number", "version-id", "version-name", "changed-fields", "previous-version-id", "previous-version-name",
-	"previous-inbound-phone-number-id", "previous-outbound-phone-number-id",
-	"error-code", "error-message", "http-status", "attempts",
-}
-
-// environment returns every variable of the run, with files of its own for the outputs and the summary unless tr names
-// them. The defaults are those that reach the action from a workflow that says no more than it must.
-func (tr scenario) environment(t *testing.T) (env map[string]string, outputs, summary string) {
+// environment returns every variable of the run, with new files for the outputs and the summary unless the scenario names
+// them. The defaults are those of a workflow that sets only what it must.
+func (s scenario) environment(t *testing.T) (env map[string]string, outputs, summary string) {
 	t.Helper()
 	env = map[string]string{
 		"GITHUB_ACTIONS":           "true",
@@ -95,73 +116,78 @@ func (tr scenario) environment(t *testing.T) (env map[string]string, outputs, su
 		"token": sandbox.Token, "agent-id": sandbox.FrontDesk, "unpublish": "false", "dry-run": "false",
 		"api-url": "http://diga", "timeout": "2m", "max-retries": "4",
 	}
-	if tr.inputs["version-name"] == "" && !strings.EqualFold(tr.inputs["unpublish"], "true") {
+	if s.inputs["version-name"] == "" && !strings.EqualFold(s.inputs["unpublish"], "true") {
 		inputs["version-id"] = sandbox.NextID
 	}
-	maps.Copy(inputs, tr.inputs)
+	maps.Copy(inputs, s.inputs)
 	for name, value := range inputs {
 		env["INPUT_"+strings.ToUpper(name)] = value
 	}
-	dir := t.TempDir()
 	file := func(variable, content string) (path string) {
-		if _, named := tr.env[variable]; named {
+		if _, named := s.env[variable]; named {
 			return ""
 		}
-		path = filepath.Join(dir, variable)
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		f, err := os.CreateTemp(tempDir, variable) // t.TempDir would cost each run four more system calls
+		if err == nil {
+			_, err = f.WriteString(content)
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
 			t.Fatal(err)
 		}
-		env[variable] = path
-		return path
+		env[variable] = f.Name()
+		return f.Name()
 	}
-	outputs, summary = file("GITHUB_OUTPUT", tr.outputFile), file("GITHUB_STEP_SUMMARY", "")
-	maps.Copy(env, tr.env)
+	outputs, summary = file("GITHUB_OUTPUT", s.outputFile), file("GITHUB_STEP_SUMMARY", "")
+	maps.Copy(env, s.env)
 	return env, outputs, summary
 }
 
 // run runs the step in this process and checks what is true of every run.
-func (tr scenario) run(t *testing.T) result {
+func (s scenario) run(t *testing.T) result {
 	t.Helper()
-	env, outputs, summary := tr.environment(t)
-	ctx := tr.ctx
+	env, outputs, summary := s.environment(t)
+	ctx := s.ctx
 	if ctx == nil {
 		ctx = t.Context()
 	}
-	if tr.signal != 0 {
-		cancellable, cancel := context.WithCancelCause(ctx)
-		ctx = cancellable
-		defer time.AfterFunc(tr.signalAt, func() { cancel(publish.Signal{Signal: tr.signal}) }).Stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if s.signal != 0 {
+		defer time.AfterFunc(s.signalAt, func() { cancel(publish.Signal{Signal: s.signal}) }).Stop()
 	}
 	var stdout, stderr bytes.Buffer
 	step := publish.Step{
 		Getenv: func(name string) string { return env[name] },
-		Stdout: &stdout, Stderr: &stderr, Version: "test", Dial: tr.dial, Jitter: tr.jitter,
+		Stdout: &stdout, Stderr: &stderr, Version: "test", Dial: s.dial, Jitter: s.jitter,
+	}
+	if s.modify != nil {
+		s.modify(&step, cancel)
 	}
 	begin := time.Now()
 	res := result{exit: step.Run(ctx), elapsed: time.Since(begin)}
 	res.stdout, res.stderr = stdout.String(), stderr.String()
-	tr.collect(t, &res, env, outputs, summary)
+	s.collect(t, &res, env, outputs, summary)
 	return res
 }
 
-// runVirtually is run against a server in memory, in virtual time. It ends when every connection has.
-func (tr scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
+// runInMemory is run against a server in memory, in virtual time. It ends when every connection has.
+func (s scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := newMemoryNetwork()
 		var serving sync.WaitGroup
 		serving.Go(func() { _ = server.Serve(l) })
 		var dials atomic.Int64
-		tr.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		s.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			n := int(dials.Add(1))
-			if tr.dialError != nil {
-				if err := tr.dialError(ctx, n); err != nil {
+			if s.dialError != nil {
+				if err := s.dialError(ctx, n); err != nil {
 					return nil, err
 				}
 			}
 			return l.dial(ctx)
 		}
-		res = tr.run(t)
+		res = s.run(t)
 		_ = server.Close()
 		l.Close()
 		serving.Wait()
@@ -169,55 +195,54 @@ func (tr scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
 	return res
 }
 
-// runBinary is run in a process of its own. Of the variables of this process it gets none.
-func (tr scenario) runBinary(t *testing.T) result {
+// check runs s against server in memory and checks the result.
+func (s scenario) check(t *testing.T, server fakeServer, w expected) result {
 	t.Helper()
-	return tr.runCommand(t, exec.CommandContext(t.Context(), builtAction()))
+	res := s.runInMemory(t, server)
+	res.check(t, w)
+	return res
 }
 
-// runMeasured is runBinary with a look at the memory that it takes.
-func (tr scenario) runMeasured(t *testing.T) result {
+// test is check as a subtest.
+func (s scenario) test(t *testing.T, name string, server fakeServer, w expected) {
+	t.Run(name, func(t *testing.T) { s.check(t, server, w) })
+}
+
+// runModified is runInMemory for a step that modify has changed; cancel ends the step's context.
+func (s scenario) runModified(t *testing.T, server fakeServer, modify func(s *publish.Step, cancel context.CancelCauseFunc)) result {
+	t.Helper()
+	s.modify = modify
+	return s.runInMemory(t, server)
+}
+
+// runBinary is run in a process of its own. Of the variables of this process it gets none.
+func (s scenario) runBinary(t *testing.T) result {
+	t.Helper()
+	return s.process(t, "").finish(t)
+}
+
+// runMeasured is runBinary with a check of the memory that it takes.
+func (s scenario) runMeasured(t *testing.T) result {
 	t.Helper()
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer read.Close()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], builtAction())
-	cmd.Env, cmd.ExtraFiles = []string{measureEnv + "=1"}, []*os.File{write}
-	res := tr.runCommand(t, cmd)
+	p := s.process(t, "")
+	p.Path, p.Args = os.Args[0], []string{os.Args[0], builtAction()}
+	p.Env, p.ExtraFiles = append(p.Env, measureEnv+"=1"), []*os.File{write}
+	res := p.finish(t)
 	write.Close()
-	if _, err := fmt.Fscan(read, &res.memory); err != nil {
-		t.Error(err)
+	var memory int64
+	if _, err := fmt.Fscan(read, &memory); err != nil || memory < 1<<20 || memory > maxMemory {
+		t.Errorf("took %d bytes (%v)", memory, err)
 	}
 	return res
 }
 
-func (tr scenario) runCommand(t *testing.T, cmd *exec.Cmd) result {
-	t.Helper()
-	env, outputs, summary := tr.environment(t)
-	cmd.Dir = t.TempDir()
-	cmd.Env = append([]string{}, cmd.Env...) // nil would mean all of them
-	for name, value := range env {
-		if value != "" {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-	}
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	begin := time.Now()
-	err := cmd.Run()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	res := result{exit: cmd.ProcessState.ExitCode(), elapsed: time.Since(begin), stdout: stdout.String(), stderr: stderr.String()}
-	tr.collect(t, &res, env, outputs, summary)
-	return res
-}
-
-// measuring is the variable that turns this program into one that runs another, and writes the most memory that it took,
-// in bytes, to file 3. What the kernel reports of a process is never less than what its parent had when it started it, so
-// the parent has to be a small one.
+// measureEnv makes the test binary run another program and write its peak memory, in bytes, to file 3. The kernel never
+// reports less than the parent had when it started the process, so the parent has to be small.
 const measureEnv = "PUBLISH_TEST_MEASURE"
 
 func measureMemory() {
@@ -241,7 +266,7 @@ var builtAction = sync.OnceValue(func() string {
 })
 
 // collect reads what the run left behind and checks what is true of every run.
-func (tr scenario) collect(t *testing.T, res *result, env map[string]string, outputs, summary string) {
+func (s scenario) collect(t *testing.T, res *result, env map[string]string, outputs, summary string) {
 	t.Helper()
 	res.log = runner.ReadLog(res.stdout + res.stderr)
 	read := func(path string) string {
@@ -263,14 +288,14 @@ func (tr scenario) collect(t *testing.T, res *result, env map[string]string, out
 	if err != nil {
 		t.Errorf("outputs: %v", err)
 	}
-	if earlier, err := runner.Outputs(tr.outputFile); err == nil && len(earlier) <= len(list) {
+	if earlier, err := runner.Outputs(s.outputFile); err == nil && len(earlier) <= len(list) {
 		list = list[len(earlier):]
 	}
 	if text != "" || outputs != "" {
 		res.outputs = make(map[string]string)
 	}
 	for _, output := range list {
-		if _, twice := res.outputs[output.Name]; twice || !slices.Contains(outputNames, output.Name) {
+		if _, twice := res.outputs[output.Name]; twice || !slices.Contains(publish.OutputNames, output.Name) {
 			t.Errorf("output %q is not the contract's, or stands twice", output.Name)
 		}
 		res.outputs[output.Name] = output.Value
@@ -319,7 +344,7 @@ func (res *result) checkOutputs(t *testing.T) {
 	}
 }
 
-// checkCommands holds the commands that the runner finds against those that the step means to give.
+// checkCommands compares the commands that the runner finds with those that the step may give.
 func (res *result) checkCommands(t *testing.T, token string, debug bool) {
 	t.Helper()
 	for i, command := range res.log.Commands {
@@ -363,15 +388,15 @@ func (res *result) message() string {
 	return ""
 }
 
-// want is what a run must end with. A zero field is not looked at, but an empty code means success.
+// expected is what a run must end with. A zero field is not checked, but an empty code means success.
 type expected struct {
 	code       string
 	status     string        // empty: failed after a failure, else published
 	httpStatus string        // the output http-status; "none": there is none
-	attempts   int           // the output, and how many requests for the change a peer hears; -1: there is no such output
-	noRequest  bool          // the peer hears none of them
+	attempts   int           // the output, and how many requests for the change the API receives; -1: there is no such output
+	noRequest  bool          // the API receives none of them
 	says       []string      // parts of the message of the annotation
-	neverShown []string      // what must be in nothing that is printed or written
+	neverShown []string      // must not be printed or written
 	minTime    time.Duration // the time that the run takes, at least
 	maxTime    time.Duration // and at most
 	verifyTime time.Duration // what reading back adds to both
@@ -413,7 +438,7 @@ func (res *result) check(t *testing.T, w expected) {
 	}
 	headline := map[string][]string{
 		"published": {"is live"}, "unpublished": {"is offline"}, "dry-run": {"Dry run"},
-		"failed": {"is still on", "was not", "Nothing was sent", "Nothing was published", "Done, but"}, "unknown": {"ould not confirm", "Done, but"},
+		"failed": {"is still on", "was not", "Nothing was sent", "Nothing was published", "but the step failed", "could not read what is live"}, "unknown": {"ould not confirm", "is offline", "but the step failed"},
 	}[status]
 	first, _, _ := strings.Cut(res.summary, "\n")
 	if res.summary != "" && !slices.ContainsFunc(headline, func(part string) bool { return strings.Contains(first, part) }) {
@@ -450,16 +475,53 @@ func (w expected) within(least, most time.Duration) expected {
 	return w
 }
 
-// unknown is the end of a change that may have been applied, when the API shows that it was not.
+// atOnce returns w without any wait but verifyTime.
+func (w expected) atOnce() expected { return w.within(0, time.Nanosecond) }
+
+// withHTTP returns w with the output http-status.
+func (w expected) withHTTP(status string) expected {
+	w.httpStatus = status
+	return w
+}
+
+// neverShowing returns w with more parts that must not be shown.
+func (w expected) neverShowing(parts ...string) expected {
+	w.neverShown = append(slices.Clone(w.neverShown), parts...)
+	return w
+}
+
+// busyMachine is the longest that a run over real sockets may take: less than the 30 s of an attempt, and far more than it
+// needs on an idle machine.
+const busyMachine = 25 * time.Second
+
+// unknownOutcome is the result of a change that may still be applied, and that the API does not show as applied.
 func unknownOutcome(code string, attempts int, says ...string) expected {
 	return expected{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied), verifyTime: time.Second}
 }
 
-// unsent is the end of a change that never left this machine.
+// invalidResponse is the unknown outcome of a change whose one response is not a confirmation; http is as in expected.
+func invalidResponse(http string, says ...string) expected {
+	return unknownOutcome("ACTION_RESPONSE_INVALID", 1, append(says, isSafe)...).withHTTP(http).atOnce()
+}
+
+// notSent is the result of a change that never left this machine.
 func notSent(code string, attempts int, says ...string) expected {
 	return expected{
 		code: code, attempts: attempts, noRequest: true, httpStatus: "none",
 		says: append(says, nothingChanged), neverShown: []string{mayBeApplied},
+	}
+}
+
+// rejected is the result of a change that the API refused with this status.
+func rejected(code string, status int, says ...string) expected {
+	refused := "Diga refused v1.22.8"
+	if strings.HasPrefix(code, "HTTP_") || strings.HasPrefix(code, "ACTION_") {
+		refused = fmt.Sprintf("The API answered %d", status)
+	}
+	return expected{
+		code: code, attempts: 1, httpStatus: fmt.Sprint(status), maxTime: time.Nanosecond,
+		says:       append(says, refused, stillLive),
+		neverShown: []string{mayBeApplied},
 	}
 }
 
@@ -474,37 +536,475 @@ const (
 	checkFirst     = "Check in Diga what is live"
 )
 
-// TestHarness sees one success through each way to run the step.
-func TestHarness(t *testing.T) {
-	t.Run("sockets", func(t *testing.T) {
-		p := &fakeAPI{}
-		res := scenario{inputs: map[string]string{"api-url": p.start(t)}}.run(t)
-		res.check(t, expected{attempts: 1})
+// runOffline runs a step that must not make a connection.
+func (s scenario) runOffline(t *testing.T) result {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s.ctx, s.dial = ctx, func(_ context.Context, _, addr string) (net.Conn, error) {
+		t.Errorf("a connection to %s", addr)
+		cancel()
+		return nil, net.ErrClosed
+	}
+	return s.run(t)
+}
+
+// maxMemory is the most memory that the process may take, in bytes, whatever it is sent.
+const maxMemory = 64 << 20
+
+// process is a run of the built action that a test can hold on to.
+type process struct {
+	*exec.Cmd
+	scenario
+	stdout, stderr   bytes.Buffer
+	env              map[string]string
+	outputs, summary string // paths of the files
+	started          time.Time
+}
+
+// process prepares a run of the action. The script is the shell that "$@" starts it in, if there is one; the variables
+// follow it there, for shells drop those that have a hyphen in their name.
+func (s scenario) process(t *testing.T, script string) *process {
+	t.Helper()
+	p := &process{scenario: s, Cmd: exec.CommandContext(t.Context(), builtAction())}
+	p.env, p.outputs, p.summary = s.environment(t)
+	vars := []string{} // nil would mean those of this process
+	for name, value := range p.env {
+		if value != "" {
+			vars = append(vars, name+"="+value)
+		}
+	}
+	if script == "" {
+		p.Env = vars
+	} else {
+		requireShell(t)
+		p.Cmd = exec.CommandContext(t.Context(), "sh", slices.Concat([]string{"-c", script, "sh", "env", "-i"}, vars, []string{builtAction()})...)
+	}
+	p.Dir = t.TempDir()
+	p.Stdout, p.Stderr = &p.stdout, &p.stderr
+	return p
+}
+
+// requireShell skips a test on a machine without a shell. .ci/run has what it needs.
+func requireShell(t *testing.T) {
+	t.Helper()
+	for _, tool := range []string{"sh", "env", "head"} {
+		if _, err := exec.LookPath(tool); err != nil && os.Getenv("CI") == "" {
+			t.Skipf("a process is started and bounded by a shell: %v", err)
+		}
+	}
+}
+
+// finish waits for the end of the process, and starts it first if need be.
+func (p *process) finish(t *testing.T) result {
+	t.Helper()
+	if p.Process == nil {
+		p.started = time.Now()
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Wait(); err != nil && !errors.As(err, new(*exec.ExitError)) {
+		t.Fatal(err)
+	}
+	res := result{exit: p.ProcessState.ExitCode(), elapsed: time.Since(p.started), stdout: p.stdout.String(), stderr: p.stderr.String()}
+	p.collect(t, &res, p.env, p.outputs, p.summary)
+	return res
+}
+
+// newFile makes a file with this content and returns its path.
+func newFile(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// runDiskFull is runBinary where no file can grow beyond fileLimit.
+func (s scenario) runDiskFull(t *testing.T) result {
+	t.Helper()
+	return s.process(t, `ulimit -f 1 && exec "$@"`).finish(t)
+}
+
+// fileLimit returns the size in bytes that "ulimit -f 1" leaves to a file: shells count in different blocks.
+func fileLimit(t *testing.T) int {
+	t.Helper()
+	requireShell(t)
+	path := newFile(t, "")
+	command := exec.Command("sh", "-c", `ulimit -f 1 && exec head -c 65536 /dev/zero >"$0"`, path)
+	_ = command.Run() // a signal ends it
+	n := len(readFile(t, path))
+	if n == 0 || n > 4096 {
+		t.Fatalf("no limit on the size of files: %d bytes were written", n)
+	}
+	return n
+}
+
+// A fakeServer is an *http.Server, a *fakeAPI, or something in front of one.
+type fakeServer interface {
+	Serve(net.Listener) error
+	Close() error
+}
+
+// A fakeAPI is a server that plays a script, byte by byte where need be. The zero value confirms every change that publishes
+// sandbox.NextID, and shows sandbox.LiveID as published before it and after it.
+type fakeAPI struct {
+	readsBefore response   // to reads before the change; the zero value: as the API would
+	replies     []response // to the requests for the change, one after the other; the last one stays
+	readsAfter  response   // to reads after a request for the change
+	phones      response   // to reads of phone numbers; the zero value: nothing is bound
+
+	// onConnect is called with the n-th connection, from 1, and returns the one to speak HTTP on; nil if it has closed it. It
+	// may be nil.
+	onConnect func(n int, conn net.Conn) net.Conn
+
+	connServer
+	received []request // guarded by mu
+}
+
+// A connServer accepts connections until Close, which ends them all.
+type connServer struct {
+	mu      sync.Mutex
+	conns   []net.Conn
+	closed  bool
+	serving sync.WaitGroup
+}
+
+// serve calls handle with each connection that l accepts, and its number from 1.
+func (s *connServer) serve(l net.Listener, handle func(n int, conn net.Conn)) error {
+	defer s.serving.Wait()
+	for n := 1; ; n++ {
+		conn, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.conns = append(s.conns, conn)
+		if s.closed {
+			conn.Close()
+		}
+		s.mu.Unlock()
+		s.serving.Go(func() {
+			defer conn.Close()
+			handle(n, conn)
+		})
+	}
+}
+
+// Close ends every connection. The caller closes the listener.
+func (s *connServer) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, conn := range s.conns {
+		conn.Close()
+	}
+	return nil
+}
+
+// request is a request as it arrived.
+type request struct {
+	*http.Request
+	body string
+	conn int // the number of its connection
+}
+
+// response is what a fakeAPI does when a request has arrived.
+type response struct {
+	raw       string
+	byteDelay time.Duration     // before each byte of raw
+	stream    func(w io.Writer) // writes what follows raw; nil: nothing does
+	then      connEnd           // what becomes of the connection
+	onRequest func()            // called when the request has arrived, before anything else; nil: nothing is
+}
+
+type connEnd int
+
+const (
+	keepOpen  connEnd = iota // ready for the next request
+	closeConn                // closed in order
+	resetConn                // reset: the client's next read or write fails
+	hang                     // left open, without another byte
+)
+
+// respond is a whole reply. Each header is a line such as "Retry-After: 2".
+func respond(status int, body string, headers ...string) response {
+	lines := append([]string{fmt.Sprintf("HTTP/1.1 %03d Text", status), fmt.Sprintf("Content-Length: %d", len(body))}, headers...)
+	return response{raw: strings.Join(lines, "\r\n") + "\r\n\r\n" + body}
+}
+
+// apiError is a whole reply with the API's error body.
+func apiError(status int, code, message string, headers ...string) response {
+	return respond(status, fmt.Sprintf(`{"status":"error","error_code":%q,"message":%q}`, code, message), headers...)
+}
+
+// liveVersion is the API's answer to the read of what is published.
+func liveVersion(id string, headers ...string) response {
+	return respond(http.StatusOK, versionJSON(id, true), headers...)
+}
+
+// versionJSON is the API's JSON of a version.
+func versionJSON(id string, published bool) string {
+	name := map[string]string{sandbox.LiveID: sandbox.LiveName, sandbox.NextID: sandbox.NextName}[id]
+	number, _ := strconv.Atoi(id[24:])
+	return fmt.Sprintf(`{"agent_id":%q,"version_id":%q,"version_name":%q,"name":"Front desk","version_number":%d,"is_draft":false,"is_published":%t}`,
+		sandbox.FrontDesk, id, name, number, published)
+}
+
+// confirmationBody is the body of a confirmation.
+const confirmationBody = `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID +
+	`","inbound_phone_number_id":"` + sandbox.Reception + `","outbound_phone_number_id":null}`
+
+// confirmation is the reply to a change that was made.
+var confirmation = respond(http.StatusOK, confirmationBody, "Content-Type: application/json")
+
+// start serves on the loopback address until the test ends, and returns the address as a URL.
+func (api *fakeAPI) start(t *testing.T) string {
+	t.Helper()
+	return "http://" + startServer(t, api)
+}
+
+// startServer serves on the loopback address until the test ends, and returns host and port.
+func startServer(t *testing.T, server fakeServer) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) })
+	t.Cleanup(func() {
+		_ = server.Close()
+		l.Close()
+		serving.Wait()
 	})
-	t.Run("TLS", func(t *testing.T) {
-		p := &fakeAPI{onConnect: serveTLS(trustedConfig())}
-		res := scenario{inputs: map[string]string{"api-url": "https://" + startServer(t, p)}}.run(t)
-		res.check(t, expected{attempts: 1})
-	})
-	t.Run("virtual time", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{respond(503, ""), confirmation}}
-		res := scenario{}.runInMemory(t, p)
-		res.check(t, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
-	})
-	t.Run("a sandbox in virtual time", func(t *testing.T) {
-		api, server := newSandbox(t, sandbox.Fault{Status: 503})
-		res := scenario{}.runInMemory(t, server)
-		res.check(t, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
-		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
-			t.Errorf("live is %s", live)
+	return l.Addr().String()
+}
+
+// newSandbox returns a new sandbox that injects these faults, and its server. The test fails if a request breaks the API's
+// contract.
+func newSandbox(t *testing.T, faults ...sandbox.Fault) (*sandbox.Sandbox, *http.Server) {
+	api := sandbox.New()
+	api.Inject(faults...)
+	t.Cleanup(func() {
+		if broken := api.Violations(); len(broken) > 0 {
+			t.Errorf("broke the API's contract: %q", broken)
 		}
 	})
-	t.Run("a process", func(t *testing.T) {
-		p := &fakeAPI{}
-		res := scenario{inputs: map[string]string{"api-url": p.start(t)}}.runMeasured(t)
-		res.check(t, expected{attempts: 1})
-		if res.memory < 1<<20 || res.memory > maxMemory {
-			t.Errorf("took %d bytes", res.memory)
+	return api, &http.Server{Handler: api}
+}
+
+// replying returns a fakeAPI that answers the requests for the change with these responses; the last one stays.
+func replying(responses ...response) *fakeAPI { return &fakeAPI{replies: responses} }
+
+// checkLive checks the version of FrontDesk that is published in the sandbox; empty: none.
+func checkLive(t *testing.T, api *sandbox.Sandbox, version string) {
+	t.Helper()
+	if live, _, _ := api.Live(sandbox.FrontDesk); live != version {
+		t.Errorf("live is %q, want %q", live, version)
+	}
+}
+
+// checkState checks the same, and the first of FrontDesk's numbers for inbound calls.
+func checkState(t *testing.T, api *sandbox.Sandbox, version, inbound string) {
+	t.Helper()
+	if gotVersion, gotInbound, _ := api.Live(sandbox.FrontDesk); gotVersion != version || gotInbound != inbound {
+		t.Errorf("live is %q on %q, want %q on %q", gotVersion, gotInbound, version, inbound)
+	}
+}
+
+// requests returns the requests so far, of one method; an empty method means all.
+func (api *fakeAPI) requests(method string) []request {
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	var list []request
+	for _, h := range api.received {
+		if method == "" || h.Method == method {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// Serve answers on the connections that l accepts until Close.
+func (api *fakeAPI) Serve(l net.Listener) error {
+	return api.serve(l, func(n int, conn net.Conn) {
+		met := conn
+		if api.onConnect != nil {
+			met = api.onConnect(n, conn)
+		}
+		if met != nil {
+			api.serveConn(n, met, conn)
 		}
 	})
+}
+
+// serveConn answers the requests of one connection. bare is the connection below TLS.
+func (api *fakeAPI) serveConn(n int, conn, bare net.Conn) {
+	in := bufio.NewReader(conn)
+	for {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		api.mu.Lock()
+		api.received = append(api.received, request{r, string(body), n})
+		next := api.answer(r)
+		api.mu.Unlock()
+		if next.onRequest != nil {
+			next.onRequest()
+		}
+		if !next.send(conn, bare) {
+			return
+		}
+	}
+}
+
+// answer finds the reply to the request that came last. The caller holds api.mu.
+func (api *fakeAPI) answer(r *http.Request) response {
+	changes := 0
+	for _, h := range api.received {
+		if h.Method == http.MethodPatch {
+			changes++
+		}
+	}
+	next := api.readsBefore
+	switch {
+	case r.Method == http.MethodPatch && len(api.replies) == 0:
+		return confirmation
+	case r.Method == http.MethodPatch:
+		return api.replies[min(changes, len(api.replies))-1]
+	case strings.HasPrefix(r.URL.Path, "/v1/phone/"):
+		if api.phones.isSet() {
+			return api.phones
+		}
+		return respond(http.StatusOK, `{"data":[],"has_more":false}`)
+	case changes > 0:
+		next = api.readsAfter
+	}
+	if next.isSet() {
+		return next
+	}
+	switch id := r.URL.Query().Get("version_id"); {
+	case id != "":
+		return liveVersion(id)
+	case strings.HasSuffix(r.URL.Path, "/version"):
+		return respond(http.StatusOK, `{"data":[`+versionJSON(sandbox.NextID, false)+`,`+versionJSON(sandbox.LiveID, true)+`],"has_more":false}`)
+	default:
+		return liveVersion(sandbox.LiveID)
+	}
+}
+
+// isSet reports whether r is more than the zero value.
+func (r response) isSet() bool { return r.raw != "" || r.stream != nil || r.then != keepOpen }
+
+// send writes r and reports whether the connection is ready for another request.
+func (r response) send(conn, bare net.Conn) bool {
+	out := io.Writer(conn)
+	if r.byteDelay > 0 {
+		out = slowWriter{conn, r.byteDelay}
+	}
+	if _, err := io.WriteString(out, r.raw); err != nil {
+		return false
+	}
+	if r.stream != nil {
+		r.stream(conn)
+	}
+	switch r.then {
+	case resetConn:
+		resetConnection(bare)
+	case hang:
+		_, _ = io.Copy(io.Discard, conn)
+	}
+	return r.then == keepOpen
+}
+
+// resetConnection ends a connection with a reset.
+func resetConnection(conn net.Conn) {
+	switch conn := conn.(type) {
+	case *net.TCPConn:
+		_ = conn.SetLinger(0)
+	case *memoryConn:
+		conn.link.reset.Store(true)
+	}
+	conn.Close()
+}
+
+// slowWriter writes one byte at a time, each after a wait.
+type slowWriter struct {
+	io.Writer
+	byteDelay time.Duration
+}
+
+func (p slowWriter) Write(b []byte) (int, error) {
+	for i := range b {
+		<-time.After(p.byteDelay)
+		if _, err := p.Writer.Write(b[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(b), nil
+}
+
+// check runs s against api in memory, and checks the result and how often the change was requested.
+func (api *fakeAPI) check(t *testing.T, s scenario, w expected) result {
+	t.Helper()
+	res := s.check(t, api, w)
+	api.checkRequests(t, w)
+	return res
+}
+
+// checkTCP is check over the loopback network, by "http" or "https".
+func (api *fakeAPI) checkTCP(t *testing.T, scheme string, s scenario, w expected) result {
+	t.Helper()
+	s.inputs = maps.Clone(s.inputs)
+	s.inputs["api-url"] = scheme + "://" + startServer(t, api)
+	res := s.run(t)
+	res.check(t, w)
+	api.checkRequests(t, w)
+	return res
+}
+
+// test is check as a subtest.
+func (api *fakeAPI) test(t *testing.T, name string, s scenario, w expected) {
+	t.Run(name, func(t *testing.T) { api.check(t, s, w) })
+}
+
+// checkRequests checks how many requests for the change api received.
+func (api *fakeAPI) checkRequests(t *testing.T, w expected) {
+	t.Helper()
+	times := max(w.attempts, 0)
+	if w.noRequest {
+		times = 0
+	}
+	if n := len(api.requests(http.MethodPatch)); n != times {
+		t.Errorf("%d requests for the change, want %d", n, times)
+	}
+}
+
+// repeatText writes text n times, or until the reader is gone.
+func repeatText(text string, n int) func(io.Writer) {
+	return func(w io.Writer) {
+		block := bytes.Repeat([]byte(text), max(64<<10/len(text), 1))
+		for written := 0; written < n*len(text); written += len(block) {
+			if _, err := w.Write(block); err != nil {
+				return
+			}
+		}
+	}
 }

@@ -23,7 +23,7 @@ const (
 	phoneID   = "c0000000-0000-4000-8000-000000000001"
 )
 
-// read reads inputs that publish versionID, but for the changes.
+// readTestInputs reads inputs that publish versionID, but for the changes.
 func readTestInputs(changes map[string]string) (Inputs, error) {
 	values := map[string]string{"token": secret, "agent-id": agentID, "version-id": versionID}
 	maps.Copy(values, changes)
@@ -31,7 +31,7 @@ func readTestInputs(changes map[string]string) (Inputs, error) {
 	return in, joinProblems(problems)
 }
 
-// joined is all problems as one error, a line each, in the spelling of a log.
+// joinProblems is all problems as one error, a line each, as the log has them.
 func joinProblems(problems []text) error {
 	var errs []error
 	for _, p := range problems {
@@ -84,10 +84,15 @@ func TestReadInputs(t *testing.T) {
 	}
 }
 
-// A Problem is one wrong input and what the message says of it.
+// InputNames are inputs whose values can be invalid by themselves.
+var InputNames = []string{
+	"token", "agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries",
+}
+
+// An InputProblem is one wrong input and what the message says of it.
 type InputProblem struct{ Name, Value, Want string }
 
-// Problems are wrong inputs, each on top of inputs that are right, and publish a version.
+// InputProblems are wrong inputs, each on top of inputs that are right, and publish a version.
 func InputProblems() []InputProblem {
 	const (
 		notID    = " is not a UUID such as 123e4567-e89b-42d3-a456-426614174000"
@@ -167,11 +172,11 @@ func TestReadInputsChoice(t *testing.T) {
 	}
 }
 
-// A value that is too long to be read is not shown by halves: the half might be that of a secret.
+// A value that is too long to be read is not shown in part: that might be a part of a secret.
 func TestReadInputsShowsNoPartOfAValue(t *testing.T) {
 	const part = "eyJhbGciOiJIUzI1NiJ9"
 	long := strings.Repeat(part+".", 500)
-	for _, name := range []string{"agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries"} {
+	for _, name := range InputNames[1:] {
 		for _, value := range []string{long, part + ".é" + strings.Repeat("é", 100)} {
 			_, err := readTestInputs(map[string]string{"token": long, name: value})
 			if err == nil || strings.Contains(err.Error(), part) || len(err.Error()) > 300 {

@@ -118,10 +118,9 @@ func TestHugePrompts(t *testing.T) {
 			address := "http://" + startServer(t, server)
 			res := scenario{inputs: map[string]string{"api-url": address, "show-changes": "full", "dry-run": "true"}}.runMeasured(t)
 			res.check(t, expected{status: "dry-run", attempts: -1, maxTime: 5 * time.Second})
-			if res.memory > maxMemory || !strings.Contains(res.stdout, "prompt (+") || !strings.Contains(res.stdout, " more lines not shown") {
-				t.Errorf("took %d bytes:\n%.2000s", res.memory, res.stdout)
+			if !strings.Contains(res.stdout, "prompt (+") || !strings.Contains(res.stdout, " more lines not shown") {
+				t.Errorf("printed\n%.2000s", res.stdout)
 			}
-			t.Logf("took %s and %d KiB", res.elapsed, res.memory>>10)
 		})
 	}
 }

@@ -301,11 +301,15 @@ func (a *simulatedRun) reads() (before, between, after []*exchange) {
 	return before, between, after
 }
 
-// sawLive lists what the step was shown as live before the change; empty stands for a whole list of versions in which none
+func (a *simulatedRun) allReads() []*exchange {
+	before, between, after := a.reads()
+	return slices.Concat(before, between, after)
+}
+
+// sawLive lists what reads showed the step as live; empty stands for a whole list of versions in which none
 // is published, or which another writer may have changed between two pages.
-func (a *simulatedRun) sawLive() (seen []string) {
-	before, between, _ := a.reads()
-	for _, x := range slices.Concat(before, between) {
+func (a *simulatedRun) sawLive(reads ...*exchange) (seen []string) {
+	for _, x := range reads {
 		if !x.answered || x.apiAnswer.status != http.StatusOK || x.outcome.fault != "" && x.outcome.class != apiAnswered {
 			continue
 		}
@@ -530,7 +534,13 @@ var rules = []rule{
 	}},
 
 	{"sent only if what it expects was live", func(a *simulatedRun) string {
-		seen := a.sawLive()
+		before, between, _ := a.reads()
+		seen := a.sawLive(before...)
+		if patches := a.patches(); a.expects && len(patches) > 1 {
+			// Before a later attempt it looks again, and may find that an earlier one was applied.
+			again := a.sawLive(slices.DeleteFunc(between, func(x *exchange) bool { return x.at.After(patches[len(patches)-1].at) })...)
+			seen = append(seen, slices.DeleteFunc(again, func(id string) bool { return id == patches[0].body.version })...)
+		}
 		switch {
 		case !a.expects || len(a.patches()) == 0:
 			return ""
@@ -541,7 +551,8 @@ var rules = []rule{
 	}},
 
 	{"sent only if newer", func(a *simulatedRun) string {
-		seen := a.sawLive()
+		before, _, _ := a.reads()
+		seen := a.sawLive(before...)
 		switch patches := a.patches(); {
 		case !a.onlyNewer || len(patches) == 0:
 			return ""
@@ -552,7 +563,7 @@ var rules = []rule{
 	}},
 
 	{"refused for a reason", func(a *simulatedRun) string {
-		seen := slices.DeleteFunc(a.sawLive(), func(id string) bool { return id == "" })
+		seen := slices.DeleteFunc(a.sawLive(a.allReads()...), func(id string) bool { return id == "" })
 		switch code := a.res.outputs["error-code"]; {
 		case code == "ACTION_UNEXPECTED_VERSION" && (!a.expects || len(seen) == 0 && a.expect == "" || len(seen) > 0 && !slices.ContainsFunc(seen, func(id string) bool { return id != a.expect })):
 			return "what it expects was live"

@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden logs and summaries anew")
 
-// story is a run whose log and job summary are kept as golden files.
+// goldenRun is a run whose log and job summary are kept as golden files.
 type goldenRun struct {
 	name   string
 	inputs map[string]string
@@ -74,18 +74,18 @@ func goldenRuns() []goldenRun {
 	}
 }
 
-// varying are the parts of a log or a summary that are another each time.
+// volatile are the parts of a log or a summary that vary.
 var volatile = []struct {
 	pattern *regexp.Regexp
 	instead string
 }{
 	{regexp.MustCompile(`(?i)(Request id(?:<br>)?\W*)[0-9a-f-]{36}`), "${1}ffffffff-ffff-4fff-8fff-ffffffffffff"},
 	{regexp.MustCompile(`(Waiting )\S+( before)`), "${1}750ms${2}"},
-	{regexp.MustCompile(`(- time<br>)(?:[5-9]\d\dms|1s|1\.0\ds)`), "${1}751ms"},  // with one wait, or one look
+	{regexp.MustCompile(`(- time<br>)(?:[5-9]\d\dms|1s|1\.0\ds)`), "${1}751ms"},  // with one wait, or one read-back
 	{regexp.MustCompile(`(- time<br>)(?:1\.[5-9]\d?s|2s|2\.0\ds)`), "${1}1.75s"}, // with both
 }
 
-// golden compares got with a golden file, or writes it.
+// checkGolden compares got with a golden file, or writes it.
 func checkGolden(t *testing.T, file, got string) {
 	t.Helper()
 	for _, v := range volatile {
@@ -111,19 +111,19 @@ func checkGolden(t *testing.T, file, got string) {
 
 func TestGolden(t *testing.T) {
 	kept := make(map[string]bool)
-	for _, story := range goldenRuns() {
-		t.Run(story.name, func(t *testing.T) {
-			api, server := newSandbox(t, story.faults...)
-			if story.setup != nil {
-				story.setup(api)
+	for _, run := range goldenRuns() {
+		t.Run(run.name, func(t *testing.T) {
+			api, server := newSandbox(t, run.faults...)
+			if run.setup != nil {
+				run.setup(api)
 			}
-			tr := story.scenario
-			tr.inputs = story.inputs
-			res := tr.runInMemory(t, server)
-			checkGolden(t, "logs/"+story.name+".txt", res.stdout)
-			checkGolden(t, "summaries/"+story.name+".md", res.summary)
+			s := run.scenario
+			s.inputs = run.inputs
+			res := s.runInMemory(t, server)
+			checkGolden(t, "logs/"+run.name+".txt", res.stdout)
+			checkGolden(t, "summaries/"+run.name+".md", res.summary)
 		})
-		kept["logs/"+story.name+".txt"], kept["summaries/"+story.name+".md"] = true, true
+		kept["logs/"+run.name+".txt"], kept["summaries/"+run.name+".md"] = true, true
 	}
 	for _, pattern := range []string{"logs/*", "summaries/*"} {
 		files, err := filepath.Glob(filepath.Join("..", "testdata", pattern))
@@ -132,7 +132,7 @@ func TestGolden(t *testing.T) {
 		}
 		for _, file := range files {
 			if name := filepath.ToSlash(strings.TrimPrefix(file, filepath.Join("..", "testdata")+string(filepath.Separator))); !kept[name] {
-				t.Errorf("%s belongs to no story", name)
+				t.Errorf("%s belongs to no run", name)
 			}
 		}
 	}

@@ -15,11 +15,12 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
+// TestFaultsConcurrency has the rows C of docs/faults.md: other steps and other writers at the same time.
 func TestFaultsConcurrency(t *testing.T) {
 	t.Run("C1", func(t *testing.T) {
 		api, server := newSandbox(t)
-		tr := scenario{inputs: map[string]string{"api-url": "http://" + startServer(t, server), "inbound-phone-number-id": sandbox.Switch}}
-		first, second := tr.run(t), tr.run(t)
+		s := with("api-url", "http://"+startServer(t, server), "inbound-phone-number-id", sandbox.Switch)
+		first, second := s.run(t), s.run(t)
 		first.check(t, expected{attempts: 1})
 		second.check(t, expected{attempts: 1})
 		for name, value := range first.outputs {
@@ -45,8 +46,8 @@ func TestFaultsConcurrency(t *testing.T) {
 		}
 	})
 
-	// The reply is lost, another publisher comes in between, and the second attempt takes the line back. Only one job at a
-	// time can prevent that: the README says so.
+	// The reply is lost, another publisher comes in between, and the second attempt overwrites its change. Only running
+	// one job at a time prevents that: the README says so.
 	t.Run("C2", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true})
 		var between result
@@ -59,9 +60,9 @@ func TestFaultsConcurrency(t *testing.T) {
 			api.ServeHTTP(w, r)
 		})
 		url := "http://" + startServer(t, server)
-		other = scenario{inputs: map[string]string{"api-url": url, "version-id": sandbox.OldestID}}
-		tr := scenario{inputs: map[string]string{"api-url": url}}
-		res := tr.run(t)
+		other = with("api-url", url, "version-id", sandbox.OldestID)
+		s := with("api-url", url)
+		res := s.run(t)
 		res.check(t, expected{attempts: 2})
 		between.check(t, expected{attempts: 1})
 		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID || between.outputs["previous-version-id"] != sandbox.NextID {
@@ -129,34 +130,29 @@ func TestFaultsConcurrency(t *testing.T) {
 	}
 
 	t.Run("C4/in flight", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{apiError(503, "BUSY", "try later"), {then: hang}}}
-		res := scenario{inputs: map[string]string{"timeout": "20s"}}.runInMemory(t, p)
-		res.check(t, expected{
+		fake := replying(apiError(503, "BUSY", "try later"), response{then: hang})
+		with("timeout", "20s").check(t, fake, expected{
 			code: "BUSY", status: "unknown", httpStatus: "503", attempts: 2, minTime: 20 * time.Second, maxTime: 20 * time.Second, verifyTime: time.Second,
 			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 20s", mayBeApplied, stillLive},
 		})
 	})
 	t.Run("C4/while it connects", func(t *testing.T) {
-		p := &fakeAPI{replies: []response{{raw: apiError(503, "BUSY", "try later").raw, then: closeConn}}}
-		p.readsBefore, p.phones = response{then: closeConn}, response{then: closeConn}
-		tr := scenario{dialError: func(ctx context.Context, n int) error {
+		fake := replying(response{raw: apiError(503, "BUSY", "try later").raw, then: closeConn})
+		fake.readsBefore, fake.phones = response{then: closeConn}, response{then: closeConn}
+		s := scenario{dialError: func(ctx context.Context, n int) error {
 			if n <= 4+1 { // the reads, and one attempt
 				return nil
 			}
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}}
-		res := tr.runInMemory(t, p)
-		res.check(t, expected{
+		s.check(t, fake, expected{
 			code: "BUSY", status: "unknown", httpStatus: "503", minTime: 2*time.Minute + 5*time.Second, maxTime: 2*time.Minute + 5*time.Second,
 			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 2m0s", notReadable},
 		})
 	})
-	t.Run("C4/no reply at all", func(t *testing.T) {
-		res := scenario{inputs: map[string]string{"timeout": "10s"}}.runInMemory(t, &fakeAPI{replies: []response{{then: hang}}, readsAfter: response{then: hang}})
-		res.check(t, expected{
-			code: "ACTION_TIMEOUT", status: "unknown", httpStatus: "none", attempts: 1, minTime: 15 * time.Second, maxTime: 15 * time.Second,
-			says: []string{"No reply from diga; gave up after 10s", notReadable},
-		})
+	with("timeout", "10s").test(t, "C4/no reply at all", &fakeAPI{replies: []response{{then: hang}}, readsAfter: response{then: hang}}, expected{
+		code: "ACTION_TIMEOUT", status: "unknown", httpStatus: "none", attempts: 1, minTime: 15 * time.Second, maxTime: 15 * time.Second,
+		says: []string{"No reply from diga; gave up after 10s", notReadable},
 	})
 }

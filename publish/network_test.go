@@ -1,0 +1,482 @@
+package publish_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/binary"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"publish-agent-version/internal/sandbox"
+
+	"github.com/Shopify/toxiproxy/v2/stream"
+	"github.com/Shopify/toxiproxy/v2/toxics"
+)
+
+// memoryNetwork is a network in memory with one server. It works in virtual time only.
+type memoryNetwork struct {
+	incoming chan net.Conn
+	turn     chan struct{} // a lock: one dial at a time may call synctest.Wait
+	closed   chan struct{}
+	once     sync.Once
+}
+
+func newMemoryNetwork() *memoryNetwork {
+	return &memoryNetwork{incoming: make(chan net.Conn), turn: make(chan struct{}, 1), closed: make(chan struct{})}
+}
+
+// dial returns when the server waits for the first byte.
+func (l *memoryNetwork) dial(context.Context) (net.Conn, error) {
+	near, err := l.connect()
+	if err != nil {
+		return nil, err
+	}
+	l.turn <- struct{}{}
+	synctest.Wait()
+	<-l.turn
+	return near, nil
+}
+
+func (l *memoryNetwork) connect() (net.Conn, error) {
+	near, far := newMemoryConn()
+	select {
+	case l.incoming <- far:
+		return near, nil
+	case <-l.closed:
+		near.Close()
+		far.Close()
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	}
+}
+
+func (l *memoryNetwork) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.incoming:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *memoryNetwork) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *memoryNetwork) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }
+
+// memoryConn is one end of a connection in memory. Unlike net.Pipe's it takes what is written before it is read, and its
+// errors are those of a socket.
+type memoryConn struct {
+	net.Conn
+	peer *memoryConn
+	link *connState
+
+	mu     sync.Mutex
+	ready  *sync.Cond
+	unsent []byte // written at this end, not yet read at the other
+	closed bool
+}
+
+// connState is shared by the two ends of a connection.
+type connState struct {
+	closed atomic.Bool // one end is closed
+	reset  atomic.Bool // and that was a reset
+}
+
+func newMemoryConn() (near, far *memoryConn) {
+	a, b := net.Pipe()
+	link := new(connState)
+	near, far = &memoryConn{Conn: a, link: link}, &memoryConn{Conn: b, link: link}
+	near.peer, far.peer = far, near
+	for _, end := range []*memoryConn{near, far} {
+		end.ready = sync.NewCond(&end.mu)
+		go end.deliver()
+	}
+	return near, far
+}
+
+// deliver passes on what was written, and then closes the connection.
+func (c *memoryConn) deliver() {
+	defer c.Conn.Close()
+	for {
+		c.mu.Lock()
+		for len(c.unsent) == 0 && !c.closed {
+			c.ready.Wait()
+		}
+		chunk := c.unsent
+		c.unsent = nil
+		c.mu.Unlock()
+		if len(chunk) == 0 || c.link.reset.Load() {
+			return
+		}
+		if _, err := c.Conn.Write(chunk); err != nil {
+			return
+		}
+	}
+}
+
+func (c *memoryConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	switch {
+	case err == nil:
+	case c.isClosed():
+		err = &net.OpError{Op: "read", Net: "tcp", Err: net.ErrClosed}
+	case c.link.reset.Load():
+		err = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	}
+	return n, err
+}
+
+func (c *memoryConn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return 0, &net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}
+	case c.link.reset.Load():
+		return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.ECONNRESET)}
+	case c.link.closed.Load():
+		return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}
+	}
+	c.unsent = append(c.unsent, b...)
+	c.ready.Signal()
+	return len(b), nil
+}
+
+// SetDeadline sets that of reads: a write never waits.
+func (c *memoryConn) SetDeadline(t time.Time) error { return c.Conn.SetReadDeadline(t) }
+
+func (c *memoryConn) SetWriteDeadline(time.Time) error { return nil }
+
+func (c *memoryConn) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+func (c *memoryConn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	c.link.closed.Store(true)
+	c.ready.Signal()
+	_ = c.peer.Conn.SetWriteDeadline(time.Unix(0, 0)) // what is on the way to here is lost
+	return c.Conn.SetReadDeadline(time.Unix(0, 0))    // and a reader here is woken up
+}
+
+// Certificates are valid from notBefore to notAfter. Virtual time begins in the year 2000.
+var (
+	notBefore = time.Date(1999, time.January, 1, 0, 0, 0, 0, time.UTC)
+	notAfter  = time.Date(2099, time.January, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// An authority signs certificates.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+// trusted is the only authority that this process trusts.
+var trusted = sync.OnceValue(func() *authority { return newAuthority("trusted") })
+
+func newAuthority(name string) *authority {
+	a := &authority{key: newKey()}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: notBefore, NotAfter: notAfter, KeyUsage: x509.KeyUsageCertSign,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, // so that it can sign for itself
+	}
+	data, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
+	if err != nil {
+		panic(err)
+	}
+	if a.cert, err = x509.ParseCertificate(data); err != nil {
+		panic(err)
+	}
+	return a
+}
+
+func newKey() *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+// write writes a's certificate into a file of dir and returns its path.
+func (a *authority) write(dir string) string {
+	path := filepath.Join(dir, a.cert.Subject.CommonName+".pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), 0o600); err != nil {
+		panic(err)
+	}
+	return path
+}
+
+// issue makes a certificate for the loopback address and localhost. change may make it a bad one; it may be nil.
+func (a *authority) issue(change func(*x509.Certificate)) tls.Certificate {
+	key := newKey()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "server"},
+		NotBefore: notBefore, NotAfter: notAfter,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	if change != nil {
+		change(template)
+	}
+	data, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{data}, PrivateKey: key}
+}
+
+// trustedConfig is that of a server whose certificate is good.
+func trustedConfig() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{trusted().issue(nil)}}
+}
+
+// serveTLS returns an onConnect that speaks TLS with config.
+func serveTLS(config *tls.Config) func(int, net.Conn) net.Conn {
+	return func(_ int, conn net.Conn) net.Conn { return tls.Server(conn, config) }
+}
+
+// A faultyProxy stands between the step and a server, and applies the toxics of Toxiproxy to the traffic, in virtual time.
+type faultyProxy struct {
+	server   fakeServer
+	up, down []toxics.Toxic // towards the server, and towards the step
+
+	inner *memoryNetwork
+	conns sync.WaitGroup
+}
+
+func (p *faultyProxy) Serve(l net.Listener) error {
+	p.inner = newMemoryNetwork()
+	p.conns.Go(func() { _ = p.server.Serve(p.inner) })
+	defer p.conns.Wait()
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		onward, err := p.inner.connect()
+		if err != nil {
+			return err
+		}
+		p.conns.Go(func() { copyThrough(onward, conn, p.up) })
+		p.conns.Go(func() { copyThrough(conn, onward, p.down) })
+	}
+}
+
+func (p *faultyProxy) Close() error {
+	p.inner.Close()
+	return p.server.Close()
+}
+
+// copyThrough copies src to dst through each of chain, and then closes dst.
+func copyThrough(dst, src net.Conn, chain []toxics.Toxic) {
+	first := make(chan *stream.StreamChunk)
+	last := first
+	for _, toxic := range chain {
+		wrapped := &toxics.ToxicWrapper{Toxic: toxic, Toxicity: 1}
+		if buffered, ok := toxic.(toxics.BufferedToxic); ok {
+			wrapped.BufferSize = buffered.GetBufferSize()
+		}
+		input, output := last, make(chan *stream.StreamChunk, wrapped.BufferSize)
+		stub := toxics.NewToxicStub(input, output)
+		if stateful, ok := toxic.(toxics.StatefulToxic); ok {
+			stub.State = stateful.NewState()
+		}
+		go func() {
+			stub.Run(wrapped)
+			for range input { // which may have more than the toxic let through
+			}
+		}()
+		last = output
+	}
+	go func() {
+		in := stream.NewChanWriter(first)
+		_, _ = io.Copy(in, src)
+		in.Close()
+	}()
+	_, _ = io.Copy(dst, stream.NewChanReader(last))
+	for _, toxic := range chain {
+		if _, ok := toxic.(*toxics.ResetToxic); ok {
+			resetConnection(dst)
+		}
+	}
+	dst.Close()
+	for range last { // what dst did not take
+	}
+}
+
+// dnsServer answers every question for a name by the response code of RFC 1035, and counts the questions.
+func dnsServer(t *testing.T, code byte) (dial func(ctx context.Context, network, addr string) (net.Conn, error), asked *atomic.Int64) {
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	asked = new(atomic.Int64)
+	go func() {
+		message := make([]byte, 512)
+		for {
+			n, from, err := server.ReadFrom(message)
+			if err != nil {
+				return
+			}
+			asked.Add(1)
+			reply := bytes.Clone(message[:n])
+			reply[2] |= 0x80            // a response
+			reply[3] = 0x80 | code      // recursion is available
+			reply[10], reply[11] = 0, 0 // without the additional record, which asked for EDNS
+			end := 12 + bytes.IndexByte(reply[12:], 0) + 5
+			_, _ = server.WriteTo(reply[:end], from)
+		}
+	}()
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", server.LocalAddr().String())
+	}}
+	return (&net.Dialer{Resolver: resolver}).DialContext, asked
+}
+
+const (
+	serverFailure = 2 // SERVFAIL
+	nameError     = 3 // NXDOMAIN
+)
+
+// closedPort is the address of a port on which nobody listens.
+func closedPort(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// connectError is what a dial that met errno ends with.
+func connectError(errno syscall.Errno) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errno)}
+}
+
+// fullPort is the address of a port whose queue of connections is full: the kernel drops what asks for one more.
+func fullPort(t *testing.T) string {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	for range 10 {
+		conn, err := net.DialTimeout("tcp", address, 100*time.Millisecond)
+		if err != nil {
+			return address
+		}
+		t.Cleanup(func() { conn.Close() })
+	}
+	t.Fatal("the queue is not full after ten connections")
+	return ""
+}
+
+// http2Server is a minimal HTTP/2 server. It answers reads, and passes every request with a body to answer.
+type http2Server struct {
+	answer   func(c http2Conn, n int, stream uint32) (more bool) // n counts the requests with a body, from 1
+	requests atomic.Int64
+}
+
+type http2Conn struct{ net.Conn }
+
+// frame writes a frame of RFC 9113, section 4.1.
+func (c http2Conn) frame(kind, flags byte, stream uint32, payload []byte) {
+	head := binary.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
+	head = binary.BigEndian.AppendUint32(append(head, flags), stream)
+	_, _ = c.Write(append(head, payload...))
+}
+
+const (
+	dataFrame, headersFrame, resetFrame, settingsFrame, goAwayFrame = 0, 1, 3, 4, 7
+	endStream, endHeaders, acknowledged                             = 1, 4, 1
+	noError, internalError, refusedStream, cancelled                = 0, 2, 7, 8
+	status200                                                       = 0x88 // in HPACK's static table
+)
+
+func (c http2Conn) reply(stream uint32, body string) {
+	c.frame(headersFrame, endHeaders, stream, []byte{status200})
+	c.frame(dataFrame, endStream, stream, []byte(body))
+}
+
+func (c http2Conn) resetStream(stream uint32, code byte) {
+	c.frame(resetFrame, 0, stream, []byte{0, 0, 0, code})
+}
+
+// goAway tells the client that the streams after last were not processed.
+func (c http2Conn) goAway(last uint32, code byte) {
+	c.frame(goAwayFrame, 0, 0, append(binary.BigEndian.AppendUint32(nil, last), 0, 0, 0, code))
+}
+
+func (s *http2Server) onConnect(_ int, conn net.Conn) net.Conn {
+	config := &tls.Config{Certificates: []tls.Certificate{trusted().issue(nil)}, NextProtos: []string{"h2"}}
+	c := http2Conn{tls.Server(conn, config)}
+	defer c.Close()
+	preface := make([]byte, len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+	if _, err := io.ReadFull(c, preface); err != nil {
+		return nil
+	}
+	c.frame(settingsFrame, 0, 0, nil)
+	for head := make([]byte, 9); ; {
+		if _, err := io.ReadFull(c, head); err != nil {
+			return nil
+		}
+		length, kind, flags := binary.BigEndian.Uint32(head)>>8, head[3], head[4]
+		stream := binary.BigEndian.Uint32(head[5:])
+		if _, err := io.CopyN(io.Discard, c, int64(length)); err != nil {
+			return nil
+		}
+		switch {
+		case kind == settingsFrame && flags&acknowledged == 0:
+			c.frame(settingsFrame, acknowledged, 0, nil)
+		case (kind == headersFrame || kind == dataFrame) && flags&endStream != 0:
+			if kind == headersFrame { // a read: the change has a body
+				_, body, _ := strings.Cut(liveVersion(sandbox.LiveID).raw, "\r\n\r\n")
+				c.reply(stream, body)
+			} else if !s.answer(c, int(s.requests.Add(1)), stream) {
+				return nil
+			}
+		}
+	}
+}
+
+// tlsServer serves HTTP/1.1 and HTTP/2.
+type tlsServer struct{ *http.Server }
+
+func (s tlsServer) Serve(l net.Listener) error { return s.ServeTLS(l, "", "") }
