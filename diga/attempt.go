@@ -43,10 +43,12 @@ func (c *Client) attempt(req *http.Request) attempt {
 	trace := wireTrace{connected: connected, http1: &c.http1}
 	req = req.WithContext(httptrace.WithClientTrace(ctx, trace.hooks()))
 	if c.http1.Load() && (req.Body == nil || req.Body == http.NoBody) {
-		// net/http sends a request without a body again by itself when a reused connection turns out to be closed, and
-		// requests that run at the same time hand each other such connections without end. Not over HTTP/2: there the
-		// frame that ends an empty body would be sent, and some servers refuse a GET with one.
+		// net/http resends a request without a body by itself when a reused connection turns out to be closed, and
+		// concurrent requests hand each other such connections without end. A body of unknown length stops that; the
+		// encoding "identity" stops net/http from waiting for its first byte, and from sending it in chunks when that byte
+		// takes more than 200 ms. Not over HTTP/2: some servers refuse a GET with the frame that ends an empty body.
 		req.Body, req.GetBody = io.NopCloser(strings.NewReader("")), nil
+		req.TransferEncoding = []string{"identity"}
 	}
 
 	a := attempt{host: req.URL.Host}
