@@ -74,10 +74,11 @@ func FuzzVersionPage(f *testing.F) {
 	}
 	f.Add([]byte(`{"data":[null],"has_more":null}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got, more, next, err := readPage(body, readVersion)
+		p, err := parsePage(body, readVersion)
 		if err != nil {
 			return
 		}
+		got, more, next := p.items, p.more, p.last
 		fields := generic(body)
 		list, _ := fields["data"].([]any)
 		if len(list) != len(got) || fields["has_more"] != more {

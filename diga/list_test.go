@@ -35,7 +35,7 @@ func TestListBound(t *testing.T) {
 		n.play(t, func(t *testing.T, c *Client) {
 			read, text := 0, ""
 			r := request{method: http.MethodGet, path: "things"}
-			for p, err := range list(t.Context(), c, r, most, "things", readPhone, func(p Phone) uuid.UUID { return p.ID }) {
+			for p, err := range list(t.Context(), c, r, itemKind[Phone]{"things", most, readPhone, func(p Phone) uuid.UUID { return p.ID }}) {
 				if text != "" {
 					t.Errorf("%s: the list goes on after an error", test.name)
 				}

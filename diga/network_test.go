@@ -79,6 +79,13 @@ type received struct {
 	head, body string
 }
 
+// query is the query string of a request.
+func (r received) query() string {
+	line, _, _ := strings.Cut(r.head, "\r\n")
+	_, query, _ := strings.Cut(strings.TrimSuffix(line, " HTTP/1.1"), "?")
+	return query
+}
+
 // says is a whole reply. Each header is a line such as "Retry-After: 2".
 func says(status int, body string, headers ...string) reply {
 	lines := append([]string{fmt.Sprintf("HTTP/1.1 %03d What", status), fmt.Sprintf("Content-Length: %d", len(body))}, headers...)
@@ -145,6 +152,15 @@ func (n *network) connect() (net.Conn, error) {
 		n.servers.Go(func() { n.answer(far) })
 	}
 	return near, nil
+}
+
+// serveHTTP makes the network's server net/http's own. Close it.
+func (n *network) serveHTTP(handler http.Handler) *http.Server {
+	server := &http.Server{Handler: handler}
+	conns := make(listener)
+	n.serve = func(conn net.Conn) { conns <- conn }
+	n.servers.Go(func() { _ = server.Serve(conns) })
+	return server
 }
 
 // unhurried lets everybody else finish before it writes: whatever the client has to say is said by then.

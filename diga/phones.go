@@ -44,10 +44,14 @@ func (p Phone) BoundTo(agent uuid.UUID, d Direction) bool {
 	return p.Agents[d] == uuid.NullUUID{UUID: agent, Valid: true}
 }
 
-const (
-	maxPhones    = 10_000 // of a listing
-	maxPhoneText = 500    // bytes of each text of a phone number: a listing keeps them all
-)
+const maxPhoneText = 500 // bytes; a listing keeps every text of every number
+
+var phoneItems = itemKind[Phone]{
+	plural: "phone numbers",
+	most:   10_000,
+	parse:  readPhone,
+	id:     func(p Phone) uuid.UUID { return p.ID },
+}
 
 // Phone reads one phone number (public reference, get-phone). The error is an *Error.
 func (c *Client) Phone(ctx context.Context, retries Retries, id uuid.UUID) (Phone, error) {
@@ -85,7 +89,7 @@ func (c *Client) PhonesOf(ctx context.Context, retries Retries, agent uuid.UUID,
 func (c *Client) listPhones(ctx context.Context, retries Retries, filter url.Values) iter.Seq2[Phone, error] {
 	// The slash at the end of the path matters: without it the API answers with a redirect.
 	r := request{method: http.MethodGet, path: "v1/phone/", query: filter, retries: retries}
-	return list(ctx, c, r, maxPhones, "phone numbers", readPhone, func(p Phone) uuid.UUID { return p.ID })
+	return list(ctx, c, r, phoneItems)
 }
 
 func collect[T any](items iter.Seq2[T, error]) ([]T, error) {

@@ -107,15 +107,19 @@ func readVersion(data []byte) (Version, error) {
 	return v, nil
 }
 
-// maxVersions is the most versions that a listing reads.
-const maxVersions = 100_000
+var versionItems = itemKind[Version]{
+	plural: "versions",
+	most:   100_000,
+	parse:  readVersion,
+	id:     func(v Version) uuid.UUID { return v.ID },
+}
 
-// Versions lists every version of an agent, newest first (public reference, list-agent-versions). The last pair holds an
+// Versions lists every version of an agent, in any order (public reference, list-agent-versions). The last pair holds an
 // *Error if the list could not be read to its end.
 func (c *Client) Versions(ctx context.Context, retries Retries, agent uuid.UUID) iter.Seq2[Version, error] {
 	r := request{method: http.MethodGet, path: "v1/agent/" + agent.String() + "/version", retries: retries}
 	return func(yield func(Version, error) bool) {
-		for v, err := range list(ctx, c, r, maxVersions, "versions", readVersion, func(v Version) uuid.UUID { return v.ID }) {
+		for v, err := range list(ctx, c, r, versionItems) {
 			if err == nil && v.Agent != agent {
 				continue
 			}
