@@ -76,6 +76,8 @@ type page[T any] struct {
 	last   string // the cursor of the next page, if the page names one
 	pages  int    // of this size in the list; 0: not known
 	err    error
+
+	panicked any // in one of the Client's functions; the caller of list is to see it
 }
 
 // list reads the list that r asks for and yields each item once, even when the list changes meanwhile. The last pair
@@ -101,9 +103,12 @@ func list[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) it
 				one := r
 				one.query = rd.query(r.query)
 				inFlight.Go(func() {
-					p := readPage(ctx, c, one, kind)
-					p.reader = rd
-					replies <- p
+					var p page[T]
+					defer func() {
+						p.reader, p.panicked = rd, recover()
+						replies <- p
+					}()
+					p = readPage(ctx, c, one, kind)
 				})
 			}
 		}
@@ -112,6 +117,9 @@ func list[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) it
 		for ; reading > 0; reading-- {
 			p := <-replies
 			rd := p.reader
+			if p.panicked != nil {
+				panic(p.panicked)
+			}
 			if errors.Is(p.err, errTooLarge) && rd.limit > 1 {
 				rd.limit = max(rd.limit/4, 1) // versions carry their whole configuration, and some are long
 				start(rd)
@@ -153,7 +161,7 @@ func list[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) it
 	}
 }
 
-// readPage asks for one page.
+// readPage sends r and reads the page that it asks for.
 func readPage[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) page[T] {
 	body, _, err := c.do(ctx, r)
 	if err != nil {
@@ -166,7 +174,7 @@ func readPage[T any](ctx context.Context, c *Client, r request, kind itemKind[T]
 	return p
 }
 
-// parsePage reads the body of a page. It need not say how many pages there are.
+// parsePage reads the body of a page.
 func parsePage[T any](body []byte, parse func([]byte) (T, error)) (p page[T], err error) {
 	fields, err := object(body)
 	if err != nil {
@@ -192,8 +200,6 @@ func parsePage[T any](body []byte, parse func([]byte) (T, error)) (p page[T], er
 	if last.Valid {
 		p.last = last.UUID.String()
 	}
-	if json.Unmarshal(fields["total_pages"], &p.pages) != nil {
-		p.pages = 0
-	}
+	_ = json.Unmarshal(fields["total_pages"], &p.pages) // optional
 	return p, err
 }

@@ -12,8 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// maxListed is the most versions that an error lists.
-const maxListed = 5
+const maxListed = 5 // versions in a NameError
 
 // VersionNamed finds the one version of an agent with exactly this name that is not a draft. Names need not be unique, so
 // it reads the whole list of versions. The error is an *Error; with the causes VersionNotFound and VersionAmbiguous it
@@ -90,12 +89,12 @@ func (n *nearestVersions) add(v Version, name string) {
 	*n = (*n)[:min(len(*n), maxListed)]
 }
 
-// fold drops what most often differs between a tag and a version's name: case, blanks and a leading v.
+// fold removes what most often differs between a tag and a version's name: case, surrounding blanks and a leading v.
 func fold(name string) string {
 	return strings.TrimPrefix(strings.ToLower(strings.TrimSpace(name)), "v")
 }
 
-// distance is the Levenshtein distance between the first 100 bytes of a and of b.
+// distance returns the Levenshtein distance between the first 100 bytes of a and b.
 func distance(a, b string) int {
 	return levenshtein.ComputeDistance(a[:min(len(a), 100)], b[:min(len(b), 100)])
 }

@@ -233,7 +233,7 @@ func TestPhonePaths(t *testing.T) {
 
 func TestBoundTo(t *testing.T) {
 	nobody := Phone{}
-	if wholePhone.BoundTo(agentID, Outbound) || wholePhone.BoundTo(outbound, Inbound) || !wholePhone.BoundTo(agentID, Inbound) || nobody.BoundTo(uuid.Nil, Inbound) {
+	if wholePhone.boundTo(agentID, Outbound) || wholePhone.boundTo(outbound, Inbound) || !wholePhone.boundTo(agentID, Inbound) || nobody.boundTo(uuid.Nil, Inbound) {
 		t.Errorf("%+v", wholePhone)
 	}
 }

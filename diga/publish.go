@@ -10,35 +10,37 @@ import (
 	"github.com/google/uuid"
 )
 
-// Change is what is to become true of an agent. The zero value is refused: it neither publishes nor unpublishes.
+// Change is the state that an agent is to have. The zero value is invalid: it neither publishes nor unpublishes.
 type Change struct {
 	Agent     uuid.UUID
 	Version   uuid.NullUUID // the version to publish
 	Unpublish bool          // true takes the agent offline; Version must then be null
 
-	Bindings [Directions]Binding // of phone numbers
+	Bindings [Directions]Binding
 }
 
-// Binding is what a change says about the phone number in one direction. The zero value leaves it out of the request;
-// the API does not say whether that keeps or drops what is bound.
+// Binding is the phone number that an agent is to have in one direction. The zero value leaves it out of the request;
+// whether that keeps or drops the number that is bound is not documented.
 type Binding struct {
 	Phone   uuid.NullUUID // the number to bind
-	Release bool          // true sends null; Phone must then be null
+	Release bool          // true sends null, to unbind the number; Phone must then be null
 }
 
-// MarshalJSON writes the id, or null.
+// MarshalJSON returns the id as a string, or null.
 func (b Binding) MarshalJSON() ([]byte, error) { return json.Marshal(b.Phone) }
 
-// Publication is what the API confirmed. Null stands for null and for a field that the reply left out.
+// Publication is the state that the API confirmed. Null means that the reply had null, or left the field out.
 type Publication struct {
 	Agent   uuid.UUID
 	Version uuid.NullUUID
 	Phones  [Directions]uuid.NullUUID
 }
 
-// Publish makes change (OpenAPI operation publish_agent_version) and returns what the API confirmed, checked against
-// what was asked for, and the number of requests it took. Sending it twice is harmless: it sets a state.
-// The error is an *Error.
+// Publish makes a change (OpenAPI operation publish_agent_version). It returns what the API confirmed, and the number of
+// requests sent. The error is an *Error, whose Effect says whether the change may have been made all the same. A
+// confirmation of anything but the change is an error, too.
+//
+// A change sets a state, so it can safely be sent again.
 func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, error) {
 	if change.Unpublish == change.Version.Valid {
 		return Publication{}, 0, &Error{Cause: Internal, Message: "a change must either publish a version or unpublish"}
@@ -71,7 +73,7 @@ func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, 
 	return got, attempts, nil
 }
 
-// readPublication reads a PublishAgentResponse.
+// readPublication reads OpenAPI's PublishAgentResponse. Only agent_id is required.
 func readPublication(body []byte) (Publication, error) {
 	fields, err := object(body)
 	if err != nil {
@@ -96,7 +98,7 @@ func readPublication(body []byte) (Publication, error) {
 	return p, err
 }
 
-// differences lists what p has other than change asked for. A phone number that was left out may be anything.
+// differences lists where p differs from what change asks for. A phone number that was left out may be anything.
 func (p Publication) differences(change Change) (list []Detail) {
 	check := func(field string, asked, got uuid.NullUUID) {
 		if got != asked {
