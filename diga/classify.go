@@ -150,8 +150,8 @@ func (a *attempt) tlsCause() (Cause, bool) {
 // handshakeAlert reports whether err is an alert that rejects the client's parameters or certificate. Alerts that can
 // come at any time, such as internal_error, are not among these.
 func handshakeAlert(err error) bool {
-	var op *net.OpError
-	if !errors.As(err, &op) || op.Op != "remote error" {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || op.Op != "remote error" {
 		return false
 	}
 	refusals := []tls.AlertError{40, 42, 43, 44, 45, 46, 48, 49, 70, 71, 112, 116, 120} // RFC 8446, section 6.2

@@ -14,13 +14,11 @@ import (
 // transportError describes a.err.
 func (a *attempt) transportError() *Error {
 	e := &Error{Cause: a.cause(), Status: a.status, Err: a.err}
-	var invalid x509.CertificateInvalidError
-	var proxy *proxyError
 	switch e.Cause {
 	case UnknownHost:
 		e.Message = fmt.Sprintf("the host %s does not exist", a.host)
 	case ProxyUnreachable, ProxyDenied:
-		if errors.As(a.err, &proxy) {
+		if proxy, ok := errors.AsType[*proxyError](a.err); ok {
 			e.Message = fmt.Sprintf("the proxy %s answered %s", a.proxy, StatusText(proxy.status))
 		} else {
 			e.Message, e.Untrusted = fmt.Sprintf("no connection to the proxy %s", a.proxy), reason(a.err)
@@ -31,7 +29,7 @@ func (a *attempt) transportError() *Error {
 		e.Message = fmt.Sprintf("the certificate of %s is from an authority that is not trusted here", a.host)
 	case CertificateTime:
 		e.Message = fmt.Sprintf("the certificate of %s is not valid at this machine's time", a.host)
-		if errors.As(a.err, &invalid) && invalid.Cert != nil {
+		if invalid, ok := errors.AsType[x509.CertificateInvalidError](a.err); ok && invalid.Cert != nil {
 			const day = "2006-01-02 15:04 MST"
 			e.Message += fmt.Sprintf(": it is valid from %s to %s",
 				invalid.Cert.NotBefore.UTC().Format(day), invalid.Cert.NotAfter.UTC().Format(day))
@@ -80,8 +78,7 @@ const (
 
 // reason returns the text of the innermost error. The others repeat the method, the addresses and the proxy's password.
 func reason(err error) string {
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return "looking up the name: " + dns.Err
 	}
 	for inner := err; inner != nil && inner != errMalformed; inner = errors.Unwrap(inner) {

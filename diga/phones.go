@@ -51,8 +51,8 @@ var phoneItems = itemKind[Phone]{
 	id:     func(p Phone) uuid.UUID { return p.ID },
 }
 
-// Phone reads one phone number (public reference, get-phone). The error is an *Error, whose Status is 404 or 400 if there
-// is no such number.
+// Phone reads one phone number (GET /v1/phone/{phone_id}). The error is an *Error, whose Status is 404 or 400 if there is
+// no such number.
 func (c *Client) Phone(ctx context.Context, retries Retries, id uuid.UUID) (Phone, error) {
 	body, _, err := c.do(ctx, request{method: http.MethodGet, path: "v1/phone/" + id.String(), retries: retries})
 	if err != nil {
@@ -68,13 +68,13 @@ func (c *Client) Phone(ctx context.Context, retries Retries, id uuid.UUID) (Phon
 	return p, nil
 }
 
-// Phones reads all phone numbers that the token gives access to (public reference, list-phones), in any order. The error
-// is an *Error; more than 10,000 numbers are one.
+// Phones reads all phone numbers that the token gives access to (GET /v1/phone/), in any order. The error is an *Error; more than
+// 10,000 numbers are one.
 func (c *Client) Phones(ctx context.Context, retries Retries) ([]Phone, error) {
 	return collect(c.listPhones(ctx, retries, nil))
 }
 
-// PhonesOf reads the phone numbers that are bound to an agent in one direction (public reference, list-phones), in any
+// PhonesOf reads the phone numbers that are bound to an agent in one direction (GET /v1/phone/?inbound_agent_id=…), in any
 // order. The error is an *Error.
 func (c *Client) PhonesOf(ctx context.Context, retries Retries, agent uuid.UUID, d Direction) ([]Phone, error) {
 	all, err := collect(c.listPhones(ctx, retries, url.Values{d.String() + "_agent_id": {agent.String()}}))

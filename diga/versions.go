@@ -29,9 +29,9 @@ type Version struct {
 	Config map[string]json.RawMessage
 }
 
-// PublishedVersion reads the live version of an agent (public reference, get-agent-by-id). The error is an *Error. What
-// the API answers when no version is live is not documented: every reply but a version that is marked as published is an
-// error.
+// PublishedVersion reads the live version of an agent (GET /v1/agent/{agent_id}?is_published=true). The error is an
+// *Error. What the API answers when no version is live is not documented: every reply but a version that is marked as
+// published is an error.
 func (c *Client) PublishedVersion(ctx context.Context, retries Retries, agent uuid.UUID) (Version, error) {
 	v, err := c.version(ctx, retries, agent, url.Values{"is_published": {"true"}})
 	if err == nil && !v.Published {
@@ -40,8 +40,8 @@ func (c *Client) PublishedVersion(ctx context.Context, retries Retries, agent uu
 	return v, err
 }
 
-// Version reads one version of an agent (public reference, get-agent-by-id). The error is an *Error, whose Status is 404
-// or 400 if there is no such version.
+// Version reads one version of an agent (GET /v1/agent/{agent_id}?version_id=…). The error is an *Error, whose Status is
+// 404 or 400 if there is no such version.
 func (c *Client) Version(ctx context.Context, retries Retries, agent, version uuid.UUID) (Version, error) {
 	v, err := c.version(ctx, retries, agent, url.Values{"version_id": {version.String()}})
 	if err == nil && v.ID != version {
@@ -116,8 +116,8 @@ var versionItems = itemKind[Version]{
 	id:     func(v Version) uuid.UUID { return v.ID },
 }
 
-// Versions reads all versions of an agent (public reference, list-agent-versions), in any order and each once, even when
-// the list changes meanwhile. Four requests are in flight at most. If the list cannot be read to its end, or if it has
+// Versions reads all versions of an agent (GET /v1/agent/{agent_id}/version), in any order and each once, even when the
+// list changes meanwhile. Four requests are in flight at most. If the list cannot be read to its end, or if it has
 // more than 100,000 versions, the last pair holds an *Error.
 func (c *Client) Versions(ctx context.Context, retries Retries, agent uuid.UUID) iter.Seq2[Version, error] {
 	r := request{method: http.MethodGet, path: "v1/agent/" + agent.String() + "/version", retries: retries}
