@@ -70,7 +70,8 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 			Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return call.wait },
 			ErrorHandler: retryablehttp.PassthroughErrorHandler,
 		}
-		_, _ = loop.Do(req) // call.last knows more than the result
+		// call.last knows more than the result.
+		_, _ = loop.Do(req) //nolint:bodyclose // RoundTrip returns no body
 	}
 	if call.last.ok() {
 		return call.last.body, call.attempts, nil

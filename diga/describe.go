@@ -81,13 +81,16 @@ func reason(err error) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return "looking up the name: " + dns.Err
 	}
-	for inner := err; inner != nil && inner != errMalformed; inner = errors.Unwrap(inner) {
+	if errors.Is(err, errMalformed) {
+		return err.Error() // our own
+	}
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		err = inner
 	}
-	switch err {
-	case io.EOF:
+	switch {
+	case errors.Is(err, io.EOF):
 		return closed
-	case io.ErrUnexpectedEOF:
+	case errors.Is(err, io.ErrUnexpectedEOF):
 		return closedEarly
 	}
 	return err.Error()

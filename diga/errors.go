@@ -1,5 +1,7 @@
 package diga
 
+import "strings"
+
 // Cause is the kind of an [Error].
 type Cause int
 
@@ -65,8 +67,12 @@ func (e *Error) Error() string {
 	if e.Untrusted != "" {
 		text += ": " + e.Untrusted
 	}
-	for i, d := range e.Details {
-		text += [...]string{": ", "; "}[min(i, 1)] + d.Field + ": " + d.Message
+	var details []string
+	for _, d := range e.Details {
+		details = append(details, d.Field+": "+d.Message)
+	}
+	if details != nil {
+		text += ": " + strings.Join(details, "; ")
 	}
 	if e.GaveUp != "" {
 		text += "; " + e.GaveUp

@@ -4,95 +4,22 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"reflect"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// authority signs certificates for the servers of one test.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) authority {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	self := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: now.Add(-9999 * time.Hour), NotAfter: now.Add(9999 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, self, self, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err = x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return authority{self, key}
-}
-
-// issue signs a certificate that is right for host and now, unless change makes it something else.
-func (a authority) issue(t *testing.T, host string, change func(*x509.Certificate)) []tls.Certificate {
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{host}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	if change != nil {
-		change(leaf)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, a.certificate, a.key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: a.key}}
-}
-
-// trust makes c speak TLS and trust the authority.
-func (a authority) trust(c *Client) {
-	c.BaseURL = &url.URL{Scheme: "https", Host: c.BaseURL.Host}
-	c.connectOnce.Do(c.connect)
-	c.transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-	c.transport.TLSClientConfig.RootCAs.AddCert(a.certificate)
-}
-
-// check compares what a test expects of an error with err: its cause, its text, and whether it was tried again.
-func check(t *testing.T, err error, cause Cause, text string, again bool) *Error {
-	t.Helper()
-	e := failed(t, err)
-	attempts := 1
-	if again {
-		attempts = 2
-	}
-	got := strings.ReplaceAll(e.Error(), "; gave up after 2 attempts", "")
-	if e.Cause != cause || got != text || e.Attempts != attempts {
-		t.Errorf("cause %d after %d attempts: %s\nwant %d after %d: %s", e.Cause, e.Attempts, got, cause, attempts, text)
-	}
-	return e
-}
-
-func TestTLS(t *testing.T) {
+func TestTLSErrors(t *testing.T) {
 	config := func(change func(*tls.Config)) func(*testing.T, authority, *network, *Client) {
 		return func(t *testing.T, a authority, n *network, c *Client) {
 			n.secure = &tls.Config{Certificates: a.issue(t, "api.test", nil)}
@@ -173,69 +100,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// serveHTTP2 makes the network's server net/http's own, which prefers HTTP/2.
-func (a authority) serveHTTP2(t *testing.T, n *network, c *Client, handler http.HandlerFunc) *http.Server {
-	a.trust(c)
-	server := &http.Server{
-		Handler: handler, ErrorLog: log.New(io.Discard, "", 0), TLSConfig: &tls.Config{Certificates: a.issue(t, "api.test", nil)},
-	}
-	conns := make(listener)
-	n.serve = func(conn net.Conn) { conns <- conn }
-	n.servers.Go(func() { _ = server.ServeTLS(conns, "", "") })
-	return server
-}
-
-// TestHTTP2 loses so many requests by RST_STREAM.
-func TestHTTP2(t *testing.T) {
-	for lose, fails := range map[int]bool{0: false, 2: false, 9: true} {
-		requests := 0
-		n := &network{}
-		n.play(t, func(t *testing.T, c *Client) {
-			server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) {
-				if requests++; requests <= lose {
-					panic(http.ErrAbortHandler)
-				}
-				_, _ = io.WriteString(w, published.raw[strings.Index(published.raw, "{"):])
-			})
-			defer server.Close()
-			var last Attempt
-			c.OnAttempt = func(a Attempt) { last = a }
-			_, attempts, err := c.Publish(t.Context(), promotion)
-			if !last.HTTP2 || attempts != min(lose+1, 5) || requests != attempts || n.dials() != 1 {
-				t.Errorf("%d attempts, %d requests on %d connections; HTTP/2: %t", attempts, requests, n.dials(), last.HTTP2)
-			}
-			if !fails && err != nil || fails && failed(t, err).Effect != MaybePending {
-				t.Errorf("%d lost: %v", lose, err)
-			}
-		})
-	}
-}
-
-// TestHTTP2Status checks that a reply without a meaning is not taken for a lost stream.
-func TestHTTP2Status(t *testing.T) {
-	n := &network{}
-	n.play(t, func(t *testing.T, c *Client) {
-		server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(999) })
-		defer server.Close()
-		_, _, err := c.Publish(t.Context(), promotion)
-		check(t, err, InvalidReply, `the reply cannot be read: malformed HTTP: status "999 "`, false)
-	})
-}
-
-// listener hands out the connections sent to it.
-type listener chan net.Conn
-
-func (l listener) Accept() (net.Conn, error) {
-	if conn, ok := <-l; ok {
-		return conn, nil
-	}
-	return nil, net.ErrClosed
-}
-func (l listener) Close() error   { close(l); return nil }
-func (l listener) Addr() net.Addr { return &net.TCPAddr{} }
-
-// TestNoRoots has a machine without any authority's certificate, as an image may be that was put together wrongly.
-func TestNoRoots(t *testing.T) {
+// TestMissingRoots has a machine without any authority's certificate, as an image may be that was put together wrongly.
+func TestMissingRoots(t *testing.T) {
 	a := attempt{host: "api.test", err: &tls.CertificateVerificationError{Err: x509.SystemRootsError{}}}
 	if got := a.cause(); got != CertificateUnknown {
 		t.Errorf("cause %d", got)
@@ -277,8 +143,8 @@ func TestDialErrors(t *testing.T) {
 	})
 }
 
-// TestProxy goes through a proxy whose address holds a password.
-func TestProxy(t *testing.T) {
+// TestProxyErrors goes through a proxy whose address holds a password.
+func TestProxyErrors(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	noHost := &net.DNSError{Err: "no such host", Name: "proxy.test", IsNotFound: true}
 	tests := []struct {
@@ -321,8 +187,8 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// TestProxyTLS loses a change behind a proxy that is itself reached by TLS.
-func TestProxyTLS(t *testing.T) {
+// TestBytesSentThroughATLSProxyCount loses a change behind a proxy that is itself reached by TLS.
+func TestBytesSentThroughATLSProxyCount(t *testing.T) {
 	n := &network{}
 	n.play(t, func(t *testing.T, c *Client) {
 		a := newAuthority(t)
@@ -350,27 +216,8 @@ func TestProxyTLS(t *testing.T) {
 	})
 }
 
-// TestRequestNotBuilt checks what no input of the step can bring about.
-func TestRequestNotBuilt(t *testing.T) {
-	n := &network{}
-	c := n.client()
-	c.BaseURL.Host = "api test"
-	_, _, err := c.Publish(t.Context(), promotion)
-	if e := failed(t, err); e.Cause != Internal || e.Effect != NoEffect || e.Attempts != 0 {
-		t.Errorf("%+v", e)
-	}
-}
-
-func zip(text string) string {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	_, _ = io.WriteString(z, text)
-	z.Close()
-	return b.String()
-}
-
-// TestMalformed plays replies that are malformed HTTP.
-func TestMalformed(t *testing.T) {
+// TestMalformedReplies plays replies that are malformed HTTP.
+func TestMalformedReplies(t *testing.T) {
 	body := published.raw[strings.Index(published.raw, "{"):]
 	zipped := zip(body)
 	const gz, ok, cannot = "Content-Encoding: gzip", "HTTP/1.1 200 OK\r\n", "the reply cannot be read: "
@@ -426,99 +273,47 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestAnswer reads the replies that are errors.
-func TestAnswer(t *testing.T) {
-	tests := []struct {
-		name   string
-		status int
-		body   string
-		want   Error // Cause, Code, Said and Details; Status and Message follow from the status
-	}{
-		{"as the contract says", 404, `{"status":"error","error_code":"AGENT_NOT_FOUND","message":"Agent x not found"}`,
-			Error{Code: "AGENT_NOT_FOUND", Untrusted: "Agent x not found"}},
-		{"no body", 401, "", Error{}},
-		{"blanks", 401, " \r\n\t ", Error{}},
-		{"no code", 403, `{"message":" no "}`, Error{Untrusted: "no"}},
-		{"another object", 400, `{"error":"no"}`, Error{}},
-		{"names of another case", 400, `{"Error_Code":"A","MESSAGE":"b","Detail":"c"}`, Error{}},
-		{"a name twice", 400, `{"error_code":"A","message":"b","error_code":"C"}`, Error{}},
-		{"broken JSON", 400, `{"error_code":"A","message":"b"`, Error{}},
-		{"JSON and more", 400, `{"error_code":"A","message":"b"}{}`, Error{}},
-		{"JSON after a mark", 400, "\ufeff" + `{"error_code":"A","detail":[{"input":"s3cret"}]}`, Error{}},
-		{"JSON after NUL", 400, "\x00\x00" + `{"error_code":"A","detail":[{"input":"s3cret"}]}`, Error{}},
-		{"a list", 400, `[{"input":"s3cret"}]`, Error{}},
-		{"nulls", 400, `{"error_code":null,"message":null,"detail":null}`, Error{}},
+func zip(text string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = io.WriteString(z, text)
+	z.Close()
+	return b.String()
+}
 
-		{"a code that is a number", 400, `{"error_code":7,"message":"b"}`, Error{Untrusted: "b"}},
-		{"a code that is a list", 400, `{"error_code":["A"],"message":"b"}`, Error{Untrusted: "b"}},
-		{"a code that is empty", 400, `{"error_code":"","message":"b"}`, Error{Untrusted: "b"}},
-		{"a code that is an emoji", 400, `{"error_code":"💥","message":"b"}`, Error{Untrusted: "b"}},
-		{"a code with a line break", 400, `{"error_code":"A\n","message":"b"}`, Error{Untrusted: "b"}},
-		{"a code of commands", 400, `{"error_code":"::add-mask::a","message":"b"}`, Error{Untrusted: "b"}},
-		{"a code in lower case", 400, `{"error_code":"not_found","message":"b"}`, Error{Code: "not_found", Untrusted: "b"}},
-		{"a code of 64", 400, `{"error_code":"` + strings.Repeat("A", 64) + `"}`, Error{Code: strings.Repeat("A", 64)}},
-		{"a code of 65", 400, `{"error_code":"` + strings.Repeat("A", 65) + `"}`, Error{}},
-		{"a message that is a number", 400, `{"error_code":"A","message":5}`, Error{Code: "A"}},
-		{"half a surrogate", 400, `{"error_code":"A","message":"x\ud800y"}`, Error{Code: "A", Untrusted: "x\ufffdy"}},
-
-		{"details", 422, `{"detail":[{"loc":["body","version_id"],"msg":"not a UUID","type":"uuid_parsing","input":"s3cret","ctx":{"error":"s3cret"},"url":"https://s3cret"}]}`,
-			Error{Details: []Detail{{"body.version_id", "not a UUID"}}}},
-		{"integers in loc", 422, `{"detail":[{"loc":["body",3,"x"],"msg":"a"},{"loc":[],"msg":"b"},{"msg":"c"},{"loc":null,"msg":"d"}]}`,
-			Error{Details: []Detail{{"body.3.x", "a"}, {"", "b"}, {"", "c"}, {"", "d"}}}},
-		{"detail is a string", 422, `{"detail":"Not Found"}`, Error{Untrusted: "Not Found"}},
-		{"detail is an object", 422, `{"detail":{"input":"s3cret","msg":"x"}}`, Error{}},
-		{"detail is a number", 422, `{"detail":4}`, Error{}},
-		{"detail is empty", 422, `{"detail":[]}`, Error{Details: []Detail{}}},
-		{"detail of other types", 422, `{"detail":[{"loc":"body","msg":"x","input":"s3cret"}]}`, Error{}},
-		{"10,000 details", 422, `{"detail":[` + strings.Repeat(`{"loc":["a"],"msg":"b"},`, 9999) + `{"loc":["a"],"msg":"b"}]}`,
-			Error{Details: slices.Repeat([]Detail{{"a", "b"}}, 10000)}},
-		{"10,000 deep", 422, `{"detail":` + strings.Repeat("[", 10000) + strings.Repeat("]", 10000) + `}`, Error{}},
-
-		{"an HTML page", 502, "<html><head><title>502 Bad\nGateway</title></head><body><h1>nginx</h1></body></html>", Error{Untrusted: "502 Bad Gateway"}},
-		{"HTML without a title", 502, "<h1>Bad <b>gateway</b></h1><p>nginx", Error{Untrusted: "Bad gateway nginx"}},
-		{"half of a tag", 502, "Bad gateway <a href='x", Error{Untrusted: "Bad gateway"}},
-		{"plain text", 503, "no healthy upstream\n", Error{Untrusted: "no healthy upstream"}},
-		{"a lot of text", 503, strings.Repeat("x ", 1<<19), Error{Untrusted: strings.TrimSpace(strings.Repeat("x ", 1<<19))}}, // who shows it cuts it, and hides a secret first
-		{"204", 204, "", Error{Cause: InvalidReply}},
-		{"202", 202, `{"error_code":"A","message":"b"}`, Error{Cause: InvalidReply}},
-	}
-	for _, test := range tests {
-		a := attempt{status: test.status, body: []byte(test.body)}
-		got, want := a.replyError(), test.want
-		want.Status, want.Message = test.status, "the API answered "+StatusText(test.status)
-		if want.Cause == InvalidReply {
-			want.Message += ", which is not how a publication is confirmed"
-		}
-		if cut := (attempt{status: test.status, body: a.body, err: io.ErrUnexpectedEOF}); plainText(a.body) != "" && cut.replyError().Untrusted != "" {
-			t.Errorf("%s: shows a part of a body that broke off, which may end in half a secret", test.name)
-		}
-		if !reflect.DeepEqual(*got, want) {
-			t.Errorf("%s:\ngot  %.300s\nwant %.300s", test.name, fmt.Sprintf("%+v", *got), fmt.Sprintf("%+v", want))
-		}
+// TestLostHTTP2StreamsAreRetried loses so many requests by RST_STREAM.
+func TestLostHTTP2StreamsAreRetried(t *testing.T) {
+	for lose, fails := range map[int]bool{0: false, 2: false, 9: true} {
+		requests := 0
+		n := &network{}
+		n.play(t, func(t *testing.T, c *Client) {
+			server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) {
+				if requests++; requests <= lose {
+					panic(http.ErrAbortHandler)
+				}
+				_, _ = io.WriteString(w, published.raw[strings.Index(published.raw, "{"):])
+			})
+			defer server.Close()
+			var last Attempt
+			c.OnAttempt = func(a Attempt) { last = a }
+			_, attempts, err := c.Publish(t.Context(), promotion)
+			if !last.HTTP2 || attempts != min(lose+1, 5) || requests != attempts || n.dials() != 1 {
+				t.Errorf("%d attempts, %d requests on %d connections; HTTP/2: %t", attempts, requests, n.dials(), last.HTTP2)
+			}
+			if !fails && err != nil || fails && failed(t, err).Effect != MaybePending {
+				t.Errorf("%d lost: %v", lose, err)
+			}
+		})
 	}
 }
 
-// TestRedirects checks that no redirect is followed, and that of its target only the host is told.
-func TestRedirects(t *testing.T) {
-	for location, said := range map[string]string{
-		"":                                      "",
-		"/v1/agent":                             "",
-		"http://api.test/v1/agent?token=sesame": "to api.test",
-		"https://user:sesame@evil.test:8443/a":  "to evil.test:8443",
-		"//evil.test/sesame":                    "to evil.test",
-		"http://[::1":                           "",
-		"javascript:sesame":                     "",
-		"http://evil.test/%zz":                  "",
-	} {
-		for _, status := range []int{300, 301, 302, 303, 304, 307, 308} {
-			n := &network{replies: []reply{says(status, "", "Location: "+location)}}
-			n.play(t, func(t *testing.T, c *Client) {
-				_, _, err := c.Publish(t.Context(), promotion)
-				e := failed(t, err)
-				if e.Cause != Redirected || e.Untrusted != said || e.Effect != NoEffect || strings.Contains(e.Error(), "sesame") || len(n.heard()) != 1 || n.dials() != 1 {
-					t.Errorf("%d to %q: %+v after %d requests", status, location, e, len(n.heard()))
-				}
-			})
-		}
-	}
+// TestHTTP2StatusWithoutMeaning checks that a reply without a meaning is not taken for a lost stream.
+func TestHTTP2StatusWithoutMeaning(t *testing.T) {
+	n := &network{}
+	n.play(t, func(t *testing.T, c *Client) {
+		server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(999) })
+		defer server.Close()
+		_, _, err := c.Publish(t.Context(), promotion)
+		check(t, err, InvalidReply, `the reply cannot be read: malformed HTTP: status "999 "`, false)
+	})
 }

@@ -320,8 +320,8 @@ func play(t *testing.T, f fleet, seed uint64) (o fleetOutcome) {
 			fmt.Fprintf(w, `{"agent_id": %q, "published_version_id": %q}`, strings.TrimSuffix(agent, "/published_version"), change.Version)
 		}
 	})}
-	listener := make(pipes)
-	go func() { _ = server.Serve(listener) }()
+	conns := make(listener)
+	go func() { _ = server.Serve(conns) }()
 	defer server.Close()
 
 	var running sync.WaitGroup
@@ -335,7 +335,7 @@ func play(t *testing.T, f fleet, seed uint64) (o fleetOutcome) {
 				Dial: func(context.Context, string, string) (net.Conn, error) {
 					<-time.After(connecting)
 					near, far := net.Pipe()
-					listener <- far
+					conns <- far
 					return near, nil
 				},
 				OnWait: func(w Wait) {
@@ -384,23 +384,6 @@ func play(t *testing.T, f fleet, seed uint64) (o fleetOutcome) {
 	}
 	return o
 }
-
-// pipes is a listener for connections that are made in memory.
-type pipes chan net.Conn
-
-func (p pipes) Accept() (net.Conn, error) {
-	if conn, open := <-p; open {
-		return conn, nil
-	}
-	return nil, net.ErrClosed
-}
-
-func (p pipes) Close() error {
-	close(p)
-	return nil
-}
-
-func (pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes"} }
 
 // goal is what is asked of a row where the goal of all fleets, nobody lost, 90 s and 6 requests a step, is out of reach.
 // A zero field keeps to that.
@@ -457,7 +440,7 @@ func TestFleetOfClients(t *testing.T) {
 }
 
 // Reads that are refused cost the change nothing: it is sent at once, and its own waits start from the beginning.
-func TestRefusedReads(t *testing.T) {
+func TestRefusedReadsDoNotDelayTheChange(t *testing.T) {
 	n := &network{reply: func(r received) reply {
 		if strings.HasPrefix(r.head, "GET") {
 			return refuses(http.StatusTooManyRequests, "RATE_LIMITED", "Retry-After: 60")
@@ -483,8 +466,8 @@ func TestRefusedReads(t *testing.T) {
 	})
 }
 
-// TestOneStep bounds what the jitter costs a step that is alone.
-func TestOneStep(t *testing.T) {
+// TestFleetOfOneWaitsNotMuchLonger bounds what the jitter costs a step that is alone.
+func TestFleetOfOneWaitsNotMuchLonger(t *testing.T) {
 	table := "\n| Retry-After, s | first wait, s | before, s |\n|---|---|---|\n"
 	before := rules[len(rules)-2]
 	for _, asked := range []time.Duration{0, 1, 2, 5, 10, 20, 60} {

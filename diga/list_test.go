@@ -5,14 +5,109 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 )
 
-// TestListBound counts up to the bound of a list, and one further.
-func TestListBound(t *testing.T) {
+func TestListPages(t *testing.T) {
+	tooLarge := says(200, strings.Repeat(" ", maxBodyBytes+1))
+	last := func(number int) string { return fmt.Sprintf(`"last_id":%q`, id(number)) }
+	after := afterQuery
+	stranger := strings.Replace(item(77, "x"), agentID.String(), outbound.String(), 1)
+	const loop = "not with the whole list of versions: the list repeats itself before its end"
+	tests := []struct {
+		name    string
+		replies []reply
+		queries []string
+		first   int // the numbers that are listed, first > … > last
+		last    int
+		text    string // how the error ends; "": there is none
+	}{
+		{"no version", []reply{pageOf(false, nil)}, []string{"limit=100"}, 0, 1, ""},
+		{"one page", []reply{pageOf(false, items(100, 1))}, []string{"limit=100"}, 100, 1, ""},
+		{"three pages", []reply{pageOf(true, items(250, 151)), pageOf(true, items(150, 51)), pageOf(false, items(50, 1))},
+			[]string{"limit=100", after(100, 151), after(100, 51)}, 250, 1, ""},
+		{"a cursor of its own", []reply{pageOf(true, items(9, 5), last(6)), pageOf(false, items(5, 1))}, []string{"limit=100", after(100, 6)}, 9, 1, ""},
+		{"no cursor", []reply{pageOf(true, items(9, 5), `"last_id":null`), pageOf(false, items(4, 1))}, []string{"limit=100", after(100, 5)}, 9, 1, ""},
+		{"new versions meanwhile", []reply{pageOf(true, items(9, 6)), pageOf(true, items(8, 3)), pageOf(false, items(4, 1))},
+			[]string{"limit=100", after(100, 6), after(100, 3)}, 9, 1, ""},
+		{"other agents' versions", []reply{pageOf(true, append(items(9, 5), stranger)), pageOf(false, []string{stranger})},
+			[]string{"limit=100", after(100, 77)}, 9, 5, ""},
+		{"a retry", []reply{pageOf(true, items(9, 5)), says(503, ""), pageOf(false, items(4, 1))},
+			[]string{"limit=100", after(100, 5), after(100, 5)}, 9, 1, ""},
+		{"a loop", []reply{pageOf(true, items(9, 5))}, []string{"limit=100", after(100, 5)}, 9, 5, loop},
+		{"a loop of two", []reply{pageOf(true, items(9, 7)), pageOf(true, items(6, 5)), pageOf(true, items(9, 7))},
+			[]string{"limit=100", after(100, 7), after(100, 5)}, 9, 5, loop},
+		{"an empty page and more", []reply{pageOf(true, items(9, 5)), pageOf(true, nil)}, []string{"limit=100", after(100, 5)}, 9, 5, loop},
+		{"nothing and more", []reply{pageOf(true, nil)}, []string{"limit=100"}, 0, 1, loop},
+		{"too large", []reply{pageOf(true, items(9, 8)), tooLarge, tooLarge, pageOf(true, items(7, 5)), pageOf(false, items(4, 1))},
+			[]string{"limit=100", after(100, 8), after(25, 8), after(6, 8), after(6, 5)}, 9, 1, ""},
+		{"too large by far", []reply{tooLarge}, []string{"limit=100", "limit=25", "limit=6", "limit=1"}, 0, 1, "a body of more than 1048576 bytes"},
+		{"a large error", []reply{says(404, strings.Repeat(" ", maxBodyBytes+1))}, []string{"limit=100"}, 0, 1, "the API answered 404 Not Found"},
+		{"an error on the way", []reply{pageOf(true, items(9, 5)), refuses(403, "NO")}, []string{"limit=100", after(100, 5)}, 9, 5, "403 Forbidden: because"},
+		{"a version of another shape", []reply{pageOf(false, append(items(9, 5), `{"version_id":7}`))}, []string{"limit=100"}, 0, 1, "version_id is not a string"},
+		{"a version that is null", []reply{pageOf(false, []string{"null"})}, []string{"limit=100"}, 0, 1, "not a JSON object"},
+		{"a cursor of another shape", []reply{pageOf(true, items(9, 5), `"last_id":"7"`)}, []string{"limit=100"}, 0, 1, "such as 123e4567-e89b-42d3-a456-426614174000"},
+		{"a list alone", []reply{says(200, "["+item(1, "v1")+"]")}, []string{"limit=100"}, 0, 1, "not with a page of versions: not a JSON object"},
+		{"no data", []reply{says(200, `{"has_more":false}`)}, []string{"limit=100"}, 0, 1, "data is not a list"},
+		{"data is null", []reply{says(200, `{"data":null,"has_more":false}`)}, []string{"limit=100"}, 0, 1, "data is not a list"},
+		{"data is an object", []reply{says(200, `{"data":{},"has_more":false}`)}, []string{"limit=100"}, 0, 1, "data is not a list"},
+		{"no has_more", []reply{says(200, `{"data":[]}`)}, []string{"limit=100"}, 0, 1, "has_more is not true or false"},
+		{"has_more is null", []reply{says(200, `{"data":[],"has_more":null}`)}, []string{"limit=100"}, 0, 1, "has_more is not true or false"},
+		{"has_more is a string", []reply{says(200, `{"data":[],"has_more":"true"}`)}, []string{"limit=100"}, 0, 1, "has_more is not true or false"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			n := &network{replies: test.replies}
+			n.play(t, func(t *testing.T, c *Client) {
+				number, text := test.first, ""
+				for v, err := range c.Versions(t.Context(), WithRetries, agentID) {
+					if text != "" {
+						t.Error("the list goes on after an error")
+					}
+					if err != nil {
+						text = failed(t, err).Error()
+						continue
+					}
+					if v.Number != number || v.ID != id(number) {
+						t.Errorf("got %+v instead of number %d", v, number)
+					}
+					number--
+				}
+				if number != test.last-1 || !strings.HasSuffix(text, test.text) || (text == "") != (test.text == "") {
+					t.Errorf("ended after %d: %s", number+1, text)
+				}
+			})
+			if got := queries(t, n, agentPath+"/version"); !slices.Equal(got, test.queries) {
+				t.Errorf("asked %s, want %s", got, test.queries)
+			}
+		})
+	}
+}
+
+// TestListStopsWithItsReader checks that a page that nobody wants is not asked for.
+func TestListStopsWithItsReader(t *testing.T) {
+	n := &network{replies: []reply{pageOf(true, items(9, 5))}}
+	n.play(t, func(t *testing.T, c *Client) {
+		for v, err := range c.Versions(t.Context(), WithRetries, agentID) {
+			if err != nil {
+				t.Error(err)
+			}
+			if v.Number == 5 {
+				break
+			}
+		}
+		if len(n.heard()) != 1 {
+			t.Errorf("%d requests", len(n.heard()))
+		}
+	})
+}
+
+// TestListsAreBounded counts up to the bound of a list, and one further.
+func TestListsAreBounded(t *testing.T) {
 	const most = 4
 	const text = "the API answered 200 OK, but not with a list that ends: there are more than 4 things"
 	for _, test := range []struct {
@@ -52,9 +147,9 @@ func TestListBound(t *testing.T) {
 	}
 }
 
-// TestEndlessList reads lists that have more on every page, and measures the memory that this takes: from time to time,
+// TestEndlessListsTakeLittleMemory reads lists that have more on every page, and measures the memory that this takes: from time to time,
 // with what nobody has collected yet, and before the last page, without it.
-func TestEndlessList(t *testing.T) {
+func TestEndlessListsTakeLittleMemory(t *testing.T) {
 	const most, kept = 64 << 20, 10 << 20
 	text := func(n int) string { return `"` + strings.Repeat("x", n) + `"` }
 	for _, test := range []struct {

@@ -7,7 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -16,10 +16,7 @@ import (
 	"time"
 )
 
-// alert is an error as crypto/tls makes it of an alert that the server sent.
-func alert(a tls.AlertError) error { return &net.OpError{Op: "remote error", Err: a} }
-
-func TestEffect(t *testing.T) {
+func TestEffectOfAnAttempt(t *testing.T) {
 	own := []byte(`{"status":"error","error_code":"INTERNAL_SERVER_ERROR","message":"Error: Internal Server Error"}`)
 	tests := []struct {
 		name string
@@ -34,14 +31,6 @@ func TestEffect(t *testing.T) {
 		{"timed out", attempt{sent: true, err: context.DeadlineExceeded, timedOut: true}, MaybePending},
 		{"cancelled", attempt{sent: true, err: context.Canceled, cancelled: errSignal}, MaybePending},
 		{"an error of unknown make", attempt{sent: true, err: errors.New("what?")}, MaybePending},
-		{"internal_error", attempt{sent: true, err: alert(80)}, MaybePending},
-		{"user_canceled", attempt{sent: true, err: alert(90)}, MaybePending},
-		{"unexpected_message", attempt{sent: true, err: alert(10)}, MaybePending},
-		{"bad_record_mac", attempt{sent: true, err: alert(20)}, MaybePending},
-		{"handshake_failure", attempt{sent: true, err: alert(40)}, NoEffect},
-		{"bad_certificate", attempt{sent: true, err: alert(42)}, NoEffect},
-		{"unknown_ca", attempt{sent: true, err: alert(48)}, NoEffect},
-		{"certificate_required", attempt{sent: true, err: alert(116)}, NoEffect},
 		{"an alert of our own", attempt{sent: true, err: &net.OpError{Op: "local error", Err: tls.AlertError(42)}}, MaybePending},
 		{"a truncated 200", attempt{sent: true, status: 200, err: io.ErrUnexpectedEOF}, MaybePending},
 		{"a truncated 502", attempt{sent: true, status: 502, err: io.ErrUnexpectedEOF}, MaybePending},
@@ -62,6 +51,11 @@ func TestEffect(t *testing.T) {
 			t.Errorf("%s: %d", test.name, got)
 		}
 	}
+	for number, want := range map[tls.AlertError]Effect{10: MaybePending, 20: MaybePending, 80: MaybePending, 90: MaybePending, 40: NoEffect, 42: NoEffect, 48: NoEffect, 116: NoEffect} {
+		if got := (&attempt{sent: true, err: &net.OpError{Op: "remote error", Err: number}}).effect(); got != want {
+			t.Errorf("%v: %d", number, got)
+		}
+	}
 	for status := 200; status < 600; status++ {
 		want := MaybePending
 		if 300 <= status && status < 500 && status != 408 {
@@ -79,18 +73,16 @@ func TestEffect(t *testing.T) {
 	}
 }
 
-// TestOutcome plays what a server may do with a change, and asks of the same with a read, which never has an effect.
-func TestOutcome(t *testing.T) {
+// TestEffectOfACall plays what a server may do with a change, and asks of the same with a read, which never has an effect.
+func TestEffectOfACall(t *testing.T) {
 	notFound := refuses(404, "AGENT_NOT_FOUND")
 	cut := reply{raw: published.raw[:len(published.raw)-10], then: hangUp}
 	hang := reply{then: silent}
 	other := says(200, strings.ReplaceAll(published.raw[strings.Index(published.raw, "{"):], versionID.String(), agentID.String()))
 	refusedBy := func(attempts ...int) func(int) error {
 		return func(attempt int) error {
-			for _, a := range attempts {
-				if a == attempt {
-					return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-				}
+			if slices.Contains(attempts, attempt) {
+				return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 			}
 			return nil
 		}
@@ -143,43 +135,54 @@ func TestOutcome(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			n := &network{dial: test.dial, replies: test.replies}
-			n.play(t, func(t *testing.T, c *Client) {
-				c.MaxRetries = test.retries
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-				defer cancel()
-				_, _, err := c.Publish(ctx, promotion)
-				if e := failed(t, err); e.Effect != test.effect || e.Status != test.status {
-					t.Errorf("effect %d, status %d: %v", e.Effect, e.Status, e)
-				}
-			})
-			n = &network{dial: test.dial, replies: test.replies}
-			n.play(t, func(t *testing.T, c *Client) {
-				c.MaxRetries = test.retries
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-				defer cancel()
-				_, err := c.Version(ctx, WithRetries, agentID, versionID)
-				if e := failed(t, err); e.Effect != NoEffect || e.Status != test.status {
-					t.Errorf("read: effect %d, status %d: %v", e.Effect, e.Status, e)
-				}
-			})
+			for _, read := range []bool{false, true} {
+				n := &network{dial: test.dial, replies: test.replies}
+				n.play(t, func(t *testing.T, c *Client) {
+					c.MaxRetries = test.retries
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+					defer cancel()
+					want := test.effect
+					var err error
+					if read {
+						want = NoEffect
+						_, err = c.Version(ctx, WithRetries, agentID, versionID)
+					} else {
+						_, _, err = c.Publish(ctx, promotion)
+					}
+					if e := failed(t, err); e.Effect != want || e.Status != test.status {
+						t.Errorf("read: %t, effect %d, status %d: %v", read, e.Effect, e.Status, e)
+					}
+				})
+			}
 		})
 	}
 }
 
-// TestConfirmed checks that a 200 that can be checked settles whatever came before.
-func TestConfirmed(t *testing.T) {
-	for name, before := range map[string]reply{
-		"lost": lost, "silence": {then: silent}, "502": says(502, ""), "truncated": {raw: published.raw[:70], then: hangUp},
-	} {
-		t.Run(name, func(t *testing.T) {
-			n := &network{replies: []reply{before, before, published}}
-			n.play(t, func(t *testing.T, c *Client) {
-				got, attempts, err := c.Publish(t.Context(), promotion)
-				if want := (Publication{Agent: agentID, Version: valid(versionID)}); err != nil || attempts != 3 || got != want {
-					t.Errorf("%+v after %d attempts: %v", got, attempts, err)
-				}
-			})
+func TestConfirmationSettlesEarlierFailures(t *testing.T) {
+	for _, before := range []reply{lost, {then: silent}, says(502, ""), {raw: published.raw[:70], then: hangUp}} {
+		n := &network{replies: []reply{before, before, published}}
+		n.play(t, func(t *testing.T, c *Client) {
+			got, attempts, err := c.Publish(t.Context(), promotion)
+			if want := (Publication{Agent: agentID, Version: valid(versionID)}); err != nil || attempts != 3 || got != want {
+				t.Errorf("after %.20q: %+v after %d attempts: %v", before.raw, got, attempts, err)
+			}
+		})
+	}
+}
+
+// TestChangeMayBePendingFromTheFirstByte checks that a change may be pending from the first byte that left.
+func TestChangeMayBePendingFromTheFirstByte(t *testing.T) {
+	for takes, effect := range map[int]Effect{0: NoEffect, 1: MaybePending, 100: MaybePending} {
+		n := &network{}
+		n.play(t, func(t *testing.T, c *Client) {
+			c.Dial = func(context.Context, string, string) (net.Conn, error) {
+				conn, err := n.connect()
+				return &brokenPipe{Conn: conn, takes: takes}, err
+			}
+			_, attempts, err := c.Publish(t.Context(), promotion)
+			if e := failed(t, err); e.Effect != effect || e.Cause != Unreachable || e.Untrusted != "connection reset by peer" || attempts != 5 {
+				t.Errorf("%d bytes: effect %d, cause %d after %d attempts: %v", takes, e.Effect, e.Cause, attempts, e)
+			}
 		})
 	}
 }
@@ -198,100 +201,8 @@ func (c *brokenPipe) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// TestBrokenWrite checks that a change may be pending from the first byte that left.
-func TestBrokenWrite(t *testing.T) {
-	for takes, effect := range map[int]Effect{0: NoEffect, 1: MaybePending, 100: MaybePending} {
-		n := &network{}
-		n.play(t, func(t *testing.T, c *Client) {
-			c.Dial = func(context.Context, string, string) (net.Conn, error) {
-				conn, err := n.connect()
-				return &brokenPipe{Conn: conn, takes: takes}, err
-			}
-			_, attempts, err := c.Publish(t.Context(), promotion)
-			if e := failed(t, err); e.Effect != effect || e.Cause != Unreachable || e.Untrusted != "connection reset by peer" || attempts != 5 {
-				t.Errorf("%d bytes: effect %d, cause %d after %d attempts: %v", takes, e.Effect, e.Cause, attempts, e)
-			}
-		})
-	}
-}
-
-// TestIdleConnection checks that a change does not go out on a connection that the server has closed meanwhile, and
-// that the bytes of an earlier request do not count as those of a later one.
-func TestIdleConnection(t *testing.T) {
-	n := &network{replies: []reply{says(200, versionBody), {raw: says(200, versionBody).raw, then: hangUp}, published}}
-	n.play(t, func(t *testing.T, c *Client) {
-		for range 2 {
-			if _, err := c.Version(t.Context(), WithRetries, agentID, versionID); err != nil {
-				t.Fatal(err)
-			}
-		}
-		synctest.Wait()
-		if _, attempts, err := c.Publish(t.Context(), promotion); err != nil || attempts != 1 || n.dials() != 2 {
-			t.Errorf("%d attempts, %d connections: %v", attempts, n.dials(), err)
-		}
-	})
-
-	n = &network{replies: []reply{says(200, versionBody)}}
-	n.play(t, func(t *testing.T, c *Client) {
-		conn := &brokenPipe{takes: 1 << 20}
-		c.MaxRetries = 0
-		c.Dial = func(context.Context, string, string) (_ net.Conn, err error) {
-			if n.dials() > 0 {
-				return nil, syscall.ECONNREFUSED
-			}
-			conn.Conn, err = n.connect()
-			return conn, err
-		}
-		if _, err := c.Version(t.Context(), WithRetries, agentID, versionID); err != nil {
-			t.Fatal(err)
-		}
-		conn.takes = 0
-		_, _, err := c.Publish(t.Context(), promotion)
-		if e := failed(t, err); e.Effect != NoEffect {
-			t.Errorf("effect %d, though nothing was sent: %v", e.Effect, e)
-		}
-	})
-}
-
-// TestIdleRace has the server close the connection in the very moment in which a change is about to use it.
-func TestIdleRace(t *testing.T) {
-	n := &network{replies: []reply{{raw: says(200, versionBody).raw, then: hangUp}, published}}
-	n.play(t, func(t *testing.T, c *Client) {
-		now := make(chan struct{})
-		n.serve = func(conn net.Conn) { n.answer(lateClose{conn, now}) }
-		if _, err := c.Version(t.Context(), WithRetries, agentID, versionID); err != nil {
-			t.Fatal(err)
-		}
-		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-			if info.Reused {
-				close(now)
-				synctest.Wait()
-			}
-		}})
-		c.OnWait = func(w Wait) {
-			if e := failed(t, w.After); e.Cause != Unreachable || e.Untrusted != "http: server closed idle connection" {
-				t.Errorf("%+v", e)
-			}
-		}
-		if _, attempts, err := c.Publish(ctx, promotion); err != nil || attempts != 2 || n.dials() != 2 {
-			t.Errorf("%d attempts, %d connections: %v", attempts, n.dials(), err)
-		}
-	})
-}
-
-// lateClose is a connection that is not closed before its time.
-type lateClose struct {
-	net.Conn
-	now <-chan struct{}
-}
-
-func (c lateClose) Close() error {
-	<-c.now
-	return c.Conn.Close()
-}
-
-// TestStalledWrite ends an attempt over HTTP/2 whose request has not left yet, and still may.
-func TestStalledWrite(t *testing.T) {
+// TestUnsentHTTP2RequestMayBePending ends an attempt over HTTP/2 whose request has not left yet, and still may.
+func TestUnsentHTTP2RequestMayBePending(t *testing.T) {
 	n := &network{}
 	n.play(t, func(t *testing.T, c *Client) {
 		wire := &stalled{}

@@ -1,11 +1,28 @@
+// The harness of the tests is a network in memory and in virtual time. A test fills in a network, which is the server and
+// the way to it, and lets play run a function with a Client of it:
+//
+//	n := &network{replies: []reply{lost, says(503, "busy"), published}}
+//	n.play(t, func(t *testing.T, c *Client) { … })
+//
+// Afterwards n.heard() has the requests as they arrived, byte by byte, with their times. A server that should be
+// net/http's own is started by serveHTTP or, with TLS and HTTP/2, by authority.serveHTTP2.
+
 package diga
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
+	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,8 +34,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 func TestMain(m *testing.M) {
@@ -79,11 +94,12 @@ type received struct {
 	head, body string
 }
 
-// query is the query string of a request.
-func (r received) query() string {
-	line, _, _ := strings.Cut(r.head, "\r\n")
-	_, query, _ := strings.Cut(strings.TrimSuffix(line, " HTTP/1.1"), "?")
-	return query
+// target returns the method, path and query string of a request.
+func (r received) target() (method, path, query string) {
+	line, _, _ := strings.Cut(r.head, " HTTP/1.1\r\n")
+	method, path, _ = strings.Cut(line, " ")
+	path, query, _ = strings.Cut(path, "?")
+	return method, path, query
 }
 
 // says is a whole reply. Each header is a line such as "Retry-After: 2".
@@ -112,8 +128,6 @@ func (n *network) play(t *testing.T, do func(t *testing.T, c *Client)) {
 		do(t, c)
 	})
 }
-
-var requestID = uuid.MustParse("99999999-9999-4999-8999-999999999999")
 
 // client is a Client with four retries whose jitter is 0.
 func (n *network) client() *Client {
@@ -152,23 +166,6 @@ func (n *network) connect() (net.Conn, error) {
 		n.servers.Go(func() { n.answer(far) })
 	}
 	return near, nil
-}
-
-// serveHTTP makes the network's server net/http's own. Close it.
-func (n *network) serveHTTP(handler http.Handler) *http.Server {
-	server := &http.Server{Handler: handler}
-	conns := make(listener)
-	n.serve = func(conn net.Conn) { conns <- conn }
-	n.servers.Go(func() { _ = server.Serve(conns) })
-	return server
-}
-
-// unhurried lets everybody else finish before it writes: whatever the client has to say is said by then.
-type unhurried struct{ net.Conn }
-
-func (c unhurried) Write(b []byte) (int, error) {
-	synctest.Wait()
-	return c.Conn.Write(b)
 }
 
 // answer plays the replies to the requests of one connection.
@@ -241,66 +238,154 @@ func cable() (near, far net.Conn) {
 
 // forward carries what it reads from src to dst, and then the end of it.
 func forward(dst, src net.Conn) {
-	var mu sync.Mutex
-	var waiting []byte
-	ended := false
-	more := sync.NewCond(&mu)
+	chunks := make(chan []byte, 10_000)
 	go func() {
+		defer close(chunks)
 		buffer := make([]byte, 32<<10)
 		for {
 			n, err := src.Read(buffer)
-			mu.Lock()
-			waiting = append(waiting, buffer[:n]...)
-			ended = err != nil
-			mu.Unlock()
-			more.Signal()
+			chunks <- bytes.Clone(buffer[:n])
 			if err != nil {
 				return
 			}
 		}
 	}()
 	defer dst.Close()
-	for {
-		mu.Lock()
-		for len(waiting) == 0 && !ended {
-			more.Wait()
-		}
-		chunk := waiting
-		waiting = nil
-		mu.Unlock()
-		if len(chunk) == 0 {
-			return
-		}
+	for chunk := range chunks {
 		if _, err := dst.Write(chunk); err != nil {
 			return
 		}
 	}
 }
 
-var (
-	agentID   = uuid.MustParse("a0000000-0000-4000-8000-000000000001")
-	versionID = uuid.MustParse("b0000000-0000-4000-8000-000000000002")
-	inbound   = uuid.MustParse("c0000000-0000-4000-8000-000000000003")
-	outbound  = uuid.MustParse("d0000000-0000-4000-8000-000000000004")
-)
+// unhurried lets everybody else finish before it writes: whatever the client has to say is said by then.
+type unhurried struct{ net.Conn }
 
-func valid(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: true} }
+func (c unhurried) Write(b []byte) (int, error) {
+	synctest.Wait()
+	return c.Conn.Write(b)
+}
 
-// promotion is the change that most tests make, and published the reply that confirms it.
-var promotion = Change{Agent: agentID, Version: valid(versionID)}
+// listener hands out the connections sent to it.
+type listener chan net.Conn
 
-var published = says(http.StatusOK, `{"agent_id":"`+agentID.String()+`","published_version_id":"`+versionID.String()+`"}`)
+func (l listener) Accept() (net.Conn, error) {
+	if conn, ok := <-l; ok {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l listener) Close() error { close(l); return nil }
+
+func (l listener) Addr() net.Addr { return &net.TCPAddr{} }
+
+// serveHTTP makes the network's server net/http's own. Close it.
+func (n *network) serveHTTP(handler http.Handler) *http.Server {
+	server := &http.Server{Handler: handler}
+	conns := make(listener)
+	n.serve = func(conn net.Conn) { conns <- conn }
+	n.servers.Go(func() { _ = server.Serve(conns) })
+	return server
+}
+
+// authority signs certificates for the servers of one test.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) authority {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	self := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: now.Add(-9999 * time.Hour), NotAfter: now.Add(9999 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, self, self, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err = x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority{self, key}
+}
+
+// issue signs a certificate that is right for host and now, unless change makes it something else.
+func (a authority) issue(t *testing.T, host string, change func(*x509.Certificate)) []tls.Certificate {
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), DNSNames: []string{host}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	if change != nil {
+		change(leaf)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, a.certificate, a.key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: a.key}}
+}
+
+// trust makes c speak TLS and trust the authority.
+func (a authority) trust(c *Client) {
+	c.BaseURL = &url.URL{Scheme: "https", Host: c.BaseURL.Host}
+	c.connectOnce.Do(c.connect)
+	c.transport.TLSClientConfig.RootCAs = x509.NewCertPool()
+	c.transport.TLSClientConfig.RootCAs.AddCert(a.certificate)
+}
+
+// serveHTTP2 makes the network's server net/http's own, which prefers HTTP/2.
+func (a authority) serveHTTP2(t *testing.T, n *network, c *Client, handler http.HandlerFunc) *http.Server {
+	a.trust(c)
+	server := &http.Server{
+		Handler: handler, ErrorLog: log.New(io.Discard, "", 0), TLSConfig: &tls.Config{Certificates: a.issue(t, "api.test", nil)},
+	}
+	conns := make(listener)
+	n.serve = func(conn net.Conn) { conns <- conn }
+	n.servers.Go(func() { _ = server.ServeTLS(conns, "", "") })
+	return server
+}
 
 // failed returns err as the *Error that it must be.
 func failed(t *testing.T, err error) *Error {
 	t.Helper()
-	e, ok := err.(*Error)
+	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		t.Fatalf("got %T (%v), want an *Error", err, err)
 	}
 	return e
 }
 
-// versionBody is what the API says of the version that promotion publishes.
-const versionBody = `{"agent_id":"a0000000-0000-4000-8000-000000000001","version_id":"b0000000-0000-4000-8000-000000000002","version_number":7,` +
-	`"version_name":"v1.2.0","is_draft":false,"is_published":true,"name":"Front desk","version_created_at":"2025-03-01T12:00:00Z"}`
+// check compares what a test expects of an error with err: its cause, its text, and whether it was tried again.
+func check(t *testing.T, err error, cause Cause, text string, again bool) *Error {
+	t.Helper()
+	e := failed(t, err)
+	attempts := 1
+	if again {
+		attempts = 2
+	}
+	got := strings.ReplaceAll(e.Error(), "; gave up after 2 attempts", "")
+	if e.Cause != cause || got != text || e.Attempts != attempts {
+		t.Errorf("cause %d after %d attempts: %s\nwant %d after %d: %s", e.Cause, e.Attempts, got, cause, attempts, text)
+	}
+	return e
+}
+
+// queries returns the query strings of the requests that n heard, all of which must be reads of path without a body.
+func queries(t *testing.T, n *network, path string) (list []string) {
+	t.Helper()
+	for _, r := range n.heard() {
+		method, got, query := r.target()
+		if method != http.MethodGet || got != path || r.body != "" || strings.Contains(r.head, "Content-") || strings.Contains(r.head, "Transfer-") {
+			t.Errorf("%s%s", r.head, r.body)
+		}
+		list = append(list, query)
+	}
+	return list
+}
