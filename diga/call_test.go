@@ -13,10 +13,10 @@ import (
 
 var errSignal, errBudget = errors.New("cancelled by SIGINT"), errors.New("gave up after 3s")
 
-// TestLastReplySurvives checks what is left of the API's own error when something else ends the call.
+// An error says what the API said last, whatever ended the call.
 func TestLastReplySurvives(t *testing.T) {
-	first, second := refuses(500, "FIRST"), refuses(503, "SECOND")
-	slow := reply{raw: strings.TrimSuffix(says(500, "12345").raw, "345"), then: silent}
+	first, second := apiError(500, "FIRST"), apiError(503, "SECOND")
+	slow := reply{raw: strings.TrimSuffix(response(500, "12345").raw, "345"), then: silent}
 	tests := []struct {
 		name    string
 		replies []reply
@@ -28,7 +28,7 @@ func TestLastReplySurvives(t *testing.T) {
 	}{
 		{"the last of two", []reply{first, second}, 0, 0, 1,
 			Error{Cause: Answered, Status: 503, Code: "SECOND", Attempts: 2, Effect: MaybeApplied, GaveUp: "gave up after 2 attempts"}, 500 * time.Millisecond},
-		{"a final status after a retry", []reply{first, refuses(404, "GONE")}, 0, 0, 4,
+		{"a final status after a retry", []reply{first, apiError(404, "GONE")}, 0, 0, 4,
 			Error{Cause: Answered, Status: 404, Code: "GONE", Attempts: 2, Effect: MaybeApplied}, 500 * time.Millisecond},
 		{"then a lost connection", []reply{first, lost}, 0, 0, 1,
 			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 2, Effect: MaybePending,
@@ -102,7 +102,6 @@ func TestLastReplySurvives(t *testing.T) {
 	}
 }
 
-// TestEndedContextSendsNothing checks a context that has ended already.
 func TestEndedContextSendsNothing(t *testing.T) {
 	n := &network{replies: []reply{published}}
 	n.play(t, func(t *testing.T, c *Client) {
@@ -121,7 +120,6 @@ func TestEndedContextSendsNothing(t *testing.T) {
 	})
 }
 
-// TestAttemptsTimeOut measures how long an attempt lasts at most.
 func TestAttemptsTimeOut(t *testing.T) {
 	const head = "HTTP/1.1 %d What\r\nContent-Length: 1000\r\n\r\n"
 	const half, five = 30 * time.Second, 5 * time.Second
@@ -166,9 +164,8 @@ func TestAttemptsTimeOut(t *testing.T) {
 	}
 }
 
-// TestAttemptsAreIdentical compares the bytes of every attempt.
 func TestAttemptsAreIdentical(t *testing.T) {
-	n := &network{replies: []reply{says(503, "busy"), lost, says(429, ""), says(502, "", "Connection: close"), published}}
+	n := &network{replies: []reply{response(503, "busy"), lost, response(429, ""), response(502, "", "Connection: close"), published}}
 	n.play(t, func(t *testing.T, c *Client) {
 		if _, attempts, err := c.Publish(t.Context(), promotion); err != nil || attempts != 5 {
 			t.Fatal(attempts, err)
@@ -185,9 +182,8 @@ func TestAttemptsAreIdentical(t *testing.T) {
 	}
 }
 
-// TestCallbacksReportAttemptsAndWaits compares what the two callbacks tell with what happened.
 func TestCallbacksReportAttemptsAndWaits(t *testing.T) {
-	n := &network{replies: []reply{refuses(503, "BUSY", "Retry-After: 4"), lost, {raw: published.raw[:60], pace: time.Second / 10, then: hangUp}, published}}
+	n := &network{replies: []reply{apiError(503, "BUSY", "Retry-After: 4"), lost, {raw: published.raw[:60], pace: time.Second / 10, then: hangUp}, published}}
 	var log []string
 	n.play(t, func(t *testing.T, c *Client) {
 		c.OnAttempt = func(a Attempt) {
@@ -215,7 +211,6 @@ func TestCallbacksReportAttemptsAndWaits(t *testing.T) {
 	}
 }
 
-// TestInvalidRequestsAreNotSent checks what no input of the step can bring about.
 func TestInvalidRequestsAreNotSent(t *testing.T) {
 	n := &network{}
 	c := n.client()

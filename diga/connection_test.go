@@ -18,8 +18,7 @@ import (
 	"time"
 )
 
-// TestConcurrentReadsOpenOnlyTheConnectionsTheyNeed makes many reads at once of a server that answers when all of them have arrived, and counts the
-// connections: one would not do where each request needs its own, and more would be a waste over HTTP/2.
+// The server answers when all reads have arrived: with fewer connections they never would.
 func TestConcurrentReadsOpenOnlyTheConnectionsTheyNeed(t *testing.T) {
 	const reads, rounds = 40, 10
 	for name, test := range map[string]struct {
@@ -81,8 +80,7 @@ func TestConcurrentReadsOpenOnlyTheConnectionsTheyNeed(t *testing.T) {
 	}
 }
 
-// clientOf is a Client of a real server, which it trusts. It tells t when an attempt is not made by HTTP/2 although the
-// server speaks it, or the other way round.
+// clientOf returns a Client that trusts server. Every attempt must use HTTP/2 if the server speaks it.
 func clientOf(t *testing.T, server *httptest.Server) *Client {
 	base, err := url.Parse(server.URL)
 	if err != nil {
@@ -101,7 +99,7 @@ func clientOf(t *testing.T, server *httptest.Server) *Client {
 	return c
 }
 
-// TestCallsMayRunConcurrently makes one of each call at once, with all the callbacks, for the race detector to look at.
+// The race detector watches every call and both callbacks.
 func TestCallsMayRunConcurrently(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, apiBody(r.Method, r.URL.Path))
@@ -132,7 +130,7 @@ func TestCallsMayRunConcurrently(t *testing.T) {
 	}
 }
 
-// TestRequestsWaitForTheFirstTLSConnection lets the first of many reads have a connection that comes to nothing, while the others wait for it.
+// The first of ten reads opens a connection and fails; the others wait for it.
 func TestRequestsWaitForTheFirstTLSConnection(t *testing.T) {
 	const second, minute = time.Second, time.Minute
 	after := func(text string) func(net.Conn) {
@@ -228,9 +226,9 @@ func TestRequestsWaitForTheFirstTLSConnection(t *testing.T) {
 	}
 }
 
-// TestPlainHTTPConnectionsAreOpenedAtOnce checks that over plain HTTP, where each request needs a connection, none waits for that of another.
+// Without TLS there is no handshake to wait for.
 func TestPlainHTTPConnectionsAreOpenedAtOnce(t *testing.T) {
-	n := &network{replies: []reply{says(200, versionBody)}, dial: func(int) error { <-time.After(time.Second); return nil }}
+	n := &network{replies: []reply{response(200, versionBody)}, dial: func(int) error { <-time.After(time.Second); return nil }}
 	n.play(t, func(t *testing.T, c *Client) {
 		const reads = 10
 		var calls sync.WaitGroup
@@ -248,7 +246,6 @@ func TestPlainHTTPConnectionsAreOpenedAtOnce(t *testing.T) {
 	})
 }
 
-// TestWaitForAConnectionEndsWithTheContext checks that a read that waits for another's connection ends with its own context, unsent.
 func TestWaitForAConnectionEndsWithTheContext(t *testing.T) {
 	n := &network{}
 	n.play(t, func(t *testing.T, c *Client) {
@@ -270,8 +267,7 @@ func TestWaitForAConnectionEndsWithTheContext(t *testing.T) {
 	})
 }
 
-// TestNothingIsResentOnReusedConnections loses reads on connections that had served others: net/http would send each again on another one, and
-// count that as no attempt.
+// net/http would resend a read that is lost on a reused connection, and not count it as an attempt.
 func TestNothingIsResentOnReusedConnections(t *testing.T) {
 	const reads = 20
 	for _, secure := range []bool{false, true} {
@@ -285,7 +281,7 @@ func TestNothingIsResentOnReusedConnections(t *testing.T) {
 			}
 			n.reply = func(received) reply {
 				if len(n.requests) <= reads {
-					return reply{raw: says(200, versionBody).raw, pace: time.Millisecond}
+					return reply{raw: response(200, versionBody).raw, pace: time.Millisecond}
 				}
 				return lost
 			}
@@ -307,10 +303,9 @@ func TestNothingIsResentOnReusedConnections(t *testing.T) {
 	}
 }
 
-// TestNothingIsResentOnAConnectionTakenOver does the same to the second of two reads that start together: it takes the connection of the first, for
-// its own takes too long.
+// Two reads start together, and the second takes the connection of the first because its own takes too long.
 func TestNothingIsResentOnAConnectionTakenOver(t *testing.T) {
-	n := &network{replies: []reply{{raw: says(200, versionBody).raw, pace: time.Millisecond}, lost, says(200, versionBody)}}
+	n := &network{replies: []reply{{raw: response(200, versionBody).raw, pace: time.Millisecond}, lost, response(200, versionBody)}}
 	n.play(t, func(t *testing.T, c *Client) {
 		done := make(chan struct{})
 		n.dial = func(attempt int) error {
@@ -318,6 +313,7 @@ func TestNothingIsResentOnAConnectionTakenOver(t *testing.T) {
 				<-done
 				return syscall.ECONNREFUSED
 			}
+			<-time.After(time.Millisecond) // until both reads wait for a connection
 			return nil
 		}
 		var lost atomic.Int32
@@ -337,9 +333,8 @@ func TestNothingIsResentOnAConnectionTakenOver(t *testing.T) {
 	})
 }
 
-// TestPublishReusesTheConnection counts what a publish by id takes.
 func TestPublishReusesTheConnection(t *testing.T) {
-	n := &network{replies: []reply{says(200, versionBody), published}}
+	n := &network{replies: []reply{response(200, versionBody), published}}
 	n.play(t, func(t *testing.T, c *Client) {
 		if _, err := c.PublishedVersion(t.Context(), Once, agentID); err != nil {
 			t.Error(err)
@@ -353,10 +348,10 @@ func TestPublishReusesTheConnection(t *testing.T) {
 	})
 }
 
-// TestClosedIdleConnectionsAreNotUsed checks that a change does not go out on a connection that the server has closed meanwhile, and
-// that the bytes of an earlier request do not count as those of a later one.
+// A change is not sent on a connection that the server has closed, and bytes of an earlier request do not count as its
+// own.
 func TestClosedIdleConnectionsAreNotUsed(t *testing.T) {
-	n := &network{replies: []reply{says(200, versionBody), {raw: says(200, versionBody).raw, then: hangUp}, published}}
+	n := &network{replies: []reply{response(200, versionBody), {raw: response(200, versionBody).raw, then: hangUp}, published}}
 	n.play(t, func(t *testing.T, c *Client) {
 		for range 2 {
 			if _, err := c.Version(t.Context(), WithRetries, agentID, versionID); err != nil {
@@ -369,7 +364,7 @@ func TestClosedIdleConnectionsAreNotUsed(t *testing.T) {
 		}
 	})
 
-	n = &network{replies: []reply{says(200, versionBody)}}
+	n = &network{replies: []reply{response(200, versionBody)}}
 	n.play(t, func(t *testing.T, c *Client) {
 		conn := &brokenPipe{takes: 1 << 20}
 		c.MaxRetries = 0
@@ -391,9 +386,9 @@ func TestClosedIdleConnectionsAreNotUsed(t *testing.T) {
 	})
 }
 
-// TestConnectionClosedBeforeUseIsRetried has the server close the connection in the very moment in which a change is about to use it.
+// The server closes an idle connection when a change has just taken it.
 func TestConnectionClosedBeforeUseIsRetried(t *testing.T) {
-	n := &network{replies: []reply{{raw: says(200, versionBody).raw, then: hangUp}, published}}
+	n := &network{replies: []reply{{raw: response(200, versionBody).raw, then: hangUp}, published}}
 	n.play(t, func(t *testing.T, c *Client) {
 		now := make(chan struct{})
 		n.serve = func(conn net.Conn) { n.answer(lateClose{conn, now}) }
@@ -417,7 +412,7 @@ func TestConnectionClosedBeforeUseIsRetried(t *testing.T) {
 	})
 }
 
-// lateClose is a connection that is not closed before its time.
+// lateClose is a connection whose Close waits.
 type lateClose struct {
 	net.Conn
 	now <-chan struct{}

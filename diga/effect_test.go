@@ -73,12 +73,12 @@ func TestEffectOfAnAttempt(t *testing.T) {
 	}
 }
 
-// TestEffectOfACall plays what a server may do with a change, and asks of the same with a read, which never has an effect.
+// Each case runs twice, as a change and as a read. A read never has an effect.
 func TestEffectOfACall(t *testing.T) {
-	notFound := refuses(404, "AGENT_NOT_FOUND")
+	notFound := apiError(404, "AGENT_NOT_FOUND")
 	cut := reply{raw: published.raw[:len(published.raw)-10], then: hangUp}
 	hang := reply{then: silent}
-	other := says(200, strings.ReplaceAll(published.raw[strings.Index(published.raw, "{"):], versionID.String(), agentID.String()))
+	other := response(200, strings.ReplaceAll(published.raw[strings.Index(published.raw, "{"):], versionID.String(), agentID.String()))
 	refusedBy := func(attempts ...int) func(int) error {
 		return func(attempt int) error {
 			if slices.Contains(attempts, attempt) {
@@ -98,18 +98,16 @@ func TestEffectOfACall(t *testing.T) {
 		{"connection refused", refusedBy(1, 2), nil, 1, NoEffect, 0},
 		{"refused, then lost", refusedBy(1), []reply{lost}, 1, MaybePending, 0},
 		{"lost, then refused", refusedBy(2), []reply{lost}, 1, MaybePending, 0},
-		{"400", nil, []reply{says(400, "")}, 1, NoEffect, 400},
 		{"404", nil, []reply{notFound}, 1, NoEffect, 404},
-		{"429", nil, []reply{says(429, "", "Retry-After: 3600")}, 1, NoEffect, 429},
-		{"500", nil, []reply{says(500, "")}, 1, MaybePending, 500},
-		{"503", nil, []reply{says(503, "")}, 1, MaybePending, 503},
-		{"truncated 500", nil, []reply{{raw: says(500, "12345").raw[:44], then: hangUp}}, 1, MaybePending, 500},
-		{"302", nil, []reply{says(302, "", "Location: http://api.test/v1/agent")}, 1, NoEffect, 302},
+		{"429", nil, []reply{response(429, "", "Retry-After: 3600")}, 1, NoEffect, 429},
+		{"500", nil, []reply{response(500, "")}, 1, MaybePending, 500},
+		{"truncated 500", nil, []reply{{raw: response(500, "12345").raw[:44], then: hangUp}}, 1, MaybePending, 500},
+		{"302", nil, []reply{response(302, "", "Location: http://api.test/v1/agent")}, 1, NoEffect, 302},
 
-		{"the API's own 500", nil, []reply{refuses(500, "BROKEN")}, 1, MaybeApplied, 500},
-		{"the API's own 503, then a gateway's", nil, []reply{refuses(503, "BUSY"), says(503, "<html>")}, 1, MaybePending, 503},
-		{"the API's own 500, then its 404", nil, []reply{refuses(500, "BROKEN"), notFound}, 1, MaybeApplied, 404},
-		{"429, then the API's own 408", nil, []reply{says(429, ""), refuses(408, "SLOW")}, 0, MaybeApplied, 408},
+		{"the API's own 500", nil, []reply{apiError(500, "BROKEN")}, 1, MaybeApplied, 500},
+		{"the API's own 503, then a gateway's", nil, []reply{apiError(503, "BUSY"), response(503, "<html>")}, 1, MaybePending, 503},
+		{"the API's own 500, then its 404", nil, []reply{apiError(500, "BROKEN"), notFound}, 1, MaybeApplied, 404},
+		{"429, then the API's own 408", nil, []reply{response(429, ""), apiError(408, "SLOW")}, 0, MaybeApplied, 408},
 
 		{"lost", nil, []reply{lost}, 1, MaybePending, 0},
 		{"silence", nil, []reply{hang}, 1, MaybePending, 0},
@@ -117,21 +115,16 @@ func TestEffectOfACall(t *testing.T) {
 		{"truncated", nil, []reply{cut}, 1, MaybePending, 200},
 		{"bad chunks", nil, []reply{{raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", then: hangUp}}, 1, MaybePending, 200},
 		{"half of a 200, then silence", nil, []reply{{raw: cut.raw, then: silent}}, 1, MaybePending, 200},
-		{"201", nil, []reply{says(201, "{}")}, 1, MaybePending, 201},
-		{"204", nil, []reply{{raw: "HTTP/1.1 204 No Content\r\n\r\n"}}, 1, MaybePending, 204},
-		{"502", nil, []reply{says(502, "")}, 1, MaybePending, 502},
-		{"504", nil, []reply{says(504, "")}, 1, MaybePending, 504},
-		{"520", nil, []reply{says(520, "")}, 1, MaybePending, 520},
-		{"529", nil, []reply{says(529, "")}, 1, MaybePending, 529},
-		{"no publication", nil, []reply{says(200, "{}")}, 1, MaybePending, 200},
+		{"201", nil, []reply{response(201, "{}")}, 1, MaybePending, 201},
+		{"no publication", nil, []reply{response(200, "{}")}, 1, MaybePending, 200},
 		{"another version", nil, []reply{other}, 1, MaybePending, 200},
 
 		{"lost, then 404", nil, []reply{lost, notFound}, 1, MaybePending, 404},
-		{"silence, then 500", nil, []reply{hang, says(500, "")}, 1, MaybePending, 500},
-		{"502, then 404", nil, []reply{says(502, ""), notFound}, 1, MaybePending, 404},
-		{"truncated, then 400", nil, []reply{cut, says(400, "")}, 1, MaybePending, 400},
-		{"500, lost, 503, 429, 403", nil, []reply{says(500, ""), lost, says(503, ""), says(429, ""), says(403, "")}, 4, MaybePending, 403},
-		{"502, then another version", nil, []reply{says(502, ""), other}, 1, MaybePending, 200},
+		{"silence, then 500", nil, []reply{hang, response(500, "")}, 1, MaybePending, 500},
+		{"502, then 404", nil, []reply{response(502, ""), notFound}, 1, MaybePending, 404},
+		{"truncated, then 400", nil, []reply{cut, response(400, "")}, 1, MaybePending, 400},
+		{"500, lost, 503, 429, 403", nil, []reply{response(500, ""), lost, response(503, ""), response(429, ""), response(403, "")}, 4, MaybePending, 403},
+		{"502, then another version", nil, []reply{response(502, ""), other}, 1, MaybePending, 200},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -159,7 +152,7 @@ func TestEffectOfACall(t *testing.T) {
 }
 
 func TestConfirmationSettlesEarlierFailures(t *testing.T) {
-	for _, before := range []reply{lost, {then: silent}, says(502, ""), {raw: published.raw[:70], then: hangUp}} {
+	for _, before := range []reply{lost, {then: silent}, response(502, ""), {raw: published.raw[:70], then: hangUp}} {
 		n := &network{replies: []reply{before, before, published}}
 		n.play(t, func(t *testing.T, c *Client) {
 			got, attempts, err := c.Publish(t.Context(), promotion)
@@ -170,7 +163,6 @@ func TestConfirmationSettlesEarlierFailures(t *testing.T) {
 	}
 }
 
-// TestChangeMayBePendingFromTheFirstByte checks that a change may be pending from the first byte that left.
 func TestChangeMayBePendingFromTheFirstByte(t *testing.T) {
 	for takes, effect := range map[int]Effect{0: NoEffect, 1: MaybePending, 100: MaybePending} {
 		n := &network{}
@@ -187,7 +179,7 @@ func TestChangeMayBePendingFromTheFirstByte(t *testing.T) {
 	}
 }
 
-// brokenPipe is a connection that takes so many bytes and then no more.
+// brokenPipe is a connection that fails after a number of written bytes.
 type brokenPipe struct {
 	net.Conn
 	takes int
@@ -201,7 +193,7 @@ func (c *brokenPipe) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// TestUnsentHTTP2RequestMayBePending ends an attempt over HTTP/2 whose request has not left yet, and still may.
+// Over HTTP/2 a request may still be written after its attempt has timed out.
 func TestUnsentHTTP2RequestMayBePending(t *testing.T) {
 	n := &network{}
 	n.play(t, func(t *testing.T, c *Client) {
@@ -227,7 +219,7 @@ func TestUnsentHTTP2RequestMayBePending(t *testing.T) {
 	})
 }
 
-// stalled is a connection that takes nothing until a channel is closed.
+// stalled is a connection whose writes wait until a channel is closed.
 type stalled struct {
 	net.Conn
 	until atomic.Pointer[chan struct{}]

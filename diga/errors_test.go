@@ -31,7 +31,7 @@ func TestTLSErrors(t *testing.T) {
 			n.secure = &tls.Config{Certificates: a.issue(t, "api.test", change)}
 		}
 	}
-	says := func(text string) func(*testing.T, authority, *network, *Client) {
+	raw := func(text string) func(*testing.T, authority, *network, *Client) {
 		return func(_ *testing.T, _ authority, n *network, _ *Client) {
 			n.serve = func(conn net.Conn) {
 				_, _ = conn.Read(make([]byte, 1))
@@ -74,11 +74,11 @@ func TestTLSErrors(t *testing.T) {
 		{"a server in trouble", config(func(c *tls.Config) {
 			c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, errors.New("out of memory") }
 		}), Unreachable, "no reply from api.test: tls: internal error", true},
-		{"plain HTTP", says("HTTP/1.1 400 Bad Request\r\n\r\n"), PlainHTTP, "the server speaks plain HTTP on api.test", false},
-		{"SSH", says("SSH-2.0-OpenSSH_9.9\r\n"), TLSFailed, noTLS + "tls: first record does not look like a TLS handshake", false},
-		{"a cipher that was not offered", says("\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03" + strings.Repeat("r", 32) + "\x00\x00\x01\x00"), TLSFailed,
+		{"plain HTTP", raw("HTTP/1.1 400 Bad Request\r\n\r\n"), PlainHTTP, "the server speaks plain HTTP on api.test", false},
+		{"SSH", raw("SSH-2.0-OpenSSH_9.9\r\n"), TLSFailed, noTLS + "tls: first record does not look like a TLS handshake", false},
+		{"a cipher that was not offered", raw("\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03" + strings.Repeat("r", 32) + "\x00\x00\x01\x00"), TLSFailed,
 			noTLS + "tls: server chose an unconfigured cipher suite", false},
-		{"a reset", says(""), Unreachable, "no reply from api.test: the connection was closed", true},
+		{"a reset", raw(""), Unreachable, "no reply from api.test: the connection was closed", true},
 		{"a stall", func(_ *testing.T, _ authority, n *network, _ *Client) {
 			n.serve = func(conn net.Conn) { reply{then: silent}.write(conn); conn.Close() }
 		}, Timeout, "no connection to api.test within 30 s", true},
@@ -100,7 +100,7 @@ func TestTLSErrors(t *testing.T) {
 	}
 }
 
-// TestMissingRoots has a machine without any authority's certificate, as an image may be that was put together wrongly.
+// An image without a CA bundle has no roots.
 func TestMissingRoots(t *testing.T) {
 	a := attempt{host: "api.test", err: &tls.CertificateVerificationError{Err: x509.SystemRootsError{}}}
 	if got := a.cause(); got != CertificateUnknown {
@@ -143,7 +143,7 @@ func TestDialErrors(t *testing.T) {
 	})
 }
 
-// TestProxyErrors goes through a proxy whose address holds a password.
+// The proxy's URL contains a password, which must not appear in any error.
 func TestProxyErrors(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	noHost := &net.DNSError{Err: "no such host", Name: "proxy.test", IsNotFound: true}
@@ -159,11 +159,11 @@ func TestProxyErrors(t *testing.T) {
 		{"refused", "https", refused, "", ProxyUnreachable, "no connection to the proxy proxy.test:3128: connection refused", true},
 		{"refused", "http", refused, "", ProxyUnreachable, "no connection to the proxy proxy.test:3128: connection refused", true},
 		{"unknown", "https", noHost, "", ProxyUnreachable, "no connection to the proxy proxy.test:3128: looking up the name: no such host", true},
-		{"407", "https", nil, says(407, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 407 Proxy Authentication Required", false},
-		{"407", "http", nil, says(407, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 407 Proxy Authentication Required", false},
-		{"403", "https", nil, says(403, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 403 Forbidden", false},
-		{"503", "https", nil, says(503, "").raw, ProxyUnreachable, "the proxy proxy.test:3128 answered 503 Service Unavailable", true},
-		{"503", "http", nil, says(503, "").raw, Answered, "the API answered 503 Service Unavailable", true},
+		{"407", "https", nil, response(407, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 407 Proxy Authentication Required", false},
+		{"407", "http", nil, response(407, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 407 Proxy Authentication Required", false},
+		{"403", "https", nil, response(403, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 403 Forbidden", false},
+		{"503", "https", nil, response(503, "").raw, ProxyUnreachable, "the proxy proxy.test:3128 answered 503 Service Unavailable", true},
+		{"503", "http", nil, response(503, "").raw, Answered, "the API answered 503 Service Unavailable", true},
 		{"lost", "https", nil, "", Unreachable, "no reply from api.test: the connection closed early", true},
 		{"not HTTP", "https", nil, "SSH-2.0\r\n\r\n", InvalidReply, `the reply cannot be read: malformed HTTP response "SSH-2.0"`, false},
 	}
@@ -187,7 +187,7 @@ func TestProxyErrors(t *testing.T) {
 	}
 }
 
-// TestBytesSentThroughATLSProxyCount loses a change behind a proxy that is itself reached by TLS.
+// Behind an HTTPS proxy there is one TLS connection inside another.
 func TestBytesSentThroughATLSProxyCount(t *testing.T) {
 	n := &network{}
 	n.play(t, func(t *testing.T, c *Client) {
@@ -216,7 +216,6 @@ func TestBytesSentThroughATLSProxyCount(t *testing.T) {
 	})
 }
 
-// TestMalformedReplies plays replies that are malformed HTTP.
 func TestMalformedReplies(t *testing.T) {
 	body := published.raw[strings.Index(published.raw, "{"):]
 	zipped := zip(body)
@@ -225,7 +224,7 @@ func TestMalformedReplies(t *testing.T) {
 		name  string
 		raw   string
 		cause Cause
-		text  string // "": it is well
+		text  string // empty: success
 		again bool
 	}{
 		{"not HTTP", "SSH-2.0\r\n\r\n", InvalidReply, cannot + `malformed HTTP response "SSH-2.0"`, false},
@@ -245,16 +244,16 @@ func TestMalformedReplies(t *testing.T) {
 		{"half a body", ok + "Content-Length: 9\r\n\r\n{", InvalidReply, "the reply breaks off after 1 byte: the connection closed early", true},
 		{"a broken chunk", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n", InvalidReply,
 			"the reply breaks off after 2 bytes: invalid byte in chunk length", true},
-		{"brotli", says(200, body, "Content-Encoding: br").raw, InvalidReply,
+		{"brotli", response(200, body, "Content-Encoding: br").raw, InvalidReply,
 			cannot + `malformed HTTP: a body in the encoding "br", which was not asked for`, false},
-		{"gzip", says(200, zipped, gz).raw, 0, "", false},
-		{"gzip that is none", says(200, body, gz).raw, InvalidReply, cannot + "gzip: invalid header", false},
-		{"gzip with a wrong sum", says(200, zipped[:len(zipped)-8]+"12345678", gz).raw, InvalidReply, cannot + "gzip: invalid checksum", false},
-		{"gzip that is corrupt", says(200, zipped[:10]+"\xff\xff\xff\xff"+zipped[14:], gz).raw, InvalidReply, cannot + "flate: corrupt input before offset 1", false},
-		{"half of a gzip", says(200, zipped[:10], gz).raw, InvalidReply, "the reply breaks off after 0 bytes: the connection closed early", true},
-		{"gzip of 4 MiB", says(200, zip(strings.Repeat(" ", 4<<20)), gz).raw, InvalidReply, cannot + "a body of more than 1048576 bytes", false},
-		{"more than 1 MiB", says(200, body+strings.Repeat(" ", 1<<20)).raw, InvalidReply, cannot + "a body of more than 1048576 bytes", false},
-		{"1 MiB", says(200, body+strings.Repeat(" ", 1<<20-len(body))).raw, 0, "", false},
+		{"gzip", response(200, zipped, gz).raw, 0, "", false},
+		{"gzip that is none", response(200, body, gz).raw, InvalidReply, cannot + "gzip: invalid header", false},
+		{"gzip with a wrong sum", response(200, zipped[:len(zipped)-8]+"12345678", gz).raw, InvalidReply, cannot + "gzip: invalid checksum", false},
+		{"gzip that is corrupt", response(200, zipped[:10]+"\xff\xff\xff\xff"+zipped[14:], gz).raw, InvalidReply, cannot + "flate: corrupt input before offset 1", false},
+		{"half of a gzip", response(200, zipped[:10], gz).raw, InvalidReply, "the reply breaks off after 0 bytes: the connection closed early", true},
+		{"gzip of 4 MiB", response(200, zip(strings.Repeat(" ", 4<<20)), gz).raw, InvalidReply, cannot + "a body of more than 1048576 bytes", false},
+		{"more than 1 MiB", response(200, body+strings.Repeat(" ", 1<<20)).raw, InvalidReply, cannot + "a body of more than 1048576 bytes", false},
+		{"1 MiB", response(200, body+strings.Repeat(" ", 1<<20-len(body))).raw, 0, "", false},
 		{"no length", ok + "\r\n" + body, 0, "", false},
 	}
 	for _, test := range tests {
@@ -281,7 +280,7 @@ func zip(text string) string {
 	return b.String()
 }
 
-// TestLostHTTP2StreamsAreRetried loses so many requests by RST_STREAM.
+// The server resets the streams of the first requests.
 func TestLostHTTP2StreamsAreRetried(t *testing.T) {
 	for lose, fails := range map[int]bool{0: false, 2: false, 9: true} {
 		requests := 0
@@ -307,7 +306,7 @@ func TestLostHTTP2StreamsAreRetried(t *testing.T) {
 	}
 }
 
-// TestHTTP2StatusWithoutMeaning checks that a reply without a meaning is not taken for a lost stream.
+// A reply with status 999 is not a lost stream.
 func TestHTTP2StatusWithoutMeaning(t *testing.T) {
 	n := &network{}
 	n.play(t, func(t *testing.T, c *Client) {

@@ -22,10 +22,10 @@ var (
 
 func valid(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: true} }
 
-// promotion is the change that most tests make, and published the reply that confirms it.
+// promotion is the change that most tests make, and published is the reply that confirms it.
 var promotion = Change{Agent: agentID, Version: valid(versionID)}
 
-var published = says(http.StatusOK, `{"agent_id":"`+agentID.String()+`","published_version_id":"`+versionID.String()+`"}`)
+var published = response(http.StatusOK, `{"agent_id":"`+agentID.String()+`","published_version_id":"`+versionID.String()+`"}`)
 
 const (
 	agentField   = `"agent_id":"a0000000-0000-4000-8000-000000000001"`
@@ -34,7 +34,7 @@ const (
 	outField     = `"outbound_phone_number_id":"d0000000-0000-4000-8000-000000000004"`
 )
 
-// versionBody is what the API says of the version that promotion publishes.
+// versionBody is the version that promotion publishes.
 const versionBody = `{"agent_id":"a0000000-0000-4000-8000-000000000001","version_id":"b0000000-0000-4000-8000-000000000002","version_number":7,` +
 	`"version_name":"v1.2.0","is_draft":false,"is_published":true,"name":"Front desk","version_created_at":"2025-03-01T12:00:00Z"}`
 
@@ -47,7 +47,7 @@ const (
 		`"inbound_agent_id":"a0000000-0000-4000-8000-000000000001","outbound_agent_id":null,"assigned_at":"2025-03-01T12:00:00Z","released_at":null}`
 )
 
-// item is a version of agentID in a list. Its id is that of number.
+// item returns a version of agentID with the id of number.
 func item(number int, name string, fields ...string) string {
 	list := append([]string{agentField, fmt.Sprintf(`"version_id":"%s","version_number":%d,"version_name":%q`, id(number), number, name)}, fields...)
 	return "{" + strings.Join(list, ",") + "}"
@@ -57,7 +57,7 @@ func id(number int) uuid.UUID {
 	return uuid.MustParse(fmt.Sprintf("b0000000-0000-4000-8000-%012d", number))
 }
 
-// items are versions with the numbers from first down to last, whose names are "v" and the number.
+// items returns the versions from first down to last, named "v" and the number.
 func items(first, last int) (list []string) {
 	for number := first; number >= last; number-- {
 		list = append(list, item(number, fmt.Sprint("v", number)))
@@ -65,13 +65,13 @@ func items(first, last int) (list []string) {
 	return list
 }
 
-// phone is a phone number in a list. Its id is that of number.
+// phone returns a phone number with the id of number.
 func phone(number int, fields ...string) string {
 	list := append([]string{fmt.Sprintf(`"id":"%s","number":"+349100%05d"`, id(number), number)}, fields...)
 	return "{" + strings.Join(list, ",") + "}"
 }
 
-// phonesFrom are phone numbers from first down to last.
+// phonesFrom returns the phone numbers from first down to last.
 func phonesFrom(first, last int) (list []string) {
 	for number := first; number >= last; number-- {
 		list = append(list, phone(number))
@@ -81,12 +81,12 @@ func phonesFrom(first, last int) (list []string) {
 
 func pageOf(more bool, items []string, fields ...string) reply {
 	list := append([]string{fmt.Sprintf(`"data":[%s],"has_more":%t`, strings.Join(items, ","), more)}, fields...)
-	return says(200, "{"+strings.Join(list, ",")+"}")
+	return response(200, "{"+strings.Join(list, ",")+"}")
 }
 
 func afterQuery(limit, number int) string { return fmt.Sprintf("after=%s&limit=%d", id(number), limit) }
 
-// apiBody is what an API without surprises answers.
+// apiBody returns the body of a 200 to any request of the tests.
 func apiBody(method, path string) string {
 	switch {
 	case method == http.MethodPatch:
@@ -102,7 +102,7 @@ func apiBody(method, path string) string {
 	}
 }
 
-// reads makes each read of a Client.
+// reads has every read of a Client by name.
 var reads = map[string]func(ctx context.Context, c *Client, r Retries) error{
 	"PublishedVersion": func(ctx context.Context, c *Client, r Retries) error {
 		_, err := c.PublishedVersion(ctx, r, agentID)

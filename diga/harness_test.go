@@ -1,7 +1,7 @@
 // The harness of the tests is a network in memory and in virtual time. A test fills in a network, which is the server and
 // the way to it, and lets play run a function with a Client of it:
 //
-//	n := &network{replies: []reply{lost, says(503, "busy"), published}}
+//	n := &network{replies: []reply{lost, response(503, "busy"), published}}
 //	n.play(t, func(t *testing.T, c *Client) { … })
 //
 // Afterwards n.heard() has the requests as they arrived, byte by byte, with their times. A server that should be
@@ -43,8 +43,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// network is one server, and the way to it, in memory and in virtual time. The zero value accepts every connection and
-// never says a word.
+// network is a server and the connections to it, in memory and in virtual time. The zero value accepts connections and
+// never answers.
 type network struct {
 	replies []reply                 // one for each request; the last one stays
 	reply   func(r received) reply  // instead of the replies
@@ -60,7 +60,7 @@ type network struct {
 	requests    []received
 }
 
-// dials is the number of connections that were asked for, and heard what has arrived on them.
+// dials returns the number of connections that were dialed, and heard the requests that arrived.
 func (n *network) dials() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -73,7 +73,7 @@ func (n *network) heard() []received {
 	return slices.Clone(n.requests)
 }
 
-// reply is what the server does when a request has arrived.
+// reply is what the server does after a request.
 type reply struct {
 	raw  string
 	pace time.Duration // before each byte of raw
@@ -102,21 +102,21 @@ func (r received) target() (method, path, query string) {
 	return method, path, query
 }
 
-// says is a whole reply. Each header is a line such as "Retry-After: 2".
-func says(status int, body string, headers ...string) reply {
+// response returns a whole reply. Each header is a line such as "Retry-After: 2".
+func response(status int, body string, headers ...string) reply {
 	lines := append([]string{fmt.Sprintf("HTTP/1.1 %03d What", status), fmt.Sprintf("Content-Length: %d", len(body))}, headers...)
 	return reply{raw: strings.Join(lines, "\r\n") + "\r\n\r\n" + body}
 }
 
-// refuses is a whole reply in the form that the API gives its errors.
-func refuses(status int, code string, headers ...string) reply {
-	return says(status, fmt.Sprintf(`{"status":"error","error_code":%q,"message":"because"}`, code), headers...)
+// apiError returns a whole reply in the shape of the API's errors.
+func apiError(status int, code string, headers ...string) reply {
+	return response(status, fmt.Sprintf(`{"status":"error","error_code":%q,"message":"because"}`, code), headers...)
 }
 
-// lost reads the request and hangs up.
+// lost closes the connection without a reply.
 var lost = reply{then: hangUp}
 
-// play runs do against the network in virtual time. It sees to it that no connection and no goroutine is left behind.
+// play runs do in virtual time, and fails if a connection or a goroutine is left behind.
 func (n *network) play(t *testing.T, do func(t *testing.T, c *Client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -129,7 +129,7 @@ func (n *network) play(t *testing.T, do func(t *testing.T, c *Client)) {
 	})
 }
 
-// client is a Client with four retries whose jitter is 0.
+// client returns a Client with four retries and no jitter.
 func (n *network) client() *Client {
 	return &Client{
 		BaseURL: &url.URL{Scheme: "http", Host: "api.test"}, Token: "sesame", UserAgent: "test/1", RequestID: requestID,
@@ -148,13 +148,13 @@ func (n *network) connect() (net.Conn, error) {
 			return nil, err
 		}
 	}
-	near, far := cable()
+	near, far := bufferedPipe()
 	switch {
 	case n.serve != nil:
 		n.servers.Go(func() { n.serve(far) })
 	case n.secure != nil:
 		n.servers.Go(func() {
-			conn := tls.Server(unhurried{far}, n.secure)
+			conn := tls.Server(lastWriter{far}, n.secure)
 			if conn.Handshake() == nil {
 				n.answer(conn)
 			}
@@ -168,7 +168,7 @@ func (n *network) connect() (net.Conn, error) {
 	return near, nil
 }
 
-// answer plays the replies to the requests of one connection.
+// answer serves one connection with the replies.
 func (n *network) answer(conn net.Conn) {
 	defer conn.Close()
 	for in := bufio.NewReader(conn); ; {
@@ -195,7 +195,7 @@ func (n *network) answer(conn net.Conn) {
 	}
 }
 
-// next keeps r and picks the reply to it.
+// next records r and returns the reply to it.
 func (n *network) next(r received) reply {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -209,7 +209,7 @@ func (n *network) next(r received) reply {
 	return n.replies[min(len(n.requests), len(n.replies))-1]
 }
 
-// write reports whether the connection is ready for another request.
+// write reports whether the connection can serve another request.
 func (r reply) write(conn net.Conn) bool {
 	if r.pace == 0 {
 		_, _ = io.WriteString(conn, r.raw)
@@ -227,8 +227,8 @@ func (r reply) write(conn net.Conn) bool {
 	return r.then == stay
 }
 
-// cable returns the two ends of a connection that, unlike net.Pipe's, takes what is written before it is read.
-func cable() (near, far net.Conn) {
+// bufferedPipe is a net.Pipe whose writes do not wait for a reader.
+func bufferedPipe() (near, far net.Conn) {
 	near, a := net.Pipe()
 	b, far := net.Pipe()
 	go forward(b, a)
@@ -236,7 +236,7 @@ func cable() (near, far net.Conn) {
 	return near, far
 }
 
-// forward carries what it reads from src to dst, and then the end of it.
+// forward copies src to dst, and closes dst at the end.
 func forward(dst, src net.Conn) {
 	chunks := make(chan []byte, 10_000)
 	go func() {
@@ -258,10 +258,10 @@ func forward(dst, src net.Conn) {
 	}
 }
 
-// unhurried lets everybody else finish before it writes: whatever the client has to say is said by then.
-type unhurried struct{ net.Conn }
+// lastWriter writes when all other goroutines are blocked: by then the client has written everything it will.
+type lastWriter struct{ net.Conn }
 
-func (c unhurried) Write(b []byte) (int, error) {
+func (c lastWriter) Write(b []byte) (int, error) {
 	synctest.Wait()
 	return c.Conn.Write(b)
 }
@@ -280,7 +280,7 @@ func (l listener) Close() error { close(l); return nil }
 
 func (l listener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// serveHTTP makes the network's server net/http's own. Close it.
+// serveHTTP serves the connections with net/http. The caller closes the server.
 func (n *network) serveHTTP(handler http.Handler) *http.Server {
 	server := &http.Server{Handler: handler}
 	conns := make(listener)
@@ -289,7 +289,7 @@ func (n *network) serveHTTP(handler http.Handler) *http.Server {
 	return server
 }
 
-// authority signs certificates for the servers of one test.
+// authority is a CA for the servers of one test.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
@@ -316,7 +316,7 @@ func newAuthority(t *testing.T) authority {
 	return authority{self, key}
 }
 
-// issue signs a certificate that is right for host and now, unless change makes it something else.
+// issue returns a certificate that is valid for host and now, unless change changes that.
 func (a authority) issue(t *testing.T, host string, change func(*x509.Certificate)) []tls.Certificate {
 	leaf := &x509.Certificate{
 		SerialNumber: big.NewInt(2), DNSNames: []string{host}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
@@ -332,7 +332,7 @@ func (a authority) issue(t *testing.T, host string, change func(*x509.Certificat
 	return []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: a.key}}
 }
 
-// trust makes c speak TLS and trust the authority.
+// trust makes c use TLS and trust the authority.
 func (a authority) trust(c *Client) {
 	c.BaseURL = &url.URL{Scheme: "https", Host: c.BaseURL.Host}
 	c.connectOnce.Do(c.connect)
@@ -340,7 +340,7 @@ func (a authority) trust(c *Client) {
 	c.transport.TLSClientConfig.RootCAs.AddCert(a.certificate)
 }
 
-// serveHTTP2 makes the network's server net/http's own, which prefers HTTP/2.
+// serveHTTP2 serves the connections with net/http, TLS and HTTP/2. The caller closes the server.
 func (a authority) serveHTTP2(t *testing.T, n *network, c *Client, handler http.HandlerFunc) *http.Server {
 	a.trust(c)
 	server := &http.Server{
@@ -352,7 +352,7 @@ func (a authority) serveHTTP2(t *testing.T, n *network, c *Client, handler http.
 	return server
 }
 
-// failed returns err as the *Error that it must be.
+// failed returns err as an *Error, which it must be.
 func failed(t *testing.T, err error) *Error {
 	t.Helper()
 	e, ok := errors.AsType[*Error](err)
@@ -362,7 +362,7 @@ func failed(t *testing.T, err error) *Error {
 	return e
 }
 
-// check compares what a test expects of an error with err: its cause, its text, and whether it was tried again.
+// check compares an error with its cause and text. MaxRetries is 1; again says whether there was a retry.
 func check(t *testing.T, err error, cause Cause, text string, again bool) *Error {
 	t.Helper()
 	e := failed(t, err)

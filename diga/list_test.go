@@ -13,7 +13,7 @@ import (
 )
 
 func TestListPages(t *testing.T) {
-	tooLarge := says(200, strings.Repeat(" ", maxBodyBytes+1))
+	tooLarge := response(200, strings.Repeat(" ", maxBodyBytes+1))
 	last := func(number int) string { return fmt.Sprintf(`"last_id":%q`, id(number)) }
 	after := afterQuery
 	stranger := strings.Replace(item(77, "x"), agentID.String(), outbound.String(), 1)
@@ -36,7 +36,7 @@ func TestListPages(t *testing.T) {
 			[]string{"limit=100", after(100, 6), after(100, 3)}, 9, 1, ""},
 		{"other agents' versions", []reply{pageOf(true, append(items(9, 5), stranger)), pageOf(false, []string{stranger})},
 			[]string{"limit=100", after(100, 77)}, 9, 5, ""},
-		{"a retry", []reply{pageOf(true, items(9, 5)), says(503, ""), pageOf(false, items(4, 1))},
+		{"a retry", []reply{pageOf(true, items(9, 5)), response(503, ""), pageOf(false, items(4, 1))},
 			[]string{"limit=100", after(100, 5), after(100, 5)}, 9, 1, ""},
 		{"a loop", []reply{pageOf(true, items(9, 5))}, []string{"limit=100", after(100, 5)}, 9, 5, loop},
 		{"a loop of two", []reply{pageOf(true, items(9, 7)), pageOf(true, items(6, 5)), pageOf(true, items(9, 7))},
@@ -46,18 +46,18 @@ func TestListPages(t *testing.T) {
 		{"too large", []reply{pageOf(true, items(9, 8)), tooLarge, tooLarge, pageOf(true, items(7, 5)), pageOf(false, items(4, 1))},
 			[]string{"limit=100", after(100, 8), after(25, 8), after(6, 8), after(6, 5)}, 9, 1, ""},
 		{"too large by far", []reply{tooLarge}, []string{"limit=100", "limit=25", "limit=6", "limit=1"}, 0, 1, "a body of more than 1048576 bytes"},
-		{"a large error", []reply{says(404, strings.Repeat(" ", maxBodyBytes+1))}, []string{"limit=100"}, 0, 1, "the API answered 404 Not Found"},
-		{"an error on the way", []reply{pageOf(true, items(9, 5)), refuses(403, "NO")}, []string{"limit=100", after(100, 5)}, 9, 5, "403 Forbidden: because"},
+		{"a large error", []reply{response(404, strings.Repeat(" ", maxBodyBytes+1))}, []string{"limit=100"}, 0, 1, "the API answered 404 Not Found"},
+		{"an error on the way", []reply{pageOf(true, items(9, 5)), apiError(403, "NO")}, []string{"limit=100", after(100, 5)}, 9, 5, "403 Forbidden: because"},
 		{"a version of another shape", []reply{pageOf(false, append(items(9, 5), `{"version_id":7}`))}, []string{"limit=100"}, 0, 1, "version_id is not a string"},
 		{"a version that is null", []reply{pageOf(false, []string{"null"})}, []string{"limit=100"}, 0, 1, "not a JSON object"},
 		{"a cursor of another shape", []reply{pageOf(true, items(9, 5), `"last_id":"7"`)}, []string{"limit=100"}, 0, 1, "such as 123e4567-e89b-42d3-a456-426614174000"},
-		{"a list alone", []reply{says(200, "["+item(1, "v1")+"]")}, []string{"limit=100"}, 0, 1, "not with a page of versions: not a JSON object"},
-		{"no data", []reply{says(200, `{"has_more":false}`)}, []string{"limit=100"}, 0, 1, "data is not a list"},
-		{"data is null", []reply{says(200, `{"data":null,"has_more":false}`)}, []string{"limit=100"}, 0, 1, "data is not a list"},
-		{"data is an object", []reply{says(200, `{"data":{},"has_more":false}`)}, []string{"limit=100"}, 0, 1, "data is not a list"},
-		{"no has_more", []reply{says(200, `{"data":[]}`)}, []string{"limit=100"}, 0, 1, "has_more is not true or false"},
-		{"has_more is null", []reply{says(200, `{"data":[],"has_more":null}`)}, []string{"limit=100"}, 0, 1, "has_more is not true or false"},
-		{"has_more is a string", []reply{says(200, `{"data":[],"has_more":"true"}`)}, []string{"limit=100"}, 0, 1, "has_more is not true or false"},
+		{"a list alone", []reply{response(200, "["+item(1, "v1")+"]")}, []string{"limit=100"}, 0, 1, "not with a page of versions: not a JSON object"},
+		{"no data", []reply{response(200, `{"has_more":false}`)}, []string{"limit=100"}, 0, 1, "data is not a list"},
+		{"data is null", []reply{response(200, `{"data":null,"has_more":false}`)}, []string{"limit=100"}, 0, 1, "data is not a list"},
+		{"data is an object", []reply{response(200, `{"data":{},"has_more":false}`)}, []string{"limit=100"}, 0, 1, "data is not a list"},
+		{"no has_more", []reply{response(200, `{"data":[]}`)}, []string{"limit=100"}, 0, 1, "has_more is not true or false"},
+		{"has_more is null", []reply{response(200, `{"data":[],"has_more":null}`)}, []string{"limit=100"}, 0, 1, "has_more is not true or false"},
+		{"has_more is a string", []reply{response(200, `{"data":[],"has_more":"true"}`)}, []string{"limit=100"}, 0, 1, "has_more is not true or false"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestListPages(t *testing.T) {
 	}
 }
 
-// TestListStopsWithItsReader checks that a page that nobody wants is not asked for.
+// A page that the caller does not want is not requested.
 func TestListStopsWithItsReader(t *testing.T) {
 	n := &network{replies: []reply{pageOf(true, items(9, 5))}}
 	n.play(t, func(t *testing.T, c *Client) {
@@ -106,7 +106,6 @@ func TestListStopsWithItsReader(t *testing.T) {
 	})
 }
 
-// TestListsAreBounded counts up to the bound of a list, and one further.
 func TestListsAreBounded(t *testing.T) {
 	const most = 4
 	const text = "the API answered 200 OK, but not with a list that ends: there are more than 4 things"
@@ -147,8 +146,8 @@ func TestListsAreBounded(t *testing.T) {
 	}
 }
 
-// TestEndlessListsTakeLittleMemory reads lists that have more on every page, and measures the memory that this takes: from time to time,
-// with what nobody has collected yet, and before the last page, without it.
+// The lists have more on every page. The heap is measured as it is on the way, and after a collection before the last
+// page.
 func TestEndlessListsTakeLittleMemory(t *testing.T) {
 	const most, kept = 64 << 20, 10 << 20
 	text := func(n int) string { return `"` + strings.Repeat("x", n) + `"` }

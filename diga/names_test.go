@@ -38,12 +38,14 @@ func TestVersionNamed(t *testing.T) {
 		{"a leading v", "1.2.0", []reply{pageOf(false, []string{item(3, "1.2.1"), item(2, "v1.2.0"), item(1, "9.9.9")})}, 0, VersionNotFound, []int{2, 3}, 3},
 		{"blanks", "v2 ", []reply{pageOf(false, []string{item(2, "v2")})}, 0, VersionNotFound, []int{2}, 1},
 		{"five at most, newest first", "v", []reply{pageOf(false, items(9, 1))}, 0, VersionNotFound, []int{9, 8, 7, 6, 5}, 9},
+		{"newest first in any order", "v", []reply{pageOf(false, []string{item(2, "v2"), item(9, "v9"), item(5, "v5")})}, 0, VersionNotFound, []int{9, 5, 2}, 3},
 		{"the draft is one of five", "v1", []reply{pageOf(false, []string{item(7, "V1"), item(6, "1"), item(5, " v1"), item(4, "V1"), item(3, "1 "), item(2, "1"), item(1, "v1", draft)})},
 			0, VersionNotFound, []int{1, 7, 6, 5, 4}, 7},
 		{"nearest first", "v1.2.3", []reply{pageOf(false, []string{item(4, "v2.3.3"), item(3, "v1.2"), item(2, "v1.2.4"), item(1, "else")})}, 0, VersionNotFound, []int{2, 4, 3}, 4},
 		{"a huge name among others", "v1", []reply{pageOf(false, []string{item(2, huge), item(1, "v2")})}, 0, VersionNotFound, []int{1}, 2},
 
 		{"two", "v1", []reply{pageOf(true, []string{item(3, "v1"), item(2, "v2")}), pageOf(false, []string{item(1, "v1")})}, 0, VersionAmbiguous, []int{3, 1}, 3},
+		{"two in rising order", "v1", []reply{pageOf(false, []string{item(1, "v1"), item(3, "v1")})}, 0, VersionAmbiguous, []int{3, 1}, 2},
 		{"two and a draft", "v1", []reply{pageOf(false, []string{item(3, "v1"), item(2, "v1", draft), item(1, "v1")})}, 0, VersionAmbiguous, []int{3, 1}, 3},
 	}
 	for _, test := range tests {
@@ -75,7 +77,7 @@ func TestVersionNamed(t *testing.T) {
 			})
 		})
 	}
-	n := &network{replies: []reply{pageOf(true, items(9, 5)), refuses(403, "NO")}}
+	n := &network{replies: []reply{pageOf(true, items(9, 5)), apiError(403, "NO")}}
 	n.play(t, func(t *testing.T, c *Client) {
 		if _, err := c.VersionNamed(t.Context(), WithRetries, agentID, "v9"); failed(t, err).Code != "NO" {
 			t.Error("a name is taken for unique before every page was read")
@@ -83,7 +85,7 @@ func TestVersionNamed(t *testing.T) {
 	})
 }
 
-// TestSimilarNamesAreTheNearest looks for names in thousands of random ones, and compares what VersionNamed finds with a sort of them all.
+// The versions of the error are the first of all versions, sorted by distance and then by number.
 func TestSimilarNamesAreTheNearest(t *testing.T) {
 	for seed := range uint64(4) {
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -144,7 +146,7 @@ func TestSimilarNamesAreTheNearest(t *testing.T) {
 	}
 }
 
-// TestAmbiguousNamesAreCounted checks that all versions of a name are counted, also where only some are listed.
+// All versions with the name count, even if only five are listed.
 func TestAmbiguousNamesAreCounted(t *testing.T) {
 	var pages []reply
 	for number := 40; number > 0; number -= 10 {

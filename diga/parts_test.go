@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// versionList serves the list of an agent's versions, which may change before each request is answered.
+// versionList serves a list of an agent's versions, which may change before each request is answered.
 type versionList struct {
 	latency func() time.Duration // of a request; the list is read when it has passed
 	change  func(l *versionList) // nil: the list stays as it is
@@ -62,7 +62,7 @@ func (l *versionList) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// read reads the list through a Client, in a time that starts at 0.
+// read reads the list with a Client, and measures the time.
 func (l *versionList) read(t *testing.T) (found []int, elapsed time.Duration) {
 	n := &network{}
 	n.play(t, func(t *testing.T, c *Client) {
@@ -115,7 +115,8 @@ func TestLongListsAreReadInParts(t *testing.T) {
 	}
 }
 
-// TestListsThatChange reads lists that grow and shrink at any place and by any number, between any two requests.
+// Before each reply, versions are added or deleted anywhere, one or many. The list has every version that was there
+// throughout, and none twice.
 func TestListsThatChange(t *testing.T) {
 	for seed := range uint64(60) {
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -182,10 +183,10 @@ func toSet(numbers []int) map[int]bool {
 	return set
 }
 
-// TestPartsOfAList plays pages to readers that begin at the first page and, where that says five pages, at the fourth.
+// One part begins at the first page and, if that says five pages, another at the fourth.
 func TestPartsOfAList(t *testing.T) {
 	const five, endless = `"total_pages":5`, `"total_pages":9007199254740993`
-	tooLarge := says(200, strings.Repeat(" ", maxBodyBytes+1))
+	tooLarge := response(200, strings.Repeat(" ", maxBodyBytes+1))
 	for _, test := range []struct {
 		name  string
 		total string           // on the first page, which has the versions 9 and 8
@@ -218,7 +219,7 @@ func TestPartsOfAList(t *testing.T) {
 			afterQuery(100, 6): pageOf(false, items(5, 4), five),
 		}, []int{9, 8, 7, 6, 5, 4}, ""},
 		{"a page that fails", five, map[string]reply{
-			"limit=100&page=4": refuses(404, "NO"),
+			"limit=100&page=4": apiError(404, "NO"),
 			afterQuery(100, 8): {then: silent},
 		}, []int{9, 8}, "the API answered 404 Not Found: because"},
 	} {
@@ -260,7 +261,6 @@ func TestPartsOfAList(t *testing.T) {
 	}
 }
 
-// TestPartsKeepTheFilter checks the queries of a list that is filtered.
 func TestPartsKeepTheFilter(t *testing.T) {
 	filter := "inbound_agent_id=" + agentID.String()
 	n := &network{reply: func(r received) reply {
@@ -279,7 +279,7 @@ func TestPartsKeepTheFilter(t *testing.T) {
 	}
 }
 
-// TestPanicsReachTheCaller has a callback panic, which only the goroutine of the call can recover.
+// A callback that panics does so in the goroutine of the caller, which can recover.
 func TestPanicsReachTheCaller(t *testing.T) {
 	n := &network{replies: []reply{pageOf(false, nil)}}
 	n.play(t, func(t *testing.T, c *Client) {

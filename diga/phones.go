@@ -68,14 +68,14 @@ func (c *Client) Phone(ctx context.Context, retries Retries, id uuid.UUID) (Phon
 	return p, nil
 }
 
-// Phones reads all phone numbers that the token gives access to (GET /v1/phone/), in any order. The error is an *Error; more than
-// 10,000 numbers are one.
+// Phones reads all phone numbers that the token gives access to (GET /v1/phone/), in any order. The error is an *Error;
+// more than 10,000 numbers are one.
 func (c *Client) Phones(ctx context.Context, retries Retries) ([]Phone, error) {
 	return collect(c.listPhones(ctx, retries, nil))
 }
 
-// PhonesOf reads the phone numbers that are bound to an agent in one direction (GET /v1/phone/?inbound_agent_id=…), in any
-// order. The error is an *Error.
+// PhonesOf reads the phone numbers that are bound to an agent in one direction (GET /v1/phone/?inbound_agent_id=…), in
+// any order. The error is an *Error.
 func (c *Client) PhonesOf(ctx context.Context, retries Retries, agent uuid.UUID, d Direction) ([]Phone, error) {
 	all, err := collect(c.listPhones(ctx, retries, url.Values{d.String() + "_agent_id": {agent.String()}}))
 	var bound []Phone

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// wholePhone is what phoneBody says.
+// wholePhone is the phone number in phoneBody.
 var wholePhone = Phone{ID: inbound, Number: "+34910000001", Nickname: "Front desk", Status: Assigned, Agents: phones{Inbound: valid(agentID)}}
 
 func TestPhone(t *testing.T) {
@@ -21,34 +21,34 @@ func TestPhone(t *testing.T) {
 		text    string // how the error ends; "": it is well
 	}
 	tests := []phoneCase{
-		{[]reply{says(200, phoneBody)}, wholePhone, 0, ""},
-		{[]reply{lost, says(503, ""), says(200, phoneBody)}, wholePhone, 0, ""},
-		{[]reply{says(200, "{"+phoneID+"}")}, least, 0, ""},
-		{[]reply{says(200, "{"+phoneID+`,"number":null,"nickname":null,"status":null,"inbound_agent_id":null,"outbound_agent_id":null}`)}, least, 0, ""},
-		{[]reply{says(200, "{"+phoneID+`,"Number":"+1","number ":7,"x":[{}]}`)}, least, 0, ""},
-		{[]reply{says(200, "{"+phoneID+`,"status":"stolen","number":"call me","outbound_agent_id":"A0000000-0000-4000-8000-000000000001"}`)},
+		{[]reply{response(200, phoneBody)}, wholePhone, 0, ""},
+		{[]reply{lost, response(503, ""), response(200, phoneBody)}, wholePhone, 0, ""},
+		{[]reply{response(200, "{"+phoneID+"}")}, least, 0, ""},
+		{[]reply{response(200, "{"+phoneID+`,"number":null,"nickname":null,"status":null,"inbound_agent_id":null,"outbound_agent_id":null}`)}, least, 0, ""},
+		{[]reply{response(200, "{"+phoneID+`,"Number":"+1","number ":7,"x":[{}]}`)}, least, 0, ""},
+		{[]reply{response(200, "{"+phoneID+`,"status":"stolen","number":"call me","outbound_agent_id":"A0000000-0000-4000-8000-000000000001"}`)},
 			Phone{ID: inbound, Status: "stolen", Number: "call me", Agents: phones{Outbound: valid(agentID)}}, 0, ""},
 
-		{[]reply{refuses(404, "PHONE_NOT_FOUND")}, Phone{}, Answered, "404 Not Found: because"},
-		{[]reply{says(404, "")}, Phone{}, Answered, "the API answered 404 Not Found"},
-		{[]reply{says(307, "", "Location: http://api.test/v1/phone")}, Phone{}, Redirected, "to api.test"},
-		{[]reply{says(200, strings.Replace(phoneBody, inbound.String(), outbound.String(), 1))}, Phone{}, Mismatch,
+		{[]reply{apiError(404, "PHONE_NOT_FOUND")}, Phone{}, Answered, "404 Not Found: because"},
+		{[]reply{response(404, "")}, Phone{}, Answered, "the API answered 404 Not Found"},
+		{[]reply{response(307, "", "Location: http://api.test/v1/phone")}, Phone{}, Redirected, "to api.test"},
+		{[]reply{response(200, strings.Replace(phoneBody, inbound.String(), outbound.String(), 1))}, Phone{}, Mismatch,
 			"asked for phone number " + inbound.String() + ", the API answered with " + outbound.String()},
-		{[]reply{says(200, "{}")}, Phone{}, InvalidReply, "not with a phone number: id is missing"},
-		{[]reply{says(200, `{"id":null}`)}, Phone{}, InvalidReply, "id is missing"},
-		{[]reply{says(200, strings.Replace(phoneBody, `"id"`, `"Id"`, 1))}, Phone{}, InvalidReply, "id is missing"},
-		{[]reply{says(200, `{"id":7}`)}, Phone{}, InvalidReply, "id is not a string"},
-		{[]reply{says(200, `{"id":"7"}`)}, Phone{}, InvalidReply, `id: "7" is not a UUID such as 123e4567-e89b-42d3-a456-426614174000`},
-		{[]reply{says(200, "{"+phoneID+`,"inbound_agent_id":[]}`)}, Phone{}, InvalidReply, "inbound_agent_id is not a string"},
-		{[]reply{says(200, "{"+phoneID+`,"outbound_agent_id":""}`)}, Phone{}, InvalidReply, `outbound_agent_id: "" is not a UUID such as 123e4567-e89b-42d3-a456-426614174000`},
-		{[]reply{says(200, "{"+phoneID+","+phoneID+"}")}, Phone{}, InvalidReply, `the name "id" stands twice`},
-		{[]reply{says(200, "["+phoneBody+"]")}, Phone{}, InvalidReply, "not a JSON object"},
-		{[]reply{says(200, "null")}, Phone{}, InvalidReply, "not a JSON object"},
+		{[]reply{response(200, "{}")}, Phone{}, InvalidReply, "not with a phone number: id is missing"},
+		{[]reply{response(200, `{"id":null}`)}, Phone{}, InvalidReply, "id is missing"},
+		{[]reply{response(200, strings.Replace(phoneBody, `"id"`, `"Id"`, 1))}, Phone{}, InvalidReply, "id is missing"},
+		{[]reply{response(200, `{"id":7}`)}, Phone{}, InvalidReply, "id is not a string"},
+		{[]reply{response(200, `{"id":"7"}`)}, Phone{}, InvalidReply, `id: "7" is not a UUID such as 123e4567-e89b-42d3-a456-426614174000`},
+		{[]reply{response(200, "{"+phoneID+`,"inbound_agent_id":[]}`)}, Phone{}, InvalidReply, "inbound_agent_id is not a string"},
+		{[]reply{response(200, "{"+phoneID+`,"outbound_agent_id":""}`)}, Phone{}, InvalidReply, `outbound_agent_id: "" is not a UUID such as 123e4567-e89b-42d3-a456-426614174000`},
+		{[]reply{response(200, "{"+phoneID+","+phoneID+"}")}, Phone{}, InvalidReply, `the name "id" stands twice`},
+		{[]reply{response(200, "["+phoneBody+"]")}, Phone{}, InvalidReply, "not a JSON object"},
+		{[]reply{response(200, "null")}, Phone{}, InvalidReply, "not a JSON object"},
 	}
 	for _, field := range []string{"number", "nickname", "status"} {
 		for _, value := range []string{"7", "true", "{}"} {
 			body := "{" + phoneID + `,"` + field + `":` + value + "}"
-			tests = append(tests, phoneCase{[]reply{says(200, body)}, Phone{}, InvalidReply, field + " is not a string"})
+			tests = append(tests, phoneCase{[]reply{response(200, body)}, Phone{}, InvalidReply, field + " is not a string"})
 		}
 	}
 	for _, test := range tests {
@@ -79,9 +79,9 @@ func TestPhones(t *testing.T) {
 		{"none", []reply{pageOf(false, nil)}, []string{"limit=100"}, 0, ""},
 		{"two pages", []reply{pageOf(true, phonesFrom(9, 6)), pageOf(false, phonesFrom(5, 1))}, []string{"limit=100", after}, 9, ""},
 		{"twice on a page", []reply{pageOf(false, append(phonesFrom(2, 1), phonesFrom(2, 1)...))}, []string{"limit=100"}, 2, ""},
-		{"404 on the way", []reply{pageOf(true, phonesFrom(9, 6)), refuses(404, "NOT_FOUND")}, []string{"limit=100", after}, 0, "404 Not Found: because"},
+		{"404 on the way", []reply{pageOf(true, phonesFrom(9, 6)), apiError(404, "NOT_FOUND")}, []string{"limit=100", after}, 0, "404 Not Found: because"},
 		{"a number of another shape", []reply{pageOf(false, append(phonesFrom(9, 5), `{"id":7}`))}, []string{"limit=100"}, 0, "not with a page of phone numbers: id is not a string"},
-		{"a list alone", []reply{says(200, "["+phoneBody+"]")}, []string{"limit=100"}, 0, "not with a page of phone numbers: not a JSON object"},
+		{"a list alone", []reply{response(200, "["+phoneBody+"]")}, []string{"limit=100"}, 0, "not with a page of phone numbers: not a JSON object"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -117,8 +117,7 @@ func idsOf(phones []Phone) (list []uuid.UUID) {
 	return list
 }
 
-// TestPhonesOf checks that only numbers of the agent are listed, also by an API that does not know the filter, and that
-// each page is asked for with it.
+// The filter is sent with every page. The result is right even if the API ignores it.
 func TestPhonesOf(t *testing.T) {
 	const in, out = `"inbound_agent_id":"a0000000-0000-4000-8000-000000000001"`, `"outbound_agent_id":"a0000000-0000-4000-8000-000000000001"`
 	const others = `"inbound_agent_id":"d0000000-0000-4000-8000-000000000004","outbound_agent_id":"d0000000-0000-4000-8000-000000000004"`
@@ -146,7 +145,7 @@ func TestPhonesOf(t *testing.T) {
 			t.Errorf("%s: asked %s, want %s", direction, got, test.queries)
 		}
 
-		n = &network{replies: []reply{all[0], refuses(404, "NOT_FOUND")}}
+		n = &network{replies: []reply{all[0], apiError(404, "NOT_FOUND")}}
 		n.play(t, func(t *testing.T, c *Client) {
 			got, err := c.PhonesOf(t.Context(), WithRetries, agentID, direction)
 			if e := failed(t, err); e.Code != "NOT_FOUND" || e.Status != 404 || got != nil {
@@ -156,10 +155,9 @@ func TestPhonesOf(t *testing.T) {
 	}
 }
 
-// TestPathOfThePhoneListKeepsItsSlash checks that the slash at the end of the list's path, which the API asks for, survives a path prefix.
 func TestPathOfThePhoneListKeepsItsSlash(t *testing.T) {
 	for prefix, want := range map[string]string{"": "", "/": "", "/diga": "/diga", "/diga/": "/diga", "/di%2Fga/": "/di%2Fga"} {
-		n := &network{replies: []reply{pageOf(false, nil), says(200, phoneBody)}}
+		n := &network{replies: []reply{pageOf(false, nil), response(200, phoneBody)}}
 		n.play(t, func(t *testing.T, c *Client) {
 			var err error
 			if c.BaseURL, err = url.Parse("http://api.test" + prefix); err != nil {

@@ -36,9 +36,9 @@ type Publication struct {
 	Phones  [Directions]uuid.NullUUID
 }
 
-// Publish makes a change (OpenAPI, PATCH /v1/agent/{agent_id}/published_version). It returns what the API confirmed, and the number of
-// requests sent. The error is an *Error, whose Effect says whether the change may have been made all the same. A
-// confirmation of anything but the change is an error, too.
+// Publish makes a change (OpenAPI, PATCH /v1/agent/{agent_id}/published_version). It returns what the API confirmed,
+// and the number of requests sent. The error is an *Error, whose Effect says whether the change may have been made all
+// the same. A confirmation of anything but the change is an error, too.
 //
 // A change sets a state, so it can safely be sent again.
 func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, error) {

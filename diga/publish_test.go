@@ -14,7 +14,6 @@ type (
 	phones   = [Directions]uuid.NullUUID
 )
 
-// TestPublishRequests compares every byte of the requests.
 func TestPublishRequests(t *testing.T) {
 	unpublished := `{` + agentField + `,"published_version_id":null}`
 	tests := []struct {
@@ -38,7 +37,7 @@ func TestPublishRequests(t *testing.T) {
 			`{` + agentField + `,` + versionField + `,` + outField + `}`},
 	}
 	for _, test := range tests {
-		n := &network{replies: []reply{says(200, test.reply)}}
+		n := &network{replies: []reply{response(200, test.reply)}}
 		n.play(t, func(t *testing.T, c *Client) {
 			var err error
 			if c.BaseURL, err = url.Parse("http://api.test" + test.prefix); err != nil {
@@ -67,7 +66,6 @@ func TestPublishRequests(t *testing.T) {
 	}
 }
 
-// TestInvalidChangesAreNotSent checks that nothing is sent for a change that says neither what to publish nor to unpublish, or both.
 func TestInvalidChangesAreNotSent(t *testing.T) {
 	n := &network{}
 	for _, change := range []Change{{}, {Agent: agentID}, {Agent: agentID, Bindings: bindings{Inbound: {Phone: valid(inbound)}}}, {Agent: agentID, Version: valid(versionID), Unpublish: true}} {
@@ -80,10 +78,10 @@ func TestInvalidChangesAreNotSent(t *testing.T) {
 
 const whole = agentField + "," + versionField + "," + inField + "," + outField
 
-// reply200 publishes a change that names all four ids, which the API answers with 200 and body.
+// reply200 publishes a change with all four ids, which the API answers with 200 and body.
 func reply200(t *testing.T, body string, judge func(got Publication, err error)) {
 	t.Helper()
-	n := &network{replies: []reply{says(200, body)}}
+	n := &network{replies: []reply{response(200, body)}}
 	n.play(t, func(t *testing.T, c *Client) {
 		got, attempts, err := c.Publish(t.Context(), Change{Agent: agentID, Version: valid(versionID), Bindings: bindings{{Phone: valid(inbound)}, {Phone: valid(outbound)}}})
 		if attempts != 1 {
@@ -181,7 +179,7 @@ func TestBadConfirmations(t *testing.T) {
 	}
 }
 
-// keys are so many fields, each with a comma before it.
+// keys returns n fields, each after a comma.
 func keys(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -190,14 +188,13 @@ func keys(n int) string {
 	return b.String()
 }
 
-// TestFieldsThatWereLeftOutMayBeAnything checks the replies to changes that leave something open.
 func TestFieldsThatWereLeftOutMayBeAnything(t *testing.T) {
 	stop := Change{Agent: agentID, Unpublish: true}
 	tests := []struct {
 		change Change
 		fields string // after the agent's
 		want   Publication
-		cause  Cause // 0: it is well
+		cause  Cause // 0: success
 	}{
 		{promotion, versionField, Publication{Version: valid(versionID)}, 0},
 		{promotion, versionField + `,"inbound_phone_number_id":null,"outbound_phone_number_id":null`, Publication{Version: valid(versionID)}, 0},
@@ -211,7 +208,7 @@ func TestFieldsThatWereLeftOutMayBeAnything(t *testing.T) {
 		{stop, versionField, Publication{}, Mismatch},
 	}
 	for _, test := range tests {
-		n := &network{replies: []reply{says(200, "{"+agentField+","+test.fields+"}")}}
+		n := &network{replies: []reply{response(200, "{"+agentField+","+test.fields+"}")}}
 		n.play(t, func(t *testing.T, c *Client) {
 			got, _, err := c.Publish(t.Context(), test.change)
 			if test.cause != 0 {

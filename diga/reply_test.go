@@ -9,7 +9,6 @@ import (
 	"testing"
 )
 
-// TestErrorReplies reads the replies that are errors.
 func TestErrorReplies(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -81,7 +80,7 @@ func TestErrorReplies(t *testing.T) {
 	}
 }
 
-// TestRedirectsAreNotFollowed checks that no redirect is followed, and that of its target only the host is told.
+// Of the target only the host is shown.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	for location, said := range map[string]string{
 		"":                                      "",
@@ -94,7 +93,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		"http://evil.test/%zz":                  "",
 	} {
 		for _, status := range []int{300, 301, 302, 303, 304, 307, 308} {
-			n := &network{replies: []reply{says(status, "", "Location: "+location)}}
+			n := &network{replies: []reply{response(status, "", "Location: "+location)}}
 			n.play(t, func(t *testing.T, c *Client) {
 				_, _, err := c.Publish(t.Context(), promotion)
 				e := failed(t, err)

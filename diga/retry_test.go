@@ -11,14 +11,13 @@ import (
 	"time"
 )
 
-// TestOnlySomeStatusesAreRetried sends a change that each status answers in turn, always, and counts the requests.
 func TestOnlySomeStatusesAreRetried(t *testing.T) {
 	again := []int{408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 	for status := range 1000 {
 		if 0 < status && status < 200 && status != http.StatusSwitchingProtocols {
 			continue // not a final reply
 		}
-		n := &network{replies: []reply{says(status, "")}}
+		n := &network{replies: []reply{response(status, "")}}
 		n.play(t, func(t *testing.T, c *Client) {
 			c.MaxRetries = 1
 			budget := time.Second
@@ -53,11 +52,10 @@ func TestOnlySomeStatusesAreRetried(t *testing.T) {
 	}
 }
 
-// TestWaitsDouble measures, at the server, the time between the attempts that a 503 leads to.
 func TestWaitsDouble(t *testing.T) {
 	longest := []time.Duration{1, 2, 4, 8, 16, 20, 20, 20, 20, 20} // seconds
 	gaps := func(jitter func(time.Duration) time.Duration) (list []time.Duration) {
-		n := &network{replies: []reply{refuses(503, "BUSY")}}
+		n := &network{replies: []reply{apiError(503, "BUSY")}}
 		n.play(t, func(t *testing.T, c *Client) {
 			c.MaxRetries, c.Jitter = len(longest), jitter
 			_, _, err := c.Publish(t.Context(), promotion)
@@ -94,7 +92,7 @@ func TestWaitsDouble(t *testing.T) {
 	}
 }
 
-// TestRetryAfterIsAMinimum checks the wait before the first retry, whose own backoff is [0.5 s, 1 s).
+// Without the header the first wait is in [0.5 s, 1 s).
 func TestRetryAfterIsAMinimum(t *testing.T) {
 	const date = "Date: Sat, 01 Jan 2000 10:00:00 GMT" // ten hours ahead of this machine's clock
 	type retryAfterCase struct {
@@ -133,7 +131,7 @@ func TestRetryAfterIsAMinimum(t *testing.T) {
 	for _, test := range tests {
 		for _, status := range []int{408, 429, 500, 503, 524} {
 			for _, jitter := range []time.Duration{0, 500*time.Millisecond - 1} {
-				n := &network{replies: []reply{says(status, "", strings.Split(test.headers, "|")...)}}
+				n := &network{replies: []reply{response(status, "", strings.Split(test.headers, "|")...)}}
 				n.play(t, func(t *testing.T, c *Client) {
 					ctx, cancel := context.WithCancel(t.Context())
 					c.Jitter = func(limit time.Duration) time.Duration { return min(jitter, limit-1) }
@@ -153,9 +151,8 @@ func TestRetryAfterIsAMinimum(t *testing.T) {
 	}
 }
 
-// TestRetriesAfter429DoNotCount sees a change through 429s, which MaxRetries does not count.
 func TestRetriesAfter429DoNotCount(t *testing.T) {
-	busy, queue := says(503, ""), says(429, "", "Retry-After: 3")
+	busy, queue := response(503, ""), response(429, "", "Retry-After: 3")
 	tests := []struct {
 		name     string
 		retries  int
@@ -196,7 +193,7 @@ func TestRetriesAfter429DoNotCount(t *testing.T) {
 	}
 }
 
-// TestChangeIsNotBegunTooLate checks that a change is not begun that could only be cut off, and that it has no effect then.
+// A change with less than 250 ms to go is not sent, and has no effect.
 func TestChangeIsNotBegunTooLate(t *testing.T) {
 	n := &network{replies: []reply{published}}
 	n.play(t, func(t *testing.T, c *Client) {
@@ -209,7 +206,7 @@ func TestChangeIsNotBegunTooLate(t *testing.T) {
 	})
 }
 
-// TestNoWaitBeyondTheDeadline checks, to the nanosecond, that a wait is begun only if it leaves 250 ms, and that jitter keeps to that.
+// A wait leaves 250 ms, jitter included; checked to the nanosecond.
 func TestNoWaitBeyondTheDeadline(t *testing.T) {
 	most := func(limit time.Duration) time.Duration { return limit - 1 }
 	tests := []struct {
@@ -230,7 +227,7 @@ func TestNoWaitBeyondTheDeadline(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprint(test.header, test.budget), func(t *testing.T) {
-			n := &network{replies: []reply{refuses(503, "BUSY", test.header), published}}
+			n := &network{replies: []reply{apiError(503, "BUSY", test.header), published}}
 			n.play(t, func(t *testing.T, c *Client) {
 				c.Jitter = most
 				ctx, cancel := context.WithTimeout(t.Context(), test.budget)
@@ -251,12 +248,12 @@ func TestNoWaitBeyondTheDeadline(t *testing.T) {
 
 func TestReadsAreRetriedOnlyWhereAsked(t *testing.T) {
 	for name, read := range reads {
-		for _, bad := range []reply{says(503, ""), says(429, ""), lost} {
+		for _, bad := range []reply{response(503, ""), response(429, ""), lost} {
 			for retries, requests := range map[Retries]int{Once: 1, WithRetries: 2} {
 				n := &network{}
 				n.reply = func(r received) reply {
 					if method, path, _ := r.target(); len(n.requests) > 1 {
-						return says(200, apiBody(method, path))
+						return response(200, apiBody(method, path))
 					}
 					return bad
 				}

@@ -21,30 +21,30 @@ func TestVersion(t *testing.T) {
 		text    string // how the error ends; "": it is well
 	}
 	tests := []versionCase{
-		{[]reply{says(200, versionBody)}, whole, 0, ""},
-		{[]reply{lost, says(503, ""), says(200, versionBody)}, whole, 0, ""},
-		{[]reply{says(200, "{"+ids+"}")}, least, 0, ""},
-		{[]reply{says(200, "{"+ids+`,"version_number":null,"version_name":null,"name":null,"is_draft":null,"is_published":null,"created_at":null}`)}, least, 0, ""},
-		{[]reply{says(200, "{"+ids+`,"created_at":"2025-03-01T12:00:00Z","version_created_at":"soon","Version_Name":"x"}`)},
+		{[]reply{response(200, versionBody)}, whole, 0, ""},
+		{[]reply{lost, response(503, ""), response(200, versionBody)}, whole, 0, ""},
+		{[]reply{response(200, "{"+ids+"}")}, least, 0, ""},
+		{[]reply{response(200, "{"+ids+`,"version_number":null,"version_name":null,"name":null,"is_draft":null,"is_published":null,"created_at":null}`)}, least, 0, ""},
+		{[]reply{response(200, "{"+ids+`,"created_at":"2025-03-01T12:00:00Z","version_created_at":"soon","Version_Name":"x"}`)},
 			Version{ID: versionID, Agent: agentID, Created: whole.Created, Config: map[string]json.RawMessage{"Version_Name": []byte(`"x"`)}}, 0, ""},
-		{[]reply{says(200, "{"+ids+`,"is_draft":false,"prompt":"Hi","voice":{"id": "x"},"new_field":null}`)}, Version{ID: versionID, Agent: agentID, Config: config}, 0, ""},
-		{[]reply{says(200, "{"+ids+`,"created_at":"2025-03-01T12:00:00Z","version_created_at":null}`)}, Version{ID: versionID, Agent: agentID, Created: whole.Created, Config: least.Config}, 0, ""},
-		{[]reply{refuses(404, "VERSION_NOT_FOUND")}, Version{}, Answered, "404 Not Found: because"},
-		{[]reply{says(200, strings.Replace(versionBody, agentID.String(), outbound.String(), 1))}, Version{}, Mismatch,
+		{[]reply{response(200, "{"+ids+`,"is_draft":false,"prompt":"Hi","voice":{"id": "x"},"new_field":null}`)}, Version{ID: versionID, Agent: agentID, Config: config}, 0, ""},
+		{[]reply{response(200, "{"+ids+`,"created_at":"2025-03-01T12:00:00Z","version_created_at":null}`)}, Version{ID: versionID, Agent: agentID, Created: whole.Created, Config: least.Config}, 0, ""},
+		{[]reply{apiError(404, "VERSION_NOT_FOUND")}, Version{}, Answered, "404 Not Found: because"},
+		{[]reply{response(200, strings.Replace(versionBody, agentID.String(), outbound.String(), 1))}, Version{}, Mismatch,
 			"asked for agent " + agentID.String() + ", the API answered with " + outbound.String()},
-		{[]reply{says(200, strings.Replace(versionBody, versionID.String(), outbound.String(), 1))}, Version{}, Mismatch,
+		{[]reply{response(200, strings.Replace(versionBody, versionID.String(), outbound.String(), 1))}, Version{}, Mismatch,
 			"asked for version " + versionID.String() + ", the API answered with " + outbound.String()},
-		{[]reply{says(200, "{"+agentField+"}")}, Version{}, InvalidReply, "not with a version: version_id or agent_id is missing"},
-		{[]reply{says(200, strings.Replace(versionBody, "agent_id", "Agent_Id", 1))}, Version{}, InvalidReply, "version_id or agent_id is missing"},
-		{[]reply{says(200, "{"+ids+","+ids+"}")}, Version{}, InvalidReply, `the name "agent_id" stands twice`},
-		{[]reply{says(200, "[]")}, Version{}, InvalidReply, "not a JSON object"},
+		{[]reply{response(200, "{"+agentField+"}")}, Version{}, InvalidReply, "not with a version: version_id or agent_id is missing"},
+		{[]reply{response(200, strings.Replace(versionBody, "agent_id", "Agent_Id", 1))}, Version{}, InvalidReply, "version_id or agent_id is missing"},
+		{[]reply{response(200, "{"+ids+","+ids+"}")}, Version{}, InvalidReply, `the name "agent_id" stands twice`},
+		{[]reply{response(200, "[]")}, Version{}, InvalidReply, "not a JSON object"},
 	}
 	for field, values := range map[string][]string{
 		"version_number": {`"7"`, "1.5"}, "version_name": {"7"}, "name": {`["x"]`}, "is_draft": {`"false"`}, "is_published": {"1"},
 	} {
 		for _, value := range values {
 			body := "{" + ids + `,"` + field + `":` + value + "}"
-			tests = append(tests, versionCase{[]reply{says(200, body)}, Version{}, InvalidReply, field + " has the wrong type"})
+			tests = append(tests, versionCase{[]reply{response(200, body)}, Version{}, InvalidReply, field + " has the wrong type"})
 		}
 	}
 	for _, test := range tests {
@@ -65,22 +65,22 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestPublishedVersion checks the read that is made before and after each change, tried once: nothing is asked again.
+// With Once nothing is retried.
 func TestPublishedVersion(t *testing.T) {
 	for name, test := range map[string]struct {
 		reply reply
 		cause Cause
 	}{
-		"503":           {says(503, ""), Answered},
-		"429":           {says(429, "", "Retry-After: 1"), Answered},
-		"404":           {refuses(404, "AGENT_NOT_FOUND"), Answered},
+		"503":           {response(503, ""), Answered},
+		"429":           {response(429, "", "Retry-After: 1"), Answered},
+		"404":           {apiError(404, "AGENT_NOT_FOUND"), Answered},
 		"lost":          {lost, Unreachable},
 		"silence":       {reply{then: silent}, Timeout},
-		"not published": {says(200, strings.Replace(versionBody, `"is_published":true`, `"is_published":false`, 1)), InvalidReply},
-		"not said":      {says(200, strings.Replace(versionBody, `"is_published":true`, `"x":1`, 1)), InvalidReply},
-		"another agent": {says(200, strings.Replace(versionBody, agentID.String(), outbound.String(), 1)), Mismatch},
+		"not published": {response(200, strings.Replace(versionBody, `"is_published":true`, `"is_published":false`, 1)), InvalidReply},
+		"not said":      {response(200, strings.Replace(versionBody, `"is_published":true`, `"x":1`, 1)), InvalidReply},
+		"another agent": {response(200, strings.Replace(versionBody, agentID.String(), outbound.String(), 1)), Mismatch},
 	} {
-		n := &network{replies: []reply{test.reply, says(200, versionBody)}}
+		n := &network{replies: []reply{test.reply, response(200, versionBody)}}
 		n.play(t, func(t *testing.T, c *Client) {
 			_, err := c.PublishedVersion(t.Context(), Once, agentID)
 			if e := failed(t, err); e.Cause != test.cause || e.Effect != NoEffect || e.GaveUp != "" {
