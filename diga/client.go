@@ -29,9 +29,10 @@ import (
 // and 1 MiB of body, after decompression.
 //
 // A request is retried after connection errors, timeouts, truncated replies and the statuses 408, 429, 500, 502, 503,
-// 504 and 520 to 524. The wait before retry n (from 0) is random between half of and min(20 s, 1 s × 2ⁿ), and never
-// shorter than Retry-After. A retry that could not begin 250 ms before the context's deadline is not waited for: the call
-// ends at once with the error of the last attempt.
+// 504 and 520 to 524. The wait before retry n (from 0) is random, from d/2 to d, with d = min(20 s, 1 s × 2ⁿ), or
+// min(20 s, 2 s × 2ⁿ) after a 429 without a Retry-After header. Where there is that header, it is the minimum, and the
+// wait is up to 20 s longer. A retry that could not begin 250 ms before the context's deadline is not waited for: the
+// call ends at once with the error of the last attempt.
 type Client struct {
 	BaseURL   *url.URL // scheme, host and an optional path prefix
 	Token     string   // sent as "Authorization: Bearer"

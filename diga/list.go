@@ -3,14 +3,12 @@ package diga
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"net/url"
 	"strconv"
-	"sync"
 
 	"github.com/google/uuid"
 )
@@ -68,18 +66,6 @@ type itemKind[T any] struct {
 	id     func(T) uuid.UUID
 }
 
-// page is one page of a list.
-type page[T any] struct {
-	reader *reader
-	items  []T
-	more   bool   // there are items after these
-	last   string // the cursor of the next page, if the page names one
-	pages  int    // of this size in the list; 0: not known
-	err    error
-
-	panicked any // in one of the Client's functions; the caller of list is to see it
-}
-
 // list reads the list that r asks for and yields each item once, even when the list changes meanwhile. The last pair
 // carries an *Error when the list could not be read to its end, or has more than kind.most items. Memory holds the ids of
 // all items and at most maxReaders pages.
@@ -90,51 +76,35 @@ type page[T any] struct {
 func list[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		var inFlight sync.WaitGroup
-		defer inFlight.Wait()
 		ctx, cancel := context.WithCancelCause(ctx)
+		f := newFetcher(func(rd *reader) page[T] {
+			r := r
+			r.query = rd.query(r.query)
+			return readPage(ctx, c, r, kind)
+		})
+		defer f.inFlight.Wait()
 		defer cancel(errListEnded)
 
-		replies := make(chan page[T], maxReaders)
-		reading := 0
-		start := func(readers ...*reader) {
-			for _, rd := range readers {
-				reading++
-				one := r
-				one.query = rd.query(r.query)
-				inFlight.Go(func() {
-					var p page[T]
-					defer func() {
-						p.reader, p.panicked = rd, recover()
-						replies <- p
-					}()
-					p = readPage(ctx, c, one, kind)
-				})
-			}
-		}
 		readBy := make(map[uuid.UUID]*reader)
-		start(&reader{limit: maxPage})
-		for ; reading > 0; reading-- {
-			p := <-replies
+		f.start(&reader{limit: maxPage})
+		for f.pending > 0 {
+			p := f.next()
 			rd := p.reader
-			if p.panicked != nil {
-				panic(p.panicked)
-			}
 			if errors.Is(p.err, errTooLarge) && rd.limit > 1 {
 				rd.limit = max(rd.limit/4, 1) // versions carry their whole configuration, and some are long
-				start(rd)
+				f.start(rd)
 				continue
 			}
 			if p.err != nil {
 				yield(none, p.err)
 				return
 			}
-			first, before := len(readBy) == 0, len(readBy)
-			lastBy := rd // who has read the last item
+			known := len(readBy)
+			lastBy := rd // who read the last item first
 			for _, item := range p.items {
-				key := kind.id(item)
-				rd.after = cmp.Or(p.last, key.String())
-				if by, ok := readBy[key]; ok {
+				id := kind.id(item)
+				rd.after = cmp.Or(p.last, id.String())
+				if by, ok := readBy[id]; ok {
 					lastBy = by
 					continue
 				}
@@ -142,64 +112,21 @@ func list[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) it
 					yield(none, invalidReply("a list that ends", fmt.Errorf("there are more than %d %s", kind.most, kind.plural)))
 					return
 				}
-				readBy[key], lastBy = rd, rd
+				readBy[id], lastBy = rd, rd
 				if !yield(item, nil) {
 					return
 				}
 			}
 			switch {
 			case !p.more, lastBy != rd:
-			case len(readBy) == before:
+			case len(readBy) == known:
 				yield(none, invalidReply("the whole list of "+kind.plural, errRepeats))
 				return
-			case first:
-				start(rd.split(min(p.pages, kind.most/rd.limit))...)
+			case known == 0:
+				f.start(rd.split(min(p.pages, kind.most/rd.limit))...)
 			default:
-				start(rd)
+				f.start(rd)
 			}
 		}
 	}
-}
-
-// readPage sends r and reads the page that it asks for.
-func readPage[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) page[T] {
-	body, _, err := c.do(ctx, r)
-	if err != nil {
-		return page[T]{err: err}
-	}
-	p, err := parsePage(body, kind.parse)
-	if err != nil {
-		p.err = invalidReply("a page of "+kind.plural, err)
-	}
-	return p
-}
-
-// parsePage reads the body of a page.
-func parsePage[T any](body []byte, parse func([]byte) (T, error)) (p page[T], err error) {
-	fields, err := object(body)
-	if err != nil {
-		return p, err
-	}
-	var data []json.RawMessage
-	if json.Unmarshal(fields["data"], &data) != nil || data == nil {
-		return p, errors.New("data is not a list")
-	}
-	for _, raw := range data {
-		item, err := parse(raw)
-		if err != nil {
-			return p, err
-		}
-		p.items = append(p.items, item)
-	}
-	var more *bool
-	if json.Unmarshal(fields["has_more"], &more) != nil || more == nil {
-		return p, errors.New("has_more is not true or false")
-	}
-	p.more = *more
-	last, err := idField(fields, "last_id")
-	if last.Valid {
-		p.last = last.UUID.String()
-	}
-	_ = json.Unmarshal(fields["total_pages"], &p.pages) // optional
-	return p, err
 }

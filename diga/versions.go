@@ -17,7 +17,7 @@ import (
 type Version struct {
 	ID        uuid.UUID
 	Agent     uuid.UUID
-	Number    int    // assigned by the API, rising; 0: not known
+	Number    int    // assigned by the API; 0: not known
 	Name      string // may be empty; need not be unique
 	AgentName string // may be empty
 	Draft     bool
