@@ -82,10 +82,10 @@ func (n *nearestVersions) add(v Version, name string) {
 			return
 		}
 	}
-	*n = append(*n, c)
-	slices.SortStableFunc(*n, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(b.Number, a.Number))
+	i, _ := slices.BinarySearchFunc(*n, c, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(b.Number, a.Number), -1) // after its equals
 	})
+	*n = slices.Insert(*n, i, c)
 	*n = (*n)[:min(len(*n), maxListed)]
 }
 
