@@ -107,7 +107,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // failure returns the error of a call whose last attempt, if there was one, is not ok.
 func (c *call) failure(ctx context.Context) *Error {
-	e := c.reported
+	e, gaveUp := c.reported, c.gaveUp
 	if ended := context.Cause(ctx); ended != nil {
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):
@@ -118,7 +118,7 @@ func (c *call) failure(ctx context.Context) *Error {
 				e.Message = c.last.progress() + "; " + ended.Error()
 			}
 		default:
-			c.gaveUp = ended.Error()
+			gaveUp = ended.Error()
 		}
 		if c.reported != nil {
 			e.Status = c.reported.Status
@@ -126,9 +126,9 @@ func (c *call) failure(ctx context.Context) *Error {
 	}
 	if e.Cause == Answered && c.last.status == 0 && c.last.cancelled == nil {
 		// Without Untrusted: GaveUp is our own words.
-		c.gaveUp = cmp.Or(c.gaveUp, "gave up") + "; the last attempt failed differently: " + c.last.transportError().Message
+		gaveUp = cmp.Or(gaveUp, "gave up") + "; the last attempt failed differently: " + c.last.transportError().Message
 	}
-	e.Attempts, e.GaveUp = c.attempts, c.gaveUp
+	e.Attempts, e.GaveUp = c.attempts, gaveUp
 	if c.method == http.MethodPatch {
 		e.Effect = c.effect
 	}

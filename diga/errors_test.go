@@ -100,11 +100,20 @@ func TestTLSErrors(t *testing.T) {
 	}
 }
 
-// An image without a CA bundle has no roots.
-func TestMissingRoots(t *testing.T) {
-	a := attempt{host: "api.test", err: &tls.CertificateVerificationError{Err: x509.SystemRootsError{}}}
-	if got := a.cause(); got != CertificateUnknown {
-		t.Errorf("cause %d", got)
+// The environment has no CA bundle, or proxy variables that net/http refuses.
+func TestErrorsOfTheEnvironment(t *testing.T) {
+	for _, test := range []struct {
+		err   error
+		cause Cause
+		text  string
+	}{
+		{&tls.CertificateVerificationError{Err: x509.SystemRootsError{}}, CertificateUnknown, "the certificate of api.test is from an authority that is not trusted here"},
+		{&proxyError{err: errors.New("no CGI")}, ProxyInvalid, "the proxy variables in the environment cannot be used: no CGI"},
+	} {
+		a := attempt{host: "api.test", err: test.err}
+		if e := a.toError(); e.Cause != test.cause || e.Error() != test.text || a.retryable() {
+			t.Errorf("cause %d: %v", e.Cause, e)
+		}
 	}
 }
 

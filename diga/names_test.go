@@ -2,6 +2,7 @@ package diga
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -42,6 +43,7 @@ func TestVersionNamed(t *testing.T) {
 		{"the draft is one of five", "v1", []reply{pageOf(false, []string{item(7, "V1"), item(6, "1"), item(5, " v1"), item(4, "V1"), item(3, "1 "), item(2, "1"), item(1, "v1", draft)})},
 			0, VersionNotFound, []int{1, 7, 6, 5, 4}, 7},
 		{"nearest first", "v1.2.3", []reply{pageOf(false, []string{item(4, "v2.3.3"), item(3, "v1.2"), item(2, "v1.2.4"), item(1, "else")})}, 0, VersionNotFound, []int{2, 4, 3}, 4},
+		{"short names differ by two at most", "v1", []reply{pageOf(false, []string{item(3, "v2"), item(2, "v234"), item(1, "v23")})}, 0, VersionNotFound, []int{3, 1}, 3},
 		{"a huge name among others", "v1", []reply{pageOf(false, []string{item(2, huge), item(1, "v2")})}, 0, VersionNotFound, []int{1}, 2},
 
 		{"two", "v1", []reply{pageOf(true, []string{item(3, "v1"), item(2, "v2")}), pageOf(false, []string{item(1, "v1")})}, 0, VersionAmbiguous, []int{3, 1}, 3},
@@ -85,64 +87,44 @@ func TestVersionNamed(t *testing.T) {
 	})
 }
 
-// The versions of the error are the first of all versions, sorted by distance and then by number.
+// The nearest versions are the first of all, sorted by distance and then by number, whatever their order in the list.
 func TestSimilarNamesAreTheNearest(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(40) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		name := func() string {
-			letters := make([]byte, 1+random.IntN(9))
+			letters := make([]byte, random.IntN(10))
 			for i := range letters {
 				letters[i] = "vV0123.- "[random.IntN(9)]
 			}
 			return string(letters)
 		}
-		const total = 2345
 		asked := "v1.0." + name()
-		var all []Version // newest first
-		var pages []reply
-		for len(all) < total {
-			var page []string
-			for range min(maxPage, total-len(all)) {
-				v := Version{ID: id(total - len(all)), Agent: agentID, Number: total - len(all), Name: name()}
-				switch random.IntN(300) {
-				case 0:
-					v.Name, v.Draft = asked, true
-				case 1, 2:
-					v.Name = ""
-				case 3:
-					v.Name = strings.ToUpper(asked) + " "
-				}
-				all = append(all, v)
-				page = append(page, item(v.Number, v.Name, fmt.Sprintf(`"is_draft":%t`, v.Draft)))
+		var want []candidate
+		var got nearestVersions
+		for _, number := range random.Perm(2345) {
+			c := candidate{Version{Number: number, Name: name()}, 0}
+			switch random.IntN(300) {
+			case 0:
+				c.Name, c.Draft = asked, true
+			case 1:
+				c.Name = strings.ToUpper(asked) + " "
 			}
-			pages = append(pages, pageOf(len(all) < total, page))
+			c.Config = map[string]json.RawMessage{"prompt": nil}
+			got.add(c.Version, asked)
+			c.Config = nil
+			if c.distance = distance(fold(asked), fold(c.Name)); c.Draft {
+				c.distance = sameName
+			}
+			if c.Name != "" && c.distance <= max(len(fold(asked))/2, 2) {
+				want = append(want, c)
+			}
 		}
-
-		far := func(v Version) int {
-			if v.Name == asked {
-				return -1
-			}
-			return distance(fold(asked), fold(v.Name))
-		}
-		want := slices.Clone(all)
-		want = slices.DeleteFunc(want, func(v Version) bool { return v.Name == "" || far(v) > max(len(fold(asked))/2, 2) })
-		slices.SortStableFunc(want, func(a, b Version) int { return cmp.Compare(far(a), far(b)) })
-		if len(want) < 10 {
-			t.Errorf("only %d names are like %q", len(want), asked)
-		}
-		want = want[:5]
-
-		n := &network{replies: pages}
-		n.play(t, func(t *testing.T, c *Client) {
-			_, err := c.VersionNamed(t.Context(), WithRetries, agentID, asked)
-			var named *NameError
-			if e := failed(t, err); !errors.As(err, &named) || e.Cause != VersionNotFound || named.Total != total || named.Matches != 0 {
-				t.Fatalf("%+v: %+v", e, named)
-			}
-			if !reflect.DeepEqual(named.Versions, want) {
-				t.Errorf("nearest to %q are\n%+v, want\n%+v", asked, named.Versions, want)
-			}
+		slices.SortFunc(want, func(a, b candidate) int {
+			return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(b.Number, a.Number))
 		})
+		if len(want) < 10 || !reflect.DeepEqual([]candidate(got), want[:5]) {
+			t.Errorf("nearest to %q are\n%+v, want\n%+v", asked, got, want)
+		}
 	}
 }
 
