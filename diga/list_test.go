@@ -15,7 +15,6 @@ import (
 func TestListPages(t *testing.T) {
 	tooLarge := response(200, strings.Repeat(" ", maxBodyBytes+1))
 	last := func(number int) string { return fmt.Sprintf(`"last_id":%q`, id(number)) }
-	after := afterQuery
 	stranger := strings.Replace(item(77, "x"), agentID.String(), outbound.String(), 1)
 	const loop = "not with the whole list of versions: the list repeats itself before its end"
 	tests := []struct {
@@ -24,30 +23,30 @@ func TestListPages(t *testing.T) {
 		queries []string
 		first   int // the numbers that are listed, first > … > last
 		last    int
-		text    string // how the error ends; "": there is none
+		text    string // how the error ends; empty: success
 	}{
 		{"no version", []reply{pageOf(false, nil)}, []string{"limit=100"}, 0, 1, ""},
 		{"one page", []reply{pageOf(false, items(100, 1))}, []string{"limit=100"}, 100, 1, ""},
 		{"three pages", []reply{pageOf(true, items(250, 151)), pageOf(true, items(150, 51)), pageOf(false, items(50, 1))},
-			[]string{"limit=100", after(100, 151), after(100, 51)}, 250, 1, ""},
-		{"a cursor of its own", []reply{pageOf(true, items(9, 5), last(6)), pageOf(false, items(5, 1))}, []string{"limit=100", after(100, 6)}, 9, 1, ""},
-		{"no cursor", []reply{pageOf(true, items(9, 5), `"last_id":null`), pageOf(false, items(4, 1))}, []string{"limit=100", after(100, 5)}, 9, 1, ""},
+			[]string{"limit=100", afterQuery(100, 151), afterQuery(100, 51)}, 250, 1, ""},
+		{"a cursor of its own", []reply{pageOf(true, items(9, 5), last(6)), pageOf(false, items(5, 1))}, []string{"limit=100", afterQuery(100, 6)}, 9, 1, ""},
+		{"no cursor", []reply{pageOf(true, items(9, 5), `"last_id":null`), pageOf(false, items(4, 1))}, []string{"limit=100", afterQuery(100, 5)}, 9, 1, ""},
 		{"new versions meanwhile", []reply{pageOf(true, items(9, 6)), pageOf(true, items(8, 3)), pageOf(false, items(4, 1))},
-			[]string{"limit=100", after(100, 6), after(100, 3)}, 9, 1, ""},
+			[]string{"limit=100", afterQuery(100, 6), afterQuery(100, 3)}, 9, 1, ""},
 		{"other agents' versions", []reply{pageOf(true, append(items(9, 5), stranger)), pageOf(false, []string{stranger})},
-			[]string{"limit=100", after(100, 77)}, 9, 5, ""},
+			[]string{"limit=100", afterQuery(100, 77)}, 9, 5, ""},
 		{"a retry", []reply{pageOf(true, items(9, 5)), response(503, ""), pageOf(false, items(4, 1))},
-			[]string{"limit=100", after(100, 5), after(100, 5)}, 9, 1, ""},
-		{"a loop", []reply{pageOf(true, items(9, 5))}, []string{"limit=100", after(100, 5)}, 9, 5, loop},
+			[]string{"limit=100", afterQuery(100, 5), afterQuery(100, 5)}, 9, 1, ""},
+		{"a loop", []reply{pageOf(true, items(9, 5))}, []string{"limit=100", afterQuery(100, 5)}, 9, 5, loop},
 		{"a loop of two", []reply{pageOf(true, items(9, 7)), pageOf(true, items(6, 5)), pageOf(true, items(9, 7))},
-			[]string{"limit=100", after(100, 7), after(100, 5)}, 9, 5, loop},
-		{"an empty page and more", []reply{pageOf(true, items(9, 5)), pageOf(true, nil)}, []string{"limit=100", after(100, 5)}, 9, 5, loop},
+			[]string{"limit=100", afterQuery(100, 7), afterQuery(100, 5)}, 9, 5, loop},
+		{"an empty page and more", []reply{pageOf(true, items(9, 5)), pageOf(true, nil)}, []string{"limit=100", afterQuery(100, 5)}, 9, 5, loop},
 		{"nothing and more", []reply{pageOf(true, nil)}, []string{"limit=100"}, 0, 1, loop},
 		{"too large", []reply{pageOf(true, items(9, 8)), tooLarge, tooLarge, pageOf(true, items(7, 5)), pageOf(false, items(4, 1))},
-			[]string{"limit=100", after(100, 8), after(25, 8), after(6, 8), after(6, 5)}, 9, 1, ""},
+			[]string{"limit=100", afterQuery(100, 8), afterQuery(25, 8), afterQuery(6, 8), afterQuery(6, 5)}, 9, 1, ""},
 		{"too large by far", []reply{tooLarge}, []string{"limit=100", "limit=25", "limit=6", "limit=1"}, 0, 1, "a body of more than 1048576 bytes"},
 		{"a large error", []reply{response(404, strings.Repeat(" ", maxBodyBytes+1))}, []string{"limit=100"}, 0, 1, "the API answered 404 Not Found"},
-		{"an error on the way", []reply{pageOf(true, items(9, 5)), apiError(403, "NO")}, []string{"limit=100", after(100, 5)}, 9, 5, "403 Forbidden: because"},
+		{"an error on the way", []reply{pageOf(true, items(9, 5)), apiError(403, "NO")}, []string{"limit=100", afterQuery(100, 5)}, 9, 5, "403 Forbidden: because"},
 		{"a version of another shape", []reply{pageOf(false, append(items(9, 5), `{"version_id":7}`))}, []string{"limit=100"}, 0, 1, "version_id is not a string"},
 		{"a version that is null", []reply{pageOf(false, []string{"null"})}, []string{"limit=100"}, 0, 1, "not a JSON object"},
 		{"a cursor of another shape", []reply{pageOf(true, items(9, 5), `"last_id":"7"`)}, []string{"limit=100"}, 0, 1, "such as 123e4567-e89b-42d3-a456-426614174000"},
