@@ -18,7 +18,7 @@ func TestPhone(t *testing.T) {
 		replies []reply
 		want    Phone
 		cause   Cause
-		text    string // how the error ends; "": it is well
+		text    string // how the error ends; empty: success
 	}
 	tests := []phoneCase{
 		{[]reply{response(200, phoneBody)}, wholePhone, 0, ""},
@@ -74,7 +74,7 @@ func TestPhones(t *testing.T) {
 		replies []reply
 		queries []string
 		want    int    // so many numbers, down to 1
-		text    string // how the error ends; "": there is none
+		text    string // how the error ends; empty: success
 	}{
 		{"none", []reply{pageOf(false, nil)}, []string{"limit=100"}, 0, ""},
 		{"two pages", []reply{pageOf(true, phonesFrom(9, 6)), pageOf(false, phonesFrom(5, 1))}, []string{"limit=100", after}, 9, ""},

@@ -18,7 +18,7 @@ func TestVersion(t *testing.T) {
 		replies []reply
 		want    Version
 		cause   Cause
-		text    string // how the error ends; "": it is well
+		text    string // how the error ends; empty: success
 	}
 	tests := []versionCase{
 		{[]reply{response(200, versionBody)}, whole, 0, ""},
