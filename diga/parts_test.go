@@ -1,7 +1,9 @@
 package diga
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -236,6 +238,11 @@ func TestPartsOfAList(t *testing.T) {
 				return reply
 			}}
 			n.play(t, func(t *testing.T, c *Client) {
+				c.OnAttempt = func(a Attempt) {
+					if errors.Is(a.Err, context.Canceled) {
+						t.Error("the log does not say why a page was cancelled")
+					}
+				}
 				var found []int
 				var text string
 				for v, err := range c.Versions(t.Context(), WithRetries, agentID) {
