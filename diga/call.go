@@ -44,6 +44,7 @@ type call struct {
 	last     attempt
 	reported *Error // of the last reply; if there was none, of the last attempt that failed
 	effect   Effect // the largest of the attempts
+	stopped  error  // by BeforeRetry
 
 	// Set by decide.
 	counted int           // retries that count against MaxRetries
@@ -79,9 +80,14 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 	return nil, call.attempts, call.failure(ctx)
 }
 
-// RoundTrip makes one attempt. The response has neither header nor body: there is no redirect for http.Client to follow,
+// RoundTrip makes one attempt, unless BeforeRetry stops it. The response has neither header nor body: there is no redirect for http.Client to follow,
 // and nothing for retryablehttp to drain.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
+	if c.method == http.MethodPatch && c.attempts > 0 && c.BeforeRetry != nil {
+		if c.stopped = c.BeforeRetry(req.Context()); c.stopped != nil {
+			return nil, c.stopped
+		}
+	}
 	start := time.Now()
 	c.attempts++
 	c.last = c.attempt(req)
@@ -107,6 +113,12 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // failure returns the error of a call whose last attempt, if there was one, is not ok.
 func (c *call) failure(ctx context.Context) *Error {
+	if c.stopped != nil {
+		return &Error{
+			Cause: Stopped, Message: "stopped before a retry", LastReply: c.reported, Err: c.stopped,
+			Attempts: c.attempts, Effect: c.effect,
+		}
+	}
 	e, gaveUp := c.reported, c.gaveUp
 	if ended := context.Cause(ctx); ended != nil {
 		switch {

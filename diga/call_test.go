@@ -220,3 +220,29 @@ func TestInvalidRequestsAreNotSent(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// Only retries of a change are asked about, after the wait.
+func TestBeforeRetryStopsTheCall(t *testing.T) {
+	n := &network{replies: []reply{apiError(503, "BUSY")}}
+	n.play(t, func(t *testing.T, c *Client) {
+		var asked []time.Duration
+		c.BeforeRetry = func(context.Context) error {
+			if asked = append(asked, time.Since(n.start)); len(asked) == 2 {
+				return errSignal
+			}
+			return nil
+		}
+		_, attempts, err := c.Publish(t.Context(), promotion)
+		e := failed(t, err)
+		if e.Cause != Stopped || !errors.Is(e, errSignal) || e.LastReply.Code != "BUSY" || e.Effect != MaybeApplied || attempts != 2 || len(n.heard()) != 2 {
+			t.Errorf("%d attempts, %d requests: %+v", attempts, len(n.heard()), e)
+		}
+		if want := []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond}; !slices.Equal(asked, want) {
+			t.Errorf("asked after %s, want %s", asked, want)
+		}
+		_, _ = c.Version(t.Context(), WithRetries, agentID, versionID)
+		if len(asked) != 2 {
+			t.Error("asked before a retry of a read")
+		}
+	})
+}

@@ -49,6 +49,10 @@ type Client struct {
 	// Jitter returns a duration in [0, limit) for a limit > 0; nil means uniformly at random.
 	Jitter func(limit time.Duration) time.Duration
 
+	// BeforeRetry is called before each retry of a change, after the wait. An error ends the call with the cause Stopped.
+	// It may be nil.
+	BeforeRetry func(context.Context) error
+
 	// OnAttempt is called after each attempt, and OnWait before each wait for the next. Both may be nil. They are called
 	// concurrently when requests are sent concurrently, as one call of VersionNamed does.
 	OnAttempt func(Attempt)

@@ -23,6 +23,7 @@ const (
 	Mismatch                        // a 200 for something other than what was asked for
 	VersionNotFound                 // no version has the name
 	VersionAmbiguous                // several versions have the name
+	Stopped                         // BeforeRetry returned an error, which is Err
 	Cancelled                       // the context was cancelled; Err is its cause
 	Internal                        // the request is invalid and was not sent
 )
@@ -50,7 +51,7 @@ type Error struct {
 	Details   []Detail // of a 422 reply, or of a Mismatch
 	Attempts  int      // requests sent
 	GaveUp    string   // why there was no further retry; empty: the error cannot be retried
-	LastReply *Error   // if Cause is Timeout or Cancelled: the error before that; may be nil
+	LastReply *Error   // if Cause is Timeout, Stopped or Cancelled: the error before that; may be nil
 	Effect    Effect   // of a change; NoEffect for a read
 	Err       error    // the underlying error; may be nil
 }

@@ -29,11 +29,12 @@ type Binding struct {
 // MarshalJSON returns the id as a string, or null.
 func (b Binding) MarshalJSON() ([]byte, error) { return json.Marshal(b.Phone) }
 
-// Publication is the state that the API confirmed. Null means that the reply had null, or left the field out.
+// Publication is the state that the API confirmed.
 type Publication struct {
 	Agent   uuid.UUID
 	Version uuid.NullUUID
 	Phones  [Directions]uuid.NullUUID
+	Stated  [Directions]bool // the reply has the phone number's field, which may be null
 }
 
 // Publish makes a change (OpenAPI, PATCH /v1/agent/{agent_id}/published_version). It returns what the API confirmed,
@@ -64,6 +65,12 @@ func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, 
 			Message: "the API answered 200 OK, but not with a publication", Untrusted: err.Error(),
 		}
 	}
+	if missing := got.missingRelease(change); missing != "" {
+		return Publication{}, attempts, &Error{
+			Cause: InvalidReply, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
+			Message: "the API answered 200 OK, but without " + missing + ", so it did not confirm the release",
+		}
+	}
 	if differences := got.differences(change); differences != nil {
 		return Publication{}, attempts, &Error{
 			Cause: Mismatch, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
@@ -73,8 +80,9 @@ func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, 
 	return got, attempts, nil
 }
 
-// readPublication reads OpenAPI's PublishAgentResponse. Only agent_id is required.
-func readPublication(body []byte) (Publication, error) {
+// readPublication reads OpenAPI's PublishAgentResponse. Only agent_id is required. A version that is absent
+// means that none is published.
+func readPublication(body []byte) (p Publication, err error) {
 	fields, err := object(body)
 	if err != nil {
 		return Publication{}, err
@@ -83,7 +91,7 @@ func readPublication(body []byte) (Publication, error) {
 	if err == nil && !agent.Valid {
 		err = errors.New("agent_id is missing")
 	}
-	p := Publication{Agent: agent.UUID}
+	p.Agent = agent.UUID
 	for _, field := range []struct {
 		name string
 		to   *uuid.NullUUID
@@ -95,7 +103,21 @@ func readPublication(body []byte) (Publication, error) {
 			*field.to, err = idField(fields, field.name)
 		}
 	}
+	for d := range Directions {
+		_, p.Stated[d] = fields[d.String()+"_phone_number_id"]
+	}
 	return p, err
+}
+
+// missingRelease returns the name of a phone number field that the reply lacks although change releases the number, or
+// "". An API that takes null for an absent field would have released nothing.
+func (p Publication) missingRelease(change Change) string {
+	for d, binding := range change.Bindings {
+		if binding.Release && !p.Stated[d] {
+			return Direction(d).String() + "_phone_number_id"
+		}
+	}
+	return ""
 }
 
 // differences lists where p differs from what change asks for. A phone number that was left out may be anything.

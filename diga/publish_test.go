@@ -34,7 +34,7 @@ func TestPublishRequests(t *testing.T) {
 			`{` + agentField + `,` + versionField + `,` + inField + `,` + outField + `}`},
 		{"", Change{Agent: agentID, Version: valid(versionID), Bindings: bindings{{Release: true}, {Phone: valid(outbound)}}},
 			`{"version_id":"b0000000-0000-4000-8000-000000000002","inbound_phone_number_id":null,` + outField + `}`,
-			`{` + agentField + `,` + versionField + `,` + outField + `}`},
+			`{` + agentField + `,` + versionField + `,"inbound_phone_number_id":null,` + outField + `}`},
 	}
 	for _, test := range tests {
 		n := &network{replies: []reply{response(200, test.reply)}}
@@ -44,7 +44,7 @@ func TestPublishRequests(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, attempts, err := c.Publish(t.Context(), test.change)
-			want := Publication{test.change.Agent, test.change.Version, phones{test.change.Bindings[Inbound].Phone, test.change.Bindings[Outbound].Phone}}
+			want := Publication{Agent: test.change.Agent, Version: test.change.Version, Phones: phones{test.change.Bindings[Inbound].Phone, test.change.Bindings[Outbound].Phone}, Stated: got.Stated}
 			if err != nil || attempts != 1 || got != want {
 				t.Errorf("%+v after %d attempts: %v", got, attempts, err)
 			}
@@ -104,7 +104,7 @@ func TestConfirmations(t *testing.T) {
 		"{" + whole + keys(20_000) + "}",
 	} {
 		reply200(t, body, func(got Publication, err error) {
-			if err != nil || got != (Publication{agentID, valid(versionID), phones{valid(inbound), valid(outbound)}}) {
+			if err != nil || got != (Publication{agentID, valid(versionID), phones{valid(inbound), valid(outbound)}, [Directions]bool{true, true}}) {
 				t.Errorf("%.300q: %+v, %v", body, got, err)
 			}
 		})
@@ -217,9 +217,20 @@ func TestFieldsThatWereLeftOutMayBeAnything(t *testing.T) {
 				}
 				return
 			}
-			if test.want.Agent = agentID; err != nil || got != test.want {
+			if test.want.Agent, test.want.Stated = agentID, got.Stated; err != nil || got != test.want {
 				t.Errorf("%s: %+v, %v", test.fields, got, err)
 			}
 		})
 	}
+}
+
+func TestReleaseMustBeConfirmed(t *testing.T) {
+	n := &network{replies: []reply{response(200, "{"+agentField+","+versionField+","+inField+"}")}}
+	n.play(t, func(t *testing.T, c *Client) {
+		_, _, err := c.Publish(t.Context(), Change{Agent: agentID, Version: valid(versionID), Bindings: bindings{Outbound: {Release: true}}})
+		want := "the API answered 200 OK, but without outbound_phone_number_id, so it did not confirm the release"
+		if e := failed(t, err); e.Cause != InvalidReply || e.Effect != MaybePending || e.Error() != want {
+			t.Errorf("%+v", e)
+		}
+	})
 }

@@ -22,7 +22,7 @@ const (
 
 // decide reports whether another attempt follows, and sets the wait before it. It is a retryablehttp.CheckRetry.
 func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, error) {
-	if c.retries == Once || ctx.Err() != nil || !c.last.retryable() {
+	if c.stopped != nil || c.retries == Once || ctx.Err() != nil || !c.last.retryable() {
 		return false, nil
 	}
 	if c.last.status != http.StatusTooManyRequests {
