@@ -12,24 +12,24 @@ import (
 )
 
 const (
-	attemptTimeout   = 30 * time.Second // of one request: connection, headers and body
-	errorBodyTimeout = 5 * time.Second  // of the body of a reply whose status already says that it failed
+	attemptTimeout   = 30 * time.Second // for connection, headers and body
+	errorBodyTimeout = 5 * time.Second  // for the body, after a status other than 200
 	maxHeaderBytes   = 64 << 10
 	maxBodyBytes     = 1 << 20 // after decompression
 )
 
-// attempt is the account of one request and its reply.
+// attempt is what happened to one request.
 type attempt struct {
 	wire
 	host      string // of the API
-	proxy     string // host of the proxy on the way; empty: none
-	status    int    // of the reply; 0: none came
+	proxy     string // host of the proxy; empty: none
+	status    int    // of the reply, 200 to 599; 0: no reply with such a status
 	header    http.Header
-	body      []byte // the whole body when err is nil, else the part that came
-	err       error  // what kept a whole reply from coming
-	timedOut  bool   // err is the end of the attempt's own time
-	cancelled error  // err is the end of the caller's context, for this cause
-	sent      bool   // bytes of the request left this machine
+	body      []byte // the whole body if err is nil, otherwise what was read of it
+	err       error  // why there is no whole reply
+	timedOut  bool   // err comes from attemptTimeout or errorBodyTimeout
+	cancelled error  // err comes from the end of the caller's context, and this is its cause
+	sent      bool   // some of the request may have left this machine
 }
 
 // attempt sends req once and reads the whole reply, within attemptTimeout.
@@ -43,10 +43,12 @@ func (c *Client) attempt(req *http.Request) attempt {
 	trace := wireTrace{connected: connected, http1: &c.http1}
 	req = req.WithContext(httptrace.WithClientTrace(ctx, trace.hooks()))
 	if c.http1.Load() && (req.Body == nil || req.Body == http.NoBody) {
-		// net/http sends a request without a body again by itself when a reused connection turns out to be closed, and
-		// requests that run at the same time hand each other such connections without end. Not over HTTP/2: there the
-		// frame that ends an empty body would be sent, and some servers refuse a GET with one.
+		// net/http resends a request without a body by itself when a reused connection turns out to be closed, and
+		// concurrent requests hand each other such connections without end. A body of unknown length stops that; the
+		// encoding "identity" stops net/http from waiting for its first byte, and from sending it in chunks when that byte
+		// takes more than 200 ms. Not over HTTP/2: some servers refuse a GET with the frame that ends an empty body.
 		req.Body, req.GetBody = io.NopCloser(strings.NewReader("")), nil
+		req.TransferEncoding = []string{"identity"}
 	}
 
 	a := attempt{host: req.URL.Host}
@@ -57,7 +59,7 @@ func (c *Client) attempt(req *http.Request) attempt {
 	if err == nil {
 		a.status, a.header = resp.StatusCode, resp.Header
 		if a.status != http.StatusOK {
-			// The status is the answer: a body that dawdles must not hold up what follows from it.
+			// The status is enough to decide what follows; do not wait long for the error message.
 			defer time.AfterFunc(errorBodyTimeout, cancel).Stop()
 		}
 		a.body, err = readBody(resp)
@@ -69,19 +71,19 @@ func (c *Client) attempt(req *http.Request) attempt {
 	a.wire = trace.result()
 	a.sent = a.status != 0 || a.written > 0 || (a.connected && a.http2) // HTTP/2 may write after RoundTrip has returned
 	if a.status < 200 || a.status > 599 {
-		a.status = 0 // no status that HTTP knows the meaning of
+		a.status = 0 // has no meaning in HTTP
 	}
 	return a
 }
 
-// readBody reads the whole decoded body, maxBodyBytes at most, and closes it.
+// readBody reads and closes the body. It returns what it could read with every error but errMalformed and errTooLarge.
 func readBody(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 599 {
 		return nil, fmt.Errorf("%w: status %q", errMalformed, resp.Status)
 	}
 	if coding := resp.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return nil, fmt.Errorf("%w: a body in the encoding %q, which was not asked for", errMalformed, coding)
+		return nil, fmt.Errorf("%w: a body in the encoding %q, which was not asked for", errMalformed, coding) // only gzip is, by net/http
 	}
 	var body bytes.Buffer
 	n, err := body.ReadFrom(io.LimitReader(resp.Body, maxBodyBytes+1))
@@ -91,13 +93,13 @@ func readBody(resp *http.Response) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-// good reports whether a whole 200 came.
+// ok reports whether the reply is a whole 200.
 func (a *attempt) ok() bool { return a.status == http.StatusOK && a.err == nil }
 
-// answered reports whether a reply came that needs no body to say what it means.
+// hasErrorStatus reports whether there is a reply other than a 200. Its status counts even if its body was cut off.
 func (a *attempt) hasErrorStatus() bool { return a.status != 0 && a.status != http.StatusOK }
 
-// outcome is the error of an attempt that was not good.
+// toError returns the error of an attempt that is not ok.
 func (a *attempt) toError() *Error {
 	if a.hasErrorStatus() {
 		return a.replyError()
@@ -105,7 +107,7 @@ func (a *attempt) toError() *Error {
 	return a.transportError()
 }
 
-// trouble is what kept the attempt from bringing a whole reply, in words; nil: nothing did.
+// failure returns why there is no whole reply, for the log; nil if there is one.
 func (a *attempt) failure() error {
 	switch {
 	case a.err == nil:

@@ -11,64 +11,68 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// Attempt tells a log what came of one request.
+// Attempt describes one attempt at a request, for a log.
 type Attempt struct {
-	Number  int // within one call, from 1
+	Number  int // of the request's attempts, from 1
 	Method  string
-	Path    string
-	Status  int           // of the reply; 0: none came
-	Err     error         // what kept a whole reply from coming; nil: nothing did
-	Elapsed time.Duration // until the reply was read or lost
+	Path    string        // from the root
+	Status  int           // of the reply; 0: there was none
+	Err     error         // why there is no whole reply; nil if there is one, whatever its status
+	Elapsed time.Duration // until the reply was read or the attempt failed
 	Reused  bool          // the connection had served an earlier request
 	HTTP2   bool
 }
 
-// Wait tells a log of the time before the next attempt.
+// Wait describes the wait before the next attempt at a request, for a log.
 type Wait struct {
 	Method   string
-	Path     string
-	After    error // what the attempt before it ended with
+	Path     string // from the root
+	After    error  // the error of the last attempt, an *Error
 	Duration time.Duration
-	Next     int           // the attempt that follows
+	Next     int           // number of the next attempt
 	Asked    time.Duration // what Retry-After asked for; 0: nothing
 }
 
-// call is one request with all its attempts.
+// call is one request and its attempts. It is the transport and the policy of a retryablehttp.Client, which calls
+// RoundTrip and then decide for each attempt.
 type call struct {
 	*Client
 	request
+
+	// Set by RoundTrip.
 	attempts int
-	counted  int           // the attempts that count against MaxRetries
-	last     attempt       // the latest
-	reported *Error        // what the latest reply said or, where none came, the latest error; nil: nothing yet
-	effect   Effect        // of all of them
-	wait     time.Duration // before the next
-	stopped  error         // by BeforeRetry
-	gaveUp   string        // why there is no next, when there might have been
+	last     attempt
+	reported *Error // of the last reply; if there was none, of the last attempt that failed
+	effect   Effect // the largest of the attempts
+	stopped  error  // by BeforeRetry
+
+	// Set by decide.
+	counted int           // retries that count against MaxRetries
+	wait    time.Duration // before the next attempt
+	gaveUp  string        // why there is no next attempt, if the last could have been retried
 }
 
-// do sends r until a reply settles it, the policy gives up or ctx ends. It returns the body of a whole 200 and the
-// number of attempts; any other end is an *Error.
+// do sends r and retries it. It returns the body of a whole 200, and the number of attempts. The error is an *Error.
 func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 	call := &call{Client: c, request: r}
 	req, err := c.newRequest(ctx, r)
 	if err != nil {
 		return nil, 0, &Error{Cause: Internal, Message: "the request cannot be built", Untrusted: reason(err), Err: err}
 	}
-	call.path = req.URL.Path // from the root, for the log
+	call.path = req.URL.Path // from the root, for Attempt and Wait
 	if deadline, ok := ctx.Deadline(); ok && r.method == http.MethodPatch && ctx.Err() == nil && time.Until(deadline) < lastAttempt {
 		return nil, 0, &Error{Cause: Timeout, Message: "too little of the timeout was left to send the change"}
 	}
 	if ctx.Err() == nil {
 		loop := retryablehttp.Client{
 			HTTPClient:   &http.Client{Transport: call},
-			RetryMax:     math.MaxInt, // decide counts
+			RetryMax:     math.MaxInt, // decide knows better
 			CheckRetry:   call.decide,
 			Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return call.wait },
 			ErrorHandler: retryablehttp.PassthroughErrorHandler,
 		}
-		// The call has the account of every attempt, the last one's reply and error included.
-		_, _ = loop.Do(req)
+		// call.last knows more than the result.
+		_, _ = loop.Do(req) //nolint:bodyclose // RoundTrip returns no body
 	}
 	if call.last.ok() {
 		return call.last.body, call.attempts, nil
@@ -76,8 +80,8 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 	return nil, call.attempts, call.failure(ctx)
 }
 
-// RoundTrip makes one attempt and keeps its account. The response that it returns is a shell: without a header there
-// is no redirect to follow, and without a body nothing to drain.
+// RoundTrip makes one attempt, unless BeforeRetry stops it. The response has neither header nor body: there is no redirect for http.Client to follow,
+// and nothing for retryablehttp to drain.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c.method == http.MethodPatch && c.attempts > 0 && c.BeforeRetry != nil {
 		if c.stopped = c.BeforeRetry(req.Context()); c.stopped != nil {
@@ -87,6 +91,13 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	start := time.Now()
 	c.attempts++
 	c.last = c.attempt(req)
+	c.effect = max(c.effect, c.last.effect())
+	if c.last.hasErrorStatus() || c.last.cancelled == nil && !c.last.ok() {
+		// An attempt without a reply does not hide what an earlier reply said: that is the API's own word.
+		if e := c.last.toError(); e.Status != 0 || c.reported == nil || c.reported.Status == 0 {
+			c.reported = e
+		}
+	}
 	if c.OnAttempt != nil {
 		c.OnAttempt(Attempt{
 			Number: c.attempts, Method: c.method, Path: c.path,
@@ -100,15 +111,15 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: c.last.status, Body: http.NoBody, Request: req}, nil
 }
 
-// failure is the *Error of a call that ended without a whole 200.
+// failure returns the error of a call whose last attempt, if there was one, is not ok.
 func (c *call) failure(ctx context.Context) *Error {
-	e := c.reported
 	if c.stopped != nil {
 		return &Error{
 			Cause: Stopped, Message: "stopped before a retry", LastReply: c.reported, Err: c.stopped,
 			Attempts: c.attempts, Effect: c.effect,
 		}
 	}
+	e, gaveUp := c.reported, c.gaveUp
 	if ended := context.Cause(ctx); ended != nil {
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):
@@ -119,16 +130,17 @@ func (c *call) failure(ctx context.Context) *Error {
 				e.Message = c.last.progress() + "; " + ended.Error()
 			}
 		default:
-			c.gaveUp = ended.Error()
+			gaveUp = ended.Error()
 		}
 		if c.reported != nil {
 			e.Status = c.reported.Status
 		}
 	}
 	if e.Cause == Answered && c.last.status == 0 && c.last.cancelled == nil {
-		c.gaveUp = cmp.Or(c.gaveUp, "gave up") + "; the last attempt failed differently: " + c.last.transportError().Message // not what others said: GaveUp is shown as it is
+		// Without Untrusted: GaveUp is our own words.
+		gaveUp = cmp.Or(gaveUp, "gave up") + "; the last attempt failed differently: " + c.last.transportError().Message
 	}
-	e.Attempts, e.GaveUp = c.attempts, c.gaveUp
+	e.Attempts, e.GaveUp = c.attempts, gaveUp
 	if c.method == http.MethodPatch {
 		e.Effect = c.effect
 	}

@@ -20,26 +20,25 @@ var (
 	errTooLarge  = fmt.Errorf("a body of more than %d bytes", maxBodyBytes)
 )
 
-// effect says what this attempt at a change may have done, although it brought no good reply. It is the one place that
-// decides this, from what happened on the wire.
+// effect returns what this attempt at a change may have done, unless its reply is a 200 that confirms the change.
 func (a *attempt) effect() Effect {
 	switch {
 	case !a.sent:
 		return NoEffect
 	case a.status == 0 && handshakeAlert(a.err):
-		return NoEffect // TLS 1.3 lets a client write before the server has judged its certificate
+		return NoEffect // in TLS 1.3 a client writes before the server has verified its certificate
 	case 300 <= a.status && a.status < 500 && a.status != http.StatusRequestTimeout:
 		return NoEffect // refused
 	case a.fromAPI():
 		return MaybeApplied
 	default:
-		// No readable reply, a 2xx that is not a confirmation, or the error page of something in front of the API: the
-		// request behind it may be applied already, or later, or never.
+		// No readable reply, a 2xx that confirms nothing, or the error of a gateway, which says nothing of the request
+		// behind it.
 		return MaybePending
 	}
 }
 
-// fromAPI reports whether the API itself wrote this error reply: its body is the contract's ErrorResponseSchema.
+// fromAPI reports whether the API, and not a gateway, wrote this error: the body is OpenAPI's ErrorResponseSchema.
 func (a *attempt) fromAPI() bool {
 	if a.status < 400 || a.err != nil {
 		return false
@@ -53,7 +52,7 @@ func (a *attempt) fromAPI() bool {
 		json.Unmarshal(fields["message"], &message) == nil && message != nil
 }
 
-// worthRetrying reports whether another attempt may end better.
+// retryable reports whether another attempt may succeed.
 func (a *attempt) retryable() bool {
 	switch a.status {
 	case 408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524:
@@ -75,7 +74,7 @@ func (a *attempt) retryable() bool {
 	}
 }
 
-// truncated reports whether a 200 began and its body broke off, or broke apart between chunks.
+// truncated reports whether the body of a 200 ended early or between two chunks.
 func (a *attempt) truncated() bool {
 	var corrupt flate.CorruptInputError
 	return a.status == http.StatusOK && a.err != nil &&
@@ -83,7 +82,7 @@ func (a *attempt) truncated() bool {
 		!errors.Is(a.err, gzip.ErrHeader) && !errors.Is(a.err, gzip.ErrChecksum) && !errors.As(a.err, &corrupt)
 }
 
-// cause classifies an attempt that has an error and no status to go by, by the error's type wherever it has one.
+// cause classifies a.err, by its type wherever it has one.
 func (a *attempt) cause() Cause {
 	var proxy *proxyError
 	var dns *net.DNSError
@@ -117,14 +116,15 @@ func (a *attempt) cause() Cause {
 	if cause, ok := a.tlsCause(); ok {
 		return cause
 	}
-	// net/http has no type for a reply that it cannot read, but every loss of a connection has one. HTTP/2's own errors
-	// are about the stream or the connection, and a new connection is the cure for either.
+	// net/http has no type for a malformed reply, but every loss of a connection has one. HTTP/2 errors concern the stream
+	// or the connection, and a new connection helps with both.
 	if isNetwork(a.err) || a.http2 {
 		return Unreachable
 	}
 	return InvalidReply
 }
 
+// tlsCause returns false if a.err did not come from TLS.
 func (a *attempt) tlsCause() (Cause, bool) {
 	var authority x509.UnknownAuthorityError
 	var roots x509.SystemRootsError
@@ -147,23 +147,23 @@ func (a *attempt) tlsCause() (Cause, bool) {
 	}
 }
 
-// handshakeAlert reports whether err is an alert by which the server turns this client down, for what it offers or for
-// its certificate. The alerts that can come at any time, such as internal_error, are none of these.
+// handshakeAlert reports whether err is an alert that rejects the client's parameters or certificate. Alerts that can
+// come at any time, such as internal_error, are not among these.
 func handshakeAlert(err error) bool {
-	var op *net.OpError
-	if !errors.As(err, &op) || op.Op != "remote error" {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || op.Op != "remote error" {
 		return false
 	}
 	refusals := []tls.AlertError{40, 42, 43, 44, 45, 46, 48, 49, 70, 71, 112, 116, 120} // RFC 8446, section 6.2
 	return slices.ContainsFunc(refusals, func(alert tls.AlertError) bool {
-		return op.Err.Error() == alert.Error() // a received alert has a type that crypto/tls keeps to itself
+		return op.Err.Error() == alert.Error() // the type of a received alert is not exported
 	})
 }
 
-// isNetwork reports whether err is the loss or the lack of a connection.
+// isNetwork reports whether err means that there is no connection, or that it was lost.
 func isNetwork(err error) bool {
-	var network net.Error // system errors and net.ErrClosed among them
+	var network net.Error // includes system errors and net.ErrClosed
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) ||
-		// The one loss without a type: the server closed the connection after the previous reply.
+		// net/http's errServerClosedIdle is not exported.
 		err != nil && strings.HasSuffix(err.Error(), "server closed idle connection")
 }

@@ -1,6 +1,10 @@
-// Package diga is a client for the Diga API. It publishes agent versions and reads what is live.
+// Package diga is a client for the Diga API. It publishes versions of an agent, binds them to phone numbers, and reads
+// both.
 //
-// Each call records what happened on the wire, so that a failed change can say whether it may still have been applied.
+// Requests are retried. An error tells what went wrong and, for a change, whether it may have been applied all the same:
+// see [Error] and [Effect].
+//
+// The operation that publishes is taken from the API's OpenAPI document, the ones that read from its public reference.
 package diga
 
 import (
@@ -17,29 +21,40 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// Client calls the API. BaseURL and Token are required. It is safe for concurrent use and opens as few connections as the
-// protocol allows: one over HTTP/2, otherwise one for each request in flight.
+// Client calls the API. BaseURL and Token are required; the fields must not change after the first call.
+//
+// It is safe for concurrent use and opens as few connections as the protocol allows: one over HTTP/2, otherwise one for
+// each request in flight. It honors the proxy variables of the environment, verifies certificates against the system's
+// roots, requires TLS 1.2 and follows no redirect. A request takes at most 30 s. A reply has at most 64 KiB of headers
+// and 1 MiB of body, after decompression.
+//
+// A request is retried after connection errors, timeouts, truncated replies and the statuses 408, 429, 500, 502, 503,
+// 504 and 520 to 524. The wait before retry n (from 0) is random, from d/2 to d, with d = min(20 s, 1 s × 2ⁿ), or
+// min(20 s, 2 s × 2ⁿ) after a 429 without a Retry-After header. Where there is that header, it is the minimum, and the
+// wait is up to 20 s longer. A retry that could not begin 250 ms before the context's deadline is not waited for: the
+// call ends at once with the error of the last attempt.
 type Client struct {
 	BaseURL   *url.URL // scheme, host and an optional path prefix
 	Token     string   // sent as "Authorization: Bearer"
 	UserAgent string
-	RequestID uuid.UUID // sent with every attempt of every request
+	RequestID uuid.UUID // sent as X-Request-Id with every attempt of every request
 
-	// MaxRetries is the most retries of one request. Retries after a 429 do not count: it means "queue", not "failed".
+	// MaxRetries is the most retries of one request. Retries after a 429 do not count: that status means "queue", not
+	// "failed".
 	MaxRetries int
 
-	// Dial opens connections; nil means the network.
+	// Dial opens a connection; nil means net.Dialer.DialContext.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// Jitter returns a duration in [0, limit), limit > 0; nil means uniformly at random.
+	// Jitter returns a duration in [0, limit) for a limit > 0; nil means uniformly at random.
 	Jitter func(limit time.Duration) time.Duration
 
 	// BeforeRetry is called before each retry of a change, after the wait. An error ends the call with the cause Stopped.
-	// nil: nothing is called.
+	// It may be nil.
 	BeforeRetry func(context.Context) error
 
-	// OnAttempt is called after each attempt and OnWait before each wait. Both may be nil. Concurrent calls call them
-	// concurrently.
+	// OnAttempt is called after each attempt, and OnWait before each wait for the next. Both may be nil. They are called
+	// concurrently when requests are sent concurrently, as one call of VersionNamed does.
 	OnAttempt func(Attempt)
 	OnWait    func(Wait)
 
@@ -49,21 +64,21 @@ type Client struct {
 	http1       atomic.Bool // a connection has negotiated HTTP/1.1, or nothing else is possible
 }
 
-// request is what a call sends, the same on every attempt.
+// request is what every attempt of a call sends.
 type request struct {
 	method  string
 	path    string // below BaseURL; escaped
 	query   url.Values
-	body    any // sent as JSON; nil: none
+	body    any // sent as JSON; nil means no body
 	retries Retries
 }
 
-// Retries says whether a failed read is retried. A change always is.
+// Retries says whether a failed read is retried. Publish always retries.
 type Retries int
 
 const (
-	WithRetries Retries = iota // under the retry policy
-	Once                       // one attempt and no more
+	WithRetries Retries = iota // as described at Client
+	Once                       // one attempt per request
 )
 
 // newRequest builds r without sending it.
@@ -92,7 +107,7 @@ func (c *Client) newRequest(ctx context.Context, r request) (*retryablehttp.Requ
 	return req, nil
 }
 
-// Close closes idle connections.
+// Close closes the connections that no request is using.
 func (c *Client) Close() {
 	if c.transport != nil {
 		c.transport.CloseIdleConnections()

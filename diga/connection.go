@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 )
 
-// connect prepares the transport. It follows no redirect (only an http.Client does) and reads nothing without a bound.
+// connect prepares the transport. It opens no connection.
 func (c *Client) connect() {
 	dial := c.Dial
 	if dial == nil {
@@ -20,8 +20,7 @@ func (c *Client) connect() {
 	}
 	c.http1.Store(c.BaseURL.Scheme == "http")
 	if c.BaseURL.Scheme == "https" {
-		// Reading a hundred and more root certificates takes as long as a handshake. It is done once in a process, and
-		// here while the network is waited for.
+		// Parsing the system's roots takes as long as a handshake. The result is cached; here it overlaps with the network.
 		go func() { _, _ = x509.SystemCertPool() }()
 	}
 	c.transport = &http.Transport{
@@ -40,13 +39,13 @@ func (c *Client) connect() {
 			return &proxyError{status: resp.StatusCode}
 		},
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:      true, // a DialContext of one's own would turn it off
+		ForceAttemptHTTP2:      true, // setting DialContext turns it off
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
 }
 
-// proxyFromEnvironment is http.ProxyFromEnvironment with a type for its one error: it trusts no HTTP_PROXY where
-// REQUEST_METHOD is set, as a web server does for CGI.
+// proxyFromEnvironment is http.ProxyFromEnvironment with a type for its error, which is returned for an invalid URL, and
+// for HTTP_PROXY when REQUEST_METHOD is set, as it is in a CGI program.
 func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 	proxy, err := http.ProxyFromEnvironment(req)
 	if err != nil {
@@ -55,9 +54,9 @@ func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 	return proxy, nil
 }
 
-// proxyError is a proxy's refusal to connect; or, with status 0, net/http's refusal to use the environment's proxy.
+// proxyError is a proxy's refusal to connect, or net/http's refusal to use the proxy of the environment.
 type proxyError struct {
-	status int
+	status int // of the reply to CONNECT; 0: net/http refused, with err
 	err    error
 }
 
@@ -65,15 +64,15 @@ func (e *proxyError) Error() string { return "using the proxy" }
 
 func (e *proxyError) Unwrap() error { return e.err }
 
-// firstConnection lets one request open the first TLS connection while the others wait: only its handshake tells whether
-// they can share it (HTTP/2) or need their own. Plain HTTP has nothing to wait for. The zero value is ready.
+// firstConnection lets one request open the first TLS connection while the others wait: its handshake tells whether they
+// can share it (HTTP/2) or need their own. Plain HTTP has nothing to wait for. The zero value is ready for use.
 type firstConnection struct {
 	mu     sync.Mutex
-	opened chan struct{} // closed when there is a connection, or when the first attempt at one has failed
+	opened chan struct{} // made by the first request; closed when it has a connection or has failed to get one
 }
 
-// enter returns when the caller may open connections, or when ctx ends. The caller must call the function that it
-// returns, which may be called many times, when it has a connection or has failed to get one.
+// enter returns when the caller may open a connection, or when ctx ends. The caller must call connected, at least once,
+// when it has a connection or has failed to get one.
 func (f *firstConnection) enter(ctx context.Context, target *url.URL) (connected func()) {
 	if target.Scheme != "https" {
 		return func() {}
@@ -94,19 +93,19 @@ func (f *firstConnection) enter(ctx context.Context, target *url.URL) (connected
 	return func() {}
 }
 
-// wire is what is known of the connection that served an attempt.
+// wire is what is known of the connection that served an attempt. The zero value means that there was none.
 type wire struct {
-	connected       bool  // there was a connection
-	reused          bool  // and an earlier request had opened it
-	http2           bool  // and it speaks HTTP/2
+	connected       bool
+	reused          bool  // an earlier request had opened it
+	http2           bool  // it speaks HTTP/2
 	written         int64 // bytes written to it since the attempt got it
-	handshakeFailed bool  // there was none, for the TLS handshake failed
+	handshakeFailed bool  // there was no connection because the TLS handshake failed
 }
 
-// wireTrace observes an attempt from inside net/http, which may call its hooks from goroutines that outlive it.
+// wireTrace observes an attempt from inside net/http, which may call the hooks from goroutines that outlive the attempt.
 type wireTrace struct {
 	connected func()       // called when there is a connection
-	http1     *atomic.Bool // set when it speaks HTTP/1.1
+	http1     *atomic.Bool // set when that connection speaks HTTP/1.1
 
 	mu   sync.Mutex
 	wire wire
@@ -132,7 +131,7 @@ func (t *wireTrace) hooks() *httptrace.ClientTrace {
 			if !t.wire.http2 {
 				t.http1.Store(true)
 			}
-			for secure, ok := conn.(*tls.Conn); ok; secure, ok = conn.(*tls.Conn) { // two, where a proxy speaks TLS
+			for secure, ok := conn.(*tls.Conn); ok; secure, ok = conn.(*tls.Conn) { // twice, if the proxy speaks TLS
 				conn = secure.NetConn()
 			}
 			if t.conn, _ = conn.(*countingConn); t.conn != nil {
@@ -152,8 +151,8 @@ func (t *wireTrace) result() wire {
 	return w
 }
 
-// countingConn counts the bytes written to a connection. They decide whether a request without a reply can have
-// reached the server; httptrace.WroteRequest does not, for it is called when the request is still in a buffer.
+// countingConn counts the bytes written to a connection. They decide whether a request without a reply can have reached
+// the server. httptrace.WroteRequest cannot: it is called while the request is still in a buffer.
 type countingConn struct {
 	net.Conn
 	written atomic.Int64

@@ -11,16 +11,14 @@ import (
 	"time"
 )
 
-// transportError puts a.err into words.
+// transportError describes a.err.
 func (a *attempt) transportError() *Error {
 	e := &Error{Cause: a.cause(), Status: a.status, Err: a.err}
-	var invalid x509.CertificateInvalidError
-	var proxy *proxyError
 	switch e.Cause {
 	case UnknownHost:
 		e.Message = fmt.Sprintf("the host %s does not exist", a.host)
 	case ProxyUnreachable, ProxyDenied:
-		if errors.As(a.err, &proxy) {
+		if proxy, ok := errors.AsType[*proxyError](a.err); ok {
 			e.Message = fmt.Sprintf("the proxy %s answered %s", a.proxy, StatusText(proxy.status))
 		} else {
 			e.Message, e.Untrusted = fmt.Sprintf("no connection to the proxy %s", a.proxy), reason(a.err)
@@ -31,7 +29,7 @@ func (a *attempt) transportError() *Error {
 		e.Message = fmt.Sprintf("the certificate of %s is from an authority that is not trusted here", a.host)
 	case CertificateTime:
 		e.Message = fmt.Sprintf("the certificate of %s is not valid at this machine's time", a.host)
-		if errors.As(a.err, &invalid) && invalid.Cert != nil {
+		if invalid, ok := errors.AsType[x509.CertificateInvalidError](a.err); ok && invalid.Cert != nil {
 			const day = "2006-01-02 15:04 MST"
 			e.Message += fmt.Sprintf(": it is valid from %s to %s",
 				invalid.Cert.NotBefore.UTC().Format(day), invalid.Cert.NotAfter.UTC().Format(day))
@@ -44,7 +42,7 @@ func (a *attempt) transportError() *Error {
 		e.Message, e.Untrusted = fmt.Sprintf("no secure connection to %s", a.host), reason(a.err)
 	case Timeout:
 		e.Message = a.progress()
-		if !a.hasErrorStatus() { // which has less time for the rest
+		if !a.hasErrorStatus() { // its body has errorBodyTimeout
 			e.Message += " within " + seconds(attemptTimeout)
 		}
 	case InvalidReply:
@@ -61,7 +59,7 @@ func (a *attempt) transportError() *Error {
 	return e
 }
 
-// silence says how far an attempt got until its time was up.
+// progress says how far an attempt got before it timed out.
 func (a *attempt) progress() string {
 	switch {
 	case !a.connected:
@@ -73,32 +71,32 @@ func (a *attempt) progress() string {
 	}
 }
 
-// What reason says of the ends of a connection.
 const (
 	closed      = "the connection was closed"
 	closedEarly = "the connection closed early"
 )
 
-// reason is the innermost cause of err. The layers above it repeat the method, the addresses and, for a proxy, more
-// than should be shown.
+// reason returns the text of the innermost error. The others repeat the method, the addresses and the proxy's password.
 func reason(err error) string {
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return "looking up the name: " + dns.Err
 	}
-	for inner := err; inner != nil && inner != errMalformed; inner = errors.Unwrap(inner) {
+	if errors.Is(err, errMalformed) {
+		return err.Error() // our own
+	}
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		err = inner
 	}
-	switch err {
-	case io.EOF:
+	switch {
+	case errors.Is(err, io.EOF):
 		return closed
-	case io.ErrUnexpectedEOF:
+	case errors.Is(err, io.ErrUnexpectedEOF):
 		return closedEarly
 	}
 	return err.Error()
 }
 
-// StatusText is a status with its name: "404 Not Found".
+// StatusText returns a status with its name, such as "404 Not Found", or without it if it has none.
 func StatusText(status int) string {
 	if text := http.StatusText(status); text != "" {
 		return strconv.Itoa(status) + " " + text
@@ -113,7 +111,7 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// seconds formats d for a reader: "3600 s", "1.25 s".
+// seconds formats d as in "3600 s" and "1.25 s".
 func seconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Round(10*time.Millisecond).Seconds(), 'f', -1, 64) + " s"
 }

@@ -1,70 +1,79 @@
 package diga
 
-// Cause is the kind of thing that went wrong: what decides the advice that a reader needs.
+import "strings"
+
+// Cause is the kind of an [Error].
 type Cause int
 
-// The causes. The API and whatever stands in front of it answer with Answered; all others are found on this side.
 const (
-	Answered           Cause = iota // a reply whose status is not 200
-	UnknownHost                     // the name does not exist
-	Unreachable                     // the connection could not be made, or was lost
-	ProxyUnreachable                // the same, for the proxy on the way
-	ProxyDenied                     // the proxy asks for credentials, or refuses
-	ProxyInvalid                    // the environment's proxy variables cannot be used
-	CertificateUnknown              // the certificate's authority is not trusted
-	CertificateTime                 // the certificate is not valid at this machine's time
+	Answered           Cause = iota // a reply with a status from 400 to 599
+	UnknownHost                     // the host name does not exist
+	Unreachable                     // the connection was not established, or was lost
+	ProxyUnreachable                // the connection to the proxy was not established, or the proxy has none to the API
+	ProxyDenied                     // the proxy requires credentials, or denies access
+	ProxyInvalid                    // the proxy variables of the environment cannot be used
+	CertificateUnknown              // the certificate is signed by an unknown authority
+	CertificateTime                 // the certificate is expired or not yet valid
 	CertificateHost                 // the certificate is for another host
 	PlainHTTP                       // the server does not speak TLS
 	TLSFailed                       // any other failure of TLS
-	Timeout                         // the time of the attempt, or of everything, ran out
-	Redirected                      // a redirect, which is not followed
-	InvalidReply                    // a reply that cannot be read as HTTP, or a 200 that is no answer to the request
-	Mismatch                        // a 200 that describes another publication than was asked for
+	Timeout                         // the attempt took 30 s, or the context's deadline passed
+	Redirected                      // a redirect; they are not followed
+	InvalidReply                    // malformed HTTP, a 2xx other than 200, or a 200 whose body is not what the API returns
+	Mismatch                        // a 200 for something other than what was asked for
 	VersionNotFound                 // no version has the name
-	VersionAmbiguous                // more than one version has it
-	Stopped                         // BeforeRetry ended the call; it is the Err
-	Cancelled                       // the context was cancelled; context.Cause says by what
-	Internal                        // a request that could not even be built
+	VersionAmbiguous                // several versions have the name
+	Stopped                         // BeforeRetry returned an error, which is Err
+	Cancelled                       // the context was cancelled; Err is its cause
+	Internal                        // the request is invalid and was not sent
 )
 
-// Effect is what is known, from the wire alone, of what a failed change has done.
+// Effect is what a failed change may have done, as far as its requests and replies tell. The effect of several attempts
+// is the largest of theirs.
 type Effect int
 
-// The effects, in rising order: that of several attempts is the largest of theirs.
 const (
-	NoEffect     Effect = iota // no attempt reached the API, or each was refused: nothing was applied
-	MaybeApplied               // the API itself said that it failed: applied or not, it is over
+	NoEffect     Effect = iota // nothing: every attempt was refused, or did not reach the API
+	MaybeApplied               // the API reported a failure of its own: nothing else will happen, but something may have
 	MaybePending               // a request may still be on its way, and take effect later
 )
 
-// Error is why a call failed.
+// Error is the error of every call.
+//
+// Message and GaveUp are safe to print. Untrusted and Details repeat what a server, a proxy or a library said, and may
+// hold anything, including control characters and what was sent to the server.
 type Error struct {
 	Cause     Cause
-	Status    int      // of the last reply that came; 0: none came
-	Code      string   // the error_code of that reply when it is a plain word, else empty
-	Message   string   // what happened, in our words, without a full stop
-	Untrusted string   // the same in somebody else's words: the server's, or a library's. Clean it before showing it
-	Details   []Detail // of a 422 or a Mismatch; as foreign as Untrusted
+	Status    int      // of the last reply; 0: there was none
+	Code      string   // error_code of the last reply: 1 to 64 letters, digits and "_.-"; empty: it had no such code
+	Message   string   // what happened
+	Untrusted string   // more about it; may be empty
+	Details   []Detail // of a 422 reply, or of a Mismatch
 	Attempts  int      // requests sent
-	GaveUp    string   // why it was not tried again, where that was the end of it; else empty
-	LastReply *Error   // when Cause is Timeout or Cancelled: what the last reply had said; nil: there was none
-	Effect    Effect   // what a change may have done all the same; NoEffect for a read
-	Err       error
+	GaveUp    string   // why there was no further retry; empty: the error cannot be retried
+	LastReply *Error   // if Cause is Timeout, Stopped or Cancelled: the error before that; may be nil
+	Effect    Effect   // of a change; NoEffect for a read
+	Err       error    // the underlying error; may be nil
 }
 
-// Detail is one finding of a 422 reply.
+// Detail is what is wrong with one field of a request or, in a Mismatch, of a reply.
 type Detail struct {
-	Field   string // the path to the field, joined by dots, such as "body.version_id"; may be empty
+	Field   string // a path such as "body.version_id"; may be empty
 	Message string
 }
 
+// Error returns everything but Code, Attempts and Effect, including the untrusted parts.
 func (e *Error) Error() string {
 	text := e.Message
 	if e.Untrusted != "" {
 		text += ": " + e.Untrusted
 	}
-	for i, d := range e.Details {
-		text += [...]string{": ", "; "}[min(i, 1)] + d.Field + ": " + d.Message
+	var details []string
+	for _, d := range e.Details {
+		details = append(details, d.Field+": "+d.Message)
+	}
+	if details != nil {
+		text += ": " + strings.Join(details, "; ")
 	}
 	if e.GaveUp != "" {
 		text += "; " + e.GaveUp

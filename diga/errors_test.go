@@ -4,95 +4,22 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"reflect"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// authority signs certificates for the servers of one test.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) authority {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	self := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: now.Add(-9999 * time.Hour), NotAfter: now.Add(9999 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, self, self, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err = x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return authority{self, key}
-}
-
-// issue signs a certificate that is right for host and now, unless change makes it something else.
-func (a authority) issue(t *testing.T, host string, change func(*x509.Certificate)) []tls.Certificate {
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{host}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	if change != nil {
-		change(leaf)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, a.certificate, a.key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: a.key}}
-}
-
-// trust makes c speak TLS and trust the authority.
-func (a authority) trust(c *Client) {
-	c.BaseURL = &url.URL{Scheme: "https", Host: c.BaseURL.Host}
-	c.connectOnce.Do(c.connect)
-	c.transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-	c.transport.TLSClientConfig.RootCAs.AddCert(a.certificate)
-}
-
-// check compares what a test expects of an error with err: its cause, its text, and whether it was tried again.
-func check(t *testing.T, err error, cause Cause, text string, again bool) *Error {
-	t.Helper()
-	e := failed(t, err)
-	attempts := 1
-	if again {
-		attempts = 2
-	}
-	got := strings.ReplaceAll(e.Error(), "; gave up after 2 attempts", "")
-	if e.Cause != cause || got != text || e.Attempts != attempts {
-		t.Errorf("cause %d after %d attempts: %s\nwant %d after %d: %s", e.Cause, e.Attempts, got, cause, attempts, text)
-	}
-	return e
-}
-
-func TestTLS(t *testing.T) {
+func TestTLSErrors(t *testing.T) {
 	config := func(change func(*tls.Config)) func(*testing.T, authority, *network, *Client) {
 		return func(t *testing.T, a authority, n *network, c *Client) {
 			n.secure = &tls.Config{Certificates: a.issue(t, "api.test", nil)}
@@ -104,7 +31,7 @@ func TestTLS(t *testing.T) {
 			n.secure = &tls.Config{Certificates: a.issue(t, "api.test", change)}
 		}
 	}
-	says := func(text string) func(*testing.T, authority, *network, *Client) {
+	raw := func(text string) func(*testing.T, authority, *network, *Client) {
 		return func(_ *testing.T, _ authority, n *network, _ *Client) {
 			n.serve = func(conn net.Conn) {
 				_, _ = conn.Read(make([]byte, 1))
@@ -147,11 +74,11 @@ func TestTLS(t *testing.T) {
 		{"a server in trouble", config(func(c *tls.Config) {
 			c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, errors.New("out of memory") }
 		}), Unreachable, "no reply from api.test: tls: internal error", true},
-		{"plain HTTP", says("HTTP/1.1 400 Bad Request\r\n\r\n"), PlainHTTP, "the server speaks plain HTTP on api.test", false},
-		{"SSH", says("SSH-2.0-OpenSSH_9.9\r\n"), TLSFailed, noTLS + "tls: first record does not look like a TLS handshake", false},
-		{"a cipher that was not offered", says("\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03" + strings.Repeat("r", 32) + "\x00\x00\x01\x00"), TLSFailed,
+		{"plain HTTP", raw("HTTP/1.1 400 Bad Request\r\n\r\n"), PlainHTTP, "the server speaks plain HTTP on api.test", false},
+		{"SSH", raw("SSH-2.0-OpenSSH_9.9\r\n"), TLSFailed, noTLS + "tls: first record does not look like a TLS handshake", false},
+		{"a cipher that was not offered", raw("\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03" + strings.Repeat("r", 32) + "\x00\x00\x01\x00"), TLSFailed,
 			noTLS + "tls: server chose an unconfigured cipher suite", false},
-		{"a reset", says(""), Unreachable, "no reply from api.test: the connection was closed", true},
+		{"a reset", raw(""), Unreachable, "no reply from api.test: the connection was closed", true},
 		{"a stall", func(_ *testing.T, _ authority, n *network, _ *Client) {
 			n.serve = func(conn net.Conn) { reply{then: silent}.write(conn); conn.Close() }
 		}, Timeout, "no connection to api.test within 30 s", true},
@@ -173,72 +100,20 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// serveHTTP2 makes the network's server net/http's own, which prefers HTTP/2.
-func (a authority) serveHTTP2(t *testing.T, n *network, c *Client, handler http.HandlerFunc) *http.Server {
-	a.trust(c)
-	server := &http.Server{
-		Handler: handler, ErrorLog: log.New(io.Discard, "", 0), TLSConfig: &tls.Config{Certificates: a.issue(t, "api.test", nil)},
-	}
-	conns := make(listener)
-	n.serve = func(conn net.Conn) { conns <- conn }
-	n.servers.Go(func() { _ = server.ServeTLS(conns, "", "") })
-	return server
-}
-
-// TestHTTP2 loses so many requests by RST_STREAM.
-func TestHTTP2(t *testing.T) {
-	for lose, fails := range map[int]bool{0: false, 2: false, 9: true} {
-		requests := 0
-		n := &network{}
-		n.play(t, func(t *testing.T, c *Client) {
-			server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) {
-				if requests++; requests <= lose {
-					panic(http.ErrAbortHandler)
-				}
-				_, _ = io.WriteString(w, published.raw[strings.Index(published.raw, "{"):])
-			})
-			defer server.Close()
-			var last Attempt
-			c.OnAttempt = func(a Attempt) { last = a }
-			_, attempts, err := c.Publish(t.Context(), promotion)
-			if !last.HTTP2 || attempts != min(lose+1, 5) || requests != attempts || n.dials() != 1 {
-				t.Errorf("%d attempts, %d requests on %d connections; HTTP/2: %t", attempts, requests, n.dials(), last.HTTP2)
-			}
-			if !fails && err != nil || fails && failed(t, err).Effect != MaybePending {
-				t.Errorf("%d lost: %v", lose, err)
-			}
-		})
-	}
-}
-
-// TestHTTP2Status checks that a reply without a meaning is not taken for a lost stream.
-func TestHTTP2Status(t *testing.T) {
-	n := &network{}
-	n.play(t, func(t *testing.T, c *Client) {
-		server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(999) })
-		defer server.Close()
-		_, _, err := c.Publish(t.Context(), promotion)
-		check(t, err, InvalidReply, `the reply cannot be read: malformed HTTP: status "999 "`, false)
-	})
-}
-
-// listener hands out the connections sent to it.
-type listener chan net.Conn
-
-func (l listener) Accept() (net.Conn, error) {
-	if conn, ok := <-l; ok {
-		return conn, nil
-	}
-	return nil, net.ErrClosed
-}
-func (l listener) Close() error   { close(l); return nil }
-func (l listener) Addr() net.Addr { return &net.TCPAddr{} }
-
-// TestNoRoots has a machine without any authority's certificate, as an image may be that was put together wrongly.
-func TestNoRoots(t *testing.T) {
-	a := attempt{host: "api.test", err: &tls.CertificateVerificationError{Err: x509.SystemRootsError{}}}
-	if got := a.cause(); got != CertificateUnknown {
-		t.Errorf("cause %d", got)
+// The environment has no CA bundle, or proxy variables that net/http refuses.
+func TestErrorsOfTheEnvironment(t *testing.T) {
+	for _, test := range []struct {
+		err   error
+		cause Cause
+		text  string
+	}{
+		{&tls.CertificateVerificationError{Err: x509.SystemRootsError{}}, CertificateUnknown, "the certificate of api.test is from an authority that is not trusted here"},
+		{&proxyError{err: errors.New("no CGI")}, ProxyInvalid, "the proxy variables in the environment cannot be used: no CGI"},
+	} {
+		a := attempt{host: "api.test", err: test.err}
+		if e := a.toError(); e.Cause != test.cause || e.Error() != test.text || a.retryable() {
+			t.Errorf("cause %d: %v", e.Cause, e)
+		}
 	}
 }
 
@@ -277,8 +152,8 @@ func TestDialErrors(t *testing.T) {
 	})
 }
 
-// TestProxy goes through a proxy whose address holds a password.
-func TestProxy(t *testing.T) {
+// The proxy's URL contains a password, which must not appear in any error.
+func TestProxyErrors(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	noHost := &net.DNSError{Err: "no such host", Name: "proxy.test", IsNotFound: true}
 	tests := []struct {
@@ -293,11 +168,11 @@ func TestProxy(t *testing.T) {
 		{"refused", "https", refused, "", ProxyUnreachable, "no connection to the proxy proxy.test:3128: connection refused", true},
 		{"refused", "http", refused, "", ProxyUnreachable, "no connection to the proxy proxy.test:3128: connection refused", true},
 		{"unknown", "https", noHost, "", ProxyUnreachable, "no connection to the proxy proxy.test:3128: looking up the name: no such host", true},
-		{"407", "https", nil, says(407, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 407 Proxy Authentication Required", false},
-		{"407", "http", nil, says(407, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 407 Proxy Authentication Required", false},
-		{"403", "https", nil, says(403, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 403 Forbidden", false},
-		{"503", "https", nil, says(503, "").raw, ProxyUnreachable, "the proxy proxy.test:3128 answered 503 Service Unavailable", true},
-		{"503", "http", nil, says(503, "").raw, Answered, "the API answered 503 Service Unavailable", true},
+		{"407", "https", nil, response(407, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 407 Proxy Authentication Required", false},
+		{"407", "http", nil, response(407, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 407 Proxy Authentication Required", false},
+		{"403", "https", nil, response(403, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 403 Forbidden", false},
+		{"503", "https", nil, response(503, "").raw, ProxyUnreachable, "the proxy proxy.test:3128 answered 503 Service Unavailable", true},
+		{"503", "http", nil, response(503, "").raw, Answered, "the API answered 503 Service Unavailable", true},
 		{"lost", "https", nil, "", Unreachable, "no reply from api.test: the connection closed early", true},
 		{"not HTTP", "https", nil, "SSH-2.0\r\n\r\n", InvalidReply, `the reply cannot be read: malformed HTTP response "SSH-2.0"`, false},
 	}
@@ -321,8 +196,8 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// TestProxyTLS loses a change behind a proxy that is itself reached by TLS.
-func TestProxyTLS(t *testing.T) {
+// Behind an HTTPS proxy there is one TLS connection inside another.
+func TestBytesSentThroughATLSProxyCount(t *testing.T) {
 	n := &network{}
 	n.play(t, func(t *testing.T, c *Client) {
 		a := newAuthority(t)
@@ -350,27 +225,7 @@ func TestProxyTLS(t *testing.T) {
 	})
 }
 
-// TestRequestNotBuilt checks what no input of the step can bring about.
-func TestRequestNotBuilt(t *testing.T) {
-	n := &network{}
-	c := n.client()
-	c.BaseURL.Host = "api test"
-	_, _, err := c.Publish(t.Context(), promotion)
-	if e := failed(t, err); e.Cause != Internal || e.Effect != NoEffect || e.Attempts != 0 {
-		t.Errorf("%+v", e)
-	}
-}
-
-func zip(text string) string {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	_, _ = io.WriteString(z, text)
-	z.Close()
-	return b.String()
-}
-
-// TestMalformed plays replies that are malformed HTTP.
-func TestMalformed(t *testing.T) {
+func TestMalformedReplies(t *testing.T) {
 	body := published.raw[strings.Index(published.raw, "{"):]
 	zipped := zip(body)
 	const gz, ok, cannot = "Content-Encoding: gzip", "HTTP/1.1 200 OK\r\n", "the reply cannot be read: "
@@ -378,7 +233,7 @@ func TestMalformed(t *testing.T) {
 		name  string
 		raw   string
 		cause Cause
-		text  string // "": it is well
+		text  string // empty: success
 		again bool
 	}{
 		{"not HTTP", "SSH-2.0\r\n\r\n", InvalidReply, cannot + `malformed HTTP response "SSH-2.0"`, false},
@@ -398,16 +253,16 @@ func TestMalformed(t *testing.T) {
 		{"half a body", ok + "Content-Length: 9\r\n\r\n{", InvalidReply, "the reply breaks off after 1 byte: the connection closed early", true},
 		{"a broken chunk", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n", InvalidReply,
 			"the reply breaks off after 2 bytes: invalid byte in chunk length", true},
-		{"brotli", says(200, body, "Content-Encoding: br").raw, InvalidReply,
+		{"brotli", response(200, body, "Content-Encoding: br").raw, InvalidReply,
 			cannot + `malformed HTTP: a body in the encoding "br", which was not asked for`, false},
-		{"gzip", says(200, zipped, gz).raw, 0, "", false},
-		{"gzip that is none", says(200, body, gz).raw, InvalidReply, cannot + "gzip: invalid header", false},
-		{"gzip with a wrong sum", says(200, zipped[:len(zipped)-8]+"12345678", gz).raw, InvalidReply, cannot + "gzip: invalid checksum", false},
-		{"gzip that is corrupt", says(200, zipped[:10]+"\xff\xff\xff\xff"+zipped[14:], gz).raw, InvalidReply, cannot + "flate: corrupt input before offset 1", false},
-		{"half of a gzip", says(200, zipped[:10], gz).raw, InvalidReply, "the reply breaks off after 0 bytes: the connection closed early", true},
-		{"gzip of 4 MiB", says(200, zip(strings.Repeat(" ", 4<<20)), gz).raw, InvalidReply, cannot + "a body of more than 1048576 bytes", false},
-		{"more than 1 MiB", says(200, body+strings.Repeat(" ", 1<<20)).raw, InvalidReply, cannot + "a body of more than 1048576 bytes", false},
-		{"1 MiB", says(200, body+strings.Repeat(" ", 1<<20-len(body))).raw, 0, "", false},
+		{"gzip", response(200, zipped, gz).raw, 0, "", false},
+		{"gzip that is none", response(200, body, gz).raw, InvalidReply, cannot + "gzip: invalid header", false},
+		{"gzip with a wrong sum", response(200, zipped[:len(zipped)-8]+"12345678", gz).raw, InvalidReply, cannot + "gzip: invalid checksum", false},
+		{"gzip that is corrupt", response(200, zipped[:10]+"\xff\xff\xff\xff"+zipped[14:], gz).raw, InvalidReply, cannot + "flate: corrupt input before offset 1", false},
+		{"half of a gzip", response(200, zipped[:10], gz).raw, InvalidReply, "the reply breaks off after 0 bytes: the connection closed early", true},
+		{"gzip of 4 MiB", response(200, zip(strings.Repeat(" ", 4<<20)), gz).raw, InvalidReply, cannot + "a body of more than 1048576 bytes", false},
+		{"more than 1 MiB", response(200, body+strings.Repeat(" ", 1<<20)).raw, InvalidReply, cannot + "a body of more than 1048576 bytes", false},
+		{"1 MiB", response(200, body+strings.Repeat(" ", 1<<20-len(body))).raw, 0, "", false},
 		{"no length", ok + "\r\n" + body, 0, "", false},
 	}
 	for _, test := range tests {
@@ -426,99 +281,47 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestAnswer reads the replies that are errors.
-func TestAnswer(t *testing.T) {
-	tests := []struct {
-		name   string
-		status int
-		body   string
-		want   Error // Cause, Code, Said and Details; Status and Message follow from the status
-	}{
-		{"as the contract says", 404, `{"status":"error","error_code":"AGENT_NOT_FOUND","message":"Agent x not found"}`,
-			Error{Code: "AGENT_NOT_FOUND", Untrusted: "Agent x not found"}},
-		{"no body", 401, "", Error{}},
-		{"blanks", 401, " \r\n\t ", Error{}},
-		{"no code", 403, `{"message":" no "}`, Error{Untrusted: "no"}},
-		{"another object", 400, `{"error":"no"}`, Error{}},
-		{"names of another case", 400, `{"Error_Code":"A","MESSAGE":"b","Detail":"c"}`, Error{}},
-		{"a name twice", 400, `{"error_code":"A","message":"b","error_code":"C"}`, Error{}},
-		{"broken JSON", 400, `{"error_code":"A","message":"b"`, Error{}},
-		{"JSON and more", 400, `{"error_code":"A","message":"b"}{}`, Error{}},
-		{"JSON after a mark", 400, "\ufeff" + `{"error_code":"A","detail":[{"input":"s3cret"}]}`, Error{}},
-		{"JSON after NUL", 400, "\x00\x00" + `{"error_code":"A","detail":[{"input":"s3cret"}]}`, Error{}},
-		{"a list", 400, `[{"input":"s3cret"}]`, Error{}},
-		{"nulls", 400, `{"error_code":null,"message":null,"detail":null}`, Error{}},
+func zip(text string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = io.WriteString(z, text)
+	z.Close()
+	return b.String()
+}
 
-		{"a code that is a number", 400, `{"error_code":7,"message":"b"}`, Error{Untrusted: "b"}},
-		{"a code that is a list", 400, `{"error_code":["A"],"message":"b"}`, Error{Untrusted: "b"}},
-		{"a code that is empty", 400, `{"error_code":"","message":"b"}`, Error{Untrusted: "b"}},
-		{"a code that is an emoji", 400, `{"error_code":"💥","message":"b"}`, Error{Untrusted: "b"}},
-		{"a code with a line break", 400, `{"error_code":"A\n","message":"b"}`, Error{Untrusted: "b"}},
-		{"a code of commands", 400, `{"error_code":"::add-mask::a","message":"b"}`, Error{Untrusted: "b"}},
-		{"a code in lower case", 400, `{"error_code":"not_found","message":"b"}`, Error{Code: "not_found", Untrusted: "b"}},
-		{"a code of 64", 400, `{"error_code":"` + strings.Repeat("A", 64) + `"}`, Error{Code: strings.Repeat("A", 64)}},
-		{"a code of 65", 400, `{"error_code":"` + strings.Repeat("A", 65) + `"}`, Error{}},
-		{"a message that is a number", 400, `{"error_code":"A","message":5}`, Error{Code: "A"}},
-		{"half a surrogate", 400, `{"error_code":"A","message":"x\ud800y"}`, Error{Code: "A", Untrusted: "x\ufffdy"}},
-
-		{"details", 422, `{"detail":[{"loc":["body","version_id"],"msg":"not a UUID","type":"uuid_parsing","input":"s3cret","ctx":{"error":"s3cret"},"url":"https://s3cret"}]}`,
-			Error{Details: []Detail{{"body.version_id", "not a UUID"}}}},
-		{"integers in loc", 422, `{"detail":[{"loc":["body",3,"x"],"msg":"a"},{"loc":[],"msg":"b"},{"msg":"c"},{"loc":null,"msg":"d"}]}`,
-			Error{Details: []Detail{{"body.3.x", "a"}, {"", "b"}, {"", "c"}, {"", "d"}}}},
-		{"detail is a string", 422, `{"detail":"Not Found"}`, Error{Untrusted: "Not Found"}},
-		{"detail is an object", 422, `{"detail":{"input":"s3cret","msg":"x"}}`, Error{}},
-		{"detail is a number", 422, `{"detail":4}`, Error{}},
-		{"detail is empty", 422, `{"detail":[]}`, Error{Details: []Detail{}}},
-		{"detail of other types", 422, `{"detail":[{"loc":"body","msg":"x","input":"s3cret"}]}`, Error{}},
-		{"10,000 details", 422, `{"detail":[` + strings.Repeat(`{"loc":["a"],"msg":"b"},`, 9999) + `{"loc":["a"],"msg":"b"}]}`,
-			Error{Details: slices.Repeat([]Detail{{"a", "b"}}, 10000)}},
-		{"10,000 deep", 422, `{"detail":` + strings.Repeat("[", 10000) + strings.Repeat("]", 10000) + `}`, Error{}},
-
-		{"an HTML page", 502, "<html><head><title>502 Bad\nGateway</title></head><body><h1>nginx</h1></body></html>", Error{Untrusted: "502 Bad Gateway"}},
-		{"HTML without a title", 502, "<h1>Bad <b>gateway</b></h1><p>nginx", Error{Untrusted: "Bad gateway nginx"}},
-		{"half of a tag", 502, "Bad gateway <a href='x", Error{Untrusted: "Bad gateway"}},
-		{"plain text", 503, "no healthy upstream\n", Error{Untrusted: "no healthy upstream"}},
-		{"a lot of text", 503, strings.Repeat("x ", 1<<19), Error{Untrusted: strings.TrimSpace(strings.Repeat("x ", 1<<19))}}, // who shows it cuts it, and hides a secret first
-		{"204", 204, "", Error{Cause: InvalidReply}},
-		{"202", 202, `{"error_code":"A","message":"b"}`, Error{Cause: InvalidReply}},
-	}
-	for _, test := range tests {
-		a := attempt{status: test.status, body: []byte(test.body)}
-		got, want := a.replyError(), test.want
-		want.Status, want.Message = test.status, "the API answered "+StatusText(test.status)
-		if want.Cause == InvalidReply {
-			want.Message += ", which is not how a publication is confirmed"
-		}
-		if cut := (attempt{status: test.status, body: a.body, err: io.ErrUnexpectedEOF}); plainText(a.body) != "" && cut.replyError().Untrusted != "" {
-			t.Errorf("%s: shows a part of a body that broke off, which may end in half a secret", test.name)
-		}
-		if !reflect.DeepEqual(*got, want) {
-			t.Errorf("%s:\ngot  %.300s\nwant %.300s", test.name, fmt.Sprintf("%+v", *got), fmt.Sprintf("%+v", want))
-		}
+// The server resets the streams of the first requests.
+func TestLostHTTP2StreamsAreRetried(t *testing.T) {
+	for lose, fails := range map[int]bool{0: false, 2: false, 9: true} {
+		requests := 0
+		n := &network{}
+		n.play(t, func(t *testing.T, c *Client) {
+			server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) {
+				if requests++; requests <= lose {
+					panic(http.ErrAbortHandler)
+				}
+				_, _ = io.WriteString(w, published.raw[strings.Index(published.raw, "{"):])
+			})
+			defer server.Close()
+			var last Attempt
+			c.OnAttempt = func(a Attempt) { last = a }
+			_, attempts, err := c.Publish(t.Context(), promotion)
+			if !last.HTTP2 || attempts != min(lose+1, 5) || requests != attempts || n.dials() != 1 {
+				t.Errorf("%d attempts, %d requests on %d connections; HTTP/2: %t", attempts, requests, n.dials(), last.HTTP2)
+			}
+			if !fails && err != nil || fails && failed(t, err).Effect != MaybePending {
+				t.Errorf("%d lost: %v", lose, err)
+			}
+		})
 	}
 }
 
-// TestRedirects checks that no redirect is followed, and that of its target only the host is told.
-func TestRedirects(t *testing.T) {
-	for location, said := range map[string]string{
-		"":                                      "",
-		"/v1/agent":                             "",
-		"http://api.test/v1/agent?token=sesame": "to api.test",
-		"https://user:sesame@evil.test:8443/a":  "to evil.test:8443",
-		"//evil.test/sesame":                    "to evil.test",
-		"http://[::1":                           "",
-		"javascript:sesame":                     "",
-		"http://evil.test/%zz":                  "",
-	} {
-		for _, status := range []int{300, 301, 302, 303, 304, 307, 308} {
-			n := &network{replies: []reply{says(status, "", "Location: "+location)}}
-			n.play(t, func(t *testing.T, c *Client) {
-				_, _, err := c.Publish(t.Context(), promotion)
-				e := failed(t, err)
-				if e.Cause != Redirected || e.Untrusted != said || e.Effect != NoEffect || strings.Contains(e.Error(), "sesame") || len(n.heard()) != 1 || n.dials() != 1 {
-					t.Errorf("%d to %q: %+v after %d requests", status, location, e, len(n.heard()))
-				}
-			})
-		}
-	}
+// A reply with status 999 is not a lost stream.
+func TestHTTP2StatusWithoutMeaning(t *testing.T) {
+	n := &network{}
+	n.play(t, func(t *testing.T, c *Client) {
+		server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(999) })
+		defer server.Close()
+		_, _, err := c.Publish(t.Context(), promotion)
+		check(t, err, InvalidReply, `the reply cannot be read: malformed HTTP: status "999 "`, false)
+	})
 }

@@ -33,14 +33,14 @@ const (
 	fleetIdeal  = fleetBudget / 2 // by when the limit lets every request of the fleet pass
 )
 
-// fleet is 256 steps and the limit that they meet.
+// fleet is 256 steps and the rate limit that they meet.
 type fleet struct {
 	reads  int  // that a step sends once each, at the same instant, before its change
 	byName bool // one more read, at the same instant, is retried until it passes
 	limit  limit
 }
 
-// requests is what the fleet sends when nothing is refused, and what its limit lets pass by fleetIdeal.
+// requests returns how many requests the fleet sends if none is refused. The limit lets as many pass by fleetIdeal.
 func (f fleet) requests() int {
 	if f.byName {
 		return fleetSize * (f.reads + 2)
@@ -48,7 +48,7 @@ func (f fleet) requests() int {
 	return fleetSize * (f.reads + 1)
 }
 
-// row begins a row of the table.
+// row returns the first cells of a row of the table.
 func (f fleet) row() string {
 	what := map[int]string{0: "the change alone", 4: "by id"}[f.reads]
 	if f.byName {
@@ -74,10 +74,10 @@ const (
 	exactly time.Duration = -1 // how long it is until a request can pass, in whole seconds
 )
 
-// limiter lets a request through at the time now and returns 0, or returns how long it is until one can pass.
+// limiter lets a request pass at the time now and returns 0, or returns how long it must wait.
 type limiter func(now time.Duration) (wait time.Duration)
 
-// limiter lets so many requests pass by fleetIdeal.
+// limiter returns a limiter that lets so many requests pass by fleetIdeal.
 func (l limit) limiter(requests int) limiter {
 	if l.window > 0 {
 		windows := int(fleetIdeal/l.window) + 1
@@ -108,7 +108,7 @@ func (l limit) limiter(requests int) limiter {
 	}
 }
 
-// retryAfter is what the header says to a request that cannot pass for a time; 0: there is none.
+// retryAfter returns what the header says to a request that must wait; 0 means no header.
 func (l limit) retryAfter(wait time.Duration) time.Duration {
 	if l.says == exactly {
 		return (wait + time.Second - 1).Truncate(time.Second)
@@ -116,7 +116,7 @@ func (l limit) retryAfter(wait time.Duration) time.Duration {
 	return l.says
 }
 
-// fleetOutcome is what became of a fleet, or the worst of several.
+// fleetOutcome is the result of a fleet, or the worst of several.
 type fleetOutcome struct {
 	lost     int           // steps that gave up
 	last     time.Duration // when the last of the others was done
@@ -137,7 +137,7 @@ func (o fleetOutcome) String() string {
 	return text
 }
 
-// missed lists which goals the outcome misses. The ideal is the perfect schedule's outcome.
+// missed lists the goals that the outcome misses, given the outcome of the perfect schedule.
 func (o fleetOutcome) missed(ideal fleetOutcome) string {
 	var list []string
 	if o.lost > 0 {
@@ -155,19 +155,19 @@ func (o fleetOutcome) missed(ideal fleetOutcome) string {
 	return strings.Join(list, ", ")
 }
 
-// chance is what is random about a step: the time its requests take on the way, and its jitter.
+// chance returns the source of the jitter and the latencies of one step.
 func chance(seed uint64, step int) func(limit time.Duration) time.Duration {
 	random := rand.New(rand.NewPCG(seed, uint64(step)))
 	return func(limit time.Duration) time.Duration { return time.Duration(random.Int64N(int64(limit))) }
 }
 
-// way is how long it takes to connect, or for a reply to come back. No two steps have the same, or else the scheduler
-// would decide who is first.
+// way returns the time to connect, or for a reply to come back. It differs for each step, so that the scheduler has no
+// influence.
 func way(random func(time.Duration) time.Duration) time.Duration {
 	return 20*time.Millisecond + random(60*time.Millisecond)
 }
 
-// listLate is by how much a step's list of versions arrives after its other reads, so that their order is known.
+// listLate is how much later than its other reads a step's list of versions arrives, so that their order is known.
 const listLate = 1 * time.Nanosecond
 
 // rule chooses the wait before retry n (from 0): a random time from least to least+spread, but never less than asked.
@@ -201,9 +201,10 @@ func clientsRule(n int, _, asked time.Duration) (least, spread time.Duration) {
 
 func doubled(n int) time.Duration { return min(firstBackoff<<min(n, 5), maxBackoff) }
 
-// model works out what becomes of a fleet under a rule. Without one it follows the perfect schedule, which no rule can
-// beat: every step sends its first requests as it does, and what is refused once more, as soon as it can pass after
-// the shortest wait that the policy and Retry-After allow. By name, the list passes just when the change can follow it.
+// model computes the outcome of a fleet under a rule. Without one it follows the perfect schedule, which no rule can
+// beat: each step sends its first requests at once, and each refused request once more, as soon as it can pass after
+// the shortest wait that the policy and Retry-After allow. By name, the list passes just when the change can follow
+// it.
 func model(f fleet, wait func(n int, previous, asked time.Duration) (least, spread time.Duration), seed uint64) (o fleetOutcome) {
 	type step struct {
 		random   func(time.Duration) time.Duration
@@ -282,7 +283,7 @@ func model(f fleet, wait func(n int, previous, asked time.Duration) (least, spre
 	return o
 }
 
-// play sends a fleet of clients to a server, in the virtual time of a synctest bubble.
+// play sends a fleet of clients to a server, in virtual time.
 func play(t *testing.T, f fleet, seed uint64) (o fleetOutcome) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), fleetBudget)
@@ -320,8 +321,8 @@ func play(t *testing.T, f fleet, seed uint64) (o fleetOutcome) {
 			fmt.Fprintf(w, `{"agent_id": %q, "published_version_id": %q}`, strings.TrimSuffix(agent, "/published_version"), change.Version)
 		}
 	})}
-	listener := make(pipes)
-	go func() { _ = server.Serve(listener) }()
+	conns := make(listener)
+	go func() { _ = server.Serve(conns) }()
 	defer server.Close()
 
 	var running sync.WaitGroup
@@ -335,7 +336,7 @@ func play(t *testing.T, f fleet, seed uint64) (o fleetOutcome) {
 				Dial: func(context.Context, string, string) (net.Conn, error) {
 					<-time.After(connecting)
 					near, far := net.Pipe()
-					listener <- far
+					conns <- far
 					return near, nil
 				},
 				OnWait: func(w Wait) {
@@ -385,33 +386,16 @@ func play(t *testing.T, f fleet, seed uint64) (o fleetOutcome) {
 	return o
 }
 
-// pipes is a listener for connections that are made in memory.
-type pipes chan net.Conn
-
-func (p pipes) Accept() (net.Conn, error) {
-	if conn, open := <-p; open {
-		return conn, nil
-	}
-	return nil, net.ErrClosed
-}
-
-func (p pipes) Close() error {
-	close(p)
-	return nil
-}
-
-func (pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes"} }
-
-// goal is what is asked of a row where the goal of all fleets, nobody lost, 90 s and 6 requests a step, is out of reach.
-// A zero field keeps to that.
+// goal replaces the goals of a row that cannot meet those of all fleets: none lost, 90 s, 6 requests a step. A zero
+// field does not.
 type goal struct {
 	lost     int
 	time     time.Duration
 	requests float64
 }
 
-// A fleet gets through a limit that leaves room for it. The table compares the client's rule for waits with others and
-// with the perfect schedule, by the worst of the seeds; "go test ./diga -run Fleet -v -fleet-seeds 500" shows it.
+// A fleet meets its goals. The table compares rules for waits with the perfect schedule, by the worst of the seeds: go
+// test ./diga -run Fleet -v -fleet-seeds 500
 func TestFleet(t *testing.T) {
 	table := "\n| a step | limit | Retry-After | perfect schedule |"
 	for _, rule := range rules {
@@ -456,14 +440,14 @@ func TestFleetOfClients(t *testing.T) {
 	}
 }
 
-// Reads that are refused cost the change nothing: it is sent at once, and its own waits start from the beginning.
-func TestRefusedReads(t *testing.T) {
+// The change is sent at once, and its waits start from the beginning.
+func TestRefusedReadsDoNotDelayTheChange(t *testing.T) {
 	n := &network{reply: func(r received) reply {
 		if strings.HasPrefix(r.head, "GET") {
-			return refuses(http.StatusTooManyRequests, "RATE_LIMITED", "Retry-After: 60")
+			return apiError(http.StatusTooManyRequests, "RATE_LIMITED", "Retry-After: 60")
 		}
 		if r.at == 0 {
-			return refuses(http.StatusServiceUnavailable, "BUSY")
+			return apiError(http.StatusServiceUnavailable, "BUSY")
 		}
 		return published
 	}}
@@ -483,8 +467,8 @@ func TestRefusedReads(t *testing.T) {
 	})
 }
 
-// TestOneStep bounds what the jitter costs a step that is alone.
-func TestOneStep(t *testing.T) {
+// The jitter that spreads a fleet must not cost a single step much.
+func TestFleetOfOneWaitsNotMuchLonger(t *testing.T) {
 	table := "\n| Retry-After, s | first wait, s | before, s |\n|---|---|---|\n"
 	before := rules[len(rules)-2]
 	for _, asked := range []time.Duration{0, 1, 2, 5, 10, 20, 60} {
@@ -501,7 +485,7 @@ func TestOneStep(t *testing.T) {
 	t.Log(table)
 }
 
-// fleetRows are the rows of the table. The goals that are not the fleet's are what 500 seeds showed at worst.
+// fleetRows are the rows of the table. Their goals are the worst outcomes of 500 seeds.
 var fleetRows = []struct {
 	fleet
 	goal goal

@@ -12,8 +12,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// generic is encoding/json's own reading of a body: the other opinion on each of ours. It is nil when body is not one
-// JSON object. Of a name that stands twice it keeps the last.
+// generic returns encoding/json's reading of a body, to compare with ours; nil if body is not a JSON object. Of
+// repeated names it takes the last.
 func generic(body []byte) map[string]any {
 	var fields map[string]any
 	if json.Unmarshal(body, &fields) != nil {
@@ -22,7 +22,7 @@ func generic(body []byte) map[string]any {
 	return fields
 }
 
-// sameID reports whether the field reads as id.
+// sameID reports whether the field is id, or absent or null if id is null.
 func sameID(fields map[string]any, name string, id uuid.NullUUID) bool {
 	value, there := fields[name]
 	if !there || value == nil {
@@ -74,10 +74,11 @@ func FuzzVersionPage(f *testing.F) {
 	}
 	f.Add([]byte(`{"data":[null],"has_more":null}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got, more, next, err := readPage(body, readVersion)
+		p, err := parsePage(body, readVersion)
 		if err != nil {
 			return
 		}
+		got, more, next := p.items, p.more, p.last
 		fields := generic(body)
 		list, _ := fields["data"].([]any)
 		if len(list) != len(got) || fields["has_more"] != more {
@@ -96,7 +97,7 @@ func FuzzVersionPage(f *testing.F) {
 			t.Errorf("the cursor is %q, but encoding/json reads %v", next, fields)
 		}
 		// Whatever a page says, a server that sends it again and again comes to an end.
-		n := &network{replies: []reply{says(200, string(body))}}
+		n := &network{replies: []reply{response(200, string(body))}}
 		n.play(t, func(t *testing.T, c *Client) {
 			seen := map[uuid.UUID]bool{}
 			for v, err := range c.Versions(t.Context(), WithRetries, agentID) {
@@ -154,7 +155,7 @@ func FuzzErrorBody(f *testing.F) {
 	})
 }
 
-// hide puts secret in the place of all that repeats a request.
+// hide replaces what repeats a request by secret.
 func hide(value any, secret string) {
 	switch value := value.(type) {
 	case []any:

@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// object reads a body that is one JSON object and nothing else. Names are matched exactly and may not stand twice:
-// encoding/json would fold their case and let the last one win, and two readers of one reply could then disagree.
+// object reads a body that is one JSON object and nothing else. Names are case-sensitive and must be unique: encoding/json
+// ignores case and takes the last of several, so that two programs could read one reply differently.
 func object(body []byte) (map[string]json.RawMessage, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
@@ -43,7 +43,7 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
-// idField reads a UUID, which may be null or absent.
+// idField reads a UUID. The result is null if the field is null or absent.
 func idField(fields map[string]json.RawMessage, name string) (uuid.NullUUID, error) {
 	data, there := fields[name]
 	if !there || string(data) == "null" {
@@ -60,15 +60,15 @@ func idField(fields map[string]json.RawMessage, name string) (uuid.NullUUID, err
 	return uuid.NullUUID{UUID: id, Valid: true}, nil
 }
 
-// ParseID reads a UUID in its one canonical form, 8-4-4-4-12 hexadecimal digits in either case. uuid.Parse alone would
-// take URNs, braces and bare digits too.
+// ParseID parses a UUID of 36 characters: 8-4-4-4-12 hexadecimal digits in either case (RFC 9562, section 4). Unlike
+// uuid.Parse, it takes no URN, no braces and no bare digits.
 func ParseID(s string) (uuid.UUID, error) {
 	if len(s) == 36 {
 		if id, err := uuid.Parse(s); err == nil {
 			return id, nil
 		}
 	}
-	shown := fmt.Sprintf("a text of %d bytes", len(s)) // no part of it: a part of a secret would pass for harmless
+	shown := fmt.Sprintf("a text of %d bytes", len(s)) // a part of a secret could not be recognized later
 	if len(s) <= 60 {
 		shown = strconv.Quote(s)
 	}

@@ -1,109 +1,132 @@
 package diga
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"net/url"
 	"strconv"
 
 	"github.com/google/uuid"
 )
 
-// maxPage is the most items that the API puts on one page.
-const maxPage = 100
+const (
+	maxPage    = 100 // items on a page; the API's limit
+	maxReaders = 4   // requests in flight for one list
+)
 
-// errLoop ends a listing that would never end, or whose end cannot be reached.
-var errRepeats = errors.New("the list repeats itself before its end")
+var (
+	errRepeats = errors.New("the list repeats itself before its end")
 
-// list pages through the list that r asks for and yields each item once, even when the list changes meanwhile. It keeps
-// no more than the ids. The last pair carries an *Error when the list could not be read to its end, or when it has more
-// than most items.
-func list[T any](ctx context.Context, c *Client, r request, most int, noun string,
-	read func([]byte) (T, error), id func(T) uuid.UUID,
-) iter.Seq2[T, error] {
+	// errListEnded cancels the reads of a list whose end, or whose error, is known.
+	errListEnded = errors.New("the page is no longer needed")
+)
+
+// reader reads one part of a list, page by page.
+type reader struct {
+	offset int    // items before the part; says where it begins
+	after  string // the id of the last item read, which is where the next page begins; empty before the first page
+	limit  int    // items on a page
+}
+
+func (rd *reader) query(filter url.Values) url.Values {
+	query := maps.Clone(filter)
+	if query == nil {
+		query = make(url.Values)
+	}
+	query.Set("limit", strconv.Itoa(rd.limit))
+	switch {
+	case rd.after != "":
+		query.Set("after", rd.after)
+	case rd.offset > 0:
+		query.Set("page", strconv.Itoa(rd.offset/rd.limit+1))
+	}
+	return query
+}
+
+// split returns the readers that share what is left of a list of so many pages after the first, which rd has read. Each
+// gets two pages at least: it takes a request more to find that it has arrived where the next one began.
+func (rd *reader) split(pages int) []*reader {
+	readers := []*reader{rd}
+	n := min((pages-1)/2, maxReaders)
+	for i := 1; i < n; i++ {
+		readers = append(readers, &reader{offset: rd.limit * (1 + (pages-1)*i/n), limit: rd.limit})
+	}
+	return readers
+}
+
+// itemKind is what a list is a list of.
+type itemKind[T any] struct {
+	plural string // for error messages
+	most   int    // items that are read before the list is taken to be endless
+	parse  func([]byte) (T, error)
+	id     func(T) uuid.UUID
+}
+
+// list reads the list that r asks for and yields each item once, even when the list changes meanwhile. The last pair
+// carries an *Error when the list could not be read to its end, or has more than kind.most items. Memory holds the ids of
+// all items and at most maxReaders pages.
+//
+// Long lists are read in parts at the same time, so items come in any order. Within a part, cursors lead from page to
+// page. A part may begin anywhere; it ends at a page whose last item another reader has read, because that reader goes on
+// from there. Together they find what a single reader would.
+func list[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		limit := maxPage
-		seen := make(map[uuid.UUID]struct{})
-		for after := ""; ; {
-			query := url.Values{"limit": {strconv.Itoa(limit)}}
-			for name, values := range r.query {
-				query[name] = values
-			}
-			if after != "" {
-				query.Set("after", after)
-			}
-			page := r
-			page.query = query
-			body, _, err := c.do(ctx, page)
-			if errors.Is(err, errTooLarge) && limit > 1 {
-				limit = max(limit/4, 1) // versions carry their whole configuration, and some are long
+		ctx, cancel := context.WithCancelCause(ctx)
+		f := newFetcher(func(rd *reader) page[T] {
+			r := r
+			r.query = rd.query(r.query)
+			return readPage(ctx, c, r, kind)
+		})
+		defer f.inFlight.Wait()
+		defer cancel(errListEnded)
+
+		readBy := make(map[uuid.UUID]*reader)
+		f.start(&reader{limit: maxPage})
+		for f.pending > 0 {
+			p := f.next()
+			rd := p.reader
+			if errors.Is(p.err, errTooLarge) && rd.limit > 1 {
+				rd.limit = max(rd.limit/4, 1) // versions carry their whole configuration, and some are long
+				f.start(rd)
 				continue
 			}
-			if err != nil {
-				yield(none, err)
+			if p.err != nil {
+				yield(none, p.err)
 				return
 			}
-			items, more, next, err := readPage(body, read)
-			if err != nil {
-				yield(none, invalidReply("a page of "+noun, err))
-				return
-			}
-			fresh := false
-			for _, item := range items {
-				if after = id(item).String(); next != "" {
-					after = next
-				}
-				if _, known := seen[id(item)]; known {
+			known := len(readBy)
+			lastBy := rd // who read the last item first
+			for _, item := range p.items {
+				id := kind.id(item)
+				rd.after = cmp.Or(p.last, id.String())
+				if by, ok := readBy[id]; ok {
+					lastBy = by
 					continue
 				}
-				if len(seen) == most {
-					yield(none, invalidReply("a list that ends", fmt.Errorf("there are more than %d %s", most, noun)))
+				if len(readBy) == kind.most {
+					yield(none, invalidReply("a list that ends", fmt.Errorf("there are more than %d %s", kind.most, kind.plural)))
 					return
 				}
-				seen[id(item)], fresh = struct{}{}, true
+				readBy[id], lastBy = rd, rd
 				if !yield(item, nil) {
 					return
 				}
 			}
-			if !more {
+			switch {
+			case !p.more, lastBy != rd:
+			case len(readBy) == known:
+				yield(none, invalidReply("the whole list of "+kind.plural, errRepeats))
 				return
-			}
-			if !fresh {
-				yield(none, invalidReply("the whole list of "+noun, errRepeats))
-				return
+			case known == 0:
+				f.start(rd.split(min(p.pages, kind.most/rd.limit))...)
+			default:
+				f.start(rd)
 			}
 		}
 	}
-}
-
-// readPage reads one page: its items, whether there are more, and the cursor of the next page, if the page names one.
-func readPage[T any](body []byte, read func([]byte) (T, error)) (items []T, more bool, next string, err error) {
-	fields, err := object(body)
-	if err != nil {
-		return nil, false, "", err
-	}
-	var list []json.RawMessage
-	if json.Unmarshal(fields["data"], &list) != nil || list == nil {
-		return nil, false, "", errors.New("data is not a list")
-	}
-	for _, data := range list {
-		item, err := read(data)
-		if err != nil {
-			return nil, false, "", err
-		}
-		items = append(items, item)
-	}
-	var hasMore *bool
-	if json.Unmarshal(fields["has_more"], &hasMore) != nil || hasMore == nil {
-		return nil, false, "", errors.New("has_more is not true or false")
-	}
-	last, err := idField(fields, "last_id")
-	if last.Valid {
-		next = last.UUID.String()
-	}
-	return items, *hasMore, next, err
 }

@@ -12,34 +12,33 @@ import (
 	"github.com/google/uuid"
 )
 
-// maxListed is the most versions that an error lists.
-const maxListed = 5
+const maxListed = 5 // versions in a NameError
 
 // VersionNamed finds the one version of an agent with exactly this name that is not a draft. Names need not be unique, so
-// it reads every page; it keeps only what it returns. The error is an *Error; with the causes VersionNotFound and
-// VersionAmbiguous it wraps a *NameError.
+// it reads the whole list of versions. The error is an *Error; with the causes VersionNotFound and VersionAmbiguous it
+// wraps a *NameError.
 func (c *Client) VersionNamed(ctx context.Context, retries Retries, agent uuid.UUID, name string) (Version, error) {
 	result := NameError{Name: name}
-	var similar similarNames
+	var nearest nearestVersions
 	for v, err := range c.Versions(ctx, retries, agent) {
 		if err != nil {
 			return Version{}, err
 		}
 		result.Total++
-		if v.Name != name || v.Draft {
-			similar.add(v, name)
-			continue
+		if v.Name == name && !v.Draft {
+			result.Matches++
 		}
-		result.Matches++
-		if len(result.Versions) < maxListed {
-			result.Versions = append(result.Versions, v)
+		nearest.add(v, name)
+	}
+	for _, c := range nearest {
+		if result.Matches == 0 || c.distance == exact {
+			result.Versions = append(result.Versions, c.Version)
 		}
 	}
 	switch result.Matches {
 	case 1:
 		return result.Versions[0], nil
 	case 0:
-		result.Versions = similar.versions()
 		return Version{}, &Error{Cause: VersionNotFound, Message: "no version of the agent has this name", Untrusted: strconv.Quote(name), Err: &result}
 	default:
 		message := fmt.Sprintf("%d versions of the agent have this name", result.Matches)
@@ -51,51 +50,51 @@ func (c *Client) VersionNamed(ctx context.Context, retries Retries, agent uuid.U
 type NameError struct {
 	Name     string
 	Matches  int       // versions with this name that are not drafts
-	Versions []Version // those; if there are none, the ones with similar names, closest first. Five at most
+	Versions []Version // the newest of those; if there are none, those with the most similar names. Five at most
 	Total    int       // versions of the agent
 }
 
 func (e *NameError) Error() string { return fmt.Sprintf("%q is not the name of one version", e.Name) }
 
-// similarNames collects the versions whose names are closest to a name, a draft of that very name first.
-type similarNames []candidate
+// nearestVersions are the versions whose names are closest to a name, the newest first where that is equal.
+type nearestVersions []candidate
 
 type candidate struct {
 	Version
 	distance int
 }
 
-func (n *similarNames) add(v Version, name string) {
-	if v.Name == "" {
-		return
+// Distances that come before all others.
+const (
+	exact    = -2
+	sameName = -1 // of a draft
+)
+
+func (n *nearestVersions) add(v Version, name string) {
+	c := candidate{v, exact}
+	if v.Name != name || v.Draft {
+		c.Config = nil // not needed, and it may be large
+		c.distance = distance(fold(name), fold(v.Name))
+		if v.Name == name {
+			c.distance = sameName
+		}
+		if v.Name == "" || c.distance > max(len(fold(name))/2, 2) {
+			return
+		}
 	}
-	d := distance(fold(name), fold(v.Name))
-	if v.Name == name {
-		d = -1 // a draft, or it would have matched
-	}
-	if d > max(len(fold(name))/2, 2) {
-		return
-	}
-	v.Config = nil // not needed, and it may be large
-	i, _ := slices.BinarySearchFunc(*n, d+1, func(c candidate, d int) int { return cmp.Compare(c.distance, d) })
-	*n = slices.Insert(*n, i, candidate{v, d})
+	i, _ := slices.BinarySearchFunc(*n, c, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(b.Number, a.Number), -1) // after its equals
+	})
+	*n = slices.Insert(*n, i, c)
 	*n = (*n)[:min(len(*n), maxListed)]
 }
 
-func (n similarNames) versions() []Version {
-	var list []Version
-	for _, c := range n {
-		list = append(list, c.Version)
-	}
-	return list
-}
-
-// fold drops what most often differs between a tag and a version's name: case, blanks and a leading v.
+// fold removes what most often differs between a tag and a version's name: case, surrounding blanks and a leading v.
 func fold(name string) string {
 	return strings.TrimPrefix(strings.ToLower(strings.TrimSpace(name)), "v")
 }
 
-// distance is the Levenshtein distance between the first 100 bytes of a and of b.
+// distance returns the Levenshtein distance between the first 100 bytes of a and b.
 func distance(a, b string) int {
 	return levenshtein.ComputeDistance(a[:min(len(a), 100)], b[:min(len(b), 100)])
 }

@@ -14,20 +14,19 @@ import (
 	"github.com/google/uuid"
 )
 
-// Direction says which calls a phone number is bound for.
+// Direction is the direction of the calls that a phone number is bound for.
 type Direction int
 
-// The directions. "for d := range Directions" visits both.
 const (
 	Inbound    Direction = iota // calls to the number, which the agent answers
 	Outbound                    // calls that the agent makes from the number
-	Directions                  // how many there are
+	Directions                  // the number of directions: "for d := range Directions" visits all
 )
 
 // String returns "inbound" or "outbound".
 func (d Direction) String() string { return [...]string{"inbound", "outbound"}[d] }
 
-// Assigned is the only status in which a phone number can take calls.
+// Assigned is the only [Phone] status in which a number can take calls.
 const Assigned = "assigned"
 
 // Phone is a phone number of the company.
@@ -36,20 +35,24 @@ type Phone struct {
 	Number   string                    // as the API writes it, normally E.164; may be empty
 	Nickname string                    // may be empty
 	Status   string                    // reserved, assigned, released or finished
-	Agents   [Directions]uuid.NullUUID // the agent that it is bound to in each direction; null: none
+	Agents   [Directions]uuid.NullUUID // that it is bound to; null: none
 }
 
-// BoundTo reports whether the number is bound to agent in direction d.
-func (p Phone) BoundTo(agent uuid.UUID, d Direction) bool {
+func (p Phone) boundTo(agent uuid.UUID, d Direction) bool {
 	return p.Agents[d] == uuid.NullUUID{UUID: agent, Valid: true}
 }
 
-const (
-	maxPhones    = 10_000 // of a listing
-	maxPhoneText = 500    // bytes of each text of a phone number: a listing keeps them all
-)
+const maxPhoneText = 500 // bytes; a listing keeps every text of every number
 
-// Phone reads one phone number (public reference, get-phone). The error is an *Error.
+var phoneItems = itemKind[Phone]{
+	plural: "phone numbers",
+	most:   10_000,
+	parse:  readPhone,
+	id:     func(p Phone) uuid.UUID { return p.ID },
+}
+
+// Phone reads one phone number (GET /v1/phone/{phone_id}). The error is an *Error, whose Status is 404 or 400 if there is
+// no such number.
 func (c *Client) Phone(ctx context.Context, retries Retries, id uuid.UUID) (Phone, error) {
 	body, _, err := c.do(ctx, request{method: http.MethodGet, path: "v1/phone/" + id.String(), retries: retries})
 	if err != nil {
@@ -65,17 +68,19 @@ func (c *Client) Phone(ctx context.Context, retries Retries, id uuid.UUID) (Phon
 	return p, nil
 }
 
-// Phones reads every phone number that the token can see (public reference, list-phones). The error is an *Error.
+// Phones reads all phone numbers that the token gives access to (GET /v1/phone/), in any order. The error is an *Error;
+// more than 10,000 numbers are one.
 func (c *Client) Phones(ctx context.Context, retries Retries) ([]Phone, error) {
 	return collect(c.listPhones(ctx, retries, nil))
 }
 
-// PhonesOf reads the phone numbers that are bound to an agent in one direction. The error is an *Error.
+// PhonesOf reads the phone numbers that are bound to an agent in one direction (GET /v1/phone/?inbound_agent_id=…), in
+// any order. The error is an *Error.
 func (c *Client) PhonesOf(ctx context.Context, retries Retries, agent uuid.UUID, d Direction) ([]Phone, error) {
 	all, err := collect(c.listPhones(ctx, retries, url.Values{d.String() + "_agent_id": {agent.String()}}))
 	var bound []Phone
 	for _, p := range all {
-		if p.BoundTo(agent, d) { // whether or not the API knows the filter
+		if p.boundTo(agent, d) { // in case the API ignores the filter
 			bound = append(bound, p)
 		}
 	}
@@ -83,9 +88,9 @@ func (c *Client) PhonesOf(ctx context.Context, retries Retries, agent uuid.UUID,
 }
 
 func (c *Client) listPhones(ctx context.Context, retries Retries, filter url.Values) iter.Seq2[Phone, error] {
-	// The slash at the end of the path matters: without it the API answers with a redirect.
+	// Without the slash at the end of the path the API answers with a redirect.
 	r := request{method: http.MethodGet, path: "v1/phone/", query: filter, retries: retries}
-	return list(ctx, c, r, maxPhones, "phone numbers", readPhone, func(p Phone) uuid.UUID { return p.ID })
+	return list(ctx, c, r, phoneItems)
 }
 
 func collect[T any](items iter.Seq2[T, error]) ([]T, error) {
@@ -99,7 +104,7 @@ func collect[T any](items iter.Seq2[T, error]) ([]T, error) {
 	return all, nil
 }
 
-// readPhone reads a phone number. Only its id must be there. A text of more than maxPhoneText is left empty.
+// readPhone reads a phone number. Only its id is required. A text of more than maxPhoneText is left empty.
 func readPhone(data []byte) (Phone, error) {
 	fields, err := object(data)
 	if err != nil {
@@ -126,15 +131,14 @@ func readPhone(data []byte) (Phone, error) {
 			return Phone{}, fmt.Errorf("%s is not a string", field.name)
 		}
 		if len(*field.to) > maxPhoneText {
-			*field.to = "" // a part of it would pass for the whole
+			*field.to = "" // a part could pass for the whole
 		}
 	}
 	return p, nil
 }
 
-// E164 takes the blanks, hyphens, dots and brackets out of a phone number as people write it and returns what is left,
-// if that has the form of E.164: a plus sign, and 2 to 15 digits of which the first is not 0. Nothing is guessed: a
-// number with a leading 00, or without its country code, is not valid.
+// E164 removes spaces, hyphens, dots and brackets from a phone number. It returns false if the rest is not in the format
+// of ITU-T E.164: a plus sign and 2 to 15 digits, the first of which is not 0. A leading 00 is not replaced.
 func E164(number string) (string, bool) {
 	digits := strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || strings.ContainsRune(".()[]", r) {

@@ -10,36 +10,38 @@ import (
 	"github.com/google/uuid"
 )
 
-// Change is what is to become true of an agent. The zero value is refused: it neither publishes nor unpublishes.
+// Change is the state that an agent is to have. The zero value is invalid: it neither publishes nor unpublishes.
 type Change struct {
 	Agent     uuid.UUID
 	Version   uuid.NullUUID // the version to publish
 	Unpublish bool          // true takes the agent offline; Version must then be null
 
-	Bindings [Directions]Binding // of phone numbers
+	Bindings [Directions]Binding
 }
 
-// Binding is what a change says about the phone number in one direction. The zero value leaves it out of the request;
-// the API does not say whether that keeps or drops what is bound.
+// Binding is the phone number that an agent is to have in one direction. The zero value leaves it out of the request;
+// whether that keeps or drops the number that is bound is not documented.
 type Binding struct {
 	Phone   uuid.NullUUID // the number to bind
-	Release bool          // true sends null; Phone must then be null
+	Release bool          // true sends null, to unbind the number; Phone must then be null
 }
 
-// MarshalJSON writes the id, or null.
+// MarshalJSON returns the id as a string, or null.
 func (b Binding) MarshalJSON() ([]byte, error) { return json.Marshal(b.Phone) }
 
-// Publication is what the API confirmed.
+// Publication is the state that the API confirmed.
 type Publication struct {
 	Agent   uuid.UUID
 	Version uuid.NullUUID
 	Phones  [Directions]uuid.NullUUID
-	Stated  [Directions]bool // the reply has the field of this direction, be it null
+	Stated  [Directions]bool // the reply has the phone number's field, which may be null
 }
 
-// Publish makes change (OpenAPI operation publish_agent_version) and returns what the API confirmed, checked against
-// what was asked for, and the number of requests it took. Sending it twice is harmless: it sets a state.
-// The error is an *Error.
+// Publish makes a change (OpenAPI, PATCH /v1/agent/{agent_id}/published_version). It returns what the API confirmed,
+// and the number of requests sent. The error is an *Error, whose Effect says whether the change may have been made all
+// the same. A confirmation of anything but the change is an error, too.
+//
+// A change sets a state, so it can safely be sent again.
 func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, error) {
 	if change.Unpublish == change.Version.Valid {
 		return Publication{}, 0, &Error{Cause: Internal, Message: "a change must either publish a version or unpublish"}
@@ -63,10 +65,10 @@ func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, 
 			Message: "the API answered 200 OK, but not with a publication", Untrusted: err.Error(),
 		}
 	}
-	if silent := got.silentOn(change); silent != "" {
+	if missing := got.missingRelease(change); missing != "" {
 		return Publication{}, attempts, &Error{
 			Cause: InvalidReply, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
-			Message: "the API answered 200 OK, but without " + silent + ", so it did not confirm the release",
+			Message: "the API answered 200 OK, but without " + missing + ", so it did not confirm the release",
 		}
 	}
 	if differences := got.differences(change); differences != nil {
@@ -78,7 +80,8 @@ func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, 
 	return got, attempts, nil
 }
 
-// readPublication reads a PublishAgentResponse. By the contract, a version that is absent means "unpublished".
+// readPublication reads OpenAPI's PublishAgentResponse. Only agent_id is required. A version that is absent
+// means that none is published.
 func readPublication(body []byte) (p Publication, err error) {
 	fields, err := object(body)
 	if err != nil {
@@ -106,9 +109,9 @@ func readPublication(body []byte) (p Publication, err error) {
 	return p, err
 }
 
-// silentOn names the phone number field that the reply lacks although change releases that number; empty: there is none.
-// Its absence could mean that the API takes null for absent and released nothing.
-func (p Publication) silentOn(change Change) string {
+// missingRelease returns the name of a phone number field that the reply lacks although change releases the number, or
+// "". An API that takes null for an absent field would have released nothing.
+func (p Publication) missingRelease(change Change) string {
 	for d, binding := range change.Bindings {
 		if binding.Release && !p.Stated[d] {
 			return Direction(d).String() + "_phone_number_id"
@@ -117,7 +120,7 @@ func (p Publication) silentOn(change Change) string {
 	return ""
 }
 
-// differences lists what p has other than change asked for. A phone number that was left out may be anything.
+// differences lists where p differs from what change asks for. A phone number that was left out may be anything.
 func (p Publication) differences(change Change) (list []Detail) {
 	check := func(field string, asked, got uuid.NullUUID) {
 		if got != asked {

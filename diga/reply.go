@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// answer puts a reply that is not a 200 into words: the API's own where it has some.
+// replyError describes a reply that is not a 200, with the API's own message if there is one.
 func (a *attempt) replyError() *Error {
 	e := &Error{Cause: Answered, Status: a.status}
 	said := "the API answered " + StatusText(a.status)
@@ -58,8 +58,7 @@ func plainWord(s string) bool {
 	})
 }
 
-// redirectHost is the host of the Location header, and no more of it: a path or a query may hold what is not meant for
-// a log. It is empty where there is none.
+// redirectHost returns "to" and the host of the Location header, or "" if that has none. Path and query may be secret.
 func (a *attempt) redirectHost() string {
 	target, err := url.Parse(a.header.Get("Location"))
 	if err != nil || target.Host == "" {
@@ -68,8 +67,7 @@ func (a *attempt) redirectHost() string {
 	return "to " + target.Host
 }
 
-// details reads the findings of a FastAPI validation error. It takes no part of them but loc and msg: input, ctx and
-// url repeat what was sent.
+// details reads OpenAPI's HTTPValidationError. It takes only loc and msg: input, ctx and url repeat what was sent.
 func details(data json.RawMessage) []Detail {
 	var items []struct {
 		Loc []json.RawMessage `json:"loc"`
@@ -82,7 +80,7 @@ func details(data json.RawMessage) []Detail {
 	for _, item := range items {
 		var path []string
 		for _, part := range item.Loc {
-			if part[0] != '{' && part[0] != '[' { // neither is a part of a path, and may repeat what was sent
+			if part[0] != '{' && part[0] != '[' { // not part of a path, and may repeat what was sent
 				path = append(path, strings.Trim(string(part), `"`))
 			}
 		}
@@ -91,9 +89,8 @@ func details(data json.RawMessage) []Detail {
 	return found
 }
 
-// plainText is what a reader sees of a body that is not JSON: an HTML page's title, or else the text between its tags.
-// Broken JSON is not shown: what it repeats of the request could not be told from what it says. The text is never cut
-// here, and that of a body that broke off never shown: half a secret would pass for harmless.
+// plainText returns the title of an HTML page, or the text between its tags. It returns "" for invalid JSON, which may
+// repeat what was sent. The text is not shortened: a part of a secret could not be recognized later.
 func plainText(body []byte) string {
 	text := string(body)
 	if _, rest, ok := strings.Cut(text, "<title>"); ok {

@@ -15,25 +15,14 @@ const (
 	firstQueued  = 2 * time.Second // after a 429 without Retry-After
 	maxBackoff   = 20 * time.Second
 
-	// An attempt at the change needs this much of the budget: one that is begun only to be cut off can turn a plain
-	// failure into an unknown outcome.
+	// lastAttempt is the time that an attempt must have before the deadline. A change that is cut off has an unknown
+	// outcome, where one that is not sent has failed.
 	lastAttempt = 250 * time.Millisecond
 )
 
-// decide says, after each attempt, whether another follows, and sets the wait before it. It is a
-// retryablehttp.CheckRetry.
+// decide reports whether another attempt follows, and sets the wait before it. It is a retryablehttp.CheckRetry.
 func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, error) {
-	if c.stopped != nil {
-		return false, nil
-	}
-	c.effect = max(c.effect, c.last.effect())
-	if c.last.hasErrorStatus() || c.last.cancelled == nil && !c.last.ok() {
-		// What a reply said outlives the attempts after it that bring none: it is the API's own word on the request.
-		if e := c.last.toError(); e.Status != 0 || c.reported == nil || c.reported.Status == 0 {
-			c.reported = e
-		}
-	}
-	if c.retries == Once || ctx.Err() != nil || !c.last.retryable() {
+	if c.stopped != nil || c.retries == Once || ctx.Err() != nil || !c.last.retryable() {
 		return false, nil
 	}
 	if c.last.status != http.StatusTooManyRequests {
@@ -68,11 +57,10 @@ func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, err
 }
 
 // backoff returns the minimum wait before retry n (from 0) and the width of the jitter on top of it, given the status of
-// the last reply and its Retry-After (0: none). The wait doubles with each retry; half of it is jitter.
+// the last reply and its Retry-After (0: none). The wait doubles with each retry, up to maxBackoff; half of it is jitter.
 //
-// Retry-After is a floor. The first jitter is as wide as the floor, because the steps of a matrix start at the same instant
-// and are all told the same. Later jitter is a quarter of that each time: they are spread out by then, and more would only
-// take longer.
+// Retry-After is a minimum. The first jitter is as wide, because clients that start at the same instant are all told the
+// same. It shrinks to a quarter with each retry: by then they are spread out, and more would only take longer.
 func backoff(n, status int, asked time.Duration) (least, spread time.Duration) {
 	first := firstBackoff
 	if status == http.StatusTooManyRequests && asked == 0 {
@@ -98,9 +86,9 @@ func (c *call) jitter(limit time.Duration) time.Duration {
 	}
 }
 
-// retryAfter reads the Retry-After header of RFC 9110, section 10.2.3: a number of seconds, or a date, which counts
-// from the reply's own Date when it has one, so that a wrong clock here does no harm. A header that is missing, stands
-// twice, says neither, or a number too large for a time.Duration, is no answer: false.
+// retryAfter reads the Retry-After header (RFC 9110, section 10.2.3): a number of seconds, or a date, from which the Date
+// header is subtracted or, if there is none, now. It returns false if the header is missing, invalid or repeated, or if
+// the seconds overflow a time.Duration.
 func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
 	values := header.Values("Retry-After")
 	if len(values) != 1 {

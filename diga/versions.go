@@ -17,20 +17,21 @@ import (
 type Version struct {
 	ID        uuid.UUID
 	Agent     uuid.UUID
-	Number    int    // assigned by the platform; 0: not known
+	Number    int    // assigned by the API; 0: not known
 	Name      string // may be empty; need not be unique
 	AgentName string // may be empty
 	Draft     bool
 	Published bool
 	Created   time.Time // zero: not known
 
-	// Config holds every other field as the API wrote it, by name: prompt, voice and so on, also fields that the
-	// reference does not list. Some may hold credentials.
+	// Config holds all other fields as JSON, by name: prompt, voice and so on, including any that the reference does not
+	// list. Some may hold credentials.
 	Config map[string]json.RawMessage
 }
 
-// PublishedVersion reads the live version (public reference, get-agent-by-id). Any reply but a version that is marked as
-// published is an error: what the API answers when nothing is published is not documented.
+// PublishedVersion reads the live version of an agent (GET /v1/agent/{agent_id}?is_published=true). The error is an
+// *Error. What the API answers when no version is live is not documented: every reply but a version that is marked as
+// published is an error.
 func (c *Client) PublishedVersion(ctx context.Context, retries Retries, agent uuid.UUID) (Version, error) {
 	v, err := c.version(ctx, retries, agent, url.Values{"is_published": {"true"}})
 	if err == nil && !v.Published {
@@ -39,7 +40,8 @@ func (c *Client) PublishedVersion(ctx context.Context, retries Retries, agent uu
 	return v, err
 }
 
-// Version reads one version of an agent. The error is an *Error; its Status is 404 or 400 when there is no such version.
+// Version reads one version of an agent (GET /v1/agent/{agent_id}?version_id=…). The error is an *Error, whose Status is
+// 404 or 400 if there is no such version.
 func (c *Client) Version(ctx context.Context, retries Retries, agent, version uuid.UUID) (Version, error) {
 	v, err := c.version(ctx, retries, agent, url.Values{"version_id": {version.String()}})
 	if err == nil && v.ID != version {
@@ -63,7 +65,7 @@ func (c *Client) version(ctx context.Context, retries Retries, agent uuid.UUID, 
 	return v, nil
 }
 
-// readVersion reads an agent version. Only its two ids are required.
+// readVersion reads a version. Only version_id and agent_id are required.
 func readVersion(data []byte) (Version, error) {
 	fields, err := object(data)
 	if err != nil {
@@ -92,7 +94,7 @@ func readVersion(data []byte) (Version, error) {
 			return Version{}, fmt.Errorf("%s has the wrong type", field.name)
 		}
 	}
-	for _, name := range []string{"created_at", "version_created_at"} { // the last readable one wins
+	for _, name := range []string{"created_at", "version_created_at"} { // the later overrides the earlier
 		var at time.Time
 		if json.Unmarshal(fields[name], &at) == nil && !at.IsZero() {
 			v.Created = at
@@ -107,15 +109,20 @@ func readVersion(data []byte) (Version, error) {
 	return v, nil
 }
 
-// maxVersions is the most versions that a listing reads.
-const maxVersions = 100_000
+var versionItems = itemKind[Version]{
+	plural: "versions",
+	most:   100_000,
+	parse:  readVersion,
+	id:     func(v Version) uuid.UUID { return v.ID },
+}
 
-// Versions lists every version of an agent, newest first (public reference, list-agent-versions). The last pair holds an
-// *Error if the list could not be read to its end.
+// Versions reads all versions of an agent (GET /v1/agent/{agent_id}/version), in any order and each once, even when the
+// list changes meanwhile. Four requests are in flight at most. If the list cannot be read to its end, or if it has
+// more than 100,000 versions, the last pair holds an *Error.
 func (c *Client) Versions(ctx context.Context, retries Retries, agent uuid.UUID) iter.Seq2[Version, error] {
 	r := request{method: http.MethodGet, path: "v1/agent/" + agent.String() + "/version", retries: retries}
 	return func(yield func(Version, error) bool) {
-		for v, err := range list(ctx, c, r, maxVersions, "versions", readVersion, func(v Version) uuid.UUID { return v.ID }) {
+		for v, err := range list(ctx, c, r, versionItems) {
 			if err == nil && v.Agent != agent {
 				continue
 			}
@@ -126,6 +133,7 @@ func (c *Client) Versions(ctx context.Context, retries Retries, agent uuid.UUID)
 	}
 }
 
+// invalidReply is the error of a 200 whose body is not what was wanted.
 func invalidReply(wanted string, err error) *Error {
 	return &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API answered 200 OK, but not with " + wanted, Untrusted: err.Error(), Err: err}
 }

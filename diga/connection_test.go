@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -17,9 +18,8 @@ import (
 	"time"
 )
 
-// TestAtTheSameTime makes many reads at once of a server that answers when all of them have arrived, and counts the
-// connections: one would not do where each request needs its own, and more would be a waste over HTTP/2.
-func TestAtTheSameTime(t *testing.T) {
+// The server answers when all reads have arrived: with fewer connections they never would.
+func TestConcurrentReadsOpenOnlyTheConnectionsTheyNeed(t *testing.T) {
 	const reads, rounds = 40, 10
 	for name, test := range map[string]struct {
 		start func(*httptest.Server)
@@ -80,8 +80,7 @@ func TestAtTheSameTime(t *testing.T) {
 	}
 }
 
-// clientOf is a Client of a real server, which it trusts. It tells t when an attempt is not made by HTTP/2 although the
-// server speaks it, or the other way round.
+// clientOf returns a Client that trusts server. Every attempt must use HTTP/2 if the server speaks it.
 func clientOf(t *testing.T, server *httptest.Server) *Client {
 	base, err := url.Parse(server.URL)
 	if err != nil {
@@ -100,19 +99,10 @@ func clientOf(t *testing.T, server *httptest.Server) *Client {
 	return c
 }
 
-// TestEveryReadAtTheSameTime makes one of each call at once, with all the callbacks, for the race detector to look at.
-func TestEveryReadAtTheSameTime(t *testing.T) {
+// The race detector watches every call and both callbacks.
+func TestCallsMayRunConcurrently(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.Method == http.MethodPatch:
-			_, _ = io.WriteString(w, "{"+agentField+","+versionField+"}")
-		case r.URL.Path == phonesPath || r.URL.Path == agentPath+"/version":
-			_, _ = io.WriteString(w, `{"data":[],"has_more":false}`)
-		case r.URL.Path == phonesPath+inbound.String():
-			_, _ = io.WriteString(w, phoneBody)
-		default:
-			_, _ = io.WriteString(w, versionBody)
-		}
+		_, _ = io.WriteString(w, apiBody(r.Method, r.URL.Path))
 	}))
 	server.EnableHTTP2 = true
 	server.StartTLS()
@@ -122,29 +112,26 @@ func TestEveryReadAtTheSameTime(t *testing.T) {
 	var attempts atomic.Int32
 	c.OnAttempt = func(Attempt) { attempts.Add(1) }
 	var calls sync.WaitGroup
-	for _, call := range []func() error{
-		func() error { _, err := c.PublishedVersion(t.Context(), Once, agentID); return err },
-		func() error { _, err := c.Version(t.Context(), WithRetries, agentID, versionID); return err },
-		func() error { _, err := c.Phone(t.Context(), Once, inbound); return err },
-		func() error { _, err := c.Phones(t.Context(), WithRetries); return err },
-		func() error { _, err := c.PhonesOf(t.Context(), Once, agentID, Inbound); return err },
-		func() error { _, err := c.PhonesOf(t.Context(), Once, agentID, Outbound); return err },
-		func() error { _, _, err := c.Publish(t.Context(), promotion); return err },
-	} {
+	calls.Go(func() {
+		if _, _, err := c.Publish(t.Context(), promotion); err != nil {
+			t.Error(err)
+		}
+	})
+	for name, read := range reads {
 		calls.Go(func() {
-			if err := call(); err != nil {
-				t.Error(err)
+			if err := read(t.Context(), c, WithRetries); err != nil {
+				t.Errorf("%s: %v", name, err)
 			}
 		})
 	}
 	calls.Wait()
-	if n := attempts.Load(); n != 7 {
+	if n := attempts.Load(); n != int32(1+len(reads)) {
 		t.Errorf("%d attempts", n)
 	}
 }
 
-// TestFirstConnection lets the first of many reads have a connection that comes to nothing, while the others wait for it.
-func TestFirstConnection(t *testing.T) {
+// The first of ten reads opens a connection and fails; the others wait for it.
+func TestRequestsWaitForTheFirstTLSConnection(t *testing.T) {
 	const second, minute = time.Second, time.Minute
 	after := func(text string) func(net.Conn) {
 		return func(conn net.Conn) {
@@ -239,9 +226,9 @@ func TestFirstConnection(t *testing.T) {
 	}
 }
 
-// TestPlainConnections checks that over plain HTTP, where each request needs a connection, none waits for that of another.
-func TestPlainConnections(t *testing.T) {
-	n := &network{replies: []reply{says(200, versionBody)}, dial: func(int) error { <-time.After(time.Second); return nil }}
+// Without TLS there is no handshake to wait for.
+func TestPlainHTTPConnectionsAreOpenedAtOnce(t *testing.T) {
+	n := &network{replies: []reply{response(200, versionBody)}, dial: func(int) error { <-time.After(time.Second); return nil }}
 	n.play(t, func(t *testing.T, c *Client) {
 		const reads = 10
 		var calls sync.WaitGroup
@@ -259,8 +246,7 @@ func TestPlainConnections(t *testing.T) {
 	})
 }
 
-// TestCancelledWhileWaiting checks that a read that waits for another's connection ends with its own context, unsent.
-func TestCancelledWhileWaiting(t *testing.T) {
+func TestWaitForAConnectionEndsWithTheContext(t *testing.T) {
 	n := &network{}
 	n.play(t, func(t *testing.T, c *Client) {
 		newAuthority(t).trust(c)
@@ -281,9 +267,8 @@ func TestCancelledWhileWaiting(t *testing.T) {
 	})
 }
 
-// TestOnceIsOnce loses reads on connections that had served others: net/http would send each again on another one, and
-// count that as no attempt.
-func TestOnceIsOnce(t *testing.T) {
+// net/http would resend a read that is lost on a reused connection, and not count it as an attempt.
+func TestNothingIsResentOnReusedConnections(t *testing.T) {
 	const reads = 20
 	for _, secure := range []bool{false, true} {
 		n := &network{}
@@ -296,7 +281,7 @@ func TestOnceIsOnce(t *testing.T) {
 			}
 			n.reply = func(received) reply {
 				if len(n.requests) <= reads {
-					return reply{raw: says(200, versionBody).raw, pace: time.Millisecond}
+					return reply{raw: response(200, versionBody).raw, pace: time.Millisecond}
 				}
 				return lost
 			}
@@ -318,10 +303,9 @@ func TestOnceIsOnce(t *testing.T) {
 	}
 }
 
-// TestOnceAtFirst does the same to the second of two reads that start together: it takes the connection of the first, for
-// its own takes too long.
-func TestOnceAtFirst(t *testing.T) {
-	n := &network{replies: []reply{{raw: says(200, versionBody).raw, pace: time.Millisecond}, lost, says(200, versionBody)}}
+// Two reads start together, and the second takes the connection of the first because its own takes too long.
+func TestNothingIsResentOnAConnectionTakenOver(t *testing.T) {
+	n := &network{replies: []reply{{raw: response(200, versionBody).raw, pace: time.Millisecond}, lost, response(200, versionBody)}}
 	n.play(t, func(t *testing.T, c *Client) {
 		done := make(chan struct{})
 		n.dial = func(attempt int) error {
@@ -329,6 +313,7 @@ func TestOnceAtFirst(t *testing.T) {
 				<-done
 				return syscall.ECONNREFUSED
 			}
+			<-time.After(time.Millisecond) // until both reads wait for a connection
 			return nil
 		}
 		var lost atomic.Int32
@@ -346,4 +331,94 @@ func TestOnceAtFirst(t *testing.T) {
 			t.Errorf("%d of 2 reads lost, %d requests", lost.Load(), len(n.heard()))
 		}
 	})
+}
+
+func TestPublishReusesTheConnection(t *testing.T) {
+	n := &network{replies: []reply{response(200, versionBody), published}}
+	n.play(t, func(t *testing.T, c *Client) {
+		if _, err := c.PublishedVersion(t.Context(), Once, agentID); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := c.Publish(t.Context(), promotion); err != nil {
+			t.Error(err)
+		}
+		if n.dials() != 1 || len(n.heard()) != 2 {
+			t.Errorf("%d connections, %d requests", n.dials(), len(n.heard()))
+		}
+	})
+}
+
+// A change is not sent on a connection that the server has closed, and bytes of an earlier request do not count as its
+// own.
+func TestClosedIdleConnectionsAreNotUsed(t *testing.T) {
+	n := &network{replies: []reply{response(200, versionBody), {raw: response(200, versionBody).raw, then: hangUp}, published}}
+	n.play(t, func(t *testing.T, c *Client) {
+		for range 2 {
+			if _, err := c.Version(t.Context(), WithRetries, agentID, versionID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if _, attempts, err := c.Publish(t.Context(), promotion); err != nil || attempts != 1 || n.dials() != 2 {
+			t.Errorf("%d attempts, %d connections: %v", attempts, n.dials(), err)
+		}
+	})
+
+	n = &network{replies: []reply{response(200, versionBody)}}
+	n.play(t, func(t *testing.T, c *Client) {
+		conn := &brokenPipe{takes: 1 << 20}
+		c.MaxRetries = 0
+		c.Dial = func(context.Context, string, string) (_ net.Conn, err error) {
+			if n.dials() > 0 {
+				return nil, syscall.ECONNREFUSED
+			}
+			conn.Conn, err = n.connect()
+			return conn, err
+		}
+		if _, err := c.Version(t.Context(), WithRetries, agentID, versionID); err != nil {
+			t.Fatal(err)
+		}
+		conn.takes = 0
+		_, _, err := c.Publish(t.Context(), promotion)
+		if e := failed(t, err); e.Effect != NoEffect {
+			t.Errorf("effect %d, though nothing was sent: %v", e.Effect, e)
+		}
+	})
+}
+
+// The server closes an idle connection when a change has just taken it.
+func TestConnectionClosedBeforeUseIsRetried(t *testing.T) {
+	n := &network{replies: []reply{{raw: response(200, versionBody).raw, then: hangUp}, published}}
+	n.play(t, func(t *testing.T, c *Client) {
+		now := make(chan struct{})
+		n.serve = func(conn net.Conn) { n.answer(lateClose{conn, now}) }
+		if _, err := c.Version(t.Context(), WithRetries, agentID, versionID); err != nil {
+			t.Fatal(err)
+		}
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+			if info.Reused {
+				close(now)
+				synctest.Wait()
+			}
+		}})
+		c.OnWait = func(w Wait) {
+			if e := failed(t, w.After); e.Cause != Unreachable || e.Untrusted != "http: server closed idle connection" {
+				t.Errorf("%+v", e)
+			}
+		}
+		if _, attempts, err := c.Publish(ctx, promotion); err != nil || attempts != 2 || n.dials() != 2 {
+			t.Errorf("%d attempts, %d connections: %v", attempts, n.dials(), err)
+		}
+	})
+}
+
+// lateClose is a connection whose Close waits.
+type lateClose struct {
+	net.Conn
+	now <-chan struct{}
+}
+
+func (c lateClose) Close() error {
+	<-c.now
+	return c.Conn.Close()
 }
