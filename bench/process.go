@@ -93,7 +93,7 @@ func (p program) peak() (int, error) {
 // build builds a package with the flags of the Dockerfile.
 func build(path, pkg string) error {
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=bench",
-		"-gcflags=net/http=-l", "-gcflags=crypto/tls=-l", "-o", path, pkg) // as the Dockerfile does
+		"-gcflags=net/http=-l", "-gcflags=crypto/tls=-l", "-gcflags=publish-agent-version/...=-l", "-o", path, pkg) // as the Dockerfile does
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", pkg, err, out)

@@ -92,7 +92,7 @@ func TestStep(t *testing.T) {
 			outputs: outputs(map[string]string{
 				"status": "dry-run", "agent-id": sandbox.FrontDesk, "version-id": sandbox.NextID, "version-name": sandbox.NextName,
 				"changed-fields": changedFields, "inbound-phone-number-id": sandbox.Reception,
-				"inbound-phone-number": sandbox.ReceptionNumber, "outbound-phone-number-id": "",
+				"inbound-phone-number": sandbox.ReceptionNumber,
 			}),
 			requests: "GET GET GET GET",
 			live:     live,
