@@ -86,6 +86,7 @@ func (c *fieldChange) compareText() {
 			case udiff.Delete:
 				sign = "-"
 				c.removed++
+			case udiff.Equal:
 			}
 			c.diff = append(c.diff, sign+strings.TrimSuffix(line.Content, "\n"))
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -50,7 +51,8 @@ func testUnknownHost(t *testing.T) {
 	for _, address := range []string{"https://api.diga.example", "http://diga", "https://api.diga.example:8443/prefix"} {
 		before := asked.Load()
 		res := scenario{dial: dial, inputs: map[string]string{"api-url": address}}.run(t)
-		host := strings.Split(strings.SplitAfter(address, "://")[1], "/")[0]
+		_, host, _ := strings.Cut(address, "://")
+		host, _, _ = strings.Cut(host, "/")
 		res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "The host "+host+" does not exist", "Check api-url"))
 		if asked.Load() == before {
 			t.Error("the name server was not asked")
@@ -348,9 +350,7 @@ const proxyPassword = "hunter2-of-the-proxy"
 // not exempt it from the proxy.
 func withProxy(address, api string, more map[string]string) scenario {
 	env := map[string]string{"HTTP_PROXY": address, "HTTPS_PROXY": address, "SSL_CERT_FILE": os.Getenv("SSL_CERT_FILE")}
-	for name, value := range more {
-		env[name] = value
-	}
+	maps.Copy(env, more)
 	return scenario{env: env, inputs: map[string]string{"api-url": api, "max-retries": "0"}}
 }
 

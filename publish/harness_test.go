@@ -970,14 +970,13 @@ func (api *fakeAPI) check(t *testing.T, s scenario, w expected) result {
 }
 
 // checkTCP is check over the loopback network, by "http" or "https".
-func (api *fakeAPI) checkTCP(t *testing.T, scheme string, s scenario, w expected) result {
+func (api *fakeAPI) checkTCP(t *testing.T, scheme string, s scenario, w expected) {
 	t.Helper()
 	s.inputs = maps.Clone(s.inputs)
 	s.inputs["api-url"] = scheme + "://" + startServer(t, api)
 	res := s.run(t)
 	res.check(t, w)
 	api.checkRequests(t, w)
-	return res
 }
 
 // test is check as a subtest.

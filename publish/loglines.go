@@ -27,7 +27,7 @@ func (r *result) preflightLines() []text {
 		}
 	}
 	for _, err := range []error{b.bound[0].err, b.bound[1].err, b.phones[0].err, b.phones[1].err} {
-		if _, notFound := err.(*phoneNotFoundError); err != nil && !notFound {
+		if _, notFound := errors.AsType[*phoneNotFoundError](err); err != nil && !notFound {
 			add("Could not read the phone numbers: %s.", literal(err.Error()))
 			break
 		}

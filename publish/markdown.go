@@ -44,7 +44,7 @@ func (md *markdown) failure(f *failure, withLive bool) {
 func (md *markdown) table(rows [][]cell) {
 	var lines []string
 	for i, row := range rows {
-		line := "|"
+		var cells []string
 		for j, c := range row {
 			shown := c.text.render(md.codeSpan)
 			switch {
@@ -58,9 +58,9 @@ func (md *markdown) table(rows [][]cell) {
 			case j > 1:
 				shown = "**" + shown + "**"
 			}
-			line += " " + strings.ReplaceAll(shown, "|", `\|`) + " |"
+			cells = append(cells, strings.ReplaceAll(shown, "|", `\|`))
 		}
-		lines = append(lines, line)
+		lines = append(lines, "| "+strings.Join(cells, " | ")+" |")
 		if i == 0 {
 			lines = append(lines, "|"+strings.Repeat(":--|", len(row)))
 		}

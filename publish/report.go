@@ -189,7 +189,7 @@ func (r *report) setOutputs(outputs []output) error {
 // addSummary writes the job summary. An error is worth a warning and no more.
 func (r *report) addSummary(markdown string) {
 	if path := r.args.summary; path != "" && !r.actions {
-		if err := os.WriteFile(path, []byte(markdown), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(markdown), 0o644); err != nil { //nolint:gosec // other users may read it, as they may the log
 			r.warn("No summary", say("Writing %s failed: %s.", literal(path), literal(withoutPath(err).Error())))
 		}
 	}

@@ -257,7 +257,7 @@ func simulate(t *testing.T, seed uint64) *simulatedRun {
 	s.mu.Unlock()
 
 	s.pending.Wait()                    // what is still on its way arrives
-	time.Sleep(longestDial + time.Hour) // and what nobody waits for any more ends
+	time.Sleep(longestDial + time.Hour) //nolint:forbidigo // in virtual time: and what nobody waits for any more ends
 	_ = s.Close()
 	l.Close()
 	serving.Wait()

@@ -112,8 +112,8 @@ func TestParseCommand(t *testing.T) {
 }
 
 func TestEveryCommandHasBothGrammars(t *testing.T) {
-	known := strings.Fields("add-mask set-output save-state set-env add-path debug notice warning error group endgroup echo add-matcher remove-matcher stop-commands")
-	for _, name := range known {
+	known := strings.FieldsSeq("add-mask set-output save-state set-env add-path debug notice warning error group endgroup echo add-matcher remove-matcher stop-commands")
+	for name := range known {
 		for number, line := range []string{"::" + strings.ToUpper(name) + "::", "##[" + name + "]"} {
 			if got, _ := ParseCommand(line); got.Name != name || got.Grammar != number+1 {
 				t.Errorf("ParseCommand(%q) = %+v, want %s in grammar %d", line, got, name, number+1)

@@ -125,7 +125,7 @@ func errorDetails(loc []string, err error) []detail {
 		return nil
 	}
 	d := detail{loc, err.Error(), "value_error", nil}
-	switch err := err.(type) {
+	switch err := err.(type) { //nolint:errorlint // this takes the tree apart, level by level
 	case openapi3.MultiError:
 		var details []detail
 		for _, one := range err {

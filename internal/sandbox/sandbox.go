@@ -93,12 +93,12 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	maps.Copy(w.Header(), resp.header)
 	if fault.Drop != DropBody {
 		w.WriteHeader(resp.status)
-		w.Write(resp.body)
+		_, _ = w.Write(resp.body)
 		return
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(resp.body)))
 	w.WriteHeader(resp.status)
-	w.Write(resp.body[:len(resp.body)/2])
+	_, _ = w.Write(resp.body[:len(resp.body)/2])
 	http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
 }
