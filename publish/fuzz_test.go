@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,13 +94,13 @@ func FuzzInputs(f *testing.F) {
 			checkValid(t, in)
 		}
 		synctest.Test(t, func(t *testing.T) {
-			dialled := false
+			var dialled atomic.Bool // by several reads at the same time
 			ran := runFuzzed(t, env, func(context.Context, string, string) (net.Conn, error) {
-				dialled = true
+				dialled.Store(true)
 				return nil, errors.New("no network here")
 			})
-			if dialled != (err == nil) {
-				t.Errorf("%q: dialled: %v, although the problem is %v", values, dialled, err)
+			if dialled.Load() != (err == nil) {
+				t.Errorf("%q: dialled: %v, although the problem is %v", values, dialled.Load(), err)
 			}
 			if len(token) < 8 { // may be a part of any word, which then has stars
 				return

@@ -82,8 +82,12 @@ func (r *run) recheck(ctx context.Context) error {
 			return &stoppedError{f}
 		}
 	}
+	if time.Since(r.numbersReadAt) < recheckAfter {
+		return nil
+	}
+	r.numbersReadAt = time.Now() // even if it fails: under a rate limit, the next request is for the change
 	for d, phone := range r.plan.carriedOver {
-		if phone.ID == uuid.Nil || time.Since(r.readAt) < recheckAfter {
+		if phone.ID == uuid.Nil {
 			continue
 		}
 		bound, err := r.client.PhonesOf(ctx, diga.Once, r.in.Agent, diga.Direction(d))
