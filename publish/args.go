@@ -82,7 +82,8 @@ func parseArgs(args []string) (a arguments, problem text) {
 	output := flags.String("output", string(plain), "")
 	for _, input := range inputNames {
 		set := func(value string) error {
-			if a.inputs[input.name] = strings.TrimSpace(value); a.inputs[input.name] == "" {
+			a.inputs[input.name] = strings.TrimSpace(value)
+			if isPhone := strings.Contains(input.name, "phone"); a.inputs[input.name] == "" && !isPhone {
 				empty = append(empty, input.name) // an undefined variable must not remove a safeguard
 			}
 			return nil

@@ -22,6 +22,7 @@ type result struct {
 	confirmed      *diga.Publication // what is in force, when that is certain
 	confirmedAfter *failure          // why it had to be read back; nil: the API confirmed it
 	after          state             // what was read after the change
+	warnings       []text            // of numbers that were released unasked
 	changes        []fieldChange     // of the configuration, by the versions before and after
 	compared       bool              // both versions were read, so that changes is complete
 	failure        *failure

@@ -19,6 +19,9 @@ func (r *result) summary(c cleaner, uses string) string {
 	if f := r.failure; f != nil {
 		md.failure(f, f.status == unknown || !r.before.version.known)
 	}
+	for _, warning := range r.warnings {
+		md.add("⚠️ %s", warning.render(md.codeSpan))
+	}
 	if r.requestID == uuid.Nil {
 		return md.String()
 	}
@@ -72,6 +75,9 @@ func (r *result) headline() text {
 	case unpublished:
 		return say("✅ %s is offline", agent)
 	default:
+		if len(r.warnings) > 0 {
+			return say("⚠️ %s: %s is live, but lost a phone number", agent, target)
+		}
 		return say("✅ %s: %s is live", agent, target)
 	}
 }

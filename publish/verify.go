@@ -147,7 +147,9 @@ func (r *run) warnReleased() {
 	}
 	for d, phones := range r.plan.released(r.before.state, r.after) {
 		if len(phones) > 0 {
-			r.warn("Phone number released", r.releasedWarning(diga.Direction(d), phones))
+			warning := r.releasedWarning(diga.Direction(d), phones)
+			r.warn("Phone number released", warning)
+			r.warnings = append(r.warnings, warning)
 		}
 	}
 }
