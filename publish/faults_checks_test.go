@@ -186,6 +186,25 @@ func unreadableVersion(t *testing.T) {
 			}
 		}
 	})
+	// A list that does not say of each version of this agent whether it is live does not show that none is.
+	for name, item := range map[string]string{
+		"the list does not say":              strings.Replace(versionJSON(sandbox.LiveID, true), `,"is_published":true`, "", 1),
+		"the list says null":                 strings.Replace(versionJSON(sandbox.LiveID, true), `"is_published":true`, `"is_published":null`, 1),
+		"the list is of another agent":       strings.Replace(versionJSON(sandbox.LiveID, false), sandbox.FrontDesk, sandbox.Support, 1),
+		"the list is of another agent, live": strings.Replace(versionJSON(sandbox.LiveID, true), sandbox.FrontDesk, sandbox.Support, 1),
+	} {
+		for input, inputs := range map[string]map[string]string{"show-live": {"show-live": "true", "version-id": ""}, "expecting none": {"expect-version-id": "none"}} {
+			t.Run(name+", "+input, func(t *testing.T) {
+				page := sandbox.Fault{Method: http.MethodGet, Path: "/version?", Body: pageJSON(false, versionJSON(sandbox.NextID, false), item), Times: -1}
+				api, server := newSandbox(t, page)
+				takeOffline(api, nil)
+				res := scenario{inputs: inputs}.check(t, server, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"he list of versions does not show whether one is live"}})
+				if sent := sentBodies(api); len(sent) > 0 || strings.Contains(res.stdout+res.summary, "no version is live") {
+					t.Errorf("sent %q, printed\n%s\n%s", sent, res.stdout, res.summary)
+				}
+			})
+		}
+	}
 	t.Run("and then it can", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: publishedRead, Status: 503, Times: 4})
 		res := scenario{inputs: map[string]string{"expect-version-id": sandbox.LiveID, "only-newer": "true"}}.runInMemory(t, server)
