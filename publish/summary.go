@@ -17,7 +17,7 @@ func (r *result) summary(c cleaner, uses string) string {
 	md := &markdown{cleaner: c}
 	md.add("### %s", r.headline().render(md.codeSpan))
 	if f := r.failure; f != nil {
-		md.failure(f, f.status == unknown || !r.before.version.known)
+		md.failure(f, f.status == unknown || !r.isStillLive())
 	}
 	if r.requestID == uuid.Nil {
 		return md.String()
@@ -97,8 +97,10 @@ func (r *result) failureHeadline(f *failure) text {
 		return say("⚠️ %s: could not confirm that it is offline", agent)
 	case f.status == unknown:
 		return say("⚠️ %s: could not confirm %s", agent, target)
+	case r.isStillLive():
+		return say("❌ %s is still on %s", agent, r.name(was.value))
 	case r.final().version.known:
-		return say("❌ %s is still on %s", agent, r.name(r.final().version.value))
+		return say("❌ %s is on %s", agent, r.name(r.final().version.value))
 	case r.in.Unpublish:
 		return say("❌ %s was not unpublished", agent)
 	case !named:
@@ -106,6 +108,12 @@ func (r *result) failureHeadline(f *failure) text {
 	default:
 		return say("❌ %s: %s was not published", agent, target)
 	}
+}
+
+// isStillLive reports whether the version that was live before the run is known to be live after it.
+func (r *result) isStillLive() bool {
+	was, is := r.before.version, r.final().version
+	return was.known && is.known && was.value.ID == is.value.ID
 }
 
 // cell is what a table shows of one thing at one time.
