@@ -435,7 +435,7 @@ func (res *result) check(t *testing.T, w expected) {
 	}
 	headline := map[string][]string{
 		"published": {"is live"}, "unpublished": {"is offline"}, "dry-run": {"Dry run"},
-		"failed": {"is still on", "was not", "Nothing was sent", "Nothing was published", "but the step failed", "could not read what is live"}, "unknown": {"ould not confirm", "is offline", "but the step failed"},
+		"failed": {"is still on", "is on", "is offline", "was not", "Nothing was sent", "Nothing was published", "but the step failed", "could not read what is live"}, "unknown": {"ould not confirm", "is offline", "but the step failed"},
 	}[status]
 	first, _, _ := strings.Cut(res.summary, "\n")
 	if res.summary != "" && !slices.ContainsFunc(headline, func(part string) bool { return strings.Contains(first, part) }) {
