@@ -345,7 +345,8 @@ func testLateRefusal(t *testing.T) {
 			if reads != 1+test.reads {
 				t.Errorf("%d reads of the live version, want %d more than the first", reads, test.reads)
 			}
-			if want := map[bool]string{true: "`v1.0.0`", false: "`v1.22.7`"}[test.reads > 0]; !strings.Contains(res.summary, "| Version | "+want) {
+			want := map[bool]string{true: "is on `v1.0.0`\n", false: "is still on `v1.22.7`\n"}[test.reads > 0]
+			if !strings.HasPrefix(res.summary, "### ❌ `Front desk` "+want) {
 				t.Error(res.summary)
 			}
 		})
