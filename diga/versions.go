@@ -96,6 +96,7 @@ func readVersion(data []byte) (Version, error) {
 			return Version{}, fmt.Errorf("%s has the wrong type", field.name)
 		}
 	}
+	v.Number = max(v.Number, 0)
 	if published != nil {
 		v.Published, v.PublishedKnown = *published, true
 	}

@@ -25,6 +25,7 @@ func TestVersion(t *testing.T) {
 		{[]reply{lost, response(503, ""), response(200, versionBody)}, whole, 0, ""},
 		{[]reply{response(200, "{"+ids+"}")}, least, 0, ""},
 		{[]reply{response(200, "{"+ids+`,"version_number":null,"version_name":null,"name":null,"is_draft":null,"is_published":null,"created_at":null}`)}, least, 0, ""},
+		{[]reply{response(200, "{"+ids+`,"version_number":-1}`)}, least, 0, ""},
 		{[]reply{response(200, "{"+ids+`,"is_published":false}`)}, Version{ID: versionID, Agent: agentID, PublishedKnown: true, Config: least.Config}, 0, ""},
 		{[]reply{response(200, "{"+ids+`,"created_at":"2025-03-01T12:00:00Z","version_created_at":"soon","Version_Name":"x"}`)},
 			Version{ID: versionID, Agent: agentID, Created: whole.Created, Config: map[string]json.RawMessage{"Version_Name": []byte(`"x"`)}}, 0, ""},
