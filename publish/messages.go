@@ -78,6 +78,9 @@ func (r *result) explain(f *failure, effect diga.Effect, seen observation) {
 		}
 	case partial:
 		f.live = say("Only part of it was applied: %s, but %s", now, r.difference())
+		if effect == diga.NoEffect { // somebody else did that
+			f.live = say("%s, but %s", now.capitalized(), r.difference())
+		}
 	case wentOffline:
 		f.live = say("%s is offline: %s is no longer live, and %s was not published", r.agent(), r.name(r.before.version.value), r.name(r.target()))
 		if effect != diga.NoEffect { // what to do about a refusal stays true

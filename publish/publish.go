@@ -56,7 +56,9 @@ type run struct {
 	result
 	client *diga.Client
 	start  time.Time
-	readAt time.Time // when the state was last read before the change
+	readAt time.Time // when the live version was last read before an attempt at the change
+
+	numbersReadAt time.Time // the same of the bound numbers
 }
 
 // Run returns the exit status: 0 for success, 1 for failure, 130 or 143 when ctx was cancelled with a Signal as its cause.
@@ -89,6 +91,7 @@ func (r *run) publish(signals context.Context, args arguments, problem text) *fa
 
 	var err error
 	r.readAt = time.Now()
+	r.numbersReadAt = r.readAt
 	r.before, err = readPreflight(ctx, r.client, r.in)
 	r.logAll(r.preflightLines())
 	var refused *failure

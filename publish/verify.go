@@ -85,7 +85,7 @@ func (r *run) recheck(ctx context.Context) error {
 		}
 	}
 	for d, phone := range r.plan.carriedOver {
-		if phone.ID == uuid.Nil || time.Since(r.readAt) < recheckAfter {
+		if phone.ID == uuid.Nil || time.Since(r.numbersReadAt) < recheckAfter {
 			continue
 		}
 		bound, err := r.client.PhonesOf(ctx, diga.Once, r.in.Agent, diga.Direction(d))
