@@ -58,21 +58,26 @@ func (r *result) headline() text {
 	if r.failure != nil {
 		return r.failureHeadline(r.failure)
 	}
+	icon, headline := r.successHeadline()
+	return say("%s %s", icon, headline)
+}
+
+func (r *result) successHeadline() (icon string, headline text) {
 	agent, target := r.agent(), r.name(r.target())
 	switch r.status() {
 	case live:
-		return say("📞 %s: %s is live", agent, target)
+		return "📞", say("%s: %s is live", agent, target)
 	case offline:
-		return say("📴 %s: no version is live", agent)
+		return "📴", say("%s: no version is live", agent)
 	case dryRun:
 		if r.in.Unpublish {
-			return say("🔍 Dry run: %s would be offline", agent)
+			return "🔍", say("Dry run: %s would be offline", agent)
 		}
-		return say("🔍 Dry run: %s would be on %s", agent, target)
+		return "🔍", say("Dry run: %s would be on %s", agent, target)
 	case unpublished:
-		return say("✅ %s is offline", agent)
+		return "✅", say("%s is offline", agent)
 	default:
-		return say("✅ %s: %s is live", agent, target)
+		return "✅", say("%s: %s is live", agent, target)
 	}
 }
 
@@ -86,7 +91,8 @@ func (r *result) failureHeadline(f *failure) text {
 	case r.requestID == uuid.Nil:
 		return say("❌ Nothing was sent")
 	case f.code == codeOutputUnwritable:
-		return say("⚠️ %s, but the step failed", f.what)
+		_, headline := r.successHeadline()
+		return say("⚠️ %s, but the step failed", headline)
 	case r.in.ShowLive:
 		return say("❌ %s: could not read what is live", agent)
 	case r.after.offline && !r.before.offline && !r.in.Unpublish:
