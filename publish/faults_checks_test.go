@@ -29,8 +29,8 @@ const (
 var nothingLive = map[string][]sandbox.Fault{
 	"404":                 nil,
 	"404 of a framework":  {{Status: 404, Body: `{"detail":"Not Found"}`}},
-	"null":                {{Body: "null"}},
-	"a version, not live": {{Body: versionJSON(sandbox.NextID, false)}},
+	"null":                {{Status: 200, Body: "null"}},
+	"a version, not live": {{Status: 200, Body: versionJSON(sandbox.NextID, false)}},
 }
 
 // takeOffline makes FrontDesk's live version none, and its read answer with these faults.
@@ -119,6 +119,14 @@ func unexpectedVersion(t *testing.T) {
 		t.Run("none live, "+name, func(t *testing.T) {
 			checked(t, offline, map[string]string{"expect-version-id": sandbox.LiveID},
 				unexpected("Expected version "+sandbox.LiveID+" to be live, but none is"), fourReads+listOfThree)
+		})
+		t.Run("nothing expected, and none live, "+name, func(t *testing.T) {
+			api, server := newSandbox(t)
+			offline(api)
+			res := scenario{}.check(t, server, expected{attempts: 1})
+			if id, set := res.outputs["previous-version-id"]; set {
+				t.Errorf("%s was live before, it says", id)
+			}
 		})
 		t.Run("none expected or live, "+name, func(t *testing.T) {
 			checked(t, offline, map[string]string{"expect-version-id": "none"}, expected{says: []string{"v1.22.8 "}}, fourReads+listOfThree)
