@@ -115,7 +115,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 func (c *call) failure(ctx context.Context) *Error {
 	if c.stopped != nil {
 		return &Error{
-			Cause: Stopped, Message: "stopped before a retry", LastReply: c.reported, Err: c.stopped,
+			Cause: Stopped, Status: c.reported.Status, Message: "stopped before a retry", LastReply: c.reported, Err: c.stopped,
 			Attempts: c.attempts, Effect: c.effect,
 		}
 	}

@@ -234,7 +234,7 @@ func TestBeforeRetryStopsTheCall(t *testing.T) {
 		}
 		_, attempts, err := c.Publish(t.Context(), promotion)
 		e := failed(t, err)
-		if e.Cause != Stopped || !errors.Is(e, errSignal) || e.LastReply.Code != "BUSY" || e.Effect != MaybeApplied || attempts != 2 || len(n.heard()) != 2 {
+		if e.Cause != Stopped || !errors.Is(e, errSignal) || e.Status != 503 || e.LastReply.Code != "BUSY" || e.Effect != MaybeApplied || attempts != 2 || len(n.heard()) != 2 {
 			t.Errorf("%d attempts, %d requests: %+v", attempts, len(n.heard()), e)
 		}
 		if want := []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond}; !slices.Equal(asked, want) {

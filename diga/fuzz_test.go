@@ -101,8 +101,8 @@ func FuzzVersionPage(f *testing.F) {
 		n.play(t, func(t *testing.T, c *Client) {
 			seen := map[uuid.UUID]bool{}
 			for v, err := range c.Versions(t.Context(), WithRetries, agentID) {
-				if err == nil && (seen[v.ID] || v.Agent != agentID) {
-					t.Errorf("lists %s of %s", v.ID, v.Agent)
+				if err == nil && seen[v.ID] {
+					t.Errorf("lists %s twice", v.ID)
 				}
 				seen[v.ID] = true
 			}

@@ -24,6 +24,9 @@ func (c *Client) VersionNamed(ctx context.Context, retries Retries, agent uuid.U
 		if err != nil {
 			return Version{}, err
 		}
+		if v.Agent != agent {
+			continue
+		}
 		result.Total++
 		if v.Name == name && !v.Draft {
 			result.Matches++

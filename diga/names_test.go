@@ -29,6 +29,7 @@ func TestVersionNamed(t *testing.T) {
 		{"exact to the blank", " v1 ", []reply{pageOf(false, []string{item(2, "v1"), item(1, " v1 ")})}, 1, 0, nil, 0},
 		{"beside its draft", "v1", []reply{pageOf(false, []string{item(2, "v1", draft), item(1, "v1")})}, 1, 0, nil, 0},
 		{"huge", huge, []reply{pageOf(false, []string{item(2, huge+"y"), item(1, huge)})}, 1, 0, nil, 0},
+		{"beside another agent's", "v1", []reply{pageOf(false, []string{strings.Replace(item(2, "v1"), agentID.String(), outbound.String(), 1), item(1, "v1")})}, 1, 0, nil, 0},
 		{"seen twice", "v7", []reply{pageOf(true, items(9, 5)), pageOf(false, items(8, 1))}, 7, 0, nil, 0},
 
 		{"none at all", "v1", []reply{pageOf(false, nil)}, 0, VersionNotFound, nil, 0},

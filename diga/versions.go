@@ -15,14 +15,15 @@ import (
 
 // Version is one version of an agent.
 type Version struct {
-	ID        uuid.UUID
-	Agent     uuid.UUID
-	Number    int    // assigned by the API; 0: not known
-	Name      string // may be empty; need not be unique
-	AgentName string // may be empty
-	Draft     bool
-	Published bool
-	Created   time.Time // zero: not known
+	ID             uuid.UUID
+	Agent          uuid.UUID
+	Number         int    // assigned by the API; 0: not known
+	Name           string // may be empty; need not be unique
+	AgentName      string // may be empty
+	Draft          bool
+	Published      bool
+	PublishedKnown bool      // the API said whether it is published
+	Created        time.Time // zero: not known
 
 	// Config holds all other fields as JSON, by name: prompt, voice and so on, including any that the reference does not
 	// list. Some may hold credentials.
@@ -83,16 +84,21 @@ func readVersion(data []byte) (Version, error) {
 		return Version{}, errors.New("version_id or agent_id is missing")
 	}
 	v := Version{ID: id.UUID, Agent: agent.UUID, Config: fields}
+	var published *bool
 	for _, field := range []struct {
 		name string
 		to   any
 	}{
 		{"version_number", &v.Number}, {"version_name", &v.Name}, {"name", &v.AgentName},
-		{"is_draft", &v.Draft}, {"is_published", &v.Published},
+		{"is_draft", &v.Draft}, {"is_published", &published},
 	} {
 		if value, ok := fields[field.name]; ok && json.Unmarshal(value, field.to) != nil {
 			return Version{}, fmt.Errorf("%s has the wrong type", field.name)
 		}
+	}
+	v.Number = max(v.Number, 0)
+	if published != nil {
+		v.Published, v.PublishedKnown = *published, true
 	}
 	for _, name := range []string{"created_at", "version_created_at"} { // the later overrides the earlier
 		var at time.Time
@@ -118,19 +124,10 @@ var versionItems = itemKind[Version]{
 
 // Versions reads all versions of an agent (GET /v1/agent/{agent_id}/version), in any order and each once, even when the
 // list changes meanwhile. Four requests are in flight at most. If the list cannot be read to its end, or if it has
-// more than 100,000 versions, the last pair holds an *Error.
+// more than 100,000 versions, the last pair holds an *Error. Versions of another agent, which do not belong in the list,
+// are passed on as they are.
 func (c *Client) Versions(ctx context.Context, retries Retries, agent uuid.UUID) iter.Seq2[Version, error] {
-	r := request{method: http.MethodGet, path: "v1/agent/" + agent.String() + "/version", retries: retries}
-	return func(yield func(Version, error) bool) {
-		for v, err := range list(ctx, c, r, versionItems) {
-			if err == nil && v.Agent != agent {
-				continue
-			}
-			if !yield(v, err) {
-				return
-			}
-		}
-	}
+	return list(ctx, c, request{method: http.MethodGet, path: "v1/agent/" + agent.String() + "/version", retries: retries}, versionItems)
 }
 
 // invalidReply is the error of a 200 whose body is not what was wanted.

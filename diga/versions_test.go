@@ -10,7 +10,7 @@ import (
 )
 
 func TestVersion(t *testing.T) {
-	whole := Version{ID: versionID, Agent: agentID, Number: 7, Name: "v1.2.0", AgentName: "Front desk", Published: true, Created: time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC), Config: map[string]json.RawMessage{}}
+	whole := Version{ID: versionID, Agent: agentID, Number: 7, Name: "v1.2.0", AgentName: "Front desk", Published: true, PublishedKnown: true, Created: time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC), Config: map[string]json.RawMessage{}}
 	ids := agentField + `,"version_id":"` + versionID.String() + `"`
 	least := Version{ID: versionID, Agent: agentID, Config: map[string]json.RawMessage{}}
 	config := map[string]json.RawMessage{"prompt": []byte(`"Hi"`), "voice": []byte(`{"id": "x"}`), "new_field": []byte("null")}
@@ -25,6 +25,8 @@ func TestVersion(t *testing.T) {
 		{[]reply{lost, response(503, ""), response(200, versionBody)}, whole, 0, ""},
 		{[]reply{response(200, "{"+ids+"}")}, least, 0, ""},
 		{[]reply{response(200, "{"+ids+`,"version_number":null,"version_name":null,"name":null,"is_draft":null,"is_published":null,"created_at":null}`)}, least, 0, ""},
+		{[]reply{response(200, "{"+ids+`,"version_number":-1}`)}, least, 0, ""},
+		{[]reply{response(200, "{"+ids+`,"is_published":false}`)}, Version{ID: versionID, Agent: agentID, PublishedKnown: true, Config: least.Config}, 0, ""},
 		{[]reply{response(200, "{"+ids+`,"created_at":"2025-03-01T12:00:00Z","version_created_at":"soon","Version_Name":"x"}`)},
 			Version{ID: versionID, Agent: agentID, Created: whole.Created, Config: map[string]json.RawMessage{"Version_Name": []byte(`"x"`)}}, 0, ""},
 		{[]reply{response(200, "{"+ids+`,"is_draft":false,"prompt":"Hi","voice":{"id": "x"},"new_field":null}`)}, Version{ID: versionID, Agent: agentID, Config: config}, 0, ""},

@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"maps"
 	"os"
@@ -55,6 +56,10 @@ func TestCommandLine(t *testing.T) {
 		{"a token in a flag that does not exist", []string{next, "---token=secret-of-mine"}, nil, 1, "", "Bad flag syntax: ---token"},
 		{"a token as an argument", []string{next, "token=secret-of-mine"}, nil, 1, "", "Unexpected argument"},
 		{"an unknown flag and JSON", []string{"--bogus", "--output=json"}, nil, 1, `"error-code": "ACTION_INPUT_INVALID"`, ""},
+		{"version inside Actions", []string{"--version"}, map[string]string{"GITHUB_ACTIONS": "true"}, 1, "not supported in GitHub Actions", ""},
+		{"an empty safeguard", []string{next, "--expect-version-id="}, nil, 1, "error-code=ACTION_INPUT_INVALID\n", "--expect-version-id is empty (is the variable defined here?)"},
+		{"an empty boolean", []string{next, "--dry-run="}, nil, 1, "error-code=ACTION_INPUT_INVALID\n", "--dry-run is empty"},
+		{"a blank safeguard", []string{next, "--expect-version-id", " "}, nil, 1, "error-code=ACTION_INPUT_INVALID\n", "--expect-version-id is empty"},
 		{"help inside Actions", []string{"--help"}, map[string]string{"GITHUB_ACTIONS": "true"}, 1, "not supported in GitHub Actions", ""},
 		{"an unknown flag like no other", []string{"-x\n::error::y"}, nil, 1, "", `Unknown flag "--x\n::error::y". Nothing was sent.`},
 		{"a stray argument", []string{next, "false"}, nil, 1, "", "Unexpected argument: write flags as --name=value"},
@@ -76,6 +81,54 @@ func TestCommandLine(t *testing.T) {
 			exit, stdout, stderr := runCommandLine(t, tt.args, tt.env)
 			if exit != tt.exit || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) || strings.Contains(stdout+stderr, "secret-of-mine") {
 				t.Errorf("exit status %d\nstdout: %s\nstderr: %s", exit, stdout, stderr)
+			}
+		})
+	}
+}
+
+// Inside Actions nothing is written where the command line says, not even that it was refused.
+func TestNoSummaryFileInsideActions(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "summary.md")
+	inActions := map[string]string{"GITHUB_ACTIONS": "true", "INPUT_TOKEN": sandbox.Token, "INPUT_AGENT-ID": sandbox.FrontDesk, "INPUT_VERSION-ID": sandbox.NextID}
+	exit, stdout, _ := runCommandLine(t, []string{"--summary=" + path}, inActions)
+	if exit != 1 || !strings.Contains(stdout, "not supported in GitHub Actions") {
+		t.Errorf("exit status %d: %s", exit, stdout)
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("%s was written: %v", path, err)
+	}
+}
+
+// An undefined variable must not turn a dry run into a real one.
+func TestEmptyBooleans(t *testing.T) {
+	for name, test := range map[string]struct {
+		variable string // that is set and empty; empty: none is
+		actions  string
+		exit     int
+	}{
+		"inside Actions":                   {"INPUT_DRY-RUN", "true", 1},
+		"outside":                          {"INPUT_DRY-RUN", "", 1},
+		"outside, with an underscore":      {"INPUT_DRY_RUN", "", 1},
+		"inside Actions, nothing is empty": {"", "true", 0},
+		"outside, nothing is empty":        {"", "", 0},
+		"another variable":                 {"INPUT_DRY", "true", 0},
+		"one that may be empty":            {"INPUT_TIMEOUT", "true", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := &fakeAPI{}
+			s := scenario{env: map[string]string{"GITHUB_ACTIONS": test.actions, "INPUT_DRY-RUN": "", "INPUT_UNPUBLISH": ""}}
+			res := s.runModified(t, api, func(step *publish.Step, _ context.CancelCauseFunc) {
+				step.LookupEnv = func(name string) (string, bool) { return "", name == test.variable }
+			})
+			if res.exit != test.exit {
+				t.Errorf("exit status %d", res.exit)
+			}
+			if test.exit == 1 && (len(api.requests("")) > 0 || res.outputs["error-code"] != "ACTION_INPUT_INVALID" ||
+				!strings.Contains(res.outputs["error-message"], "dry-run is empty (is the variable defined here?): it must be true or false")) {
+				t.Errorf("%d requests, outputs %q", len(api.requests("")), res.outputs)
+			}
+			if test.exit == 0 && res.outputs["status"] != "published" {
+				t.Errorf("outputs %q", res.outputs)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"publish-agent-version/internal/sandbox"
@@ -42,6 +43,28 @@ func TestVersionOfAnotherAgent(t *testing.T) {
 	for _, dry := range []string{"false", "true"} {
 		api, _ := newSandbox(t)
 		checkRefused(t, api, map[string]string{"version-id": sandbox.NightID, "dry-run": dry}, "ACTION_VERSION_NOT_FOUND", "Front desk has no version "+sandbox.NightID)
+	}
+}
+
+// There is no id to be swapped with the agent's where the version is given by its name.
+func TestNameForUnknownAgent(t *testing.T) {
+	api, _ := newSandbox(t)
+	checkRefused(t, api, map[string]string{"agent-id": sandbox.NextID, "version-name": sandbox.NextName, "expect-version-id": sandbox.LiveID}, "AGENT_NOT_FOUND")
+	for _, r := range api.Requests() {
+		if strings.Contains(r.Path+r.RawQuery, "00000000-0000-0000-0000-000000000000") {
+			t.Errorf("asked for %s?%s", r.Path, r.RawQuery)
+		}
+	}
+}
+
+func TestInvisibleAgentName(t *testing.T) {
+	version := strings.Replace(versionJSON(sandbox.LiveID, true), `"Front desk"`, `"\u200b"`, 1)
+	invisible := sandbox.Fault{Method: http.MethodGet, Body: strings.Replace(version, `"v1.22.7"`, `" "`, 1), Times: -1}
+	invisible.Path = publishedRead
+	api, server := newSandbox(t, invisible)
+	res := with("version-id", "", "show-live", "true").runInMemory(t, server)
+	if want := "Agent " + sandbox.FrontDesk + ": version 228 is live on "; len(api.Requests()) == 0 || !strings.HasPrefix(res.message(), want) && !strings.HasPrefix(res.message(), strings.ToLower(want[:1])+want[1:]) {
+		t.Errorf("%q, want %q", res.message(), want)
 	}
 }
 

@@ -68,7 +68,7 @@ func classify(e *diga.Error) (code string, advice text) {
 	switch e.Cause {
 	case diga.Answered:
 		switch {
-		case e.Code != "" && !strings.HasPrefix(e.Code, "ACTION_"): // those are ours
+		case hasAPICode(e):
 			return e.Code, adviceFor(e.Status)
 		case e.Status == 404 || e.Status == 400:
 			return fmt.Sprint(codeHTTPPrefix, e.Status), say("Check %s: this reply is not from the API itself.", apiURL)
@@ -113,6 +113,9 @@ func classify(e *diga.Error) (code string, advice text) {
 		return codeInternal, say("Report this as a bug, with this log.")
 	}
 }
+
+// hasAPICode reports whether the reply has an error code of the API: those that begin with ACTION_ are the step's own.
+func hasAPICode(e *diga.Error) bool { return e.Code != "" && !strings.HasPrefix(e.Code, "ACTION_") }
 
 // adviceFor says what to do about a status that the API answered with.
 func adviceFor(status int) text {

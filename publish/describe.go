@@ -11,7 +11,7 @@ import (
 // describe says what e reports, as a clause.
 func (r *result) describe(e *diga.Error) text {
 	t := say("%s", e.Message)
-	if e.Code != "" && isRefusal(e.Status) && r.changeSent && e.Cause == diga.Answered {
+	if hasAPICode(e) && isRefusal(e.Status) && r.changeSent && e.Cause == diga.Answered {
 		t = say("Diga refused %s", r.requested())
 		if e.Untrusted == "" && len(e.Details) == 0 {
 			t = say("%s (%s)", t, diga.StatusText(e.Status))

@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -16,6 +17,7 @@ func TestFaultsChecks(t *testing.T) {
 	t.Run("G2", unreadableVersion)
 	t.Run("G3", notNewer)
 	t.Run("G4", olderVersion)
+	t.Run("G5", checkedBeforeEachRetry)
 }
 
 const (
@@ -27,8 +29,8 @@ const (
 var nothingLive = map[string][]sandbox.Fault{
 	"404":                 nil,
 	"404 of a framework":  {{Status: 404, Body: `{"detail":"Not Found"}`}},
-	"null":                {{Body: "null"}},
-	"a version, not live": {{Body: versionJSON(sandbox.NextID, false)}},
+	"null":                {{Status: 200, Body: "null"}},
+	"a version, not live": {{Status: 200, Body: versionJSON(sandbox.NextID, false)}},
 }
 
 // takeOffline makes FrontDesk's live version none, and its read answer with these faults.
@@ -96,6 +98,10 @@ func unexpectedVersion(t *testing.T) {
 		checked(t, nil, map[string]string{"expect-version-id": sandbox.NextID},
 			unexpected("Expected v1.22.8 (229) to be live, but v1.22.7 (228) is", twoUntouched), fourReads)
 	})
+	t.Run("the one that is to be published is live already", func(t *testing.T) {
+		checked(t, nil, map[string]string{"version-id": sandbox.LiveID, "expect-version-id": sandbox.OldestID},
+			unexpected("v1.22.7 is already live: an earlier run may have published it. To bind its numbers too, remove expect-version-id."), fourReads)
+	})
 	t.Run("by name", func(t *testing.T) {
 		checked(t, nil, map[string]string{"version-name": sandbox.NextName, "expect-version-id": sandbox.OldestID},
 			unexpected("Expected version "+sandbox.OldestID+" to be live, but v1.22.7 (228) is", twoUntouched), fourReads-1+listOfThree)
@@ -113,6 +119,14 @@ func unexpectedVersion(t *testing.T) {
 		t.Run("none live, "+name, func(t *testing.T) {
 			checked(t, offline, map[string]string{"expect-version-id": sandbox.LiveID},
 				unexpected("Expected version "+sandbox.LiveID+" to be live, but none is"), fourReads+listOfThree)
+		})
+		t.Run("nothing expected, and none live, "+name, func(t *testing.T) {
+			api, server := newSandbox(t)
+			offline(api)
+			res := scenario{}.check(t, server, expected{attempts: 1})
+			if id, set := res.outputs["previous-version-id"]; set {
+				t.Errorf("%s was live before, it says", id)
+			}
 		})
 		t.Run("none expected or live, "+name, func(t *testing.T) {
 			checked(t, offline, map[string]string{"expect-version-id": "none"}, expected{says: []string{"v1.22.8 "}}, fourReads+listOfThree)
@@ -186,6 +200,38 @@ func unreadableVersion(t *testing.T) {
 			}
 		}
 	})
+	// A list that does not say of each version of this agent whether it is live does not show that none is.
+	for name, item := range map[string]string{
+		"the list does not say":              strings.Replace(versionJSON(sandbox.LiveID, true), `,"is_published":true`, "", 1),
+		"the list says null":                 strings.Replace(versionJSON(sandbox.LiveID, true), `"is_published":true`, `"is_published":null`, 1),
+		"the list is of another agent":       strings.Replace(versionJSON(sandbox.LiveID, false), sandbox.FrontDesk, sandbox.Support, 1),
+		"the list is of another agent, live": strings.Replace(versionJSON(sandbox.LiveID, true), sandbox.FrontDesk, sandbox.Support, 1),
+	} {
+		for input, inputs := range map[string]map[string]string{"show-live": {"show-live": "true", "version-id": ""}, "expecting none": {"expect-version-id": "none"}} {
+			t.Run(name+", "+input, func(t *testing.T) {
+				page := sandbox.Fault{Method: http.MethodGet, Path: "/version?", Body: pageJSON(false, versionJSON(sandbox.NextID, false), item), Times: -1}
+				api, server := newSandbox(t, page)
+				takeOffline(api, nil)
+				res := scenario{inputs: inputs}.check(t, server, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"he list of versions does not show whether one is live"}})
+				if sent := sentBodies(api); len(sent) > 0 || strings.Contains(res.stdout+res.summary, "no version is live") {
+					t.Errorf("sent %q, printed\n%s\n%s", sent, res.stdout, res.summary)
+				}
+			})
+		}
+	}
+	// An API that fails has not said that nothing is live, even where the list of versions would.
+	for _, status := range []int{408, 429, 500, 503} {
+		for input, inputs := range map[string]map[string]string{"show-live": {"show-live": "true", "version-id": ""}, "expecting none": {"expect-version-id": "none"}} {
+			t.Run(fmt.Sprint(status, ", ", input), func(t *testing.T) {
+				api, server := newSandbox(t)
+				takeOffline(api, []sandbox.Fault{{Status: status}})
+				res := scenario{inputs: inputs}.check(t, server, expected{code: fmt.Sprint("HTTP_", status), attempts: -1, httpStatus: fmt.Sprint(status)})
+				if sent := sentBodies(api); len(sent) > 0 || strings.Contains(res.stdout+res.summary, "no version is live") {
+					t.Errorf("sent %q, printed\n%s\n%s", sent, res.stdout, res.summary)
+				}
+			})
+		}
+	}
 	t.Run("and then it can", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: publishedRead, Status: 503, Times: 4})
 		res := scenario{inputs: map[string]string{"expect-version-id": sandbox.LiveID, "only-newer": "true"}}.runInMemory(t, server)
@@ -229,6 +275,13 @@ func notNewer(t *testing.T) {
 		checked(t, func(api *sandbox.Sandbox) { api.Inject(unnumbered(sandbox.NextID)) }, onlyNewer(),
 			expected{code: "ACTION_RESPONSE_INVALID", says: []string{"a version number is missing", twoUntouched}}, fourReads)
 	})
+	t.Run("with a negative number", func(t *testing.T) {
+		checked(t, func(api *sandbox.Sandbox) {
+			fault := unnumbered(sandbox.NextID)
+			fault.Body = strings.Replace(fault.Body, `"is_published"`, `"version_number":-1,"is_published"`, 1)
+			api.Inject(fault)
+		}, onlyNewer(), expected{code: "ACTION_RESPONSE_INVALID", says: []string{"a version number is missing", twoUntouched}}, fourReads)
+	})
 	t.Run("the live one without a number", func(t *testing.T) {
 		checked(t, func(api *sandbox.Sandbox) {
 			fault := unnumbered(sandbox.LiveID)
@@ -270,6 +323,8 @@ func olderVersion(t *testing.T) {
 		{"newer", map[string]string{}, nil, nil},
 		{"the live one", map[string]string{"version-id": sandbox.LiveID}, nil, nil},
 		{"without a number", map[string]string{}, []sandbox.Fault{unnumbered(sandbox.NextID)}, nil},
+		{"with a negative number", map[string]string{}, []sandbox.Fault{{Method: http.MethodGet, Path: "version_id=" + sandbox.NextID, Times: -1,
+			Body: strings.Replace(versionJSON(sandbox.NextID, false), `"version_number":`, `"version_number":-`, 1)}}, nil},
 		{"what is live is not known", map[string]string{"version-id": sandbox.OldestID},
 			[]sandbox.Fault{{Method: http.MethodGet, Path: publishedRead, Status: 500, Times: -1}}, nil},
 	} {
@@ -297,3 +352,68 @@ func olderVersion(t *testing.T) {
 		}
 	}
 }
+
+// Others may publish while the step waits for its next attempt.
+func checkedBeforeEachRetry(t *testing.T) {
+	busy := sandbox.Fault{Status: 429, Header: http.Header{"Retry-After": {"2"}}}
+	lost := sandbox.Fault{Drop: sandbox.DropReply}
+	applied := sandbox.Fault{Drop: sandbox.DropReply, Applied: true}
+	const newer = "newer" // than all that were there before
+	none, expectsLive, onlyNewer := "", map[string]string{"expect-version-id": sandbox.LiveID}, map[string]string{"only-newer": "true"}
+	for name, test := range map[string]struct {
+		inputs  map[string]string
+		first   sandbox.Fault // the first attempt
+		becomes *string       // live after the first attempt; nil: as the attempt leaves it
+		changes int           // that are sent
+		want    expected
+	}{
+		"another version than expected": {expectsLive, busy, ptr(sandbox.OldestID), 1, expected{
+			code: "ACTION_UNEXPECTED_VERSION", httpStatus: "429", says: []string{"Expected version " + sandbox.LiveID + " to be live, but v1.0.0 (1) is", "Nothing was changed: v1.0.0 is live"}}},
+		"no version, though one is expected": {expectsLive, busy, &none, 1, expected{
+			code: "ACTION_UNEXPECTED_VERSION", says: []string{"to be live, but none is", "Nothing was changed: no version is live"}}},
+		"a newer one, by only-newer": {onlyNewer, busy, ptr(newer), 1, expected{
+			code: "ACTION_NOT_NEWER", httpStatus: "429", says: []string{"v1.22.8 (229) is older than v3 (231), which is live", "Nothing was changed: v3 is live"}}},
+		"another one after a lost request": {expectsLive, lost, ptr(sandbox.OldestID), 1, expected{
+			code: "ACTION_UNEXPECTED_VERSION", status: "unknown", says: []string{"v1.0.0 is live, which was neither live before nor requested"}}},
+		"an older one, by only-newer":            {onlyNewer, busy, ptr(sandbox.OldestID), 2, expected{}},
+		"as expected":                            {expectsLive, busy, nil, 2, expected{}},
+		"our own attempt, expected":              {expectsLive, applied, nil, 2, expected{}},
+		"our own attempt, by only-newer":         {onlyNewer, applied, nil, 2, expected{}},
+		"nothing is asked to be as it was":       {nil, busy, ptr(sandbox.OldestID), 2, expected{}},
+		"a newer one, and nothing asked of that": {nil, busy, ptr(newer), 2, expected{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api, server := newSandbox(t, test.first)
+			patches := 0
+			server.Handler = withHookAfterChange(api, func() {
+				if patches++; patches > 1 || test.becomes == nil {
+					return
+				}
+				version := *test.becomes
+				if version == newer {
+					version = api.AddVersion(sandbox.FrontDesk, "v3", false)
+				}
+				api.SetPublished(sandbox.FrontDesk, version)
+			}).Handler
+			test.want.attempts = test.changes
+			scenario{inputs: test.inputs}.check(t, server, test.want)
+			if patches != test.changes {
+				t.Errorf("%d changes were sent, want %d", patches, test.changes)
+			}
+		})
+	}
+	t.Run("and what is live cannot be read", func(t *testing.T) {
+		api, server := newSandbox(t, busy)
+		server.Handler = withHookAfterChange(api, func() {
+			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: anyVersion, Status: 403, Body: `{"error_code":"FORBIDDEN","message":"No."}`, Times: -1})
+		}).Handler
+		scenario{inputs: expectsLive}.check(t, server, expected{
+			code: "FORBIDDEN", attempts: 1, httpStatus: "429", says: []string{"Could not check again what is live: the API answered 403 Forbidden: No", "Nothing was changed: " + stillLive},
+		})
+		if sent := sentBodies(api); len(sent) != 1 {
+			t.Errorf("sent %q", sent)
+		}
+	})
+}
+
+func ptr[T any](v T) *T { return &v }

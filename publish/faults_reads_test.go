@@ -25,6 +25,8 @@ func TestFaultsReads(t *testing.T) {
 	t.Run("P8", testNumberLost)
 	t.Run("P9", testNumberReleased)
 	t.Run("P10", testEndlessNumbers)
+	t.Run("P11", testNumberMovedMeanwhile)
+	t.Run("P12", testBoundNumberUnusable)
 	t.Run("L1", testEndlessVersions)
 }
 
@@ -132,6 +134,11 @@ func testNumberAmbiguous(t *testing.T) {
 		checkState(t, api, sandbox.NextID, sandbox.Switch)
 	})
 	(&fakeAPI{phones: respond(200, pageJSON(false, phoneJSON(sandbox.Switch, sandbox.SwitchNumber), phoneJSON(sandbox.Retired, sandbox.SwitchNumber)))}).test(t, "two assigned", with("inbound-phone-number", sandbox.SwitchNumber), expected{
+		code: "ACTION_PHONE_NOT_FOUND", attempts: -1, noRequest: true,
+		says: []string{"2 phone numbers match +34 910 000 002", sandbox.Switch, sandbox.Retired},
+	})
+	unstated := func(id string) string { return fmt.Sprintf(`{"id":%q,"number":%q}`, id, sandbox.SwitchNumber) }
+	(&fakeAPI{phones: respond(200, pageJSON(false, unstated(sandbox.Switch), unstated(sandbox.Retired)))}).test(t, "two without a status", with("inbound-phone-number", sandbox.SwitchNumber), expected{
 		code: "ACTION_PHONE_NOT_FOUND", attempts: -1, noRequest: true,
 		says: []string{"2 phone numbers match +34 910 000 002", sandbox.Switch, sandbox.Retired},
 	})
@@ -286,6 +293,81 @@ func testNumberReleased(t *testing.T) {
 	checkState(t, api, sandbox.NextID, "")
 	if got, set := res.outputs["inbound-phone-number-id"]; got != "" || !set {
 		t.Errorf("inbound-phone-number-id is %q, %t", got, set)
+	}
+
+	// A reply that does not name the number may be that of an API for which null is the same as nothing.
+	silent := sandbox.Fault{Status: 200, Body: `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID + `"}`}
+	t.Run("not confirmed, and still bound", func(t *testing.T) {
+		api, server := newSandbox(t, silent)
+		server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.NextID) }).Handler
+		with("inbound-phone-number-id", "none").check(t, server, expected{
+			code: "ACTION_RESPONSE_INVALID", status: "unknown", attempts: 1, httpStatus: "200",
+			says: []string{"without inbound_phone_number_id, so it did not confirm the release", "v1.22.8 is live, but its inbound number is not released"},
+		})
+		checkState(t, api, sandbox.NextID, sandbox.Reception)
+	})
+	t.Run("not confirmed, but released", func(t *testing.T) {
+		silent.Applied = true
+		_, server := newSandbox(t, silent)
+		with("inbound-phone-number-id", "none").check(t, server, expected{attempts: 1, says: []string{"v1.22.8 is live, without a phone number", readBack}})
+	})
+}
+
+// A number that the step only carries over is not taken back from the agent that got it while the step waited.
+func testNumberMovedMeanwhile(t *testing.T) {
+	for name, test := range map[string]struct {
+		wait   string // before the second attempt, in seconds
+		inputs map[string]string
+		owner  string // that gets the number after the first attempt; empty: nobody
+		want   expected
+	}{
+		"to another agent": {"40", nil, sandbox.Support, expected{code: "ACTION_PHONE_IN_USE", attempts: 1, httpStatus: "429",
+			says: []string{"Someone unbound +34 910 000 001 (Reception) from Front desk while this step waited", stillLive, "it then leaves that number alone"}}},
+		"to no agent":         {"40", nil, "", expected{code: "ACTION_PHONE_IN_USE", attempts: 1, says: []string{stillLive}}},
+		"not at all":          {"40", nil, sandbox.FrontDesk, expected{attempts: 2}},
+		"but it was asked":    {"40", map[string]string{"inbound-phone-number-id": sandbox.Reception, "take-over": "true"}, sandbox.Support, expected{attempts: 2}},
+		"expecting and moved": {"40", map[string]string{"expect-version-id": sandbox.LiveID}, sandbox.Support, expected{code: "ACTION_PHONE_IN_USE", attempts: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api, server := newSandbox(t, sandbox.Fault{Status: 429, Header: http.Header{"Retry-After": {test.wait}}})
+			api.AllowTakeOver(true)
+			var moved atomic.Bool
+			server.Handler = withHookAfterChange(api, func() {
+				if !moved.Swap(true) {
+					api.Bind(sandbox.Reception, sandbox.Inbound, test.owner)
+				}
+			}).Handler
+			test.want.neverShown = []string{"part of it was applied"}
+			res := scenario{inputs: test.inputs}.check(t, server, test.want)
+			if want := stillLive + ", but +34 910 000 001 (Reception) is no longer bound."; test.want.code != "" && test.inputs == nil && !strings.HasSuffix(res.outputs["error-message"], want) {
+				t.Errorf("%q does not end with %q", res.outputs["error-message"], want)
+			}
+			if sent := sentBodies(api); len(sent) != test.want.attempts {
+				t.Errorf("sent %q", sent)
+			}
+			if test.want.code != "" && test.owner != "" && !slices.Contains(api.Numbers(test.owner, sandbox.Inbound), sandbox.Reception) {
+				t.Error("the number was taken back")
+			}
+		})
+	}
+}
+
+// A bound number that cannot take calls is not carried over: the API would refuse it.
+func testBoundNumberUnusable(t *testing.T) {
+	for dry, status := range map[string]string{"true": "dry-run", "false": "published"} {
+		api, server := newSandbox(t)
+		api.Bind(sandbox.Reception, sandbox.Inbound, "")
+		api.Bind(sandbox.Retired, sandbox.Inbound, sandbox.FrontDesk)
+		res := with("dry-run", dry).runInMemory(t, server)
+		if res.outputs["status"] != status {
+			t.Errorf("outputs %q", res.outputs)
+		}
+		if id, set := res.outputs["inbound-phone-number-id"]; set && dry == "true" {
+			t.Errorf("the plan has the number %s", id)
+		}
+		if sent := sentBodies(api); dry == "false" && !slices.Equal(sent, []string{`{"version_id":"` + sandbox.NextID + `"}`}) {
+			t.Errorf("sent %q", sent)
+		}
 	}
 }
 

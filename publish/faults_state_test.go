@@ -28,6 +28,10 @@ func TestFaultsState(t *testing.T) {
 	t.Run("V8", testUnpublishedUnconfirmed)
 	t.Run("V9", testPublishedByAnotherWriter)
 	t.Run("V10", testLaggingReplica)
+	t.Run("V11", testCarriedNumberLost)
+	t.Run("V12", testWentOffline)
+	t.Run("V13", testStateBeforeUnknown)
+	t.Run("V14", testLateRefusal)
 }
 
 // withHookAfterChange is a server for api that calls hook when a request for the change has been carried out, and before it is
@@ -138,6 +142,17 @@ func testStateUnreadable(t *testing.T) {
 			checkState(t, api, sandbox.NextID, sandbox.Switch)
 		})
 	}
+	t.Run("the numbers of an agent that is offline", func(t *testing.T) {
+		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply})
+		takeOffline(api, nil)
+		server.Handler = withHookAfterChange(api, func() {
+			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/", Status: 503, Times: -1})
+		}).Handler
+		with("inbound-phone-number-id", sandbox.Switch, "max-retries", "0").check(t, server, expected{
+			code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1,
+			says: []string{"No version is live, but the phone numbers could not be read (the API answered 503", isSafe},
+		})
+	})
 }
 
 func testAppliedInPart(t *testing.T) {
@@ -213,5 +228,127 @@ func testLaggingReplica(t *testing.T) {
 				res.check(t, w)
 			})
 		}
+	}
+}
+
+// warnings returns the messages of the run's warnings.
+func (res *result) warnings() (messages []string) {
+	for _, a := range res.log.Annotations() {
+		if a.Level == "warning" {
+			messages = append(messages, a.Message)
+		}
+	}
+	return messages
+}
+
+// A lost number is a change, even one that nobody asked for.
+func testCarriedNumberLost(t *testing.T) {
+	for _, retries := range []string{"0", "4"} {
+		t.Run(retries+" retries", func(t *testing.T) {
+			api, server := newSandbox(t, sandbox.Fault{Status: 500, Body: apiErrorBody, Times: -1})
+			server.Handler = withHookAfterChange(api, func() { api.Bind(sandbox.Reception, sandbox.Inbound, "") }).Handler
+			res := with("max-retries", retries).check(t, server, expected{
+				code: "PUBLISH_FAILED", status: "unknown",
+				says:       []string{"Only part of it was applied: " + stillLive + ", but +34 910 000 001 (Reception) is no longer bound", isSafe},
+				neverShown: []string{nothingChanged},
+			})
+			if got := res.warnings(); len(got) != 1 || !strings.Contains(got[0], "Front desk no longer answers +34 910 000 001 (Reception)") {
+				t.Errorf("warns %q", got)
+			}
+		})
+	}
+}
+
+func testWentOffline(t *testing.T) {
+	for name, fault := range map[string]sandbox.Fault{"the API's own 500": {Status: 500, Body: apiErrorBody}, "a lost reply": {Drop: sandbox.DropReply}} {
+		t.Run(name, func(t *testing.T) {
+			api, server := newSandbox(t, fault)
+			server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, "") }).Handler
+			res := with("max-retries", "0").runInMemory(t, server)
+			if res.outputs["status"] != "unknown" {
+				t.Errorf("status %q", res.outputs["status"])
+			}
+			if message := res.message(); !strings.Contains(message, "Front desk is offline: v1.22.7 is no longer live, and v1.22.8 was not published.") || !strings.HasSuffix(message, "Run this step again, or roll back.") {
+				t.Error(message)
+			}
+			if !strings.HasPrefix(res.summary, "### ⚠️ `Front desk` is offline\n") || !strings.Contains(res.summary, "Roll back to <code>v1.22.7</code>") {
+				t.Error(res.summary)
+			}
+		})
+	}
+}
+
+// What was not read before the change cannot be called unchanged after it.
+func testStateBeforeUnknown(t *testing.T) {
+	unread := sandbox.Fault{Method: http.MethodGet, Path: publishedRead, Status: 503}
+	failing := sandbox.Fault{Status: 500, Body: apiErrorBody, Times: -1}
+	for name, test := range map[string]struct {
+		after    string // the version that is live after the change
+		says     string
+		headline string
+	}{
+		"live after it":         {sandbox.LiveID, "v1.22.7 is live", "### ❌ `Front desk` is on `v1.22.7`\n"},
+		"another live after it": {sandbox.OldestID, "v1.0.0 is live", "### ❌ `Front desk` is on `v1.0.0`\n"},
+		"none live after it":    {"", "No version is live", "### ⚠️ `Front desk` is offline\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api, server := newSandbox(t, unread, failing)
+			api.Bind(sandbox.Reception, sandbox.Inbound, "") // going offline releases it, which is a change
+			server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, test.after) }).Handler
+			res := with("max-retries", "0").check(t, server, expected{
+				code: "PUBLISH_FAILED", attempts: 1, says: []string{test.says}, neverShown: []string{nothingChanged, "still live", "still on"},
+			})
+			if !strings.HasPrefix(res.summary, test.headline) {
+				t.Error(res.summary)
+			}
+		})
+	}
+	t.Run("none live before it, and then another", func(t *testing.T) {
+		api, server := newSandbox(t, failing)
+		takeOffline(api, nil)
+		server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }).Handler
+		with("expect-version-id", "none", "max-retries", "0").check(t, server, expected{
+			code: "PUBLISH_FAILED", status: "unknown", attempts: 1, neverShown: []string{nothingChanged},
+			says: []string{"v1.0.0 is live, which was neither live before nor requested", "Find out who else publishes this agent"},
+		})
+	})
+}
+
+func testLateRefusal(t *testing.T) {
+	refusal := sandbox.Fault{Status: 400, Body: `{"status":"error","error_code":"BAD_PARAMETER","message":"No."}`}
+	for name, test := range map[string]struct {
+		wait  string // that a 429 asks for before the refusal
+		reads int    // of the live version after the refusal
+		says  string
+	}{
+		"at once":           {"", 0, "Nothing was changed: " + stillLive},
+		"after two seconds": {"1", 0, "Nothing was changed: " + stillLive},
+		"after six seconds": {"6", 1, "v1.0.0 is live, which was neither live before nor requested"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			faults := []sandbox.Fault{refusal}
+			if test.wait != "" {
+				faults = []sandbox.Fault{{Status: 429, Header: http.Header{"Retry-After": {test.wait}}}, refusal}
+			}
+			api, server := newSandbox(t, faults...)
+			if test.reads > 0 {
+				server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }).Handler
+			}
+			s := scenario{jitter: func(time.Duration) time.Duration { return 0 }}
+			res := s.check(t, server, expected{code: "BAD_PARAMETER", attempts: len(faults), httpStatus: "400", says: []string{test.says, "Check that the version is not a draft"}})
+			reads := 0
+			for _, r := range api.Requests() {
+				if strings.Contains(r.RawQuery, publishedRead) {
+					reads++
+				}
+			}
+			if reads != 1+test.reads {
+				t.Errorf("%d reads of the live version, want %d more than the first", reads, test.reads)
+			}
+			want := map[bool]string{true: "is on `v1.0.0`\n", false: "is still on `v1.22.7`\n"}[test.reads > 0]
+			if !strings.HasPrefix(res.summary, "### ❌ `Front desk` "+want) {
+				t.Error(res.summary)
+			}
+		})
 	}
 }

@@ -32,6 +32,7 @@ func TestFaultsStatus(t *testing.T) {
 	t.Run("H15", testOther5xx)
 	t.Run("H16", testInvalidStatus)
 	t.Run("H17", testRedirects)
+	t.Run("H18", testImpersonation)
 }
 
 func testSuccess(t *testing.T) {
@@ -181,6 +182,14 @@ func testRejectedByAPI(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The step's own codes are its own.
+func testImpersonation(t *testing.T) {
+	for _, code := range []string{"ACTION_INPUT_INVALID", "ACTION_", "ACTION_VERSION_NOT_FOUND"} {
+		replying(apiError(400, code, "No.")).test(t, code, scenario{}, rejected("HTTP_400", 400, ": No."))
+	}
+	replying(apiError(400, "ACTIONABLE", "No.")).test(t, "ACTIONABLE", scenario{}, rejected("ACTIONABLE", 400, ": No."))
 }
 
 func testUnauthorized(t *testing.T) {

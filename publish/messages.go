@@ -78,12 +78,19 @@ func (r *result) explain(f *failure, effect diga.Effect, seen observation) {
 		}
 	case partial:
 		f.live = say("Only part of it was applied: %s, but %s", now, r.difference())
+		if effect == diga.NoEffect { // somebody else did that
+			f.live = say("%s, but %s", now.capitalized(), r.difference())
+		}
 	case wentOffline:
 		f.live = say("%s is offline: %s is no longer live, and %s was not published", r.agent(), r.name(r.before.version.value), r.name(r.target()))
-		f.advice = say("Run this step again, or roll back.")
+		if effect != diga.NoEffect { // what to do about a refusal stays true
+			f.advice = say("Run this step again, or roll back.")
+		}
 	case replaced:
 		f.live = say("%s, which was neither live before nor requested", now.capitalized())
-		f.advice = say("Find out who else publishes this agent, then run this step again if needed: that is safe.")
+		if effect != diga.NoEffect {
+			f.advice = say("Find out who else publishes this agent, then run this step again if needed: that is safe.")
+		}
 	default:
 		switch {
 		case f.status == failed && (r.before.version.known || r.before.offline):

@@ -78,6 +78,7 @@ func TestNames(t *testing.T) {
 		{version("v1", 7, true), "«v1»", "«v1» (7), a draft"},
 		{version("", 7, false), "version 7", "version 7"},
 		{version("", 7, true), "version 7", "version 7, a draft"},
+		{version("\u200b \u00a0", 7, false), "version 7", "version 7"},
 		{version("", 0, false), "version «" + id + "»", "version «" + id + "»"},
 	} {
 		if short, full := versionName(test.version).render(shout), fullVersionName(test.version).render(shout); short != test.short || full != test.full {
@@ -89,7 +90,8 @@ func TestNames(t *testing.T) {
 		"":                                nil,
 		"«+34 910 000 001» («Reception»)": {phone},
 		"«+34 910 000 001»":               {{ID: phone.ID, Number: phone.Number}},
-		"phone number «" + id + "»":       {{ID: phone.ID, Nickname: "Reception"}},
+		"phone number «" + id + "»":       {{ID: phone.ID, Number: "\u200b", Nickname: "Reception"}},
+		"«+34 910 000 002»":               {{ID: phone.ID, Number: "+34910000002", Nickname: "\u200b"}},
 		"«+1 202 555 0143», «x» and «front» («d»)": {{Number: "+12025550143"}, {Number: "x"}, {Number: "front", Nickname: "d"}},
 	} {
 		if got := phoneNames(phones).render(shout); got != want {

@@ -44,7 +44,7 @@ func (s state) onlyPhone(d diga.Direction) (diga.Phone, bool) {
 }
 
 // readLive reads the live version. What the API answers when none is live is not documented. So if it answers anything
-// but a live version, short of failing, the list of versions decides: each says whether it is live.
+// but a live version, short of failing, the list of versions decides: each must say that it is not live.
 func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retries, agent uuid.UUID) error {
 	s.version.set(c.PublishedVersion(ctx, retries, agent))
 	if e, ok := errors.AsType[*diga.Error](s.version.err); s.version.known || !ok || e.Status == 0 || e.Status >= 500 || e.Status == http.StatusRequestTimeout || e.Status == http.StatusTooManyRequests {
@@ -54,8 +54,10 @@ func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retri
 		switch {
 		case err != nil:
 			return err // the first answer may only have meant that none is live
-		case v.Published:
+		case v.Published && v.Agent == agent:
 			return s.version.err
+		case !v.PublishedKnown || v.Agent != agent:
+			return &diga.Error{Cause: diga.InvalidReply, Status: http.StatusOK, Message: "the list of versions does not show whether one is live"}
 		}
 		s.agentName = v.AgentName
 	}

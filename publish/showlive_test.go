@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"os"
@@ -118,6 +119,20 @@ func TestShowLive(t *testing.T) {
 		})
 		if !strings.Contains(res.summary, "|  | now |\n|:--|:--|\n| Inbound | `+34 910 000 001` (`Reception`) |\n") {
 			t.Error(res.summary)
+		}
+	})
+	t.Run("outputs cannot be written", func(t *testing.T) {
+		_, server := newSandbox(t)
+		const blocks = 64 // so that the summary can still be written
+		output, summary := newFile(t, "held="+strings.Repeat("x", blocks*fileLimit(t)-26)+"\n"), newFile(t, "")
+		res := scenario{
+			inputs: map[string]string{"api-url": "http://" + startServer(t, server), "version-id": "", "show-live": "true"},
+			env:    map[string]string{"GITHUB_OUTPUT": output, "GITHUB_STEP_SUMMARY": summary},
+		}.process(t, fmt.Sprintf(`ulimit -f %d && exec "$@"`, blocks)).finish(t)
+		const wrote = "Could not write published-version-id (" + sandbox.LiveID + ") and the other outputs: file too large."
+		if text := readFile(t, summary); res.exit != 1 || !strings.Contains(res.message(), wrote) ||
+			!strings.HasPrefix(text, "### ⚠️ `Front desk`: `v1.22.7` is live, but the step failed\n") {
+			t.Errorf("exit status %d: %s\n%s", res.exit, res.message(), text)
 		}
 	})
 	t.Run("read at the fifth attempt", func(t *testing.T) {

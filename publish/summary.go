@@ -17,7 +17,7 @@ func (r *result) summary(c cleaner, uses string) string {
 	md := &markdown{cleaner: c}
 	md.add("### %s", r.headline().render(md.codeSpan))
 	if f := r.failure; f != nil {
-		md.failure(f, f.status == unknown || !r.before.version.known)
+		md.failure(f, f.status == unknown || !r.isStillLive())
 	}
 	for _, warning := range r.warnings {
 		md.add("⚠️ %s", warning.render(md.codeSpan))
@@ -61,24 +61,29 @@ func (r *result) headline() text {
 	if r.failure != nil {
 		return r.failureHeadline(r.failure)
 	}
+	icon, headline := r.successHeadline()
+	return say("%s %s", icon, headline)
+}
+
+func (r *result) successHeadline() (icon string, headline text) {
 	agent, target := r.agent(), r.name(r.target())
 	switch r.status() {
 	case live:
-		return say("📞 %s: %s is live", agent, target)
+		return "📞", say("%s: %s is live", agent, target)
 	case offline:
-		return say("📴 %s: no version is live", agent)
+		return "📴", say("%s: no version is live", agent)
 	case dryRun:
 		if r.in.Unpublish {
-			return say("🔍 Dry run: %s would be offline", agent)
+			return "🔍", say("Dry run: %s would be offline", agent)
 		}
-		return say("🔍 Dry run: %s would be on %s", agent, target)
+		return "🔍", say("Dry run: %s would be on %s", agent, target)
 	case unpublished:
-		return say("✅ %s is offline", agent)
+		return "✅", say("%s is offline", agent)
 	default:
 		if len(r.warnings) > 0 {
-			return say("⚠️ %s: %s is live, but lost a phone number", agent, target)
+			return "⚠️", say("%s: %s is live, but lost a phone number", agent, target)
 		}
-		return say("✅ %s: %s is live", agent, target)
+		return "✅", say("%s: %s is live", agent, target)
 	}
 }
 
@@ -92,7 +97,8 @@ func (r *result) failureHeadline(f *failure) text {
 	case r.requestID == uuid.Nil:
 		return say("❌ Nothing was sent")
 	case f.code == codeOutputUnwritable:
-		return say("⚠️ %s, but the step failed", f.what)
+		_, headline := r.successHeadline()
+		return say("⚠️ %s, but the step failed", headline)
 	case r.in.ShowLive:
 		return say("❌ %s: could not read what is live", agent)
 	case r.after.offline && !r.before.offline && !r.in.Unpublish:
@@ -103,8 +109,10 @@ func (r *result) failureHeadline(f *failure) text {
 		return say("⚠️ %s: could not confirm that it is offline", agent)
 	case f.status == unknown:
 		return say("⚠️ %s: could not confirm %s", agent, target)
+	case r.isStillLive():
+		return say("❌ %s is still on %s", agent, r.name(was.value))
 	case r.final().version.known:
-		return say("❌ %s is still on %s", agent, r.name(r.final().version.value))
+		return say("❌ %s is on %s", agent, r.name(r.final().version.value))
 	case r.in.Unpublish:
 		return say("❌ %s was not unpublished", agent)
 	case !named:
@@ -112,6 +120,12 @@ func (r *result) failureHeadline(f *failure) text {
 	default:
 		return say("❌ %s: %s was not published", agent, target)
 	}
+}
+
+// isStillLive reports whether the version that was live before the run is known to be live after it.
+func (r *result) isStillLive() bool {
+	was, is := r.before.version, r.final().version
+	return was.known && is.known && was.value.ID == is.value.ID
 }
 
 // cell is what a table shows of one thing at one time.

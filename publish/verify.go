@@ -73,7 +73,9 @@ func (r *run) recheck(ctx context.Context) error {
 	if r.in.Expect.isSet() || r.in.OnlyNewer {
 		now.state = state{bound: r.before.bound}
 		if err := now.readLive(ctx, r.client, diga.WithRetries, r.in.Agent); err != nil {
-			return err
+			f, _ := r.apiFailure(err)
+			f.what, f.items = say("Could not check again what is live: %s", literal(err.Error())), nil
+			return &stoppedError{f}
 		}
 		r.readAt = time.Now()
 		applied := r.plan.compare(r.before.state, now.state) == inEffect || now.version.known && now.version.value.ID == r.plan.version.UUID
