@@ -83,7 +83,7 @@ func readBody(resp *http.Response) ([]byte, error) {
 		return nil, fmt.Errorf("%w: status %q", errMalformed, resp.Status)
 	}
 	if coding := resp.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return nil, fmt.Errorf("%w: a body in the encoding %q, which was not asked for", errMalformed, coding) // only gzip is, by net/http
+		return nil, fmt.Errorf("%w: unexpected Content-Encoding %q", errMalformed, coding) // only gzip is, by net/http
 	}
 	var body bytes.Buffer
 	n, err := body.ReadFrom(io.LimitReader(resp.Body, maxBodyBytes+1))

@@ -61,7 +61,7 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 	}
 	call.path = req.URL.Path // from the root, for Attempt and Wait
 	if deadline, ok := ctx.Deadline(); ok && r.method == http.MethodPatch && ctx.Err() == nil && time.Until(deadline) < lastAttempt {
-		return nil, 0, &Error{Cause: Timeout, Message: "too little of the timeout was left to send the change"}
+		return nil, 0, &Error{Cause: Timeout, Message: "not enough time left to send the change"}
 	}
 	if ctx.Err() == nil {
 		loop := retryablehttp.Client{

@@ -17,7 +17,7 @@ import (
 
 var (
 	errMalformed = errors.New("malformed HTTP")
-	errTooLarge  = fmt.Errorf("a body of more than %d bytes", maxBodyBytes)
+	errTooLarge  = fmt.Errorf("body exceeds %d bytes", maxBodyBytes)
 )
 
 // effect returns what this attempt at a change may have done, unless its reply is a 200 that confirms the change.

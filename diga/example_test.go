@@ -71,7 +71,7 @@ func ExampleClient_Publish_error() {
 		fmt.Println(e.Code, e.Effect == diga.NoEffect)
 	}
 	// Output:
-	// the API answered 404 Not Found: No such agent
+	// the API returned 404 Not Found: No such agent
 	// AGENT_NOT_FOUND true
 }
 

@@ -26,7 +26,7 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 		}
 		key := name.(string)
 		if _, twice := fields[key]; twice {
-			return nil, fmt.Errorf("the name %q stands twice", key)
+			return nil, fmt.Errorf("duplicate field %q", key)
 		}
 		var value json.RawMessage
 		if err := decoder.Decode(&value); err != nil {
@@ -38,7 +38,7 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 		return nil, err
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return nil, errors.New("more text after the JSON object")
+		return nil, errors.New("trailing data after the JSON object")
 	}
 	return fields, nil
 }
@@ -68,7 +68,7 @@ func ParseID(s string) (uuid.UUID, error) {
 			return id, nil
 		}
 	}
-	shown := fmt.Sprintf("a text of %d bytes", len(s)) // a part of a secret could not be recognized later
+	shown := fmt.Sprintf("a value of %d bytes", len(s)) // a part of a secret could not be recognized later
 	if len(s) <= 60 {
 		shown = strconv.Quote(s)
 	}

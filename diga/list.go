@@ -19,7 +19,7 @@ const (
 )
 
 var (
-	errRepeats = errors.New("the list repeats itself before its end")
+	errRepeats = errors.New("the list repeats itself")
 
 	// errListEnded cancels the reads of a list whose end, or whose error, is known.
 	errListEnded = errors.New("the page is no longer needed")
@@ -109,7 +109,7 @@ func list[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) it
 					continue
 				}
 				if len(readBy) == kind.most {
-					yield(none, invalidReply("a list that ends", fmt.Errorf("there are more than %d %s", kind.most, kind.plural)))
+					yield(none, invalidReply("a complete list of "+kind.plural, fmt.Errorf("more than %d items", kind.most)))
 					return
 				}
 				readBy[id], lastBy = rd, rd
@@ -120,7 +120,7 @@ func list[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) it
 			switch {
 			case !p.more, lastBy != rd:
 			case len(readBy) == known:
-				yield(none, invalidReply("the whole list of "+kind.plural, errRepeats))
+				yield(none, invalidReply("a complete list of "+kind.plural, errRepeats))
 				return
 			case known == 0:
 				f.start(rd.split(min(p.pages, kind.most/rd.limit))...)

@@ -88,7 +88,7 @@ func parsePage[T any](body []byte, parse func([]byte) (T, error)) (p page[T], er
 	}
 	var more *bool
 	if json.Unmarshal(fields["has_more"], &more) != nil || more == nil {
-		return p, errors.New("has_more is not true or false")
+		return p, errors.New("has_more is not a boolean")
 	}
 	p.more = *more
 	last, err := idField(fields, "last_id")

@@ -223,7 +223,7 @@ func TestPartsOfAList(t *testing.T) {
 		{"a page that fails", five, map[string]reply{
 			"limit=100&page=4": {raw: apiError(404, "NO").raw, pace: time.Nanosecond}, // when the other page is on its way
 			afterQuery(100, 8): {then: silent},
-		}, []int{9, 8}, "the API answered 404 Not Found: because"},
+		}, []int{9, 8}, "the API returned 404 Not Found: because"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := &network{reply: func(r received) reply {

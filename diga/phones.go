@@ -63,7 +63,7 @@ func (c *Client) Phone(ctx context.Context, retries Retries, id uuid.UUID) (Phon
 		return Phone{}, invalidReply("a phone number", err)
 	}
 	if p.ID != id {
-		return Phone{}, &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("asked for phone number %s, the API answered with %s", id, p.ID)}
+		return Phone{}, &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("requested phone number %s, but the API returned %s", id, p.ID)}
 	}
 	return p, nil
 }

@@ -62,19 +62,19 @@ func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, 
 	if err != nil {
 		return Publication{}, attempts, &Error{
 			Cause: InvalidReply, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
-			Message: "the API answered 200 OK, but not with a publication", Untrusted: err.Error(),
+			Message: "the API returned 200 OK, but not a publication", Untrusted: err.Error(),
 		}
 	}
 	if missing := got.missingRelease(change); missing != "" {
 		return Publication{}, attempts, &Error{
 			Cause: InvalidReply, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
-			Message: "the API answered 200 OK, but without " + missing + ", so it did not confirm the release",
+			Message: "the API returned 200 OK, but without " + missing + ", so the release is not confirmed",
 		}
 	}
 	if differences := got.differences(change); differences != nil {
 		return Publication{}, attempts, &Error{
 			Cause: Mismatch, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
-			Message: "the API confirmed something else than was asked for", Details: differences,
+			Message: "the API confirmed a different change than requested", Details: differences,
 		}
 	}
 	return got, attempts, nil
@@ -124,7 +124,7 @@ func (p Publication) missingRelease(change Change) string {
 func (p Publication) differences(change Change) (list []Detail) {
 	check := func(field string, asked, got uuid.NullUUID) {
 		if got != asked {
-			list = append(list, Detail{Field: field, Message: fmt.Sprintf("asked for %s, got %s", orNull(asked), orNull(got))})
+			list = append(list, Detail{Field: field, Message: fmt.Sprintf("requested %s, got %s", orNull(asked), orNull(got))})
 		}
 	}
 	check("path.agent_id", uuid.NullUUID{UUID: change.Agent, Valid: true}, uuid.NullUUID{UUID: p.Agent, Valid: true})

@@ -37,11 +37,11 @@ func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, err
 	if deadline, ok := ctx.Deadline(); ok {
 		room := time.Until(deadline) - lastAttempt
 		if least > room {
-			reason := "the next would wait " + seconds(least)
+			reason := "the next wait is " + seconds(least)
 			if asked > 0 {
-				reason = "the reply asked to wait " + seconds(asked)
+				reason = "Retry-After is " + seconds(asked)
 			}
-			c.gaveUp = fmt.Sprintf("gave up after %s: %s, the timeout leaves %s", plural(c.attempts, "attempt"), reason, seconds(max(room, 0)))
+			c.gaveUp = fmt.Sprintf("gave up after %s: %s, but only %s remain", plural(c.attempts, "attempt"), reason, seconds(max(room, 0)))
 			return false, nil
 		}
 		spread = min(spread, room-least)

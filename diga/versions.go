@@ -35,7 +35,7 @@ type Version struct {
 func (c *Client) PublishedVersion(ctx context.Context, retries Retries, agent uuid.UUID) (Version, error) {
 	v, err := c.version(ctx, retries, agent, url.Values{"is_published": {"true"}})
 	if err == nil && !v.Published {
-		err = &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API answered with a version that is not published"}
+		err = &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API returned a version that is not published"}
 	}
 	return v, err
 }
@@ -45,7 +45,7 @@ func (c *Client) PublishedVersion(ctx context.Context, retries Retries, agent uu
 func (c *Client) Version(ctx context.Context, retries Retries, agent, version uuid.UUID) (Version, error) {
 	v, err := c.version(ctx, retries, agent, url.Values{"version_id": {version.String()}})
 	if err == nil && v.ID != version {
-		err = &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("asked for version %s, the API answered with %s", version, v.ID)}
+		err = &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("requested version %s, but the API returned %s", version, v.ID)}
 	}
 	return v, err
 }
@@ -60,7 +60,7 @@ func (c *Client) version(ctx context.Context, retries Retries, agent uuid.UUID, 
 		return Version{}, invalidReply("a version", err)
 	}
 	if v.Agent != agent {
-		return Version{}, &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("asked for agent %s, the API answered with %s", agent, v.Agent)}
+		return Version{}, &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("requested agent %s, but the API returned %s", agent, v.Agent)}
 	}
 	return v, nil
 }
@@ -135,5 +135,5 @@ func (c *Client) Versions(ctx context.Context, retries Retries, agent uuid.UUID)
 
 // invalidReply is the error of a 200 whose body is not what was wanted.
 func invalidReply(wanted string, err error) *Error {
-	return &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API answered 200 OK, but not with " + wanted, Untrusted: err.Error(), Err: err}
+	return &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API returned 200 OK, but not " + wanted, Untrusted: err.Error(), Err: err}
 }

@@ -16,8 +16,8 @@ const usage = `publish-agent-version publishes a version of a Diga voice agent.
 Usage:
   publish-agent-version --agent-id=ID (--version-id=ID | --version-name=NAME | --unpublish | --show-live) [flags]
 
-The API token comes from the environment: DIGA_TOKEN or INPUT_TOKEN. Each flag can also be set there, as INPUT_ and its
-name in upper case (INPUT_AGENT_ID); a flag wins.
+The API token comes from the environment: DIGA_TOKEN or INPUT_TOKEN. All flags except --output and --summary can also be
+set there, as INPUT_ plus the name in upper case (INPUT_AGENT_ID). Flags take precedence.
 
 What to do:
   --agent-id=ID                       the agent
@@ -27,21 +27,21 @@ What to do:
   --show-live                         only report what is live
   --dry-run                           check everything and show what would change, but change nothing
 
-Phone numbers (without these flags, the bound numbers stay bound):
+Phone numbers (bound numbers stay bound unless you change them here):
   --inbound-phone-number=+34…         answer this number
-  --inbound-phone-number-id=ID        the same by its id, or none to release the bound one
+  --inbound-phone-number-id=ID        the same, by ID; none releases the bound number
   --outbound-phone-number=+34…        call from this number
-  --outbound-phone-number-id=ID       the same by its id, or none to release the bound one
+  --outbound-phone-number-id=ID       the same, by ID; none releases the bound number
   --take-over                         take a number from another agent if needed
 
 Safeguards:
-  --expect-version-id=ID              only if this version is live now; or =none, only if none is
-  --only-newer                        only if the version is not older than the live one
+  --expect-version-id=ID              require that this version is live; none: that none is live
+  --only-newer                        refuse a version older than the live one
 
 Output:
-  --output=plain|json|dotenv          results on stdout: name=value lines (default), one JSON object, or NAME=value lines
+  --output=plain|json|dotenv          format of the results on stdout (default plain: name=value lines)
   --summary=FILE                      write a Markdown summary to FILE
-  --show-changes=names|full|off       how much of the configuration changes to show (default names)
+  --show-changes=names|full|off       configuration changes to show (default names)
 
 Connection:
   --api-url=URL                       default https://api.diga.io
@@ -103,7 +103,7 @@ func parseArgs(args []string) (a arguments, problem text) {
 	case err != nil && !onToken:
 		return a, flagProblem(flags, err)
 	case onToken || a.secret != "":
-		return a, say("%s is not supported: every user of this machine can see the command line. Set %s in the environment", literal("--token"), literal("DIGA_TOKEN"))
+		return a, say("%s is not supported: anyone on this machine can see the command line. Set %s in the environment", literal("--token"), literal("DIGA_TOKEN"))
 	case len(empty) > 0:
 		return a, say("%s is empty (is the variable defined here?): remove the flag, or give it a value", literal("--"+empty[0]))
 	case flags.NArg() > 0:

@@ -82,7 +82,7 @@ func checkNewer(in Inputs, p preflight) *failure {
 	case p.target.value.Number <= 0 || p.version.value.Number <= 0:
 		return &failure{
 			code: codeResponseInvalid, status: failed,
-			what:   say("Diga did not say which version is newer: a version number is missing"),
+			what:   say("Could not tell which version is newer: a version number is missing"),
 			advice: say("Remove %s to publish regardless.", literal("only-newer")),
 		}
 	case !isOlder(p):

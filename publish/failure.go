@@ -90,7 +90,7 @@ func (r *result) readFailure(err error) *failure {
 	f, _ := r.apiFailure(err)
 	if errors.Is(err, errReadingNumbers) && f.signal == 0 {
 		f.what = say("Could not read the phone numbers: %s", f.cause)
-		f.advice = say("%s Or give the number by its id, in the input that ends in %s.", f.advice, literal("-id"))
+		f.advice = say("%s Or pass the number's ID in the input that ends in %s.", f.advice, literal("-id"))
 	}
 	return f
 }
@@ -99,13 +99,13 @@ func (r *result) readFailure(err error) *failure {
 func (e *phoneNotFoundError) failure() *failure {
 	f := &failure{
 		code: codePhoneNotFound, status: failed, what: say("Phone number %s not found", literal(spaced(e.number))),
-		advice: say("Check the number, or set its id instead."),
+		advice: say("Check the number, or set its ID instead."),
 	}
 	candidates := slices.DeleteFunc(slices.Clone(e.all), func(p diga.Phone) bool { return p.Status != diga.Assigned })
 	switch {
 	case len(e.same) > 0:
 		f.what = say("%d phone numbers match %s", len(e.same), literal(spaced(e.number)))
-		f.advice = say("Set its id instead.")
+		f.advice = say("Set its ID instead.")
 		candidates = e.same
 	case len(candidates) == 0:
 		f.what = say("%s: this token has no assigned phone numbers", f.what)
@@ -114,7 +114,7 @@ func (e *phoneNotFoundError) failure() *failure {
 	}
 	const maxListed = 5
 	for _, p := range candidates[:min(len(candidates), maxListed)] {
-		f.items = append(f.items, say("%s, id %s", phoneName(p), literal(p.ID.String())))
+		f.items = append(f.items, say("%s, ID %s", phoneName(p), literal(p.ID.String())))
 	}
 	if more := len(candidates) - maxListed; more > 0 {
 		f.items = append(f.items, say("and %d more", more))
@@ -166,11 +166,11 @@ func (r *run) reportPanic() (exit int) {
 	}()
 	f := &failure{
 		code: codeInternal, status: failed, what: say("The action crashed"), live: say("Nothing was changed"),
-		advice: say("Report this as a bug, with this log."),
+		advice: say("Report this as a bug and include this log."),
 	}
 	switch {
 	case r.confirmed != nil:
-		f.live = say("The change is in force")
+		f.live = say("The change is in effect")
 		f.status = unknown // "failed" would tell later steps that nothing was changed
 	case r.changeSent && (r.failure == nil || r.failure.status == unknown):
 		f.live = say("The change may have been applied; running this step again is safe")

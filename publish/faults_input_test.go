@@ -58,7 +58,7 @@ func everythingShown(res result) string {
 
 func TestFaultsInput(t *testing.T) {
 	const (
-		noToken = "oken is missing or empty (in GitHub Actions: an undefined secret, or a pull request from a fork, which gets none; elsewhere: set DIGA_TOKEN)"
+		noToken = "oken is missing or empty (in GitHub Actions: is the secret defined, and does the pull request come from a fork, which gets no secrets? Elsewhere, set DIGA_TOKEN)"
 		noAgent = "gent-id is missing or empty (is the variable defined here?)"
 		choose  = "ersion-id or version-name is required, or else unpublish: true or show-live: true ("
 	)
@@ -96,7 +96,7 @@ func TestFaultsInput(t *testing.T) {
 	t.Run("I2", func(t *testing.T) {
 		checkInvalidInputs(t, "agent-id", "version-id", "inbound-phone-number-id", "outbound-phone-number-id")
 		res := runInvalid(t, map[string]string{"agent-id": strings.Repeat("a", 10_000)})
-		checkProblem(t, res, "agent-id is not valid: a text of 10000 bytes is not a UUID such as 123e4567-e89b-42d3-a456-426614174000")
+		checkProblem(t, res, "agent-id is not valid: a value of 10000 bytes is not a UUID such as 123e4567-e89b-42d3-a456-426614174000")
 	})
 	t.Run("I3", func(t *testing.T) {
 		fake := &fakeAPI{}

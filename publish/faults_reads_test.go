@@ -247,7 +247,7 @@ func testNumberLost(t *testing.T) {
 			after: func(api *sandbox.Sandbox) {
 				api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/", Status: 503, Times: -1})
 			},
-			logs: "The inbound numbers could not be read after the change, so a released one may have gone unnoticed: the API answered 503",
+			logs: "The inbound numbers could not be read after the change, so a released number may have gone unnoticed: the API returned 503",
 		},
 		"none": {},
 	} {
@@ -328,9 +328,9 @@ func testEndlessNumbers(t *testing.T) {
 		page func(n int) string
 		says string
 	}{
-		"repeats":    {func(int) string { return pageJSON(true, records(0)...) }, "the list repeats itself before its end"},
-		"is empty":   {func(int) string { return pageJSON(true) }, "the list repeats itself before its end"},
-		"never ends": {func(n int) string { return pageJSON(true, records(100*n)...) }, "there are more than 10000 phone numbers"},
+		"repeats":    {func(int) string { return pageJSON(true, records(0)...) }, "the list repeats itself"},
+		"is empty":   {func(int) string { return pageJSON(true) }, "the list repeats itself"},
+		"never ends": {func(n int) string { return pageJSON(true, records(100*n)...) }, "more than 10000 items"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := endlessPages(t, "/v1/phone/", test.page)
@@ -358,7 +358,7 @@ func testEndlessVersions(t *testing.T) {
 		return pageJSON(true, list...)
 	})
 	res := with("api-url", address, "version-name", "v1.22").runMeasured(t)
-	res.check(t, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"there are more than 100000 versions", nothingChanged}})
+	res.check(t, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"more than 100000 items", nothingChanged}})
 }
 
 // A dry run of unpublishing has no version to look for, and makes sure of the agent and the token all the same.

@@ -191,7 +191,7 @@ func testPublishedByAnotherWriter(t *testing.T) {
 	api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1})
 	server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }).Handler
 	scenario{}.check(t, server, expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{
-		sandbox.OldestName + " is live, which was neither live before nor requested", "Find out who else publishes this agent",
+		sandbox.OldestName + " is live, but it was neither live before nor requested", "Find out who else publishes this agent",
 	}})
 }
 

@@ -296,7 +296,7 @@ func (s scenario) collect(t *testing.T, res *result, env map[string]string, outp
 	}
 	for _, output := range list {
 		if _, twice := res.outputs[output.Name]; twice || !slices.Contains(publish.OutputNames, output.Name) {
-			t.Errorf("output %q is not the contract's, or stands twice", output.Name)
+			t.Errorf("output %q is not in the contract, or is duplicated", output.Name)
 		}
 		res.outputs[output.Name] = output.Value
 	}
@@ -516,7 +516,7 @@ func notSent(code string, attempts int, says ...string) expected {
 func rejected(code string, status int, says ...string) expected {
 	refused := "Diga refused v1.22.8"
 	if strings.HasPrefix(code, "HTTP_") || strings.HasPrefix(code, "ACTION_") {
-		refused = fmt.Sprintf("The API answered %d", status)
+		refused = fmt.Sprintf("The API returned %d", status)
 	}
 	return expected{
 		code: code, attempts: 1, httpStatus: fmt.Sprint(status), maxTime: time.Nanosecond,

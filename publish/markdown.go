@@ -50,7 +50,7 @@ func (md *markdown) table(rows [][]cell) {
 			switch {
 			case i == 0:
 			case !c.known:
-				shown = "not known"
+				shown = "unknown"
 			case shown == "":
 				shown = "–"
 			case j > 1 && row[j-1].known && shown == row[j-1].text.render(md.codeSpan):

@@ -52,7 +52,7 @@ func (r *result) liveNow() text {
 	case r.after.offline:
 		return say("no version is live")
 	case !now.known:
-		return say("what is live is not known")
+		return say("the live version is unknown")
 	case was.known && was.value.ID == now.value.ID:
 		return say("%s is still live", r.name(now.value))
 	default:
@@ -65,7 +65,7 @@ func (r *result) explain(f *failure, effect diga.Effect, seen observation) {
 	now := r.liveNow()
 	runAgain := say("Run this step again: that is safe.")
 	if f.code == codeResponseInvalid {
-		runAgain = say("Check that %s is the API, then run this step again: that is safe.", literal("api-url"))
+		runAgain = say("Check that %s points to the API, then run this step again: that is safe.", literal("api-url"))
 	}
 	if f.status != failed && f.code != codeResponseMismatch {
 		f.advice = runAgain
@@ -82,7 +82,7 @@ func (r *result) explain(f *failure, effect diga.Effect, seen observation) {
 		f.live = say("%s is offline: %s is no longer live, and %s was not published", r.agent(), r.name(r.before.version.value), r.name(r.target()))
 		f.advice = say("Run this step again, or roll back.")
 	case replaced:
-		f.live = say("%s, which was neither live before nor requested", now.capitalized())
+		f.live = say("%s, but it was neither live before nor requested", now.capitalized())
 		f.advice = say("Find out who else publishes this agent, then run this step again if needed: that is safe.")
 	default:
 		switch {
@@ -109,7 +109,7 @@ func (r *result) readError() string {
 			return strings.TrimSuffix(err.Error(), ".")
 		}
 	}
-	return "no answer"
+	return "no response"
 }
 
 // difference names a number that shows that only part of the change was applied.
@@ -167,7 +167,7 @@ func (r *result) releasedWarning(d diga.Direction, phones []diga.Phone) text {
 	if len(phones) > 1 {
 		pronoun = "them"
 	}
-	return say("%s no longer %s %s, although this step did not ask for that. If needed, bind %s again in Diga: one publication binds at most one number in each direction.",
+	return say("%s no longer %s %s, although this step did not request that. If needed, bind %s again in Diga: a publish request can bind only one number in each direction.",
 		r.agent(), verb, phoneNames(phones), pronoun)
 }
 

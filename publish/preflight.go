@@ -86,7 +86,7 @@ func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight,
 	required, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	limit := min(optionalReadTime, in.Timeout/4) // a short timeout is for the change
-	optional, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", shortDuration(limit)))
+	optional, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no response within %s", shortDuration(limit)))
 	defer cancel()
 
 	var reads group
@@ -202,7 +202,7 @@ type phoneNotFoundError struct {
 }
 
 func (e *phoneNotFoundError) Error() string {
-	return "no phone number, or more than one, is " + e.number
+	return "no phone number, or more than one, matches " + e.number
 }
 
 // readState reads what the agent's callers meet now: the live version, and the numbers in the directions given.

@@ -139,7 +139,7 @@ func (r *run) begin(args arguments, problem text) *failure {
 		UserAgent: "publish-agent-version/" + r.Version, RequestID: r.requestID,
 		BeforeRetry: r.recheck, OnAttempt: r.logAttempt, OnWait: func(w diga.Wait) { r.log(waitLine(w)) },
 	}
-	r.log(say("Agent %s: %s. Request id %s.", literal(in.Agent.String()), r.request(), literal(r.requestID.String())))
+	r.log(say("Agent %s: %s. Request ID %s.", literal(in.Agent.String()), r.request(), literal(r.requestID.String())))
 	return nil
 }
 
@@ -183,7 +183,7 @@ func (r *run) logAttempt(a diga.Attempt) {
 	} else {
 		r.debug(say("%s %s: %s", a.Method, literal(a.Path), line))
 	}
-	r.debug(say("Connection used before: %t; HTTP/2: %t.", a.Reused, a.HTTP2))
+	r.debug(say("Connection reused: %t; HTTP/2: %t.", a.Reused, a.HTTP2))
 }
 
 // finish reports the result and returns the exit status.

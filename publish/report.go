@@ -131,7 +131,7 @@ func (r *report) openOutputs() error {
 	}
 	file, err := openAppend(path)
 	if err != nil {
-		return fmt.Errorf("the file that GITHUB_OUTPUT names: %w", err)
+		return fmt.Errorf("opening GITHUB_OUTPUT: %w", err)
 	}
 	r.outputFile = file
 	return nil
@@ -141,7 +141,7 @@ func (r *report) openOutputs() error {
 func openAppend(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
+		return nil, errors.New("not a regular file")
 	}
 	var file *os.File
 	if err == nil {
@@ -167,7 +167,7 @@ func (r *report) setOutputs(outputs []output) error {
 		printed, left := r.args.output.print(outputs)
 		_, _ = io.WriteString(r.stdout, printed)
 		if len(left) > 0 {
-			r.log(say("Omitted from the dotenv output, which cannot hold their characters: %s.", strings.Join(left, ", ")))
+			r.log(say("Omitted from the dotenv output, which cannot represent their values: %s.", strings.Join(left, ", ")))
 		}
 	}
 	if r.outputFile == nil {

@@ -26,7 +26,7 @@ func (r *result) summary(c cleaner, uses string) string {
 		md.table(table)
 	}
 	for _, line := range r.takenOver() {
-		md.add("%s Rolling back does not return it: bind it in Diga.", line.render(md.codeSpan))
+		md.add("%s Rolling back does not return it to that agent: bind it there in Diga.", line.render(md.codeSpan))
 	}
 	if f := r.confirmedAfter; f != nil {
 		md.add("The request failed (%s), but reading back confirmed the change.", f.cause.render(md.codeSpan))
@@ -82,7 +82,7 @@ func (r *result) failureHeadline(f *failure) text {
 	named := r.target().Name != ""
 	switch {
 	case r.requestID == uuid.Nil && len(f.items) > 0:
-		return say("❌ Nothing was sent: %d inputs to correct", len(f.items))
+		return say("❌ Nothing was sent: %d inputs to fix", len(f.items))
 	case r.requestID == uuid.Nil:
 		return say("❌ Nothing was sent")
 	case f.code == codeOutputUnwritable:
@@ -186,10 +186,10 @@ func (r *result) details(md *markdown) string {
 	add := func(name, value string) { lines = append(lines, fmt.Sprintf("- %s<br>%s", name, value)) }
 	add("agent", md.codeSpan(r.in.Agent.String()))
 	if target := r.target(); target.ID != uuid.Nil && !r.in.ShowLive {
-		add("version asked for", md.codeSpan(target.ID.String()))
+		add("requested version", md.codeSpan(target.ID.String()))
 	}
 	if r.before.version.known {
-		add("version live before", md.codeSpan(r.before.version.value.ID.String()))
+		add("previous version", md.codeSpan(r.before.version.value.ID.String()))
 	}
 	var seen []uuid.UUID
 	for d := range diga.Directions {
@@ -201,10 +201,10 @@ func (r *result) details(md *markdown) string {
 		}
 	}
 	if r.attempts > 0 {
-		add("requests for the change", strconv.Itoa(r.attempts))
+		add("publish requests", strconv.Itoa(r.attempts))
 	}
 	add("time", shortDuration(r.elapsed))
-	add("request id", md.codeSpan(r.requestID.String()))
+	add("request ID", md.codeSpan(r.requestID.String()))
 	return strings.Join(lines, "\n")
 }
 

@@ -37,7 +37,7 @@ func (r *run) verify(signals context.Context, err error) *failure {
 	if signals.Err() != nil {
 		limit, ctx = cancelledTime, context.WithoutCancel(signals)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", shortDuration(limit)))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no response within %s", shortDuration(limit)))
 	defer cancel()
 
 	var seen observation
@@ -91,7 +91,7 @@ func (r *run) recheck(ctx context.Context) error {
 			return &stoppedError{&failure{
 				code: codePhoneInUse, status: failed,
 				what:   say("Someone unbound %s from %s while this step waited", phoneName(phone), r.agent()),
-				advice: say("Run this step again: it then leaves that number alone."),
+				advice: say("Run this step again: it will leave that number alone."),
 			}}
 		}
 	}
@@ -128,7 +128,7 @@ func (r *run) checkReleased(signals context.Context) {
 	r.after = readState(ctx, r.client, r.in.Agent, directions)
 	for d, bound := range r.after.bound {
 		if directions[d] && !bound.known {
-			r.log(say("The %s numbers could not be read after the change, so a released one may have gone unnoticed: %s.",
+			r.log(say("The %s numbers could not be read after the change, so a released number may have gone unnoticed: %s.",
 				diga.Direction(d), literal(bound.err.Error())))
 		}
 	}

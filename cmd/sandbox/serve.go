@@ -85,7 +85,7 @@ func phoneLines(phones []sandbox.Phone) []string {
 // logRequests wraps h to log each request's method, URI, status and duration. It logs no headers, which hold the token.
 func logRequests(h http.Handler, log io.Writer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start, recorder := time.Now(), &statusRecorder{ResponseWriter: w, status: "no answer"}
+		start, recorder := time.Now(), &statusRecorder{ResponseWriter: w, status: "no response"}
 		defer func() {
 			fmt.Fprintf(log, "%s %q %s %s\n", start.Format(time.TimeOnly), r.Method+" "+r.RequestURI, recorder.status, time.Since(start).Round(time.Microsecond))
 		}()
