@@ -42,7 +42,7 @@ func (a *attempt) transportError() *Error {
 		e.Message, e.Untrusted = fmt.Sprintf("TLS handshake with %s failed", a.host), reason(a.err)
 	case Timeout:
 		e.Message = a.progress()
-		if !a.hasErrorStatus() { // its body has errorBodyTimeout
+		if !a.hasErrorStatus() { // errorBodyTimeout applies to its body
 			e.Message += " within " + seconds(attemptTimeout)
 		}
 	case InvalidReply:
@@ -76,7 +76,8 @@ const (
 	closedEarly = "the connection closed early"
 )
 
-// reason returns the text of the innermost error. The others repeat the method, the addresses and the proxy's password.
+// reason returns the text of the innermost error. The outer ones repeat the method, the addresses and even the proxy's
+// password.
 func reason(err error) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return "DNS lookup: " + dns.Err

@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// replyError describes a reply that is not a 200, with the API's own message if there is one.
+// replyError describes a response that is not a 200, with the API's own message if there is one.
 func (a *attempt) replyError() *Error {
 	e := &Error{Cause: Answered, Status: a.status}
 	said := "the API returned " + StatusText(a.status)
@@ -67,7 +67,7 @@ func (a *attempt) redirectHost() string {
 	return "redirect to " + target.Host
 }
 
-// details reads OpenAPI's HTTPValidationError. It takes only loc and msg: input, ctx and url repeat what was sent.
+// details reads OpenAPI's HTTPValidationError. It reads only loc and msg: input, ctx and url echo the request.
 func details(data json.RawMessage) []Detail {
 	var items []struct {
 		Loc []json.RawMessage `json:"loc"`
@@ -80,7 +80,7 @@ func details(data json.RawMessage) []Detail {
 	for _, item := range items {
 		var path []string
 		for _, part := range item.Loc {
-			if part[0] != '{' && part[0] != '[' { // not part of a path, and may repeat what was sent
+			if part[0] != '{' && part[0] != '[' { // not part of a path, and may echo the request
 				path = append(path, strings.Trim(string(part), `"`))
 			}
 		}
@@ -90,7 +90,7 @@ func details(data json.RawMessage) []Detail {
 }
 
 // plainText returns the title of an HTML page, or the text between its tags. It returns "" for invalid JSON, which may
-// repeat what was sent. The text is not shortened: a part of a secret could not be recognized later.
+// echo the request. The text is not truncated: a truncated secret could no longer be recognized.
 func plainText(body []byte) string {
 	text := string(body)
 	if _, rest, ok := strings.Cut(text, "<title>"); ok {

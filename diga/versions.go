@@ -30,7 +30,7 @@ type Version struct {
 }
 
 // PublishedVersion reads the live version of an agent (GET /v1/agent/{agent_id}?is_published=true). The error is an
-// *Error. What the API answers when no version is live is not documented: every reply but a version that is marked as
+// *Error. The API's response when no version is live is not documented: anything other than a version marked as
 // published is an error.
 func (c *Client) PublishedVersion(ctx context.Context, retries Retries, agent uuid.UUID) (Version, error) {
 	v, err := c.version(ctx, retries, agent, url.Values{"is_published": {"true"}})
@@ -116,9 +116,9 @@ var versionItems = itemKind[Version]{
 	id:     func(v Version) uuid.UUID { return v.ID },
 }
 
-// Versions reads all versions of an agent (GET /v1/agent/{agent_id}/version), in any order and each once, even when the
-// list changes meanwhile. Four requests are in flight at most. If the list cannot be read to its end, or if it has
-// more than 100,000 versions, the last pair holds an *Error.
+// Versions reads all versions of an agent (GET /v1/agent/{agent_id}/version), each once and in any order, even if the
+// list changes in the meantime. At most four requests are in flight. If the list cannot be read to its end, or if it
+// has more than 100,000 versions, the last pair holds an *Error.
 func (c *Client) Versions(ctx context.Context, retries Retries, agent uuid.UUID) iter.Seq2[Version, error] {
 	r := request{method: http.MethodGet, path: "v1/agent/" + agent.String() + "/version", retries: retries}
 	return func(yield func(Version, error) bool) {
@@ -133,7 +133,7 @@ func (c *Client) Versions(ctx context.Context, retries Retries, agent uuid.UUID)
 	}
 }
 
-// invalidReply is the error of a 200 whose body is not what was wanted.
+// invalidReply is the error for a 200 with an unexpected body.
 func invalidReply(wanted string, err error) *Error {
 	return &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API returned 200 OK, but not " + wanted, Untrusted: err.Error(), Err: err}
 }
