@@ -60,16 +60,16 @@ Examples:
   publish-agent-version --agent-id=a0000000-0000-4000-8000-000000000001 --version-name=v1.4.0 --output=dotenv >publish.env
 `
 
-// arguments are what the command line says.
+// arguments is the parsed command line.
 type arguments struct {
 	inputs        map[string]string // by input name
 	output        format
 	summary       string // file for the summary; empty: none
 	help, version bool
-	secret        string // a token that should not be there: it is masked, not used
+	secret        string // a token given as a flag: masked, never used
 }
 
-// parseArgs reads the command line. A problem ends it.
+// parseArgs parses the command line, up to the first problem.
 func parseArgs(args []string) (a arguments, problem text) {
 	a.inputs = make(map[string]string)
 	flags := flag.NewFlagSet("publish-agent-version", flag.ContinueOnError)
@@ -95,7 +95,7 @@ func parseArgs(args []string) (a arguments, problem text) {
 	}
 	err := flags.Parse(args)
 	if i := slices.IndexFunc(args, func(arg string) bool { return strings.HasSuffix(arg, "-output=json") }); err != nil && i >= 0 {
-		*output = string(asJSON) // who asked for JSON also gets the error as JSON
+		*output = string(asJSON) // report the error as JSON too
 	}
 	a.secret = a.inputs["token"]
 	onToken := err != nil && strings.HasSuffix(err.Error(), "argument: -token")
@@ -114,8 +114,8 @@ func parseArgs(args []string) (a arguments, problem text) {
 	return a, text{}
 }
 
-// flagProblem says what the flag package found, without any value: it may be a token. An unknown flag comes with the
-// nearest known one.
+// flagProblem describes an error of the flag package without any value, which may be a token. For an unknown flag, it
+// suggests the nearest known one.
 func flagProblem(flags *flag.FlagSet, err error) text {
 	problem, _, _ := strings.Cut(err.Error(), "=")
 	name, unknown := strings.CutPrefix(problem, "flag provided but not defined: -")
@@ -134,8 +134,8 @@ func flagProblem(flags *flag.FlagSet, err error) text {
 	return say("Unknown flag %s: did you mean %s?", literal(quote("--"+name)), literal("--"+nearest))
 }
 
-// input returns the trimmed value of an input. Inside Actions it comes from INPUT_<NAME> with the hyphens kept. Elsewhere
-// a flag comes first, hyphens may be underscores, and the token may be in DIGA_TOKEN.
+// input returns the trimmed value of an input. Inside Actions it comes from INPUT_<NAME> with the hyphens kept.
+// Elsewhere flags take precedence, hyphens may be underscores, and the token may be in DIGA_TOKEN.
 func (s Step) input(flags map[string]string, name string) string {
 	env := func(name string) string { return strings.TrimSpace(s.Getenv(name)) }
 	key := "INPUT_" + strings.ToUpper(name)
@@ -149,8 +149,8 @@ func (s Step) input(flags map[string]string, name string) string {
 	return value
 }
 
-// emptyBooleans lists the inputs that are set to nothing where only true or false makes sense. An undefined variable must
-// not turn a dry run into a real one.
+// emptyBooleans lists the boolean inputs that are set but empty: an undefined variable must not turn a dry run into a
+// real one.
 func (s Step) emptyBooleans(flags map[string]string) (problems []text) {
 	for _, input := range inputNames {
 		if !input.isBool || s.input(flags, input.name) != "" {
@@ -172,7 +172,7 @@ func (s Step) emptyBooleans(flags map[string]string) (problems []text) {
 
 func (s Step) inActions() bool { return s.Getenv("GITHUB_ACTIONS") == "true" }
 
-// printUsage answers --help and --version.
+// printUsage handles --help and --version.
 func (s Step) printUsage(a arguments) {
 	if a.version {
 		fmt.Fprintln(s.Stdout, s.Version)

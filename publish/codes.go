@@ -7,10 +7,10 @@ import (
 	"publish-agent-version/diga"
 )
 
-// Code is an error code that the step can fail with, for the README: what it means and what to do.
+// Code documents an error code: what it means and what to do.
 type Code struct{ Name, Means, Do string }
 
-// The step's own codes. The API's codes come from its replies.
+// The step's own codes. The API's codes come from its responses.
 const (
 	codeInputInvalid      = "ACTION_INPUT_INVALID"
 	codeOutputUnwritable  = "ACTION_OUTPUT_UNWRITABLE"
@@ -32,7 +32,7 @@ const (
 	codeHTTPPrefix        = "HTTP_"
 )
 
-// Codes lists the step's own codes and those in the API's contract, in the order of the README.
+// Codes lists the step's own codes and those in the API's contract, in the order of docs/errors.md.
 func Codes() []Code {
 	advice := func(status int) string {
 		return adviceFor(status).render(func(s string) string { return "`" + s + "`" })
@@ -62,13 +62,13 @@ func Codes() []Code {
 	}
 }
 
-// classify returns the code of e and what its reader should do.
+// classify returns the error code for e, and what to do about it.
 func classify(e *diga.Error) (code string, advice text) {
 	apiURL := literal("api-url")
 	switch e.Cause {
 	case diga.Answered:
 		switch {
-		case e.Code != "" && !strings.HasPrefix(e.Code, "ACTION_"): // those are ours
+		case e.Code != "" && !strings.HasPrefix(e.Code, "ACTION_"): // reserved for the step's own codes
 			return e.Code, adviceFor(e.Status)
 		case e.Status == 404 || e.Status == 400:
 			return fmt.Sprint(codeHTTPPrefix, e.Status), say("Check %s: this response is not from the API itself.", apiURL)
@@ -114,7 +114,7 @@ func classify(e *diga.Error) (code string, advice text) {
 	}
 }
 
-// adviceFor says what to do about a status that the API returned with.
+// adviceFor says what to do about an HTTP status.
 func adviceFor(status int) text {
 	switch {
 	case status == 400:

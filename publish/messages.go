@@ -6,7 +6,7 @@ import (
 	"publish-agent-version/diga"
 )
 
-// request says what the inputs ask for.
+// request describes the requested change.
 func (r *result) request() text {
 	var t text
 	switch {
@@ -60,7 +60,7 @@ func (r *result) liveNow() text {
 	}
 }
 
-// explain says of a change that is not in effect what is live now, and what to do.
+// explain fills in what is live now and what to do after a change that is not in effect.
 func (r *result) explain(f *failure, effect diga.Effect, seen observation) {
 	now := r.liveNow()
 	runAgain := say("Run this step again: that is safe.")
@@ -98,7 +98,7 @@ func (r *result) explain(f *failure, effect diga.Effect, seen observation) {
 	}
 }
 
-// readError is why reading back did not show what was needed.
+// readError is the first error of reading back.
 func (r *result) readError() string {
 	errs := []error{r.after.version.err, r.after.bound[diga.Inbound].err, r.after.bound[diga.Outbound].err}
 	if r.after.offline {
@@ -130,7 +130,7 @@ func (r *result) difference() text {
 	return text{}
 }
 
-// appliedPart names the first number that was asked for and is bound, or released.
+// appliedPart names the first requested number that is bound, or says that a number is released.
 func (r *result) appliedPart() text {
 	for d, binding := range r.plan.bindings {
 		switch {
@@ -144,7 +144,7 @@ func (r *result) appliedPart() text {
 	return text{}
 }
 
-// missingPart names the first number that was asked for and is not bound.
+// missingPart names the first requested number that is not bound, or says that a number is not released.
 func (r *result) missingPart() text {
 	for d, binding := range r.plan.bindings {
 		switch {
@@ -158,7 +158,7 @@ func (r *result) missingPart() text {
 	return text{}
 }
 
-// releasedWarning names the numbers that were released although nothing asked for that.
+// releasedWarning names the numbers that were released without being requested.
 func (r *result) releasedWarning(d diga.Direction, phones []diga.Phone) text {
 	verb, pronoun := "answers", "it"
 	if d == diga.Outbound {
@@ -184,13 +184,13 @@ func (r *result) takenOver() []text {
 	return lines
 }
 
-// olderWarning says that the step goes back in time.
+// olderWarning says that the version is older than the live one.
 func (r *result) olderWarning() text {
 	return say("%s is older than %s, which is live. Set %s to refuse older versions.",
 		fullVersionName(r.before.target.value), fullVersionName(r.before.version.value), literal("only-newer: true"))
 }
 
-// success is the notice of a step that did not fail.
+// success is the notice of a successful step.
 func (r *result) success() (title string, message text) {
 	agent, target := r.agent(), r.name(r.target())
 	change := target

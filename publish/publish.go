@@ -1,4 +1,4 @@
-// Package publish is the step: it publishes one version of an agent and reports what came of it to the runner.
+// Package publish implements the step: it publishes a version of an agent and reports the result to the runner.
 package publish
 
 import (
@@ -21,7 +21,7 @@ type Step struct {
 	Args   []string                 // after the program's name
 	Getenv func(name string) string // the environment
 
-	// LookupEnv tells an empty variable from one that is not set; nil: none is both set and empty.
+	// LookupEnv distinguishes an empty variable from an unset one; nil: empty variables count as unset.
 	LookupEnv func(name string) (value string, set bool)
 
 	Stdout  io.Writer
@@ -35,7 +35,7 @@ type Step struct {
 	Jitter func(limit time.Duration) time.Duration
 }
 
-// Signal is the cause of a context that a signal cancelled.
+// Signal is the cause of a context that was cancelled by a signal.
 type Signal struct{ os.Signal }
 
 func (s Signal) Error() string {
@@ -77,7 +77,8 @@ func (s Step) Run(ctx context.Context) (exit int) {
 	return r.finish()
 }
 
-// publish is the order of things. Nothing is changed before every check and every read that the change depends on.
+// publish runs the step. It changes nothing until every check has passed and every read that the change depends on has
+// succeeded.
 func (r *run) publish(signals context.Context, args arguments, problem text) *failure {
 	if f := r.begin(args, problem); f != nil {
 		return f
@@ -143,7 +144,7 @@ func (r *run) begin(args arguments, problem text) *failure {
 	return nil
 }
 
-// reviewChanges compares the live version with the one that replaces it, and warns of an older one.
+// reviewChanges compares the live version with its replacement, and warns if that is older.
 func (r *run) reviewChanges() {
 	if isOlder(r.before) {
 		r.warn("Older version", r.olderWarning())
@@ -161,7 +162,7 @@ func (r *run) reviewChanges() {
 	}
 }
 
-// change sends the change, and returns why it was not confirmed.
+// change sends the change. The error is why it was not confirmed.
 func (r *run) change(ctx context.Context) error {
 	if ctx.Err() == nil {
 		r.log(say("PATCH %s", literal(r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())))
@@ -174,7 +175,7 @@ func (r *run) change(ctx context.Context) error {
 	return err
 }
 
-// logAttempt logs an attempt at the change. Those at reads are for debugging.
+// logAttempt logs attempts at the change. Attempts at reads go to the debug log.
 func (r *run) logAttempt(a diga.Attempt) {
 	line := attemptLine(a)
 	if a.Method == http.MethodPatch {
