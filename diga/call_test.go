@@ -13,7 +13,7 @@ import (
 
 var errSignal, errBudget = errors.New("cancelled by SIGINT"), errors.New("gave up after 3s")
 
-// An error says what the API said last, whatever ended the call.
+// An error has the API's last response, whatever ended the call.
 func TestLastReplySurvives(t *testing.T) {
 	first, second := apiError(500, "FIRST"), apiError(503, "SECOND")
 	slow := reply{raw: strings.TrimSuffix(response(500, "12345").raw, "345"), then: silent}
@@ -221,7 +221,7 @@ func TestInvalidRequestsAreNotSent(t *testing.T) {
 	}
 }
 
-// Only retries of a change are asked about, after the wait.
+// Only retries of a change are checked, after the wait.
 func TestBeforeRetryStopsTheCall(t *testing.T) {
 	n := &network{replies: []reply{apiError(503, "BUSY")}}
 	n.play(t, func(t *testing.T, c *Client) {

@@ -315,7 +315,7 @@ func TestLostHTTP2StreamsAreRetried(t *testing.T) {
 	}
 }
 
-// A reply with status 999 is not a lost stream.
+// A response with status 999 is not a lost stream.
 func TestHTTP2StatusWithoutMeaning(t *testing.T) {
 	n := &network{}
 	n.play(t, func(t *testing.T, c *Client) {

@@ -21,7 +21,7 @@ var (
 	number  = uuid.MustParse("c0000000-0000-4000-8000-000000000003")
 )
 
-// newClient returns a Client of a server that always sends the same reply, and a function that closes both.
+// newClient returns a Client for a server that always sends the same response, and a function that closes both.
 func newClient(status int, body string) (client *diga.Client, closeBoth func()) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)

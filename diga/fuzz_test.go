@@ -96,7 +96,7 @@ func FuzzVersionPage(f *testing.F) {
 		if last, _ := fields["last_id"].(string); next != strings.ToLower(last) {
 			t.Errorf("the cursor is %q, but encoding/json reads %v", next, fields)
 		}
-		// Whatever a page says, a server that sends it again and again comes to an end.
+		// Reading ends even if a server sends the same page again and again, whatever it says.
 		n := &network{replies: []reply{response(200, string(body))}}
 		n.play(t, func(t *testing.T, c *Client) {
 			seen := map[uuid.UUID]bool{}

@@ -117,7 +117,7 @@ func TestLongListsAreReadInParts(t *testing.T) {
 	}
 }
 
-// Before each reply, versions are added or deleted anywhere, one or many. The list has every version that was there
+// Before each response, one or more versions are added or deleted anywhere. The list has every version that was there
 // throughout, and none twice.
 func TestListsThatChange(t *testing.T) {
 	for seed := range uint64(60) {

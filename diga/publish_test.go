@@ -78,7 +78,7 @@ func TestInvalidChangesAreNotSent(t *testing.T) {
 
 const whole = agentField + "," + versionField + "," + inField + "," + outField
 
-// reply200 publishes a change with all four ids, which the API answers with 200 and body.
+// reply200 publishes a change with all four IDs, to which the API responds with 200 and body.
 func reply200(t *testing.T, body string, judge func(got Publication, err error)) {
 	t.Helper()
 	n := &network{replies: []reply{response(200, body)}}

@@ -15,7 +15,7 @@ func TestOnlySomeStatusesAreRetried(t *testing.T) {
 	again := []int{408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 	for status := range 1000 {
 		if 0 < status && status < 200 && status != http.StatusSwitchingProtocols {
-			continue // not a final reply
+			continue // not a final response
 		}
 		n := &network{replies: []reply{response(status, "")}}
 		n.play(t, func(t *testing.T, c *Client) {

@@ -28,7 +28,7 @@ func TestFaultsBody(t *testing.T) {
 	t.Run("B11", testHTMLErrorPages)
 }
 
-// truncatedReplies are replies with this status whose body breaks off in the middle of text.
+// truncatedReplies are responses with this status whose body is cut off in the middle of text.
 func truncatedReplies(status int, text string) map[string]response {
 	head, half := fmt.Sprintf("HTTP/1.1 %d Text\r\n", status), text[:len(text)/2]
 	chunk := fmt.Sprintf("%x\r\n", len(text)) // of which half will come
@@ -301,7 +301,7 @@ func testContentEncodings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			replying(respond(200, test.body, "Content-Encoding: "+test.coding)).check(t, scenario{},
 				invalidResponse("200", "Could not read the response"))
-			// The status of an error is known whatever becomes of its body.
+			// The status of an error is known even if its body is lost.
 			replying(respond(403, test.body, "Content-Encoding: "+test.coding)).check(t, scenario{}, rejected("HTTP_403", 403))
 		})
 	}

@@ -79,7 +79,7 @@ func checked(t *testing.T, prepare func(*sandbox.Sandbox), inputs map[string]str
 }
 
 const (
-	fourReads    = 4 // the live version, the one that was asked for, and the numbers in each direction
+	fourReads    = 4 // the live version, the requested one, and the numbers in each direction
 	listOfThree  = 3 // pages of versions
 	twoUntouched = "Nothing was changed: v1.22.7 is still live"
 )

@@ -15,7 +15,7 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// TestFaultsConcurrency has the rows C of docs/faults.md: other steps and other writers at the same time.
+// TestFaultsConcurrency has the rows C of docs/faults.md: concurrent steps and other writers.
 func TestFaultsConcurrency(t *testing.T) {
 	t.Run("C1", func(t *testing.T) {
 		api, server := newSandbox(t)
@@ -46,8 +46,8 @@ func TestFaultsConcurrency(t *testing.T) {
 		}
 	})
 
-	// The reply is lost, another publisher comes in between, and the second attempt overwrites its change. Only running
-	// one job at a time prevents that: the README says so.
+	// The response is lost, someone else publishes in between, and the second attempt overwrites its change. Only
+	// running one job at a time prevents that: the README says so.
 	t.Run("C2", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true})
 		var between result

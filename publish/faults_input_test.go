@@ -122,7 +122,7 @@ func TestFaultsInput(t *testing.T) {
 				t.Errorf("the token %q shows in\n%s", token, shown)
 			}
 		}
-		// The token in the place of another input: that is not the place to show it either, nor a part of it.
+		// The token in another input must not be shown either, not even in part.
 		for _, token := range []string{sandbox.Token, strings.Repeat(sandbox.Token, 10)} {
 			for _, name := range publish.InputNames[1:] {
 				res := runInvalid(t, map[string]string{"token": token, name: token})
@@ -162,7 +162,7 @@ func TestFaultsInput(t *testing.T) {
 				got = append(got, r.Method+" "+r.URL.Path)
 			}
 			agent := prefix + "/v1/agent/" + sandbox.FrontDesk
-			slices.Sort(got) // the reads come at the same time
+			slices.Sort(got) // the reads are concurrent
 			want := []string{"GET " + agent, "GET " + agent, "GET " + prefix + "/v1/phone/", "GET " + prefix + "/v1/phone/", "PATCH " + agent + "/published_version"}
 			if !slices.Equal(got, want) {
 				t.Errorf("%q: got %q, want %q", value, got, want)

@@ -208,7 +208,7 @@ func testLostReply(t *testing.T) {
 		})
 	}
 	t.Run("between two attempts", func(t *testing.T) {
-		// The next attempt opens a connection of its own.
+		// The next attempt opens its own connection.
 		replying(response{raw: respond(503, "").raw, then: closeConn}, confirmation).check(t, scenario{},
 			expected{attempts: 2, maxTime: time.Second})
 	})
@@ -481,7 +481,7 @@ func testBadNetwork(t *testing.T) {
 		toxics  [2][]toxics.Toxic // towards the server, and towards the step
 		want    expected
 		https   bool
-		closes  bool // the server closes each connection after its reply
+		closes  bool // the server closes each connection after its response
 		unknown bool // what was published before cannot be read in time
 	}{
 		"nothing is wrong":  {want: took(0, 1)},
@@ -528,12 +528,12 @@ func TestFaultsBadNetwork(t *testing.T) {
 	lost := func(says string) expected {
 		return expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{says, notReadable}}
 	}
-	// Each connection is reset half a second after the first byte of its reply.
+	// Each connection is reset half a second after the first byte of its response.
 	check("N7", &fakeAPI{}, &toxics.ResetToxic{Timeout: 500}, lost("connection reset by peer"))
 	// Nothing gets through, and after ten seconds the connection ends.
 	check("N8", &fakeAPI{}, &toxics.TimeoutToxic{Timeout: 10_000}, lost("the connection was closed").within(50*time.Second, 120*time.Second))
-	// Each connection is good for 500 bytes of replies: too few for the first confirmation, enough for the second. The reads
-	// close theirs, so each attempt has a connection of its own.
+	// Each connection delivers 500 bytes of responses: too few for the first confirmation, enough for the second. The
+	// reads close theirs, so each attempt has its own connection.
 	closes := response{raw: respond(http.StatusNotFound, "", "Connection: close").raw, then: closeConn}
 	check("B1", &fakeAPI{readsBefore: closes, phones: closes, replies: []response{
 		respond(200, confirmationBody, "Padding: "+strings.Repeat("x", 500)), respond(200, confirmationBody),

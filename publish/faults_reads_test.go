@@ -137,7 +137,7 @@ func testNumberAmbiguous(t *testing.T) {
 	})
 }
 
-// phoneJSON is the API's JSON of an assigned number that nobody has.
+// phoneJSON is the API's JSON for an assigned number that is not bound.
 func phoneJSON(id, number string) string {
 	return fmt.Sprintf(`{"id":%q,"number":%q,"status":"assigned"}`, id, number)
 }
@@ -361,7 +361,7 @@ func testEndlessVersions(t *testing.T) {
 	res.check(t, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"more than 100000 items", nothingChanged}})
 }
 
-// A dry run of unpublishing has no version to look for, and makes sure of the agent and the token all the same.
+// A dry run of unpublishing has no version to look up, but still checks the agent and the token.
 func TestDryRunOfUnpublishing(t *testing.T) {
 	const elsewhere = "a0000000-0000-4000-8000-000000000009"
 	for _, test := range []struct{ agent, token, status, code string }{

@@ -109,7 +109,7 @@ func TestFaultsSignals(t *testing.T) {
 		})
 	}
 
-	// A confirmed step reports success, whatever comes after.
+	// A confirmed step reports success, regardless of what follows.
 	for _, line := range []string{"Attempt 1: 200 OK", "::notice"} {
 		t.Run("S4/"+line, func(t *testing.T) {
 			api, cancelled := &fakeAPI{}, false
@@ -126,7 +126,7 @@ func TestFaultsSignals(t *testing.T) {
 		})
 	}
 
-	// The change failed by itself, and its outcome is being looked up when the signal comes.
+	// The change has failed, and the step is reading back its outcome when the signal arrives.
 	t.Run("S1/while the state is read back", func(t *testing.T) {
 		s := scenario{inputs: map[string]string{"max-retries": "0"}, signal: syscall.SIGINT, signalAt: 2 * time.Second}
 		res := s.check(t, &fakeAPI{replies: []response{{then: closeConn}}, readsAfter: silence},
@@ -194,7 +194,7 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 			api.replies[0].onRequest = func() { answered <- struct{}{} }
 			process := start(t, api, scenario{})
 			<-answered
-			// Before the reply is read, or after: it ends at once in either case, though not with the same words.
+			// Before or after the response is read: it ends at once either way, with different messages.
 			if err := process.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
@@ -205,7 +205,7 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 			}
 		})
 	}
-	// A second SIGINT is somebody at a keyboard who wants the end now; a second SIGTERM, as timeout(1) sends it, changes nothing.
+	// A second SIGINT is a user who wants to stop now; a second SIGTERM, which timeout(1) sends, changes nothing.
 	for first, second := range map[syscall.Signal]syscall.Signal{syscall.SIGINT: syscall.SIGINT, syscall.SIGTERM: syscall.SIGTERM} {
 		t.Run(fmt.Sprintf("S3/%v twice", first), func(t *testing.T) {
 			api, change, read := newHangingAPI()

@@ -231,7 +231,7 @@ func testRetriedStatus(t *testing.T) {
 				w := expected{
 					code: code, attempts: 5, says: []string{stillLive}, neverShown: []string{mayBeApplied},
 				}
-				if code != "SOME_CODE" { // a gateway cannot tell
+				if code != "SOME_CODE" { // a gateway cannot know
 					w = unknownOutcome(code, 5)
 				}
 				w.verifyTime = time.Second
@@ -389,7 +389,7 @@ func testLastErrorReported(t *testing.T) {
 		code: "FAILURE_5", attempts: 5, httpStatus: "500", minTime: minBackoff, maxTime: maxBackoff, verifyTime: time.Second, neverShown: []string{mayBeApplied},
 		says: []string{"The API returned 500 Internal Server Error: This is reply 5; gave up after 5 attempts.", "Nothing was changed: " + stillLive, "Try again later"},
 	})
-	// The last reply may also be one that is not tried again.
+	// The last response may also be one that is not retried.
 	(&fakeAPI{replies: append(replies[:2:2], apiError(403, "FORBIDDEN", "No more."))}).check(t, scenario{},
 		expected{code: "FORBIDDEN", attempts: 3, httpStatus: "403", says: []string{": No more.", nothingChanged}, verifyTime: time.Second})
 }
@@ -417,7 +417,7 @@ func testOther5xx(t *testing.T) {
 				expected{code: "BROKEN", attempts: 1, httpStatus: fmt.Sprint(status), says: []string{"Nothing was changed: " + stillLive, "Try again later", "request ID"}})
 		})
 	}
-	for _, status := range []int{525, 526, 527, 528, 529} { // of gateways, which cannot tell
+	for _, status := range []int{525, 526, 527, 528, 529} { // from gateways, which cannot know
 		replying(respond(status, "")).test(t, fmt.Sprint(status), scenario{}, unknownOutcome(fmt.Sprint("HTTP_", status), 1))
 	}
 }
@@ -479,7 +479,7 @@ func testRedirects(t *testing.T) {
 		}
 	})
 	t.Run("the first read", func(t *testing.T) {
-		// The read is no more followed than the change, and the step can do without it.
+		// The read's redirect is not followed either, and the step does not need the read.
 		fake := &fakeAPI{readsBefore: respond(302, "", "Location: http://diga/elsewhere")}
 		fake.check(t, scenario{}, expected{attempts: 1})
 		if n := len(fake.requests("")); n != 5 {

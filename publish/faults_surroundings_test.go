@@ -87,7 +87,7 @@ func testOutputFileReadOnly(t *testing.T) {
 	if err := os.Chmod(path, 0o444); err != nil {
 		t.Fatal(err)
 	}
-	if os.Geteuid() == 0 { // who may write everything, and so has to be somebody else here
+	if os.Geteuid() == 0 { // root may write everything, so use another user
 		process.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		for _, file := range []string{path, summary, builtAction(), process.Dir + "/x"} {
 			for dir := filepath.Dir(file); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// TestFaultsTLS has the rows T of docs/faults.md, with real servers but for the one that stalls.
+// TestFaultsTLS has the rows T of docs/faults.md, with real servers, except for the one that stalls.
 func TestFaultsTLS(t *testing.T) {
 	serve := func(cert tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{cert}} }
 	issue := func(change func(*x509.Certificate)) *tls.Config { return serve(trusted().issue(change)) }

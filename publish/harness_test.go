@@ -42,7 +42,7 @@ import (
 	"publish-agent-version/publish"
 )
 
-// TestMain gives the tests a network of their own: no proxy, and no certificate authority but theirs.
+// TestMain isolates the tests' network: no proxy, and no CA but their own.
 func TestMain(m *testing.M) {
 	if os.Getenv(measureEnv) != "" {
 		measureMemory()
@@ -98,7 +98,7 @@ type result struct {
 	exit           int
 	stdout, stderr string
 	log            *runner.Log
-	outputs        map[string]string // nil: the scenario names a file of its own, or none
+	outputs        map[string]string // nil: the scenario sets its own file, or none
 	summary        string            // empty: the same
 	elapsed        time.Duration
 }
@@ -215,7 +215,7 @@ func (s scenario) runModified(t *testing.T, server fakeServer, modify func(s *pu
 	return s.runInMemory(t, server)
 }
 
-// runBinary is run in a process of its own. Of the variables of this process it gets none.
+// runBinary is run in a separate process, without this process's environment.
 func (s scenario) runBinary(t *testing.T) result {
 	t.Helper()
 	return s.process(t, "").finish(t)
@@ -549,7 +549,7 @@ func (s scenario) runOffline(t *testing.T) result {
 	return s.run(t)
 }
 
-// maxMemory is the most memory that the process may take, in bytes, whatever it is sent.
+// maxMemory is the memory limit of the process in bytes, regardless of what it is sent.
 const maxMemory = 64 << 20
 
 // process is a run of the built action that a test can hold on to.
@@ -738,13 +738,13 @@ const (
 	hang                     // left open, without another byte
 )
 
-// respond is a whole reply. Each header is a line such as "Retry-After: 2".
+// respond is a complete response. Each header is a line such as "Retry-After: 2".
 func respond(status int, body string, headers ...string) response {
 	lines := append([]string{fmt.Sprintf("HTTP/1.1 %03d Text", status), fmt.Sprintf("Content-Length: %d", len(body))}, headers...)
 	return response{raw: strings.Join(lines, "\r\n") + "\r\n\r\n" + body}
 }
 
-// apiError is a whole reply with the API's error body.
+// apiError is a complete response with the API's error body.
 func apiError(status int, code, message string, headers ...string) response {
 	return respond(status, fmt.Sprintf(`{"status":"error","error_code":%q,"message":%q}`, code, message), headers...)
 }
@@ -766,7 +766,7 @@ func versionJSON(id string, published bool) string {
 const confirmationBody = `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID +
 	`","inbound_phone_number_id":"` + sandbox.Reception + `","outbound_phone_number_id":null}`
 
-// confirmation is the reply to a change that was made.
+// confirmation is the response to a change that was made.
 var confirmation = respond(http.StatusOK, confirmationBody, "Content-Type: application/json")
 
 // start serves on the loopback address until the test ends, and returns the address as a URL.
@@ -805,7 +805,7 @@ func newSandbox(t *testing.T, faults ...sandbox.Fault) (*sandbox.Sandbox, *http.
 	return api, &http.Server{Handler: api}
 }
 
-// replying returns a fakeAPI that answers the requests for the change with these responses; the last one stays.
+// replying returns a fakeAPI that gives these responses to requests for the change, repeating the last one.
 func replying(responses ...response) *fakeAPI { return &fakeAPI{replies: responses} }
 
 // checkLive checks the version of FrontDesk that is published in the sandbox; empty: none.
@@ -875,7 +875,7 @@ func (api *fakeAPI) serveConn(n int, conn, bare net.Conn) {
 	}
 }
 
-// answer finds the reply to the request that came last. The caller holds api.mu.
+// answer finds the response to the latest request. The caller holds api.mu.
 func (api *fakeAPI) answer(r *http.Request) response {
 	changes := 0
 	for _, h := range api.received {

@@ -39,7 +39,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// Whatever stands in a cell, a row keeps its columns: GitHub ends a cell at every pipe that no backslash precedes.
+// A row keeps its columns whatever its cells contain: GitHub ends a cell at every pipe without a backslash before it.
 func TestTableOfHostileTexts(t *testing.T) {
 	for _, text := range append([]string{secret, "|", `\|`, `\\|`, "||", `\`}, HostileTexts...) {
 		md := &markdown{cleaner: newCleaner(secret)}

@@ -145,12 +145,12 @@ type apiBehavior struct {
 	takesInUse        bool   // a number that another agent has is taken from it, not refused
 	releasesOthers    bool   // binding one number releases the agent's others in that direction
 	unpublishReleases bool   // unpublishing releases the agent's numbers
-	tellsKept         bool   // the reply names a number that was left out of the request and is bound
+	tellsKept         bool   // the response names a bound number that the request omitted
 	nothingLive       int    // how the read of what is published answers when nothing is
 	numberReads       string // empty: as described; "absent", "forbidden" or "failing"
 	lags              bool   // some reads come from a replica
 	perSecond         int    // requests that pass in a second; 0: no limit
-	saysWhen          bool   // a request that does not pass is told when to come again
+	saysWhen          bool   // a rejected request is told when to retry
 }
 
 // badDay is how much goes wrong: probabilities.
@@ -179,7 +179,7 @@ type exchange struct {
 	stale               bool      // shown is not what was true when the request came
 	lastPage            bool      // a page after which no more follow
 	endedAt             time.Time // when the client had its answer, or had gone; zero: never
-	answered            bool      // the whole reply went out to a client that was still there
+	answered            bool      // the whole response reached a client that was still connected
 }
 
 func (x *exchange) key() string {
@@ -195,21 +195,21 @@ func (x *exchange) good() bool {
 	return x.answered && x.outcome.fault == "" && x.apiAnswer.status == http.StatusOK
 }
 
-// told reports whether the reply says for certain that this request will not change anything any more.
+// told reports whether the response is proof that this request will change nothing more.
 func (x *exchange) settled() bool {
 	return x.answered && x.status() != http.StatusOK && x.outcome.class != mayApplyLater
 }
 
-// refused reports whether the reply was a 3xx, or a 4xx other than 408.
+// refused reports whether the response was a 3xx, or a 4xx other than 408.
 func (x *exchange) refused() bool {
 	return x.answered && x.status() >= 300 && x.status() < 500 && x.status() != http.StatusRequestTimeout && x.outcome.class != mayApplyLater
 }
 
-// hangsUp reports whether the server closed the connection after a whole reply, without a word in the reply. A request
+// hangsUp reports whether the server closed the connection after a complete response, without announcing it. A request
 // that was to go the same way next may be lost.
 func (x *exchange) closesAfterReply() bool { return x.answered && x.outcome.ending != keepOpen }
 
-// confirmed reports whether the reply was the API's own 200.
+// confirmed reports whether the response was the API's own 200.
 func (x *exchange) confirmed() bool {
 	return x.answered && x.status() == http.StatusOK && x.outcome.class != mayApplyLater
 }
@@ -221,14 +221,14 @@ func (x *exchange) status() int {
 	return x.outcome.reply.status
 }
 
-// patchBody is what a PATCH asks for.
+// patchBody is the body of a PATCH.
 type patchBody struct {
 	version string
 	given   [2]bool   // a direction's field is there
 	number  [2]string // and holds this; empty: null
 }
 
-// apiReply is a reply before it is cut, slowed down or lost.
+// apiReply is a response before it is cut off, slowed down or lost.
 type simulatedReply struct {
 	status  int
 	body    string
@@ -252,11 +252,11 @@ func simulatedError(status int, code, message string) simulatedReply {
 	return jsonReply(status, map[string]string{"status": "error", "error_code": code, "message": message})
 }
 
-// A settlement is what a reply says of the request that it answers.
+// A settlement is what a response says about its request.
 type replyMeaning int
 
 const (
-	apiAnswered   replyMeaning = iota // the API's own reply: it has done what the reply says
+	apiAnswered   replyMeaning = iota // the API's own response: it has done what the response says
 	neverApplied                      // never applied: 3xx, and 4xx but 408
 	appliedOrNot                      // an error in the API's shape: applied by now, or never
 	mayApplyLater                     // may be applied at any moment
@@ -268,12 +268,12 @@ type simulatedOutcome struct {
 	class   replyMeaning
 	applies bool
 	after   time.Duration  // since the request came, when it applies
-	delay   time.Duration  // before the reply
+	delay   time.Duration  // before the response
 	reply   simulatedReply // status 0: the API's own
-	cut     float64        // the share of the reply that is sent; 0: all of it
+	cut     float64        // the fraction of the response that is sent; 0: all of it
 	pace    time.Duration  // before each of its bytes
 	ending  connEnd        // what becomes of the connection
-	mute    bool           // no reply at all
+	mute    bool           // no response at all
 	lag     time.Duration  // of the replica that a read is served from
 }
 
@@ -399,7 +399,7 @@ type simulatedAPI struct {
 	closed     bool
 }
 
-// dialling is an instant at which connections were asked for.
+// dialling is an instant at which connections were requested.
 type dialAttempt struct {
 	at    time.Time
 	fault string // empty: the network was up
@@ -596,7 +596,7 @@ func (s *simulatedAPI) setState(next apiState, by *exchange) {
 	s.history = append(s.history, stateChange{time.Now(), by, s.now(), next})
 }
 
-// apply makes the change that x asks for, or refuses it, and returns what the API itself answers. The caller holds s.mu.
+// apply makes the change requested by x, or refuses it, and returns the API's own response. The caller holds s.mu.
 func (s *simulatedAPI) apply(x *exchange) simulatedReply {
 	before, next := s.now(), s.now().clone()
 	i := slices.IndexFunc(s.versions[x.agent], func(v simulatedVersion) bool { return v.id == x.body.version })
@@ -761,7 +761,7 @@ func (s *simulatedAPI) drawOutcome(x *exchange) simulatedOutcome {
 		probability = s.rates.change
 	}
 	if chance(r, 0.03*s.rates.change) {
-		f.ending = closeConn // which says nothing about the reply
+		f.ending = closeConn // which says nothing about the response
 	}
 	if !chance(r, probability) {
 		return f
@@ -999,7 +999,7 @@ func (s *simulatedAPI) serveConn(conn net.Conn) {
 		gone := make(chan struct{})
 		next := make(chan error, 1)
 		go func() {
-			_, err := in.Peek(1) // a client that waits for its reply sends nothing: what comes first is the end
+			_, err := in.Peek(1) // a client that waits for its response sends nothing, so what arrives first is the end
 			if err != nil {
 				close(gone)
 			}
@@ -1031,7 +1031,7 @@ func (s *simulatedAPI) answer(conn net.Conn, x *exchange, gone <-chan struct{}) 
 		s.mu.Lock()
 		reply := f.reply
 		if reply.status == 0 {
-			if x.apiAnswer.status == 0 { // the beginning of a reply to a change that is not made yet, or never will be
+			if x.apiAnswer.status == 0 { // the beginning of a response to a change that is not made yet, or never will be
 				x.apiAnswer = jsonReply(200, map[string]any{"agent_id": x.agent, "published_version_id": nullable(x.body.version),
 					"inbound_phone_number_id": nullable(x.body.number[inboundCalls]), "outbound_phone_number_id": nullable(x.body.number[outboundCalls])})
 			}

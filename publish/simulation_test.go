@@ -34,7 +34,7 @@ const (
 	maxUnknownShare   = 0.4 // of the runs whose read-back worked; measured: 0.32
 )
 
-// A wish is what a step is asked for.
+// A wish is what a step is asked to do.
 type stepRequest struct {
 	inputs   map[string]string
 	agent    string
@@ -44,7 +44,7 @@ type stepRequest struct {
 	byNumber [2]bool     // the number is given as people write it
 	takeOver bool
 	dryRun   bool
-	showLive bool // nothing is asked for but what is live
+	showLive bool // only report what is live
 
 	expects   bool   // expect is what must be live; empty: none
 	expect    string // a version
@@ -56,7 +56,7 @@ type stepRequest struct {
 
 func (w stepRequest) unpublish() bool { return slices.Equal(w.versions, []string{""}) }
 
-// parts reports what of w is in force in a state: the version, and then each direction that was asked for.
+// parts reports which parts of w are in effect in a state: the version, then each requested direction.
 func (w stepRequest) parts(s apiState) []bool {
 	parts := []bool{slices.Contains(w.versions, s.live[w.agent])}
 	for _, d := range bothDirections {
@@ -75,7 +75,7 @@ func (w stepRequest) parts(s apiState) []bool {
 
 func (w stepRequest) inForce(s apiState) bool { return !slices.Contains(w.parts(s), false) }
 
-// newWish draws what a step is asked for in the world of s.
+// newWish draws what a step is asked to do in the world of s.
 func newStepRequest(s *simulatedAPI) stepRequest {
 	r := randomFor(s.seed, "wish")
 	w := stepRequest{agent: s.agents[0], timeout: pick(r, time.Second, 5*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 2*time.Minute, 2*time.Minute, 5*time.Minute)}
@@ -147,7 +147,7 @@ func (w *stepRequest) drawSafeguards(s *simulatedAPI) {
 	w.inputs["show-changes"] = pick(r, "", "names", "full", "off")
 }
 
-// drawNumber draws what is asked for in one direction.
+// drawNumber draws what is requested in one direction.
 func (w *stepRequest) drawNumber(r *rand.Rand, s *simulatedAPI, d direction) {
 	if chance(r, 0.5) {
 		return
@@ -188,7 +188,8 @@ func spacedNumber(r *rand.Rand, number string) string {
 	return text.String()
 }
 
-// planWriter has another writer change the world at some time, on some days. It never does what the step is asked for.
+// planWriter has another writer change the world at some time, on some days. It never does what the step is asked to
+// do.
 func (s *simulatedAPI) scheduleOtherWriter(w stepRequest) {
 	r := randomFor(s.seed, "another writer")
 	if !chance(r, 0.12) {
@@ -210,7 +211,7 @@ func (s *simulatedAPI) scheduleOtherWriter(w stepRequest) {
 	}
 }
 
-// An account is all that is known of a run when everything that it set in motion has come to rest.
+// An account is everything known about a run once everything that it started has ended.
 type simulatedRun struct {
 	stepRequest
 	api        *simulatedAPI
@@ -257,7 +258,7 @@ func simulate(t *testing.T, seed uint64) *simulatedRun {
 	s.mu.Unlock()
 
 	s.pending.Wait()                    // what is still on its way arrives
-	time.Sleep(longestDial + time.Hour) // and what nobody waits for any more ends
+	time.Sleep(longestDial + time.Hour) // and let abandoned work end
 	_ = s.Close()
 	l.Close()
 	serving.Wait()
@@ -412,9 +413,9 @@ var rules = []rule{
 			return ""
 		}
 		if !a.otherWriter(a.end) {
-			return "what was asked for is not in force"
+			return "the requested change is not in effect"
 		}
-		// Another writer may come between two reads: each part must have been true, but not at the same time.
+		// Another writer may come between two reads: each part must have been true, but not simultaneously.
 		was := make([]bool, len(a.parts(a.api.at(a.end))))
 		for _, state := range a.states(patches[0].at.Add(-replicaLag), a.end) {
 			for i, is := range a.parts(state) {
@@ -422,7 +423,7 @@ var rules = []rule{
 			}
 		}
 		if slices.Contains(was, false) {
-			return "what was asked for was never in force"
+			return "the requested change was never in effect"
 		}
 		return ""
 	}},
@@ -441,9 +442,9 @@ var rules = []rule{
 		case !a.inForce(a.api.at(a.end)), a.otherWriter(a.end):
 			return ""
 		case !slices.ContainsFunc(patches, func(x *exchange) bool { return !x.refused() }) && a.inForce(a.api.at(patches[0].at)):
-			return "" // it was in force all the time: a refusal is a failure all the same
+			return "" // it was in effect all the time, but a refusal is still a failure
 		}
-		return "what was asked for is in force"
+		return "the requested change is in effect"
 	}},
 
 	{"nothing else is changed", func(a *simulatedRun) string {
@@ -639,7 +640,7 @@ var rules = []rule{
 	}},
 }
 
-// unasked says what a request changed that nothing had asked for.
+// unasked says what a request changed without being asked to.
 func (a *simulatedRun) unrequestedChange(m stateChange) string {
 	for _, agent := range a.api.agents {
 		was, is := m.before.live[agent], m.after.live[agent]
@@ -676,7 +677,7 @@ func (a *simulatedRun) allowedChange(m stateChange, id string, d direction, was,
 	case is == a.agent:
 		return was == "" || a.takeOver || a.numberUnreadable(id, d)
 	case a.unpublish(), a.asks[d]:
-		return true // released, or replaced by the number that was asked for
+		return true // released, or replaced by the requested number
 	case len(m.before.numbers(a.agent, d)) > 1:
 		return true // which one to send along cannot be known; a warning is due
 	default:
@@ -695,7 +696,7 @@ func (a *simulatedRun) warnsAbout(id string) bool {
 	return false
 }
 
-// unknownFor returns a reason for which the step cannot know what is in force; empty: there is none.
+// unknownFor returns why the step cannot know what is in effect; empty: it can.
 func (a *simulatedRun) unknownReason() string {
 	patches := a.patches()
 	_, _, after := a.reads()
@@ -743,7 +744,7 @@ func (a *simulatedRun) brokenRules() map[string]string {
 	return list
 }
 
-// story tells a run to somebody who wants to know what went wrong.
+// story describes a run, for finding out what went wrong.
 func (a *simulatedRun) trace() string {
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
@@ -858,7 +859,7 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// tells reports whether one more story is told.
+// tells reports whether one more story may be printed.
 func (c *statistics) logsTrace() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -1157,7 +1158,7 @@ func (a *simulatedRun) setStatus(status string, exit int) {
 	delete(a.res.outputs, "published-version-id")
 }
 
-// answers gives the request for the change another reply.
+// answers gives the request for the change a different response.
 func (a *simulatedRun) setReply(reply simulatedReply, class replyMeaning) {
 	a.patches()[0].outcome = simulatedOutcome{fault: "made up", class: class, reply: reply}
 }
