@@ -1,4 +1,4 @@
-// Command publish-agent-version publishes a version of a Diga voice agent: the step that a release workflow ends with.
+// Command publish-agent-version publishes a version of a Diga voice agent: the last step of a release workflow.
 package main
 
 import (
@@ -17,14 +17,14 @@ var version = "dev"
 
 func main() {
 	signal.Ignore(syscall.SIGPIPE) // a closed log must not end the process in the middle of a change
-	log.SetOutput(io.Discard)      // net/http logs what a server sends unasked, which may be a workflow command
+	log.SetOutput(io.Discard)      // net/http logs unsolicited data from servers, which may be a workflow command
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		cancel(publish.Signal{Signal: <-signals})
 		for again := range signals {
-			if again == syscall.SIGINT { // somebody at a keyboard; timeout(1) sends its one SIGTERM twice
+			if again == syscall.SIGINT { // a second Ctrl-C; not SIGTERM, which timeout(1) sends twice
 				os.Exit(128 + int(syscall.SIGINT))
 			}
 		}

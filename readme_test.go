@@ -173,7 +173,7 @@ func TestEveryCodeIsUsedAndDocumented(t *testing.T) {
 	}
 	var defined []string
 	for _, found := range regexp.MustCompile(`(code[A-Z]\w+) += "(ACTION_[A-Z_]+)"`).FindAllSubmatch(source, -1) {
-		// One use is the definition and one is the table that Codes returns.
+		// One use is the definition, another the table that Codes returns.
 		if uses := regexp.MustCompile(`\b`+string(found[1])+`\b`).FindAll(source, -1); len(uses) < 3 {
 			t.Errorf("%s is never used", found[1])
 		}
@@ -218,7 +218,7 @@ func TestActionMetadata(t *testing.T) {
 	}
 }
 
-// Whether the workflows are valid otherwise is checked by actionlint, in .ci/run.
+// actionlint, in .ci/run, checks that the workflows are valid otherwise.
 func TestWorkflowsInDocsUseExistingInputsAndOutputs(t *testing.T) {
 	a := readAction(t)
 	declares := func(node yaml.Node, name string) bool {

@@ -24,18 +24,18 @@ const (
 	number    = "+34910000001"
 )
 
-// api answers every request well, at once and without checking it, so that a program's time is its own.
+// api returns success to every request at once, without checking it, so that only the program's own time is measured.
 type api struct {
-	http, https, https1 string // base addresses: plain HTTP/1.1, HTTP/2 over TLS, HTTP/1.1 over TLS
-	authority           string // the file with the certificate of https and https1, which is its own authority
+	http, https, https1 string // base URLs: plain HTTP/1.1, HTTP/2 over TLS, HTTP/1.1 over TLS
+	authority           string // file with the self-signed certificate of https and https1
 
-	phones    atomic.Bool // phone numbers can be read: one, bound to nobody; false: 404
-	pages     []string    // of the listing of versions
+	phones    atomic.Bool // phone numbers can be read: one, not bound; false: 404
+	pages     []string    // of the list of versions
 	requests  atomic.Int64
-	firstByte atomic.Int64 // when the first byte over HTTP came since this was 0, in Unix nanoseconds
+	firstByte atomic.Int64 // when the first byte arrived over HTTP after this was set to 0, in Unix nanoseconds
 }
 
-// newAPI starts an API that lives as long as this program. Its file is in dir.
+// newAPI starts an API that runs until this program ends. Its certificate file is in dir.
 func newAPI(dir string) (*api, error) {
 	a := &api{authority: filepath.Join(dir, "authority.pem")}
 	plain, secure, secure1 := httptest.NewUnstartedServer(a), httptest.NewUnstartedServer(a), httptest.NewUnstartedServer(a)
@@ -45,7 +45,7 @@ func newAPI(dir string) (*api, error) {
 		}
 	}
 	for _, server := range []*httptest.Server{plain, secure, secure1} {
-		server.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that a client ends when it needs the connection no more
+		server.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that a client aborts because it no longer needs the connection
 	}
 	plain.Start()
 	secure.EnableHTTP2 = true
@@ -58,7 +58,7 @@ func newAPI(dir string) (*api, error) {
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.requests.Add(1)
-	body, _ := io.ReadAll(r.Body) // or HTTP/2 resets the stream, and curl 7 takes that for a failure
+	body, _ := io.ReadAll(r.Body) // otherwise HTTP/2 resets the stream, which curl 7 treats as a failure
 	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case r.Method == http.MethodPatch:
@@ -87,14 +87,14 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// version is the version of a number, of which 0 is live. It has 2 kB, most of them for what the agent is told to be.
+// version returns the version with this number; 0 is live. It is 2 kB, most of which is the prompt.
 func version(number int, name string) string {
 	return fmt.Sprintf(`{"agent_id":%q,"version_id":"b0000000-0000-4000-8000-%012d","version_number":%d,"version_name":%q,`+
 		`"is_draft":false,"is_published":%t,"name":"Front desk","system_prompt":%q}`,
 		agentID, number, number, name, number == 0, strings.Repeat("You are the front desk. ", 80))
 }
 
-// list makes the listing one of n versions, all called by their number.
+// list sets the list to n versions, each named by its number.
 func (a *api) list(n int) {
 	a.pages = nil
 	for first := 1; first <= n; first += 100 {

@@ -13,9 +13,9 @@ import (
 // step is the environment of a step that publishes by id.
 func (b bench) step(base string) ([]string, error) {
 	env := []string{
-		"GOMAXPROCS=1", // as the image says
+		"GOMAXPROCS=1", // as in the image
 		"GITHUB_ACTIONS=true", "INPUT_TOKEN=" + token, "INPUT_AGENT-ID=" + agentID, "INPUT_VERSION-ID=" + versionID, "INPUT_API-URL=" + base,
-		// That authority alone, as curl has it; Go would read this machine's directory of certificates as well.
+		// Only that certificate, as for curl; Go would also read this machine's certificate directory.
 		"SSL_CERT_FILE=" + b.api.authority, "SSL_CERT_DIR=" + filepath.Join(b.dir, "none"), "NODE_EXTRA_CA_CERTS=" + b.api.authority,
 	}
 	for _, name := range []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
@@ -28,15 +28,15 @@ func (b bench) step(base string) ([]string, error) {
 	return env, nil
 }
 
-// curl is the change alone, as a workflow would send it that has no action for it.
+// curl sends only the change, as a workflow without the action would.
 func (b bench) curl(base string, options ...string) program {
 	args := append([]string{"curl", "--silent", "--fail", "--retry", "4", "--cacert", b.api.authority}, options...)
 	return program{"curl", append(args, "-X", "PATCH", "-H", "Authorization: Bearer "+token, "-H", "Content-Type: application/json",
 		"-d", `{"version_id":"`+versionID+`"}`, base+"/v1/agent/"+agentID+"/published_version"), nil}
 }
 
-// compare lets the action take turns with each of the other programs, A B A B, so that whatever else the machine does
-// meets both alike. A ratio is the median of the ratios of neighbours, and of the medians of all runs.
+// compare runs the action and each other program in turn, A B A B, so that other load on the machine affects both
+// alike. A ratio is the median over all runs of the median ratio of neighbors.
 func (b bench) compare(base, over string) error {
 	const runs, rounds = 10, 40
 	env, err := b.step(base)
@@ -53,7 +53,7 @@ func (b bench) compare(base, over string) error {
 	for _, other := range []struct {
 		program
 		goals map[string]float64
-		every int // of the rounds, for a slow program
+		every int // run only every n-th round, for a slow program
 	}{
 		{program{"the floor", []string{b.floor}, env}, map[string]float64{"HTTP": 1.2}, 1},
 		{b.curl(base), map[string]float64{"HTTP": 0.5, "TLS": 0.7}, 1},
@@ -99,7 +99,7 @@ func (b bench) compare(base, over string) error {
 	return nil
 }
 
-// firstByte runs p and returns how long that took, and how long until its first byte came over HTTP, both in ms.
+// firstByte runs p and returns how long that took, and how long until its first byte arrived over HTTP, both in ms.
 func (b bench) firstByte(p program) (wall, first float64, err error) {
 	b.api.firstByte.Store(0)
 	start := time.Now()
@@ -107,7 +107,7 @@ func (b bench) firstByte(p program) (wall, first float64, err error) {
 	return took.Seconds() * 1000, float64(b.api.firstByte.Load()-start.UnixNano()) / 1e6, err
 }
 
-// start measures how long it takes from the fork to the first byte at the other end.
+// start measures the time from the fork to the first byte at the other end.
 func (b bench) start() error {
 	env, err := b.step(b.api.http)
 	if err != nil {
@@ -131,10 +131,10 @@ func (b bench) start() error {
 	return nil
 }
 
-// goals are the rows of a table that says which of them are met.
+// goals are the rows of the table of goals.
 type goals []string
 
-// add adds what was measured in each run, of which the median is to be at most most.
+// add adds the measurements of all runs. The goal is that their median is at most most.
 func (g *goals) add(what string, most float64, runs []float64) {
 	verdict := "met"
 	if median(runs) > most {
@@ -157,14 +157,14 @@ func median(values []float64) float64 {
 	return slices.Sorted(slices.Values(values))[(len(values)-1)/2]
 }
 
-// spread is the median of values, and their quartiles.
+// spread is the median of values with their quartiles.
 func spread(values []float64, digits int) string {
 	values = slices.Sorted(slices.Values(values))
 	at := func(quarter int) float64 { return values[(len(values)-1)*quarter/4] }
 	return fmt.Sprintf("%.*f (%.*f to %.*f)", digits, at(2), digits, at(1), digits, at(3))
 }
 
-// versions looks for a version by its name among more and more.
+// versions looks up a version by name among more and more versions.
 func (b bench) versions() error {
 	const rounds = 10
 	fmt.Println("| versions | requests | wall time, ms | peak memory, MiB |\n|---|---|---|---|")

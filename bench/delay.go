@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// delayingProxy makes a server on this machine look as far away as a network round trip. Toxiproxy delays what passes by,
-// but not the TCP handshake, which the kernel of this machine completes at once. Here that costs a round trip too: the
-// first bytes of a client wait for it. For a client that speaks first, as in TLS and HTTP, the two look the same.
+// delayingProxy adds a network round trip between a client and a server on this machine. Toxiproxy delays traffic but
+// not the TCP handshake, which the local kernel completes at once. This proxy charges a round trip for it by delaying
+// the client's first bytes. To a client that sends first, as in TLS and HTTP, that looks the same.
 type delayingProxy struct {
 	listener    net.Listener
 	server      string // host and port
@@ -17,7 +17,7 @@ type delayingProxy struct {
 	connections atomic.Int64
 }
 
-// newDelayingProxy starts a proxy on a loopback address. Close ends it, and lets open connections end by themselves.
+// newDelayingProxy starts a proxy on a loopback address. Close stops it, but lets open connections finish.
 func newDelayingProxy(server string, roundTrip time.Duration) (*delayingProxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -48,7 +48,7 @@ func (p *delayingProxy) accept() {
 	}
 }
 
-// carry brings what it reads from src to dst, and then the end of it, each chunk after a delay. No chunk counts as sent
+// carry copies from src to dst, including the end of the stream, with a delay for each chunk. No chunk counts as sent
 // before the time connected.
 func carry(dst *net.TCPConn, src net.Conn, delay time.Duration, connected time.Time) {
 	type chunk struct {

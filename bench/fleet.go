@@ -10,7 +10,7 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// fleet starts many steps at once against the sandbox with a limit that they go over by far.
+// fleet starts many steps at once against the sandbox, far exceeding its rate limit.
 func (b bench) fleet() error {
 	const (
 		rounds = 3

@@ -17,7 +17,7 @@ import (
 
 const imageName = "publish-agent-version:bench"
 
-// size compares the action's program with the floor, for what of it is of our making.
+// size compares the action's binary with the floor's.
 func (b bench) size() error {
 	action, err := os.Stat(b.action)
 	if err != nil {
@@ -32,8 +32,8 @@ func (b bench) size() error {
 	return nil
 }
 
-// image measures what happens between "uses:" and the end of the step: the image comes from somewhere, then it runs. Its
-// program is as big as that of a release, but not the same, or else layers of another image might be used.
+// image measures the time from "uses:" to the end of the step: getting the image, then running it. Its binary is as big
+// as a release's but different, so that no layers of another image are reused.
 func (b bench) image() error {
 	if err := exec.Command("docker", "version").Run(); err != nil {
 		fmt.Println("Left out: no Docker engine answers.")
@@ -43,7 +43,7 @@ func (b bench) image() error {
 	if compiler := os.Getenv("GO_IMAGE"); compiler != "" {
 		build = append(build, "--build-arg", "GO_IMAGE="+compiler)
 	}
-	// In two steps, for only what has a name can be removed again.
+	// In two steps, because only a named image can be removed again.
 	stage := imageName + "-stage"
 	defer exec.Command("docker", "image", "rm", imageName, stage).Run()
 	built, err := repeat(3, func() error {
@@ -82,7 +82,7 @@ func (b bench) image() error {
 	return nil
 }
 
-// imageSize prints the image's size, on disk and as a registry would send it.
+// imageSize prints the image's size, on disk and compressed.
 func (b bench) imageSize() error {
 	size, err := exec.Command("docker", "image", "inspect", "--format", "{{.Size}}", imageName).Output()
 	if err != nil {
@@ -103,7 +103,7 @@ func (b bench) imageSize() error {
 	return err
 }
 
-// pull measures how long it takes to get the image from a registry when nothing of it is there.
+// pull measures a pull of the image from a registry when no layer is present.
 func (b bench) pull() (string, error) {
 	if _, err := exec.LookPath("docker-registry"); err != nil {
 		return "no docker-registry here", nil
@@ -166,7 +166,7 @@ func docker(args ...string) error {
 	return nil
 }
 
-// repeat calls f some times and returns how many seconds it takes.
+// repeat calls f several times and returns how many seconds each call took.
 func repeat(times int, f func() error) (string, error) {
 	var took []float64
 	for range times {

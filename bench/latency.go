@@ -10,8 +10,8 @@ import (
 
 const roundTrip = 100 * time.Millisecond
 
-// latency measures a publish over a network with a long round trip, beside curl's PATCH alone. The round trips are what
-// the delay adds to a program's time, divided by the delay.
+// latency measures a publish over a network with a long round trip, compared with only curl's PATCH. The number of
+// round trips is the time added by the delay, divided by the delay.
 func (b bench) latency() error {
 	const rounds = 9
 	b.api.phones.Store(true)
@@ -33,7 +33,7 @@ func (b bench) latency() error {
 		}
 		defer far.Close()
 
-		// programs returns what is compared, at the far and at the near address.
+		// programs returns the programs to compare, with the far and the near address.
 		programs := func(proxy *delayingProxy) ([]program, error) {
 			base := scheme + "://" + proxy.listener.Addr().String()
 			env, err := b.step(base)

@@ -1,5 +1,5 @@
-// Command bench measures the action: against programs that do the same, as an image, with many versions to look through,
-// and many at once. It prints the tables of its README:
+// Command bench measures the action: against programs that do the same, as an image, with many versions, and many at
+// once. It prints the tables of its README:
 //
 //	go run ./bench [part of a title]
 package main
@@ -27,7 +27,7 @@ func main() {
 	}
 }
 
-// bench is what the measurements share.
+// bench is shared by the measurements.
 type bench struct {
 	dir           string // for files
 	api           *api
@@ -73,7 +73,7 @@ func run(dir string) error {
 	return nil
 }
 
-// machine says what everything ran on.
+// machine describes the machine.
 func machine() string {
 	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	cpu := "unknown processor"

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// program is something to run: its arguments, and what it needs of the environment besides PATH.
+// program is a program to run: its arguments, and its environment besides PATH.
 type program struct {
 	name string
 	args []string
@@ -31,7 +31,7 @@ func (p program) command() *exec.Cmd {
 	return cmd
 }
 
-// run runs p and returns how long that took, from the fork to the end.
+// run runs p and returns the time from the fork to its exit.
 func (p program) run() (time.Duration, error) {
 	cmd := p.command()
 	var output bytes.Buffer
@@ -45,8 +45,8 @@ func (p program) run() (time.Duration, error) {
 	return took, err
 }
 
-// peak runs p and returns the most memory that it held at any time, in KiB. It reads that in the last moment of the
-// process: what wait4 says (ru_maxrss) is no less than what this program held when it started the other.
+// peak runs p and returns its peak memory in KiB. It reads that just before the process exits: ru_maxrss from wait4 is
+// at least what this program held when it started p.
 func (p program) peak() (int, error) {
 	runtime.LockOSThread() // only the thread that started a process may trace it
 	defer runtime.UnlockOSThread()
@@ -67,7 +67,7 @@ func (p program) peak() (int, error) {
 			return kib, nil
 		case !status.Stopped():
 			return 0, fmt.Errorf("%s ended with status %#x", p.name, int(status))
-		case !began: // it stops once when it begins
+		case !began: // the process stops once when it starts
 			began = true
 			if err := syscall.PtraceSetOptions(pid, syscall.PTRACE_O_TRACEEXIT); err != nil {
 				return 0, err
@@ -101,8 +101,8 @@ func build(path, pkg string) error {
 	return rewrite(path)
 }
 
-// rewrite writes a program anew, front to back, as unpacking an image does. As the linker leaves it, a run takes a sixth
-// longer, and from one copy to the next it differs by some percent: how a file lies in memory is chance.
+// rewrite rewrites a program sequentially, as unpacking an image does. Run as the linker left it, it takes a sixth
+// longer, and copies differ by a few percent: how a file is laid out in memory is random.
 func rewrite(path string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -16,15 +16,14 @@ import (
 	"publish-agent-version/diga"
 )
 
-// pipe returns the near end of a connection to an API that gives one and the same reply to a method, with no more work
-// than that.
+// pipe returns the near end of a connection to a minimal API that always gives the same response to a method.
 func pipe(replies map[string]string) net.Conn {
 	near, far := net.Pipe()
 	go func() {
 		defer far.Close()
 		request := make([]byte, 4096)
 		for {
-			n, err := far.Read(request) // the whole of it, for a client writes it at once
+			n, err := far.Read(request) // the whole request, because a client writes it at once
 			if err != nil {
 				return
 			}
@@ -42,8 +41,8 @@ func reply(status int, body string) string {
 		status, http.StatusText(status), len(body), body)
 }
 
-// The time that retries take is that of the policy: waits of 1 s, 2 s, 4 s and so on up to 20 s, of each three quarters
-// on average and a half at least. "go test -run Retries -v" shows a table.
+// Retries take as long as the policy says: waits of 1 s, 2 s, 4 s and so on up to 20 s, each three quarters of that on
+// average and at least half. "go test -run Retries -v" shows a table.
 func TestRetries(t *testing.T) {
 	const seeds = 50
 	table := "\n| retries | by the policy, s | measured, s |\n|---|---|---|\n"

@@ -17,8 +17,8 @@ import (
 	"publish-agent-version/publish"
 )
 
-// mostAllocations is what one publish by id may allocate, the API's end included: a tenth more than it did when this was
-// written.
+// mostAllocations is the allocation limit of one publish by ID, including the API's end: a tenth more than when this
+// was written.
 const mostAllocations = 2200
 
 // publishByID returns a step that publishes by id, against an API at the other end of a pipe.
@@ -29,7 +29,7 @@ func publishByID(tb testing.TB) func() {
 		"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": filepath.Join(dir, "output"), "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"),
 		"INPUT_TOKEN": token, "INPUT_AGENT-ID": agentID, "INPUT_VERSION-ID": versionID, "INPUT_API-URL": "http://localhost",
 	}
-	const reads = 4 // at the same time; one that is late takes the connection of another
+	const reads = 4 // concurrent; a late one reuses another's connection
 	step := publish.Step{
 		Getenv: func(name string) string { return env[name] },
 		Stdout: io.Discard, Stderr: io.Discard,
@@ -40,7 +40,7 @@ func publishByID(tb testing.TB) func() {
 				tb.Fatal(err)
 			}
 		}
-		var connections atomic.Int64 // of this run: a connection that is not needed any more may be opened after its end
+		var connections atomic.Int64 // of this run: a connection that is no longer needed may be opened after it ends
 		step.Dial = func(context.Context, string, string) (net.Conn, error) {
 			connections.Add(1)
 			return pipe(replies), nil

@@ -18,21 +18,21 @@ const (
 	maxBodyBytes     = 1 << 20 // after decompression
 )
 
-// attempt is what happened to one request.
+// attempt is the result of sending a request once.
 type attempt struct {
 	wire
 	host      string // of the API
 	proxy     string // host of the proxy; empty: none
-	status    int    // of the reply, 200 to 599; 0: no reply with such a status
+	status    int    // of the response, 200 to 599; 0: no response with such a status
 	header    http.Header
-	body      []byte // the whole body if err is nil, otherwise what was read of it
-	err       error  // why there is no whole reply
+	body      []byte // the whole body if err is nil, otherwise the part that was read
+	err       error  // why there is no complete response
 	timedOut  bool   // err comes from attemptTimeout or errorBodyTimeout
-	cancelled error  // err comes from the end of the caller's context, and this is its cause
+	cancelled error  // why the caller's context ended, if that caused err
 	sent      bool   // some of the request may have left this machine
 }
 
-// attempt sends req once and reads the whole reply, within attemptTimeout.
+// attempt sends req once and reads the whole response, within attemptTimeout.
 func (c *Client) attempt(req *http.Request) attempt {
 	c.connectOnce.Do(c.connect)
 	caller := req.Context()
@@ -43,10 +43,10 @@ func (c *Client) attempt(req *http.Request) attempt {
 	trace := wireTrace{connected: connected, http1: &c.http1}
 	req = req.WithContext(httptrace.WithClientTrace(ctx, trace.hooks()))
 	if c.http1.Load() && (req.Body == nil || req.Body == http.NoBody) {
-		// net/http resends a request without a body by itself when a reused connection turns out to be closed, and
-		// concurrent requests hand each other such connections without end. A body of unknown length stops that; the
-		// encoding "identity" stops net/http from waiting for its first byte, and from sending it in chunks when that byte
-		// takes more than 200 ms. Not over HTTP/2: some servers refuse a GET with the frame that ends an empty body.
+		// net/http silently resends a request without a body if a reused connection turns out to be closed, and
+		// concurrent requests can pass such connections around endlessly. A body of unknown length prevents that. The
+		// encoding "identity" keeps net/http from waiting for its first byte, and from sending chunks if that byte
+		// takes more than 200 ms. HTTP/2 is exempt: some servers reject a GET with the frame that ends an empty body.
 		req.Body, req.GetBody = io.NopCloser(strings.NewReader("")), nil
 		req.TransferEncoding = []string{"identity"}
 	}
@@ -71,19 +71,20 @@ func (c *Client) attempt(req *http.Request) attempt {
 	a.wire = trace.result()
 	a.sent = a.status != 0 || a.written > 0 || (a.connected && a.http2) // HTTP/2 may write after RoundTrip has returned
 	if a.status < 200 || a.status > 599 {
-		a.status = 0 // has no meaning in HTTP
+		a.status = 0 // not an HTTP status
 	}
 	return a
 }
 
-// readBody reads and closes the body. It returns what it could read with every error but errMalformed and errTooLarge.
+// readBody reads and closes the body. With any error other than errMalformed and errTooLarge, it also returns what it
+// could read.
 func readBody(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 599 {
 		return nil, fmt.Errorf("%w: status %q", errMalformed, resp.Status)
 	}
 	if coding := resp.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return nil, fmt.Errorf("%w: a body in the encoding %q, which was not asked for", errMalformed, coding) // only gzip is, by net/http
+		return nil, fmt.Errorf("%w: unexpected Content-Encoding %q", errMalformed, coding) // net/http requests only gzip, and decodes it
 	}
 	var body bytes.Buffer
 	n, err := body.ReadFrom(io.LimitReader(resp.Body, maxBodyBytes+1))
@@ -93,10 +94,10 @@ func readBody(resp *http.Response) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-// ok reports whether the reply is a whole 200.
+// ok reports whether the response is a complete 200.
 func (a *attempt) ok() bool { return a.status == http.StatusOK && a.err == nil }
 
-// hasErrorStatus reports whether there is a reply other than a 200. Its status counts even if its body was cut off.
+// hasErrorStatus reports whether there is a response other than a 200. Its status counts even if its body was cut off.
 func (a *attempt) hasErrorStatus() bool { return a.status != 0 && a.status != http.StatusOK }
 
 // toError returns the error of an attempt that is not ok.
@@ -107,7 +108,7 @@ func (a *attempt) toError() *Error {
 	return a.transportError()
 }
 
-// failure returns why there is no whole reply, for the log; nil if there is one.
+// failure returns why there is no complete response, for the log; nil if there is one.
 func (a *attempt) failure() error {
 	switch {
 	case a.err == nil:

@@ -16,9 +16,9 @@ type Attempt struct {
 	Number  int // of the request's attempts, from 1
 	Method  string
 	Path    string        // from the root
-	Status  int           // of the reply; 0: there was none
-	Err     error         // why there is no whole reply; nil if there is one, whatever its status
-	Elapsed time.Duration // until the reply was read or the attempt failed
+	Status  int           // of the response; 0: there was none
+	Err     error         // why there is no complete response; nil if there is one, of any status
+	Elapsed time.Duration // until the response was read or the attempt failed
 	Reused  bool          // the connection had served an earlier request
 	HTTP2   bool
 }
@@ -30,11 +30,11 @@ type Wait struct {
 	After    error  // the error of the last attempt, an *Error
 	Duration time.Duration
 	Next     int           // number of the next attempt
-	Asked    time.Duration // what Retry-After asked for; 0: nothing
+	Asked    time.Duration // value of Retry-After; 0: none
 }
 
-// call is one request and its attempts. It is the transport and the policy of a retryablehttp.Client, which calls
-// RoundTrip and then decide for each attempt.
+// call is one request and its attempts. It serves as the transport and the policy of a retryablehttp.Client, which
+// calls RoundTrip and then decide for each attempt.
 type call struct {
 	*Client
 	request
@@ -42,8 +42,8 @@ type call struct {
 	// Set by RoundTrip.
 	attempts int
 	last     attempt
-	reported *Error // of the last reply; if there was none, of the last attempt that failed
-	effect   Effect // the largest of the attempts
+	reported *Error // of the last response or, if there was none, of the last failed attempt
+	effect   Effect // the largest of all attempts
 	stopped  error  // by BeforeRetry
 
 	// Set by decide.
@@ -52,7 +52,7 @@ type call struct {
 	gaveUp  string        // why there is no next attempt, if the last could have been retried
 }
 
-// do sends r and retries it. It returns the body of a whole 200, and the number of attempts. The error is an *Error.
+// do sends r and retries it. It returns the body of a complete 200 and the number of attempts. The error is an *Error.
 func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 	call := &call{Client: c, request: r}
 	req, err := c.newRequest(ctx, r)
@@ -61,17 +61,17 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 	}
 	call.path = req.URL.Path // from the root, for Attempt and Wait
 	if deadline, ok := ctx.Deadline(); ok && r.method == http.MethodPatch && ctx.Err() == nil && time.Until(deadline) < lastAttempt {
-		return nil, 0, &Error{Cause: Timeout, Message: "too little of the timeout was left to send the change"}
+		return nil, 0, &Error{Cause: Timeout, Message: "not enough time left to send the change"}
 	}
 	if ctx.Err() == nil {
 		loop := retryablehttp.Client{
 			HTTPClient:   &http.Client{Transport: call},
-			RetryMax:     math.MaxInt, // decide knows better
+			RetryMax:     math.MaxInt, // decide sets the limit
 			CheckRetry:   call.decide,
 			Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return call.wait },
 			ErrorHandler: retryablehttp.PassthroughErrorHandler,
 		}
-		// call.last knows more than the result.
+		// call.last has more detail than the result.
 		_, _ = loop.Do(req) //nolint:bodyclose // RoundTrip returns no body
 	}
 	if call.last.ok() {
@@ -80,8 +80,8 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 	return nil, call.attempts, call.failure(ctx)
 }
 
-// RoundTrip makes one attempt, unless BeforeRetry stops it. The response has neither header nor body: there is no redirect for http.Client to follow,
-// and nothing for retryablehttp to drain.
+// RoundTrip makes one attempt, unless BeforeRetry stops it. The response it returns has no headers or body, so there is
+// no redirect for http.Client to follow and nothing for retryablehttp to drain.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c.method == http.MethodPatch && c.attempts > 0 && c.BeforeRetry != nil {
 		if c.stopped = c.BeforeRetry(req.Context()); c.stopped != nil {
@@ -93,7 +93,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.last = c.attempt(req)
 	c.effect = max(c.effect, c.last.effect())
 	if c.last.hasErrorStatus() || c.last.cancelled == nil && !c.last.ok() {
-		// An attempt without a reply does not hide what an earlier reply said: that is the API's own word.
+		// An attempt without a response must not hide an earlier response, which is what the API itself said.
 		if e := c.last.toError(); e.Status != 0 || c.reported == nil || c.reported.Status == 0 {
 			c.reported = e
 		}
@@ -137,7 +137,7 @@ func (c *call) failure(ctx context.Context) *Error {
 		}
 	}
 	if e.Cause == Answered && c.last.status == 0 && c.last.cancelled == nil {
-		// Without Untrusted: GaveUp is our own words.
+		// Untrusted is left out, because GaveUp must be safe to print.
 		gaveUp = cmp.Or(gaveUp, "gave up") + "; the last attempt failed differently: " + c.last.transportError().Message
 	}
 	e.Attempts, e.GaveUp = c.attempts, gaveUp

@@ -13,7 +13,7 @@ import (
 
 var errSignal, errBudget = errors.New("cancelled by SIGINT"), errors.New("gave up after 3s")
 
-// An error says what the API said last, whatever ended the call.
+// An error has the API's last response, whatever ended the call.
 func TestLastReplySurvives(t *testing.T) {
 	first, second := apiError(500, "FIRST"), apiError(503, "SECOND")
 	slow := reply{raw: strings.TrimSuffix(response(500, "12345").raw, "345"), then: silent}
@@ -32,25 +32,25 @@ func TestLastReplySurvives(t *testing.T) {
 			Error{Cause: Answered, Status: 404, Code: "GONE", Attempts: 2, Effect: MaybeApplied}, 500 * time.Millisecond},
 		{"then a lost connection", []reply{first, lost}, 0, 0, 1,
 			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 2, Effect: MaybePending,
-				GaveUp: "gave up after 2 attempts; the last attempt failed differently: no reply from api.test: the connection was closed"}, 500 * time.Millisecond},
+				GaveUp: "gave up after 2 attempts; the last attempt failed differently: no response from api.test: the connection was closed"}, 500 * time.Millisecond},
 		{"then malformed HTTP", []reply{first, {raw: "SSH-2.0\r\n\r\n"}}, 0, 0, 4,
 			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 2, Effect: MaybePending,
-				GaveUp: "gave up; the last attempt failed differently: the reply cannot be read"}, 500 * time.Millisecond},
+				GaveUp: "gave up; the last attempt failed differently: could not read the response"}, 500 * time.Millisecond},
 		{"a lost connection, then a status", []reply{lost, second}, 0, 0, 1,
 			Error{Cause: Answered, Status: 503, Code: "SECOND", Attempts: 2, Effect: MaybePending, GaveUp: "gave up after 2 attempts"}, 500 * time.Millisecond},
 		{"the budget ends during an attempt", []reply{first, {then: silent}}, 3 * time.Second, 0, 4,
 			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 2, Effect: MaybePending, GaveUp: "gave up after 3s"}, 3 * time.Second},
 		{"the budget ends during the first attempt", []reply{{then: silent}}, 3 * time.Second, 0, 4,
-			Error{Cause: Timeout, Attempts: 1, Effect: MaybePending, Message: "no reply from api.test; gave up after 3s"}, 3 * time.Second},
+			Error{Cause: Timeout, Attempts: 1, Effect: MaybePending, Message: "no response from api.test; gave up after 3s"}, 3 * time.Second},
 		{"the budget ends after a lost connection", []reply{lost, {then: silent}}, 3 * time.Second, 0, 4,
-			Error{Cause: Timeout, Attempts: 2, Effect: MaybePending, Message: "no reply from api.test; gave up after 3s", LastReply: &Error{}}, 3 * time.Second},
+			Error{Cause: Timeout, Attempts: 2, Effect: MaybePending, Message: "no response from api.test; gave up after 3s", LastReply: &Error{}}, 3 * time.Second},
 		{"the budget ends in an error's body", []reply{slow}, 3 * time.Second, 0, 4,
 			Error{Cause: Answered, Status: 500, Attempts: 1, Effect: MaybePending, GaveUp: "gave up after 3s"}, 3 * time.Second},
 		{"the budget ends in a 200's body", []reply{{raw: published.raw[:60], then: silent}}, 3 * time.Second, 0, 4,
-			Error{Cause: Timeout, Attempts: 1, Effect: MaybePending, Message: "no end of the reply from api.test; gave up after 3s"}, 3 * time.Second},
+			Error{Cause: Timeout, Attempts: 1, Effect: MaybePending, Message: "incomplete response from api.test; gave up after 3s"}, 3 * time.Second},
 		{"the budget leaves no time to wait", []reply{first}, 2 * time.Second, 0, 4,
 			Error{Cause: Answered, Status: 500, Code: "FIRST", Attempts: 3, Effect: MaybeApplied,
-				GaveUp: "gave up after 3 attempts: the next would wait 2 s, the timeout leaves 0.25 s"}, 1500 * time.Millisecond},
+				GaveUp: "gave up after 3 attempts: the next wait is 2 s, but only 0.25 s remain"}, 1500 * time.Millisecond},
 		{"a cancel while waiting", []reply{first}, 0, time.Second, 4,
 			Error{Cause: Cancelled, Status: 500, Attempts: 2, Effect: MaybeApplied, Message: errSignal.Error(), LastReply: &Error{Code: "FIRST"}}, time.Second},
 		{"a cancel while waiting after a lost connection", []reply{lost}, 0, time.Second, 4,
@@ -132,17 +132,17 @@ func TestAttemptsTimeOut(t *testing.T) {
 		effect   Effect
 	}{
 		{"silence", reply{then: silent}, []time.Duration{half, half},
-			"no reply from api.test within 30 s", "no reply from api.test within 30 s", MaybePending},
+			"no response from api.test within 30 s", "no response from api.test within 30 s", MaybePending},
 		{"one byte of the header a second", reply{raw: fmt.Sprintf(head, 200), pace: time.Second}, []time.Duration{half, half},
-			"no reply from api.test within 30 s", "no reply from api.test within 30 s", MaybePending},
+			"no response from api.test within 30 s", "no response from api.test within 30 s", MaybePending},
 		{"one byte of a 200 in turn", reply{raw: fmt.Sprintf(head, 200) + strings.Repeat(" ", 1000), pace: time.Second / 10}, []time.Duration{half, half},
-			"no end of the reply from api.test within 30 s", "no end of the reply from api.test within 30 s", MaybePending},
+			"incomplete response from api.test within 30 s", "incomplete response from api.test within 30 s", MaybePending},
 		{"a 200 that stops", reply{raw: fmt.Sprintf(head, 200), then: silent}, []time.Duration{half, half},
-			"no end of the reply from api.test within 30 s", "no end of the reply from api.test within 30 s", MaybePending},
+			"incomplete response from api.test within 30 s", "incomplete response from api.test within 30 s", MaybePending},
 		{"a 500 that stops", reply{raw: fmt.Sprintf(head, 500), then: silent}, []time.Duration{five, five},
-			"no end of the reply from api.test", "the API answered 500 Internal Server Error", MaybePending},
+			"incomplete response from api.test", "the API returned 500 Internal Server Error", MaybePending},
 		{"a 404 that stops", reply{raw: fmt.Sprintf(head, 404), then: silent}, []time.Duration{five},
-			"no end of the reply from api.test", "the API answered 404 Not Found", NoEffect},
+			"incomplete response from api.test", "the API returned 404 Not Found", NoEffect},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -199,11 +199,11 @@ func TestCallbacksReportAttemptsAndWaits(t *testing.T) {
 	path := "/v1/agent/" + agentID.String() + "/published_version"
 	want := []string{
 		"0s: 1. PATCH " + path + ": 503 (<nil>) after 0s, false false",
-		"0s: PATCH " + path + " (the API answered 503 Service Unavailable: because): 4s before 2, asked 4s",
-		"4s: 2. PATCH " + path + ": 0 (no reply from api.test: the connection was closed) after 0s, true false",
-		"4s: PATCH " + path + " (no reply from api.test: the connection was closed): 1s before 3, asked 0s",
-		"11s: 3. PATCH " + path + ": 200 (the reply breaks off after 18 bytes: the connection closed early) after 6s, false false",
-		"11s: PATCH " + path + " (the reply breaks off after 18 bytes: the connection closed early): 2s before 4, asked 0s",
+		"0s: PATCH " + path + " (the API returned 503 Service Unavailable: because): 4s before 2, asked 4s",
+		"4s: 2. PATCH " + path + ": 0 (no response from api.test: the connection was closed) after 0s, true false",
+		"4s: PATCH " + path + " (no response from api.test: the connection was closed): 1s before 3, asked 0s",
+		"11s: 3. PATCH " + path + ": 200 (the response was cut off after 18 bytes: the connection closed early) after 6s, false false",
+		"11s: PATCH " + path + " (the response was cut off after 18 bytes: the connection closed early): 2s before 4, asked 0s",
 		"13s: 4. PATCH " + path + ": 200 (<nil>) after 0s, false false",
 	}
 	if !slices.Equal(log, want) {
@@ -221,7 +221,7 @@ func TestInvalidRequestsAreNotSent(t *testing.T) {
 	}
 }
 
-// Only retries of a change are asked about, after the wait.
+// Only retries of a change are checked, after the wait.
 func TestBeforeRetryStopsTheCall(t *testing.T) {
 	n := &network{replies: []reply{apiError(503, "BUSY")}}
 	n.play(t, func(t *testing.T, c *Client) {

@@ -17,10 +17,10 @@ import (
 
 var (
 	errMalformed = errors.New("malformed HTTP")
-	errTooLarge  = fmt.Errorf("a body of more than %d bytes", maxBodyBytes)
+	errTooLarge  = fmt.Errorf("body exceeds %d bytes", maxBodyBytes)
 )
 
-// effect returns what this attempt at a change may have done, unless its reply is a 200 that confirms the change.
+// effect returns what this attempt at a change may have done, unless its response is a 200 that confirms the change.
 func (a *attempt) effect() Effect {
 	switch {
 	case !a.sent:
@@ -32,13 +32,14 @@ func (a *attempt) effect() Effect {
 	case a.fromAPI():
 		return MaybeApplied
 	default:
-		// No readable reply, a 2xx that confirms nothing, or the error of a gateway, which says nothing of the request
+		// No readable response, a 2xx that confirms nothing, or a gateway's error, which says nothing about the request
 		// behind it.
 		return MaybePending
 	}
 }
 
-// fromAPI reports whether the API, and not a gateway, wrote this error: the body is OpenAPI's ErrorResponseSchema.
+// fromAPI reports whether the error comes from the API rather than a gateway: its body is OpenAPI's
+// ErrorResponseSchema.
 func (a *attempt) fromAPI() bool {
 	if a.status < 400 || a.err != nil {
 		return false
@@ -82,7 +83,7 @@ func (a *attempt) truncated() bool {
 		!errors.Is(a.err, gzip.ErrHeader) && !errors.Is(a.err, gzip.ErrChecksum) && !errors.As(a.err, &corrupt)
 }
 
-// cause classifies a.err, by its type wherever it has one.
+// cause classifies a.err, by type where possible.
 func (a *attempt) cause() Cause {
 	var proxy *proxyError
 	var dns *net.DNSError
@@ -116,8 +117,8 @@ func (a *attempt) cause() Cause {
 	if cause, ok := a.tlsCause(); ok {
 		return cause
 	}
-	// net/http has no type for a malformed reply, but every loss of a connection has one. HTTP/2 errors concern the stream
-	// or the connection, and a new connection helps with both.
+	// net/http has no error type for a malformed response, but every lost connection has one. HTTP/2 errors affect the
+	// stream or the connection; a new connection fixes both.
 	if isNetwork(a.err) || a.http2 {
 		return Unreachable
 	}
@@ -148,7 +149,7 @@ func (a *attempt) tlsCause() (Cause, bool) {
 }
 
 // handshakeAlert reports whether err is an alert that rejects the client's parameters or certificate. Alerts that can
-// come at any time, such as internal_error, are not among these.
+// arrive at any time, such as internal_error, do not count.
 func handshakeAlert(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	if !ok || op.Op != "remote error" {

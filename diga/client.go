@@ -1,10 +1,10 @@
 // Package diga is a client for the Diga API. It publishes versions of an agent, binds them to phone numbers, and reads
 // both.
 //
-// Requests are retried. An error tells what went wrong and, for a change, whether it may have been applied all the same:
-// see [Error] and [Effect].
+// Requests are retried. Errors report what went wrong and, for a change, whether it may have been applied anyway: see
+// [Error] and [Effect].
 //
-// The operation that publishes is taken from the API's OpenAPI document, the ones that read from its public reference.
+// The publish operation follows the API's OpenAPI document; the reads follow its public reference.
 package diga
 
 import (
@@ -24,22 +24,22 @@ import (
 // Client calls the API. BaseURL and Token are required; the fields must not change after the first call.
 //
 // It is safe for concurrent use and opens as few connections as the protocol allows: one over HTTP/2, otherwise one for
-// each request in flight. It honors the proxy variables of the environment, verifies certificates against the system's
-// roots, requires TLS 1.2 and follows no redirect. A request takes at most 30 s. A reply has at most 64 KiB of headers
-// and 1 MiB of body, after decompression.
+// each request in flight. It honors the proxy variables of the environment, verifies certificates against the system
+// roots, requires TLS 1.2 and follows no redirect. A request takes at most 30 s. A response may have at most 64 KiB of
+// headers and, after decompression, 1 MiB of body.
 //
-// A request is retried after connection errors, timeouts, truncated replies and the statuses 408, 429, 500, 502, 503,
+// A request is retried after connection errors, timeouts, truncated responses and the statuses 408, 429, 500, 502, 503,
 // 504 and 520 to 524. The wait before retry n (from 0) is random, from d/2 to d, with d = min(20 s, 1 s × 2ⁿ), or
-// min(20 s, 2 s × 2ⁿ) after a 429 without a Retry-After header. Where there is that header, it is the minimum, and the
-// wait is up to 20 s longer. A retry that could not begin 250 ms before the context's deadline is not waited for: the
-// call ends at once with the error of the last attempt.
+// min(20 s, 2 s × 2ⁿ) after a 429 without a Retry-After header. If that header is present, it is the minimum, and the
+// wait is up to 20 s longer. If a retry could not start at least 250 ms before the context's deadline, the call returns
+// the last attempt's error at once.
 type Client struct {
 	BaseURL   *url.URL // scheme, host and an optional path prefix
 	Token     string   // sent as "Authorization: Bearer"
 	UserAgent string
 	RequestID uuid.UUID // sent as X-Request-Id with every attempt of every request
 
-	// MaxRetries is the most retries of one request. Retries after a 429 do not count: that status means "queue", not
+	// MaxRetries limits the retries of one request. Retries after a 429 do not count: that status means "queue", not
 	// "failed".
 	MaxRetries int
 
@@ -53,8 +53,8 @@ type Client struct {
 	// It may be nil.
 	BeforeRetry func(context.Context) error
 
-	// OnAttempt is called after each attempt, and OnWait before each wait for the next. Both may be nil. They are called
-	// concurrently when requests are sent concurrently, as one call of VersionNamed does.
+	// OnAttempt is called after each attempt, and OnWait before each wait for the next. Both may be nil. They are
+	// called concurrently if requests are sent concurrently, which a single call of VersionNamed may do.
 	OnAttempt func(Attempt)
 	OnWait    func(Wait)
 

@@ -20,7 +20,7 @@ func (c *Client) connect() {
 	}
 	c.http1.Store(c.BaseURL.Scheme == "http")
 	if c.BaseURL.Scheme == "https" {
-		// Parsing the system's roots takes as long as a handshake. The result is cached; here it overlaps with the network.
+		// Parsing the system roots takes as long as a handshake. Start early; the result is cached.
 		go func() { _, _ = x509.SystemCertPool() }()
 	}
 	c.transport = &http.Transport{
@@ -44,8 +44,8 @@ func (c *Client) connect() {
 	}
 }
 
-// proxyFromEnvironment is http.ProxyFromEnvironment with a type for its error, which is returned for an invalid URL, and
-// for HTTP_PROXY when REQUEST_METHOD is set, as it is in a CGI program.
+// proxyFromEnvironment wraps http.ProxyFromEnvironment to give its errors a type. It fails for an invalid URL, and for
+// HTTP_PROXY if REQUEST_METHOD is set, as in a CGI program.
 func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 	proxy, err := http.ProxyFromEnvironment(req)
 	if err != nil {
@@ -54,9 +54,9 @@ func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 	return proxy, nil
 }
 
-// proxyError is a proxy's refusal to connect, or net/http's refusal to use the proxy of the environment.
+// proxyError is a proxy's refusal to connect, or net/http's refusal to use the proxy from the environment.
 type proxyError struct {
-	status int // of the reply to CONNECT; 0: net/http refused, with err
+	status int // of the response to CONNECT; 0: net/http refused, with err
 	err    error
 }
 
@@ -64,15 +64,15 @@ func (e *proxyError) Error() string { return "using the proxy" }
 
 func (e *proxyError) Unwrap() error { return e.err }
 
-// firstConnection lets one request open the first TLS connection while the others wait: its handshake tells whether they
-// can share it (HTTP/2) or need their own. Plain HTTP has nothing to wait for. The zero value is ready for use.
+// firstConnection lets one request open the first TLS connection while the others wait: its handshake shows whether
+// they can share it (HTTP/2) or need their own. Plain HTTP does not wait. The zero value is ready for use.
 type firstConnection struct {
 	mu     sync.Mutex
-	opened chan struct{} // made by the first request; closed when it has a connection or has failed to get one
+	opened chan struct{} // made by the first request; closed when it has a connection or could not get one
 }
 
-// enter returns when the caller may open a connection, or when ctx ends. The caller must call connected, at least once,
-// when it has a connection or has failed to get one.
+// enter returns when the caller may open a connection, or when ctx ends. The caller must call connected at least once,
+// when it has a connection or could not get one.
 func (f *firstConnection) enter(ctx context.Context, target *url.URL) (connected func()) {
 	if target.Scheme != "https" {
 		return func() {}
@@ -93,13 +93,13 @@ func (f *firstConnection) enter(ctx context.Context, target *url.URL) (connected
 	return func() {}
 }
 
-// wire is what is known of the connection that served an attempt. The zero value means that there was none.
+// wire is what is known about an attempt's connection. The zero value means that there was none.
 type wire struct {
 	connected       bool
 	reused          bool  // an earlier request had opened it
 	http2           bool  // it speaks HTTP/2
 	written         int64 // bytes written to it since the attempt got it
-	handshakeFailed bool  // there was no connection because the TLS handshake failed
+	handshakeFailed bool  // the TLS handshake failed, so there was no connection
 }
 
 // wireTrace observes an attempt from inside net/http, which may call the hooks from goroutines that outlive the attempt.
@@ -151,8 +151,8 @@ func (t *wireTrace) result() wire {
 	return w
 }
 
-// countingConn counts the bytes written to a connection. They decide whether a request without a reply can have reached
-// the server. httptrace.WroteRequest cannot: it is called while the request is still in a buffer.
+// countingConn counts the bytes written to a connection. They show whether a request that got no response can have
+// reached the server. httptrace.WroteRequest cannot: it is called while the request is still in a buffer.
 type countingConn struct {
 	net.Conn
 	written atomic.Int64

@@ -19,39 +19,39 @@ func (a *attempt) transportError() *Error {
 		e.Message = fmt.Sprintf("the host %s does not exist", a.host)
 	case ProxyUnreachable, ProxyDenied:
 		if proxy, ok := errors.AsType[*proxyError](a.err); ok {
-			e.Message = fmt.Sprintf("the proxy %s answered %s", a.proxy, StatusText(proxy.status))
+			e.Message = fmt.Sprintf("the proxy %s returned %s", a.proxy, StatusText(proxy.status))
 		} else {
-			e.Message, e.Untrusted = fmt.Sprintf("no connection to the proxy %s", a.proxy), reason(a.err)
+			e.Message, e.Untrusted = fmt.Sprintf("could not connect to the proxy %s", a.proxy), reason(a.err)
 		}
 	case ProxyInvalid:
-		e.Message, e.Untrusted = "the proxy variables in the environment cannot be used", reason(a.err)
+		e.Message, e.Untrusted = "invalid proxy settings in the environment", reason(a.err)
 	case CertificateUnknown:
-		e.Message = fmt.Sprintf("the certificate of %s is from an authority that is not trusted here", a.host)
+		e.Message = fmt.Sprintf("the certificate of %s was issued by an untrusted CA", a.host)
 	case CertificateTime:
-		e.Message = fmt.Sprintf("the certificate of %s is not valid at this machine's time", a.host)
+		e.Message = fmt.Sprintf("the certificate of %s is expired or not yet valid", a.host)
 		if invalid, ok := errors.AsType[x509.CertificateInvalidError](a.err); ok && invalid.Cert != nil {
 			const day = "2006-01-02 15:04 MST"
-			e.Message += fmt.Sprintf(": it is valid from %s to %s",
+			e.Message += fmt.Sprintf(": valid from %s to %s",
 				invalid.Cert.NotBefore.UTC().Format(day), invalid.Cert.NotAfter.UTC().Format(day))
 		}
 	case CertificateHost:
-		e.Message = fmt.Sprintf("the certificate is not for %s", a.host)
+		e.Message = fmt.Sprintf("the certificate is not valid for %s", a.host)
 	case PlainHTTP:
 		e.Message = fmt.Sprintf("the server speaks plain HTTP on %s", a.host)
 	case TLSFailed:
-		e.Message, e.Untrusted = fmt.Sprintf("no secure connection to %s", a.host), reason(a.err)
+		e.Message, e.Untrusted = fmt.Sprintf("TLS handshake with %s failed", a.host), reason(a.err)
 	case Timeout:
 		e.Message = a.progress()
-		if !a.hasErrorStatus() { // its body has errorBodyTimeout
+		if !a.hasErrorStatus() { // errorBodyTimeout applies to its body
 			e.Message += " within " + seconds(attemptTimeout)
 		}
 	case InvalidReply:
-		e.Message, e.Untrusted = "the reply cannot be read", reason(a.err)
+		e.Message, e.Untrusted = "could not read the response", reason(a.err)
 		if a.truncated() {
-			e.Message = fmt.Sprintf("the reply breaks off after %s", plural(len(a.body), "byte"))
+			e.Message = fmt.Sprintf("the response was cut off after %s", plural(len(a.body), "byte"))
 		}
 	default:
-		e.Message, e.Untrusted = "no reply from "+a.host, reason(a.err)
+		e.Message, e.Untrusted = "no response from "+a.host, reason(a.err)
 	}
 	if e.Untrusted == closed || e.Untrusted == closedEarly {
 		e.Message, e.Untrusted = e.Message+": "+e.Untrusted, "" // our own words
@@ -65,9 +65,9 @@ func (a *attempt) progress() string {
 	case !a.connected:
 		return "no connection to " + a.host
 	case a.status == 0:
-		return "no reply from " + a.host
+		return "no response from " + a.host
 	default:
-		return "no end of the reply from " + a.host
+		return "incomplete response from " + a.host
 	}
 }
 
@@ -76,10 +76,11 @@ const (
 	closedEarly = "the connection closed early"
 )
 
-// reason returns the text of the innermost error. The others repeat the method, the addresses and the proxy's password.
+// reason returns the text of the innermost error. The outer ones repeat the method, the addresses and even the proxy's
+// password.
 func reason(err error) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return "looking up the name: " + dns.Err
+		return "DNS lookup: " + dns.Err
 	}
 	if errors.Is(err, errMalformed) {
 		return err.Error() // our own

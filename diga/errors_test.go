@@ -40,7 +40,7 @@ func TestTLSErrors(t *testing.T) {
 			}
 		}
 	}
-	const noTLS = "no secure connection to api.test: "
+	const noTLS = "TLS handshake with api.test failed: "
 	tests := []struct {
 		name   string
 		server func(t *testing.T, a authority, n *network, c *Client)
@@ -51,13 +51,13 @@ func TestTLSErrors(t *testing.T) {
 		{"unknown authority", func(t *testing.T, a authority, n *network, c *Client) {
 			config(func(*tls.Config) {})(t, a, n, c)
 			c.transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		}, CertificateUnknown, "the certificate of api.test is from an authority that is not trusted here", false},
+		}, CertificateUnknown, "the certificate of api.test was issued by an untrusted CA", false},
 		{"expired", certificate(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }), CertificateTime,
-			"the certificate of api.test is not valid at this machine's time: it is valid from 1999-12-31 23:00 UTC to 1999-12-31 23:59 UTC", false},
+			"the certificate of api.test is expired or not yet valid: valid from 1999-12-31 23:00 UTC to 1999-12-31 23:59 UTC", false},
 		{"not yet valid", certificate(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }), CertificateTime,
-			"the certificate of api.test is not valid at this machine's time: it is valid from 2000-01-01 00:01 UTC to 2000-01-01 01:00 UTC", false},
+			"the certificate of api.test is expired or not yet valid: valid from 2000-01-01 00:01 UTC to 2000-01-01 01:00 UTC", false},
 		{"another host", certificate(func(c *x509.Certificate) { c.DNSNames = []string{"other.test"} }), CertificateHost,
-			"the certificate is not for api.test", false},
+			"the certificate is not valid for api.test", false},
 		{"a certificate for clients", certificate(func(c *x509.Certificate) { c.ExtKeyUsage[0] = x509.ExtKeyUsageClientAuth }), TLSFailed,
 			noTLS + "x509: certificate specifies an incompatible key usage", false},
 		{"TLS 1.1", config(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), TLSFailed,
@@ -73,12 +73,12 @@ func TestTLSErrors(t *testing.T) {
 			noTLS + "tls: certificate required", false},
 		{"a server in trouble", config(func(c *tls.Config) {
 			c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, errors.New("out of memory") }
-		}), Unreachable, "no reply from api.test: tls: internal error", true},
+		}), Unreachable, "no response from api.test: tls: internal error", true},
 		{"plain HTTP", raw("HTTP/1.1 400 Bad Request\r\n\r\n"), PlainHTTP, "the server speaks plain HTTP on api.test", false},
 		{"SSH", raw("SSH-2.0-OpenSSH_9.9\r\n"), TLSFailed, noTLS + "tls: first record does not look like a TLS handshake", false},
 		{"a cipher that was not offered", raw("\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03" + strings.Repeat("r", 32) + "\x00\x00\x01\x00"), TLSFailed,
 			noTLS + "tls: server chose an unconfigured cipher suite", false},
-		{"a reset", raw(""), Unreachable, "no reply from api.test: the connection was closed", true},
+		{"a reset", raw(""), Unreachable, "no response from api.test: the connection was closed", true},
 		{"a stall", func(_ *testing.T, _ authority, n *network, _ *Client) {
 			n.serve = func(conn net.Conn) { reply{then: silent}.write(conn); conn.Close() }
 		}, Timeout, "no connection to api.test within 30 s", true},
@@ -107,8 +107,8 @@ func TestErrorsOfTheEnvironment(t *testing.T) {
 		cause Cause
 		text  string
 	}{
-		{&tls.CertificateVerificationError{Err: x509.SystemRootsError{}}, CertificateUnknown, "the certificate of api.test is from an authority that is not trusted here"},
-		{&proxyError{err: errors.New("no CGI")}, ProxyInvalid, "the proxy variables in the environment cannot be used: no CGI"},
+		{&tls.CertificateVerificationError{Err: x509.SystemRootsError{}}, CertificateUnknown, "the certificate of api.test was issued by an untrusted CA"},
+		{&proxyError{err: errors.New("no CGI")}, ProxyInvalid, "invalid proxy settings in the environment: no CGI"},
 	} {
 		a := attempt{host: "api.test", err: test.err}
 		if e := a.toError(); e.Cause != test.cause || e.Error() != test.text || a.retryable() {
@@ -129,11 +129,11 @@ func TestDialErrors(t *testing.T) {
 		again bool
 	}{
 		{dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true}), UnknownHost, "the host api.test does not exist", false},
-		{dial(lookup), Unreachable, "no reply from api.test: looking up the name: server misbehaving", true},
-		{dial(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), Unreachable, "no reply from api.test: looking up the name: i/o timeout", true},
-		{dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), Unreachable, "no reply from api.test: connection refused", true},
-		{dial(os.NewSyscallError("connect", syscall.ENETUNREACH)), Unreachable, "no reply from api.test: network is unreachable", true},
-		{dial(os.ErrDeadlineExceeded), Unreachable, "no reply from api.test: i/o timeout", true},
+		{dial(lookup), Unreachable, "no response from api.test: DNS lookup: server misbehaving", true},
+		{dial(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), Unreachable, "no response from api.test: DNS lookup: i/o timeout", true},
+		{dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), Unreachable, "no response from api.test: connection refused", true},
+		{dial(os.NewSyscallError("connect", syscall.ENETUNREACH)), Unreachable, "no response from api.test: network is unreachable", true},
+		{dial(os.ErrDeadlineExceeded), Unreachable, "no response from api.test: i/o timeout", true},
 	}
 	for _, test := range tests {
 		n := &network{dial: func(int) error { return test.err }}
@@ -165,16 +165,16 @@ func TestProxyErrors(t *testing.T) {
 		text   string
 		again  bool
 	}{
-		{"refused", "https", refused, "", ProxyUnreachable, "no connection to the proxy proxy.test:3128: connection refused", true},
-		{"refused", "http", refused, "", ProxyUnreachable, "no connection to the proxy proxy.test:3128: connection refused", true},
-		{"unknown", "https", noHost, "", ProxyUnreachable, "no connection to the proxy proxy.test:3128: looking up the name: no such host", true},
-		{"407", "https", nil, response(407, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 407 Proxy Authentication Required", false},
-		{"407", "http", nil, response(407, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 407 Proxy Authentication Required", false},
-		{"403", "https", nil, response(403, "").raw, ProxyDenied, "the proxy proxy.test:3128 answered 403 Forbidden", false},
-		{"503", "https", nil, response(503, "").raw, ProxyUnreachable, "the proxy proxy.test:3128 answered 503 Service Unavailable", true},
-		{"503", "http", nil, response(503, "").raw, Answered, "the API answered 503 Service Unavailable", true},
-		{"lost", "https", nil, "", Unreachable, "no reply from api.test: the connection closed early", true},
-		{"not HTTP", "https", nil, "SSH-2.0\r\n\r\n", InvalidReply, `the reply cannot be read: malformed HTTP response "SSH-2.0"`, false},
+		{"refused", "https", refused, "", ProxyUnreachable, "could not connect to the proxy proxy.test:3128: connection refused", true},
+		{"refused", "http", refused, "", ProxyUnreachable, "could not connect to the proxy proxy.test:3128: connection refused", true},
+		{"unknown", "https", noHost, "", ProxyUnreachable, "could not connect to the proxy proxy.test:3128: DNS lookup: no such host", true},
+		{"407", "https", nil, response(407, "").raw, ProxyDenied, "the proxy proxy.test:3128 returned 407 Proxy Authentication Required", false},
+		{"407", "http", nil, response(407, "").raw, ProxyDenied, "the proxy proxy.test:3128 returned 407 Proxy Authentication Required", false},
+		{"403", "https", nil, response(403, "").raw, ProxyDenied, "the proxy proxy.test:3128 returned 403 Forbidden", false},
+		{"503", "https", nil, response(503, "").raw, ProxyUnreachable, "the proxy proxy.test:3128 returned 503 Service Unavailable", true},
+		{"503", "http", nil, response(503, "").raw, Answered, "the API returned 503 Service Unavailable", true},
+		{"lost", "https", nil, "", Unreachable, "no response from api.test: the connection closed early", true},
+		{"not HTTP", "https", nil, "SSH-2.0\r\n\r\n", InvalidReply, `could not read the response: malformed HTTP response "SSH-2.0"`, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name+" "+test.scheme, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestBytesSentThroughATLSProxyCount(t *testing.T) {
 			(&network{replies: []reply{lost}}).answer(tls.Server(outside, inner))
 		}
 		_, _, err := c.Publish(t.Context(), promotion)
-		if e := check(t, err, Unreachable, "no reply from api.test: the connection was closed; gave up after 1 attempt", false); e.Effect != MaybePending {
+		if e := check(t, err, Unreachable, "no response from api.test: the connection was closed; gave up after 1 attempt", false); e.Effect != MaybePending {
 			t.Errorf("effect %d, though the request was sent", e.Effect)
 		}
 	})
@@ -228,7 +228,7 @@ func TestBytesSentThroughATLSProxyCount(t *testing.T) {
 func TestMalformedReplies(t *testing.T) {
 	body := published.raw[strings.Index(published.raw, "{"):]
 	zipped := zip(body)
-	const gz, ok, cannot = "Content-Encoding: gzip", "HTTP/1.1 200 OK\r\n", "the reply cannot be read: "
+	const gz, ok, cannot = "Content-Encoding: gzip", "HTTP/1.1 200 OK\r\n", "could not read the response: "
 	tests := []struct {
 		name  string
 		raw   string
@@ -248,20 +248,20 @@ func TestMalformedReplies(t *testing.T) {
 		{"too many headers", ok + "X: " + strings.Repeat("x", maxHeaderBytes+8192), InvalidReply,
 			cannot + "net/http: server response headers exceeded 65536 bytes; aborted", false},
 		{"a status without a meaning", "HTTP/1.1 999 ::error::\r\n\r\n", InvalidReply, cannot + `malformed HTTP: status "999 ::error::"`, false},
-		{"the end of the headers missing", ok + "X: y\r\n", Unreachable, "no reply from api.test: the connection closed early", true},
-		{"nothing", "", Unreachable, "no reply from api.test: the connection was closed", true},
-		{"half a body", ok + "Content-Length: 9\r\n\r\n{", InvalidReply, "the reply breaks off after 1 byte: the connection closed early", true},
+		{"the end of the headers missing", ok + "X: y\r\n", Unreachable, "no response from api.test: the connection closed early", true},
+		{"nothing", "", Unreachable, "no response from api.test: the connection was closed", true},
+		{"half a body", ok + "Content-Length: 9\r\n\r\n{", InvalidReply, "the response was cut off after 1 byte: the connection closed early", true},
 		{"a broken chunk", ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n", InvalidReply,
-			"the reply breaks off after 2 bytes: invalid byte in chunk length", true},
+			"the response was cut off after 2 bytes: invalid byte in chunk length", true},
 		{"brotli", response(200, body, "Content-Encoding: br").raw, InvalidReply,
-			cannot + `malformed HTTP: a body in the encoding "br", which was not asked for`, false},
+			cannot + `malformed HTTP: unexpected Content-Encoding "br"`, false},
 		{"gzip", response(200, zipped, gz).raw, 0, "", false},
 		{"gzip that is none", response(200, body, gz).raw, InvalidReply, cannot + "gzip: invalid header", false},
 		{"gzip with a wrong sum", response(200, zipped[:len(zipped)-8]+"12345678", gz).raw, InvalidReply, cannot + "gzip: invalid checksum", false},
 		{"gzip that is corrupt", response(200, zipped[:10]+"\xff\xff\xff\xff"+zipped[14:], gz).raw, InvalidReply, cannot + "flate: corrupt input before offset 1", false},
-		{"half of a gzip", response(200, zipped[:10], gz).raw, InvalidReply, "the reply breaks off after 0 bytes: the connection closed early", true},
-		{"gzip of 4 MiB", response(200, zip(strings.Repeat(" ", 4<<20)), gz).raw, InvalidReply, cannot + "a body of more than 1048576 bytes", false},
-		{"more than 1 MiB", response(200, body+strings.Repeat(" ", 1<<20)).raw, InvalidReply, cannot + "a body of more than 1048576 bytes", false},
+		{"half of a gzip", response(200, zipped[:10], gz).raw, InvalidReply, "the response was cut off after 0 bytes: the connection closed early", true},
+		{"gzip of 4 MiB", response(200, zip(strings.Repeat(" ", 4<<20)), gz).raw, InvalidReply, cannot + "body exceeds 1048576 bytes", false},
+		{"more than 1 MiB", response(200, body+strings.Repeat(" ", 1<<20)).raw, InvalidReply, cannot + "body exceeds 1048576 bytes", false},
 		{"1 MiB", response(200, body+strings.Repeat(" ", 1<<20-len(body))).raw, 0, "", false},
 		{"no length", ok + "\r\n" + body, 0, "", false},
 	}
@@ -315,13 +315,13 @@ func TestLostHTTP2StreamsAreRetried(t *testing.T) {
 	}
 }
 
-// A reply with status 999 is not a lost stream.
+// A response with status 999 is not a lost stream.
 func TestHTTP2StatusWithoutMeaning(t *testing.T) {
 	n := &network{}
 	n.play(t, func(t *testing.T, c *Client) {
 		server := newAuthority(t).serveHTTP2(t, n, c, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(999) })
 		defer server.Close()
 		_, _, err := c.Publish(t.Context(), promotion)
-		check(t, err, InvalidReply, `the reply cannot be read: malformed HTTP: status "999 "`, false)
+		check(t, err, InvalidReply, `could not read the response: malformed HTTP: status "999 "`, false)
 	})
 }

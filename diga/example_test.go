@@ -21,7 +21,7 @@ var (
 	number  = uuid.MustParse("c0000000-0000-4000-8000-000000000003")
 )
 
-// newClient returns a Client of a server that always sends the same reply, and a function that closes both.
+// newClient returns a Client for a server that always sends the same response, and a function that closes both.
 func newClient(status int, body string) (client *diga.Client, closeBoth func()) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -71,7 +71,7 @@ func ExampleClient_Publish_error() {
 		fmt.Println(e.Code, e.Effect == diga.NoEffect)
 	}
 	// Output:
-	// the API answered 404 Not Found: No such agent
+	// the API returned 404 Not Found: No such agent
 	// AGENT_NOT_FOUND true
 }
 

@@ -1,4 +1,4 @@
-// The ids, replies and lists that the tests share.
+// IDs, responses and lists shared by the tests.
 
 package diga
 
@@ -22,7 +22,7 @@ var (
 
 func valid(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: true} }
 
-// promotion is the change that most tests make, and published is the reply that confirms it.
+// promotion is the change that most tests make, and published is the response that confirms it.
 var promotion = Change{Agent: agentID, Version: valid(versionID)}
 
 var published = response(http.StatusOK, `{"agent_id":"`+agentID.String()+`","published_version_id":"`+versionID.String()+`"}`)

@@ -33,7 +33,7 @@ const (
 	fleetIdeal  = fleetBudget / 2 // by when the limit lets every request of the fleet pass
 )
 
-// fleet is 256 steps and the rate limit that they meet.
+// fleet is 256 steps and their rate limit.
 type fleet struct {
 	reads  int  // that a step sends once each, at the same instant, before its change
 	byName bool // one more read, at the same instant, is retried until it passes
@@ -95,7 +95,7 @@ func (l limit) limiter(requests int) limiter {
 			return 0
 		}
 	}
-	// Nobody who was told to stay away can use what passes meanwhile.
+	// Steps that were told to wait cannot use the capacity that becomes free meanwhile.
 	interval := (fleetIdeal - max(l.says, 0)) / time.Duration(requests-l.bucket)
 	var full time.Duration // when the bucket will be full again
 	return func(now time.Duration) time.Duration {
@@ -161,7 +161,7 @@ func chance(seed uint64, step int) func(limit time.Duration) time.Duration {
 	return func(limit time.Duration) time.Duration { return time.Duration(random.Int64N(int64(limit))) }
 }
 
-// way returns the time to connect, or for a reply to come back. It differs for each step, so that the scheduler has no
+// way returns the time to connect, or for a response to arrive. It differs for each step, so that the scheduler has no
 // influence.
 func way(random func(time.Duration) time.Duration) time.Duration {
 	return 20*time.Millisecond + random(60*time.Millisecond)

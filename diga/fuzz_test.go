@@ -56,7 +56,7 @@ func FuzzPublicationBody(f *testing.F) {
 		if err == nil && !agrees {
 			t.Errorf("accepted as %+v, but encoding/json reads %v", got, fields)
 		}
-		if err != nil && fields != nil && !strings.Contains(err.Error(), " stands twice") {
+		if err != nil && fields != nil && !strings.Contains(err.Error(), "duplicate field ") {
 			for _, name := range []string{"agent_id", "published_version_id", "inbound_phone_number_id", "outbound_phone_number_id"} {
 				text, ok := fields[name].(string)
 				if _, bad := ParseID(text); ok && bad != nil || !ok && (fields[name] != nil || name == "agent_id") {
@@ -96,7 +96,7 @@ func FuzzVersionPage(f *testing.F) {
 		if last, _ := fields["last_id"].(string); next != strings.ToLower(last) {
 			t.Errorf("the cursor is %q, but encoding/json reads %v", next, fields)
 		}
-		// Whatever a page says, a server that sends it again and again comes to an end.
+		// Reading ends even if a server sends the same page again and again, whatever it says.
 		n := &network{replies: []reply{response(200, string(body))}}
 		n.play(t, func(t *testing.T, c *Client) {
 			seen := map[uuid.UUID]bool{}
@@ -125,7 +125,7 @@ func FuzzErrorBody(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got := (&attempt{status: 422, body: body}).replyError()
-		if got.Cause != Answered || got.Status != 422 || got.Message != "the API answered 422 Unprocessable Entity" {
+		if got.Cause != Answered || got.Status != 422 || got.Message != "the API returned 422 Unprocessable Entity" {
 			t.Errorf("%+v", got)
 		}
 		if rest := strings.Trim(got.Code, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"); rest != "" || len(got.Code) > 64 {

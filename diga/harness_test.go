@@ -47,10 +47,10 @@ func TestMain(m *testing.M) {
 // never answers.
 type network struct {
 	replies []reply                 // one for each request; the last one stays
-	reply   func(r received) reply  // instead of the replies
+	reply   func(r received) reply  // instead of replies
 	dial    func(attempt int) error // attempt counts from 1; nil: every connection is made
 	secure  *tls.Config             // nil: the server does not speak TLS
-	serve   func(conn net.Conn)     // instead of the replies
+	serve   func(conn net.Conn)     // instead of replies
 
 	start   time.Time
 	servers sync.WaitGroup
@@ -102,18 +102,18 @@ func (r received) target() (method, path, query string) {
 	return method, path, query
 }
 
-// response returns a whole reply. Each header is a line such as "Retry-After: 2".
+// response returns a complete response. Each header is a line such as "Retry-After: 2".
 func response(status int, body string, headers ...string) reply {
 	lines := append([]string{fmt.Sprintf("HTTP/1.1 %03d What", status), fmt.Sprintf("Content-Length: %d", len(body))}, headers...)
 	return reply{raw: strings.Join(lines, "\r\n") + "\r\n\r\n" + body}
 }
 
-// apiError returns a whole reply in the shape of the API's errors.
+// apiError returns a complete response in the shape of the API's errors.
 func apiError(status int, code string, headers ...string) reply {
 	return response(status, fmt.Sprintf(`{"status":"error","error_code":%q,"message":"because"}`, code), headers...)
 }
 
-// lost closes the connection without a reply.
+// lost closes the connection without a response.
 var lost = reply{then: hangUp}
 
 // play runs do in virtual time, and fails if a connection or a goroutine is left behind.
@@ -332,7 +332,7 @@ func (a authority) issue(t *testing.T, host string, change func(*x509.Certificat
 	return []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: a.key}}
 }
 
-// trust makes c use TLS and trust the authority.
+// trust makes c use TLS and trust the CA.
 func (a authority) trust(c *Client) {
 	c.BaseURL = &url.URL{Scheme: "https", Host: c.BaseURL.Host}
 	c.connectOnce.Do(c.connect)

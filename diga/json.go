@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// object reads a body that is one JSON object and nothing else. Names are case-sensitive and must be unique: encoding/json
-// ignores case and takes the last of several, so that two programs could read one reply differently.
+// object parses a body that must be a single JSON object. Names are case-sensitive and must be unique: encoding/json
+// ignores case and lets the last duplicate win, so two programs could read the same response differently.
 func object(body []byte) (map[string]json.RawMessage, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
@@ -26,7 +26,7 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 		}
 		key := name.(string)
 		if _, twice := fields[key]; twice {
-			return nil, fmt.Errorf("the name %q stands twice", key)
+			return nil, fmt.Errorf("duplicate field %q", key)
 		}
 		var value json.RawMessage
 		if err := decoder.Decode(&value); err != nil {
@@ -38,7 +38,7 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 		return nil, err
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return nil, errors.New("more text after the JSON object")
+		return nil, errors.New("trailing data after the JSON object")
 	}
 	return fields, nil
 }
@@ -68,7 +68,7 @@ func ParseID(s string) (uuid.UUID, error) {
 			return id, nil
 		}
 	}
-	shown := fmt.Sprintf("a text of %d bytes", len(s)) // a part of a secret could not be recognized later
+	shown := fmt.Sprintf("a value of %d bytes", len(s)) // a truncated secret could no longer be recognized
 	if len(s) <= 60 {
 		shown = strconv.Quote(s)
 	}

@@ -19,16 +19,16 @@ const (
 )
 
 var (
-	errRepeats = errors.New("the list repeats itself before its end")
+	errRepeats = errors.New("the list repeats itself")
 
-	// errListEnded cancels the reads of a list whose end, or whose error, is known.
+	// errListEnded cancels outstanding reads once a list has ended or failed.
 	errListEnded = errors.New("the page is no longer needed")
 )
 
 // reader reads one part of a list, page by page.
 type reader struct {
-	offset int    // items before the part; says where it begins
-	after  string // the id of the last item read, which is where the next page begins; empty before the first page
+	offset int    // items before the part
+	after  string // ID of the last item read, after which the next page begins; empty before the first page
 	limit  int    // items on a page
 }
 
@@ -47,8 +47,8 @@ func (rd *reader) query(filter url.Values) url.Values {
 	return query
 }
 
-// split returns the readers that share what is left of a list of so many pages after the first, which rd has read. Each
-// gets two pages at least: it takes a request more to find that it has arrived where the next one began.
+// split divides a list of this many pages among readers, after rd has read the first page. Each reader gets at least
+// two pages, because it needs one extra request to notice that it has reached the next reader's part.
 func (rd *reader) split(pages int) []*reader {
 	readers := []*reader{rd}
 	n := min((pages-1)/2, maxReaders)
@@ -58,21 +58,21 @@ func (rd *reader) split(pages int) []*reader {
 	return readers
 }
 
-// itemKind is what a list is a list of.
+// itemKind describes the items of a list.
 type itemKind[T any] struct {
 	plural string // for error messages
-	most   int    // items that are read before the list is taken to be endless
+	most   int    // maximum number of items; a longer list is an error
 	parse  func([]byte) (T, error)
 	id     func(T) uuid.UUID
 }
 
-// list reads the list that r asks for and yields each item once, even when the list changes meanwhile. The last pair
-// carries an *Error when the list could not be read to its end, or has more than kind.most items. Memory holds the ids of
-// all items and at most maxReaders pages.
+// list reads the list requested by r and yields each item once, even if the list changes in the meantime. If the list
+// cannot be read to its end, or has more than kind.most items, the last pair carries an *Error. It keeps the IDs of all
+// items and at most maxReaders pages in memory.
 //
-// Long lists are read in parts at the same time, so items come in any order. Within a part, cursors lead from page to
-// page. A part may begin anywhere; it ends at a page whose last item another reader has read, because that reader goes on
-// from there. Together they find what a single reader would.
+// Long lists are read in parts concurrently, so items arrive in any order. Within a part, cursors lead from page to
+// page. A part may begin anywhere; it ends at a page whose last item another reader has already read, because that
+// reader continues from there. Together they find what a single reader would.
 func list[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -109,7 +109,7 @@ func list[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) it
 					continue
 				}
 				if len(readBy) == kind.most {
-					yield(none, invalidReply("a list that ends", fmt.Errorf("there are more than %d %s", kind.most, kind.plural)))
+					yield(none, invalidReply("a complete list of "+kind.plural, fmt.Errorf("more than %d items", kind.most)))
 					return
 				}
 				readBy[id], lastBy = rd, rd
@@ -120,7 +120,7 @@ func list[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) it
 			switch {
 			case !p.more, lastBy != rd:
 			case len(readBy) == known:
-				yield(none, invalidReply("the whole list of "+kind.plural, errRepeats))
+				yield(none, invalidReply("a complete list of "+kind.plural, errRepeats))
 				return
 			case known == 0:
 				f.start(rd.split(min(p.pages, kind.most/rd.limit))...)

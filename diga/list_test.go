@@ -15,7 +15,7 @@ import (
 func TestListPages(t *testing.T) {
 	tooLarge := response(200, strings.Repeat(" ", maxBodyBytes+1))
 	last := func(number int) string { return fmt.Sprintf(`"last_id":%q`, id(number)) }
-	const loop = "not with the whole list of versions: the list repeats itself before its end"
+	const loop = "not a complete list of versions: the list repeats itself"
 	tests := []struct {
 		name    string
 		replies []reply
@@ -41,19 +41,19 @@ func TestListPages(t *testing.T) {
 		{"nothing and more", []reply{pageOf(true, nil)}, []string{"limit=100"}, 0, 1, loop},
 		{"too large", []reply{pageOf(true, items(9, 8)), tooLarge, tooLarge, pageOf(true, items(7, 5)), pageOf(false, items(4, 1))},
 			[]string{"limit=100", afterQuery(100, 8), afterQuery(25, 8), afterQuery(6, 8), afterQuery(6, 5)}, 9, 1, ""},
-		{"too large by far", []reply{tooLarge}, []string{"limit=100", "limit=25", "limit=6", "limit=1"}, 0, 1, "a body of more than 1048576 bytes"},
-		{"a large error", []reply{response(404, strings.Repeat(" ", maxBodyBytes+1))}, []string{"limit=100"}, 0, 1, "the API answered 404 Not Found"},
+		{"too large by far", []reply{tooLarge}, []string{"limit=100", "limit=25", "limit=6", "limit=1"}, 0, 1, "body exceeds 1048576 bytes"},
+		{"a large error", []reply{response(404, strings.Repeat(" ", maxBodyBytes+1))}, []string{"limit=100"}, 0, 1, "the API returned 404 Not Found"},
 		{"an error on the way", []reply{pageOf(true, items(9, 5)), apiError(403, "NO")}, []string{"limit=100", afterQuery(100, 5)}, 9, 5, "403 Forbidden: because"},
 		{"a version of another shape", []reply{pageOf(false, append(items(9, 5), `{"version_id":7}`))}, []string{"limit=100"}, 0, 1, "version_id is not a string"},
 		{"a version that is null", []reply{pageOf(false, []string{"null"})}, []string{"limit=100"}, 0, 1, "not a JSON object"},
 		{"a cursor of another shape", []reply{pageOf(true, items(9, 5), `"last_id":"7"`)}, []string{"limit=100"}, 0, 1, "such as 123e4567-e89b-42d3-a456-426614174000"},
-		{"a list alone", []reply{response(200, "["+item(1, "v1")+"]")}, []string{"limit=100"}, 0, 1, "not with a page of versions: not a JSON object"},
+		{"a list alone", []reply{response(200, "["+item(1, "v1")+"]")}, []string{"limit=100"}, 0, 1, "not a page of versions: not a JSON object"},
 		{"no data", []reply{response(200, `{"has_more":false}`)}, []string{"limit=100"}, 0, 1, "data is not a list"},
 		{"data is null", []reply{response(200, `{"data":null,"has_more":false}`)}, []string{"limit=100"}, 0, 1, "data is not a list"},
 		{"data is an object", []reply{response(200, `{"data":{},"has_more":false}`)}, []string{"limit=100"}, 0, 1, "data is not a list"},
-		{"no has_more", []reply{response(200, `{"data":[]}`)}, []string{"limit=100"}, 0, 1, "has_more is not true or false"},
-		{"has_more is null", []reply{response(200, `{"data":[],"has_more":null}`)}, []string{"limit=100"}, 0, 1, "has_more is not true or false"},
-		{"has_more is a string", []reply{response(200, `{"data":[],"has_more":"true"}`)}, []string{"limit=100"}, 0, 1, "has_more is not true or false"},
+		{"no has_more", []reply{response(200, `{"data":[]}`)}, []string{"limit=100"}, 0, 1, "has_more is not a boolean"},
+		{"has_more is null", []reply{response(200, `{"data":[],"has_more":null}`)}, []string{"limit=100"}, 0, 1, "has_more is not a boolean"},
+		{"has_more is a string", []reply{response(200, `{"data":[],"has_more":"true"}`)}, []string{"limit=100"}, 0, 1, "has_more is not a boolean"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestListStopsWithItsReader(t *testing.T) {
 
 func TestListsAreBounded(t *testing.T) {
 	const most = 4
-	const text = "the API answered 200 OK, but not with a list that ends: there are more than 4 things"
+	const text = "the API returned 200 OK, but not a complete list of things: more than 4 items"
 	for _, test := range []struct {
 		name    string
 		replies []reply
@@ -115,7 +115,7 @@ func TestListsAreBounded(t *testing.T) {
 		{"fewer", []reply{pageOf(true, phonesFrom(9, 8)), pageOf(false, phonesFrom(7, 7))}, 9, 3, ""},
 		{"as many", []reply{pageOf(true, phonesFrom(9, 8)), pageOf(false, phonesFrom(7, 6))}, 9, 4, ""},
 		{"as many, and some again", []reply{pageOf(true, phonesFrom(9, 6)), pageOf(true, phonesFrom(9, 6)), pageOf(false, nil)}, 9, 4,
-			"the list repeats itself before its end"},
+			"the list repeats itself"},
 		{"as many, and the last ones again", []reply{pageOf(true, phonesFrom(9, 7)), pageOf(false, phonesFrom(9, 6))}, 9, 4, ""},
 		{"one more", []reply{pageOf(true, phonesFrom(9, 8)), pageOf(false, phonesFrom(7, 5))}, 9, 4, text},
 		{"one more on a page of its own", []reply{pageOf(true, phonesFrom(9, 6)), pageOf(false, phonesFrom(5, 5))}, 9, 4, text},
@@ -160,13 +160,13 @@ func TestEndlessListsTakeLittleMemory(t *testing.T) {
 			func(ctx context.Context, c *Client) error {
 				_, err := c.VersionNamed(ctx, WithRetries, agentID, "v1")
 				return err
-			}, 1001, 5000, "there are more than 100000 versions"},
+			}, 1001, 5000, "more than 100000 items"},
 		{"phone numbers", func(number int) string {
 			return phone(number, `"status":`+text(1200))
 		}, func(ctx context.Context, c *Client) error {
 			_, err := c.Phones(ctx, WithRetries)
 			return err
-		}, 101, 0, "there are more than 10000 phone numbers"},
+		}, 101, 0, "more than 10000 items"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			heap := func() int64 {

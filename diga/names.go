@@ -59,7 +59,7 @@ type NameError struct {
 
 func (e *NameError) Error() string { return fmt.Sprintf("%q is not the name of one version", e.Name) }
 
-// nearestVersions are the versions whose names are closest to a name, the newest first where that is equal.
+// nearestVersions are the versions whose names are closest to a name, the newest first among equals.
 type nearestVersions []candidate
 
 type candidate struct {
@@ -67,7 +67,7 @@ type candidate struct {
 	distance int
 }
 
-// Distances that come before all others.
+// Distances that sort before all others.
 const (
 	exact    = -2
 	sameName = -1 // of a draft

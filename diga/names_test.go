@@ -88,7 +88,7 @@ func TestVersionNamed(t *testing.T) {
 	})
 }
 
-// The nearest versions are the first of all, sorted by distance and then by number, whatever their order in the list.
+// The nearest versions are sorted by distance and then by number, regardless of their order in the list.
 func TestSimilarNamesAreTheNearest(t *testing.T) {
 	for seed := range uint64(40) {
 		random := rand.New(rand.NewPCG(seed, 0))

@@ -16,10 +16,10 @@ type page[T any] struct {
 	pages  int    // of this size in the list; 0: not known
 	err    error
 
-	panicked any // what reading it panicked with
+	panicked any // recovered while reading it
 }
 
-// fetcher reads pages, as many at the same time as are started.
+// fetcher reads pages concurrently.
 type fetcher[T any] struct {
 	fetch    func(*reader) page[T]
 	pages    chan page[T]
@@ -31,7 +31,7 @@ func newFetcher[T any](fetch func(*reader) page[T]) *fetcher[T] {
 	return &fetcher[T]{fetch: fetch, pages: make(chan page[T], maxReaders)}
 }
 
-// start begins to read the next page of each reader.
+// start starts reading the next page of each reader.
 func (f *fetcher[T]) start(readers ...*reader) {
 	for _, rd := range readers {
 		f.pending++
@@ -56,7 +56,7 @@ func (f *fetcher[T]) next() page[T] {
 	return p
 }
 
-// readPage sends r and reads the page that it asks for.
+// readPage sends r and parses the page.
 func readPage[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) page[T] {
 	body, _, err := c.do(ctx, r)
 	if err != nil {
@@ -69,7 +69,7 @@ func readPage[T any](ctx context.Context, c *Client, r request, kind itemKind[T]
 	return p
 }
 
-// parsePage reads the body of a page.
+// parsePage parses the body of a page.
 func parsePage[T any](body []byte, parse func([]byte) (T, error)) (p page[T], err error) {
 	fields, err := object(body)
 	if err != nil {
@@ -88,7 +88,7 @@ func parsePage[T any](body []byte, parse func([]byte) (T, error)) (p page[T], er
 	}
 	var more *bool
 	if json.Unmarshal(fields["has_more"], &more) != nil || more == nil {
-		return p, errors.New("has_more is not true or false")
+		return p, errors.New("has_more is not a boolean")
 	}
 	p.more = *more
 	last, err := idField(fields, "last_id")

@@ -117,7 +117,7 @@ func TestLongListsAreReadInParts(t *testing.T) {
 	}
 }
 
-// Before each reply, versions are added or deleted anywhere, one or many. The list has every version that was there
+// Before each response, one or more versions are added or deleted anywhere. The list has every version that was there
 // throughout, and none twice.
 func TestListsThatChange(t *testing.T) {
 	for seed := range uint64(60) {
@@ -223,7 +223,7 @@ func TestPartsOfAList(t *testing.T) {
 		{"a page that fails", five, map[string]reply{
 			"limit=100&page=4": {raw: apiError(404, "NO").raw, pace: time.Nanosecond}, // when the other page is on its way
 			afterQuery(100, 8): {then: silent},
-		}, []int{9, 8}, "the API answered 404 Not Found: because"},
+		}, []int{9, 8}, "the API returned 404 Not Found: because"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := &network{reply: func(r received) reply {

@@ -42,7 +42,7 @@ func (p Phone) boundTo(agent uuid.UUID, d Direction) bool {
 	return p.Agents[d] == uuid.NullUUID{UUID: agent, Valid: true}
 }
 
-const maxPhoneText = 500 // bytes; a listing keeps every text of every number
+const maxPhoneText = 500 // bytes; a list keeps every text in memory
 
 var phoneItems = itemKind[Phone]{
 	plural: "phone numbers",
@@ -63,13 +63,13 @@ func (c *Client) Phone(ctx context.Context, retries Retries, id uuid.UUID) (Phon
 		return Phone{}, invalidReply("a phone number", err)
 	}
 	if p.ID != id {
-		return Phone{}, &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("asked for phone number %s, the API answered with %s", id, p.ID)}
+		return Phone{}, &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("requested phone number %s, but the API returned %s", id, p.ID)}
 	}
 	return p, nil
 }
 
-// Phones reads all phone numbers that the token gives access to (GET /v1/phone/), in any order. The error is an *Error;
-// more than 10,000 numbers are one.
+// Phones reads all phone numbers that the token can access (GET /v1/phone/), in any order. More than 10,000 numbers are
+// an error. The error is an *Error.
 func (c *Client) Phones(ctx context.Context, retries Retries) ([]Phone, error) {
 	return collect(c.listPhones(ctx, retries, nil))
 }
@@ -88,7 +88,7 @@ func (c *Client) PhonesOf(ctx context.Context, retries Retries, agent uuid.UUID,
 }
 
 func (c *Client) listPhones(ctx context.Context, retries Retries, filter url.Values) iter.Seq2[Phone, error] {
-	// Without the slash at the end of the path the API answers with a redirect.
+	// Without the trailing slash, the API redirects.
 	r := request{method: http.MethodGet, path: "v1/phone/", query: filter, retries: retries}
 	return list(ctx, c, r, phoneItems)
 }
@@ -131,7 +131,7 @@ func readPhone(data []byte) (Phone, error) {
 			return Phone{}, fmt.Errorf("%s is not a string", field.name)
 		}
 		if len(*field.to) > maxPhoneText {
-			*field.to = "" // a part could pass for the whole
+			*field.to = "" // a truncated text could pass for a complete one
 		}
 	}
 	return p, nil

@@ -30,18 +30,18 @@ func TestPhone(t *testing.T) {
 			Phone{ID: inbound, Status: "stolen", Number: "call me", Agents: phones{Outbound: valid(agentID)}}, 0, ""},
 
 		{[]reply{apiError(404, "PHONE_NOT_FOUND")}, Phone{}, Answered, "404 Not Found: because"},
-		{[]reply{response(404, "")}, Phone{}, Answered, "the API answered 404 Not Found"},
-		{[]reply{response(307, "", "Location: http://api.test/v1/phone")}, Phone{}, Redirected, "to api.test"},
+		{[]reply{response(404, "")}, Phone{}, Answered, "the API returned 404 Not Found"},
+		{[]reply{response(307, "", "Location: http://api.test/v1/phone")}, Phone{}, Redirected, "redirect to api.test"},
 		{[]reply{response(200, strings.Replace(phoneBody, inbound.String(), outbound.String(), 1))}, Phone{}, Mismatch,
-			"asked for phone number " + inbound.String() + ", the API answered with " + outbound.String()},
-		{[]reply{response(200, "{}")}, Phone{}, InvalidReply, "not with a phone number: id is missing"},
+			"requested phone number " + inbound.String() + ", but the API returned " + outbound.String()},
+		{[]reply{response(200, "{}")}, Phone{}, InvalidReply, "not a phone number: id is missing"},
 		{[]reply{response(200, `{"id":null}`)}, Phone{}, InvalidReply, "id is missing"},
 		{[]reply{response(200, strings.Replace(phoneBody, `"id"`, `"Id"`, 1))}, Phone{}, InvalidReply, "id is missing"},
 		{[]reply{response(200, `{"id":7}`)}, Phone{}, InvalidReply, "id is not a string"},
 		{[]reply{response(200, `{"id":"7"}`)}, Phone{}, InvalidReply, `id: "7" is not a UUID such as 123e4567-e89b-42d3-a456-426614174000`},
 		{[]reply{response(200, "{"+phoneID+`,"inbound_agent_id":[]}`)}, Phone{}, InvalidReply, "inbound_agent_id is not a string"},
 		{[]reply{response(200, "{"+phoneID+`,"outbound_agent_id":""}`)}, Phone{}, InvalidReply, `outbound_agent_id: "" is not a UUID such as 123e4567-e89b-42d3-a456-426614174000`},
-		{[]reply{response(200, "{"+phoneID+","+phoneID+"}")}, Phone{}, InvalidReply, `the name "id" stands twice`},
+		{[]reply{response(200, "{"+phoneID+","+phoneID+"}")}, Phone{}, InvalidReply, `duplicate field "id"`},
 		{[]reply{response(200, "["+phoneBody+"]")}, Phone{}, InvalidReply, "not a JSON object"},
 		{[]reply{response(200, "null")}, Phone{}, InvalidReply, "not a JSON object"},
 	}
@@ -80,8 +80,8 @@ func TestPhones(t *testing.T) {
 		{"two pages", []reply{pageOf(true, phonesFrom(9, 6)), pageOf(false, phonesFrom(5, 1))}, []string{"limit=100", after}, 9, ""},
 		{"twice on a page", []reply{pageOf(false, append(phonesFrom(2, 1), phonesFrom(2, 1)...))}, []string{"limit=100"}, 2, ""},
 		{"404 on the way", []reply{pageOf(true, phonesFrom(9, 6)), apiError(404, "NOT_FOUND")}, []string{"limit=100", after}, 0, "404 Not Found: because"},
-		{"a number of another shape", []reply{pageOf(false, append(phonesFrom(9, 5), `{"id":7}`))}, []string{"limit=100"}, 0, "not with a page of phone numbers: id is not a string"},
-		{"a list alone", []reply{response(200, "["+phoneBody+"]")}, []string{"limit=100"}, 0, "not with a page of phone numbers: not a JSON object"},
+		{"a number of another shape", []reply{pageOf(false, append(phonesFrom(9, 5), `{"id":7}`))}, []string{"limit=100"}, 0, "not a page of phone numbers: id is not a string"},
+		{"a list alone", []reply{response(200, "["+phoneBody+"]")}, []string{"limit=100"}, 0, "not a page of phone numbers: not a JSON object"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

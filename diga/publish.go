@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Change is the state that an agent is to have. The zero value is invalid: it neither publishes nor unpublishes.
+// Change is the desired state of an agent. The zero value is invalid: it neither publishes nor unpublishes.
 type Change struct {
 	Agent     uuid.UUID
 	Version   uuid.NullUUID // the version to publish
@@ -19,8 +19,8 @@ type Change struct {
 	Bindings [Directions]Binding
 }
 
-// Binding is the phone number that an agent is to have in one direction. The zero value leaves it out of the request;
-// whether that keeps or drops the number that is bound is not documented.
+// Binding is the desired phone number in one direction. The zero value omits it from the request; whether that keeps or
+// releases the bound number is not documented.
 type Binding struct {
 	Phone   uuid.NullUUID // the number to bind
 	Release bool          // true sends null, to unbind the number; Phone must then be null
@@ -34,14 +34,14 @@ type Publication struct {
 	Agent   uuid.UUID
 	Version uuid.NullUUID
 	Phones  [Directions]uuid.NullUUID
-	Stated  [Directions]bool // the reply has the phone number's field, which may be null
+	Stated  [Directions]bool // the response has the phone number's field, which may be null
 }
 
-// Publish makes a change (OpenAPI, PATCH /v1/agent/{agent_id}/published_version). It returns what the API confirmed,
-// and the number of requests sent. The error is an *Error, whose Effect says whether the change may have been made all
-// the same. A confirmation of anything but the change is an error, too.
+// Publish makes a change (OpenAPI, PATCH /v1/agent/{agent_id}/published_version). It returns what the API confirmed and
+// the number of requests sent. The error is an *Error, whose Effect says whether the change may have been applied
+// anyway. Confirmation of a different change is an error too.
 //
-// A change sets a state, so it can safely be sent again.
+// A change is idempotent, so it can safely be sent again.
 func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, error) {
 	if change.Unpublish == change.Version.Valid {
 		return Publication{}, 0, &Error{Cause: Internal, Message: "a change must either publish a version or unpublish"}
@@ -62,19 +62,19 @@ func (c *Client) Publish(ctx context.Context, change Change) (Publication, int, 
 	if err != nil {
 		return Publication{}, attempts, &Error{
 			Cause: InvalidReply, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
-			Message: "the API answered 200 OK, but not with a publication", Untrusted: err.Error(),
+			Message: "the API returned 200 OK, but not a publication", Untrusted: err.Error(),
 		}
 	}
 	if missing := got.missingRelease(change); missing != "" {
 		return Publication{}, attempts, &Error{
 			Cause: InvalidReply, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
-			Message: "the API answered 200 OK, but without " + missing + ", so it did not confirm the release",
+			Message: "the API returned 200 OK, but without " + missing + ", so the release is not confirmed",
 		}
 	}
 	if differences := got.differences(change); differences != nil {
 		return Publication{}, attempts, &Error{
 			Cause: Mismatch, Status: http.StatusOK, Attempts: attempts, Effect: MaybePending,
-			Message: "the API confirmed something else than was asked for", Details: differences,
+			Message: "the API confirmed a different change than requested", Details: differences,
 		}
 	}
 	return got, attempts, nil
@@ -109,8 +109,8 @@ func readPublication(body []byte) (p Publication, err error) {
 	return p, err
 }
 
-// missingRelease returns the name of a phone number field that the reply lacks although change releases the number, or
-// "". An API that takes null for an absent field would have released nothing.
+// missingRelease returns the name of a phone number field that the response lacks although change releases the number,
+// or "". An API that treats null like an absent field would not have released it.
 func (p Publication) missingRelease(change Change) string {
 	for d, binding := range change.Bindings {
 		if binding.Release && !p.Stated[d] {
@@ -120,11 +120,11 @@ func (p Publication) missingRelease(change Change) string {
 	return ""
 }
 
-// differences lists where p differs from what change asks for. A phone number that was left out may be anything.
+// differences lists where p differs from change. Phone numbers omitted from change are not compared.
 func (p Publication) differences(change Change) (list []Detail) {
 	check := func(field string, asked, got uuid.NullUUID) {
 		if got != asked {
-			list = append(list, Detail{Field: field, Message: fmt.Sprintf("asked for %s, got %s", orNull(asked), orNull(got))})
+			list = append(list, Detail{Field: field, Message: fmt.Sprintf("requested %s, got %s", orNull(asked), orNull(got))})
 		}
 	}
 	check("path.agent_id", uuid.NullUUID{UUID: change.Agent, Valid: true}, uuid.NullUUID{UUID: p.Agent, Valid: true})

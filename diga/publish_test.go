@@ -78,7 +78,7 @@ func TestInvalidChangesAreNotSent(t *testing.T) {
 
 const whole = agentField + "," + versionField + "," + inField + "," + outField
 
-// reply200 publishes a change with all four ids, which the API answers with 200 and body.
+// reply200 publishes a change with all four IDs, to which the API responds with 200 and body.
 func reply200(t *testing.T, body string, judge func(got Publication, err error)) {
 	t.Helper()
 	n := &network{replies: []reply{response(200, body)}}
@@ -113,7 +113,7 @@ func TestConfirmations(t *testing.T) {
 
 func TestBadConfirmations(t *testing.T) {
 	const other = "eeeeeeee-eeee-4eee-8eee-eeeeeeeeeeee"
-	const mismatch = "the API confirmed something else than was asked for: "
+	const mismatch = "the API confirmed a different change than requested: "
 	tests := map[string]string{ // the body, and how the error ends; "": encoding/json says it in its own words
 		"":                               "not a JSON object",
 		" ":                              "not a JSON object",
@@ -127,9 +127,9 @@ func TestBadConfirmations(t *testing.T) {
 		"\x00{" + whole + "}":            "not a JSON object",
 		"{}":                             "agent_id is missing",
 		`{"data":{` + whole + "}}":       "agent_id is missing",
-		"{" + whole + "}\x00":            "more text after the JSON object",
-		"{" + whole + "}{}":              "more text after the JSON object",
-		"{" + whole + "} x":              "more text after the JSON object",
+		"{" + whole + "}\x00":            "trailing data after the JSON object",
+		"{" + whole + "}{}":              "trailing data after the JSON object",
+		"{" + whole + "} x":              "trailing data after the JSON object",
 		"{" + whole + ",}":               "",
 		"{" + whole + "]":                "",
 		"{" + whole:                      "",
@@ -138,10 +138,10 @@ func TestBadConfirmations(t *testing.T) {
 		"{" + whole + `,"x":'a'}`:        "",
 		"{" + whole + ",\"x\":\"\x01\"}": "",
 		"{" + whole + `,"x":` + strings.Repeat("[", 10001) + strings.Repeat("]", 10001) + "}": "",
-		"{" + whole + keys(20_000) + `,"777":0}`:                                              `the name "777" stands twice`,
-		"{" + whole + "," + agentField + "}":                                                  `the name "agent_id" stands twice`,
-		"{" + whole + `,"published_version\u005fid":null}`:                                    `the name "published_version_id" stands twice`,
-		"{" + whole + `,"x` + "\xff" + `":1,"x` + "\xfe" + `":1}`:                             "stands twice", // both read as U+FFFD
+		"{" + whole + keys(20_000) + `,"777":0}`:                                              `duplicate field "777"`,
+		"{" + whole + "," + agentField + "}":                                                  `duplicate field "agent_id"`,
+		"{" + whole + `,"published_version\u005fid":null}`:                                    `duplicate field "published_version_id"`,
+		"{" + whole + `,"x` + "\xff" + `":1,"x` + "\xfe" + `":1}`:                             "duplicate field \"x\uFFFD\"", // both read as U+FFFD
 	}
 	for field := range strings.SplitSeq(whole, ",") {
 		parts := strings.Split(field, `"`)
@@ -149,7 +149,7 @@ func TestBadConfirmations(t *testing.T) {
 		with := func(text string) string { return "{" + strings.Replace(whole, field, text, 1) + "}" }
 		text := map[string]string{"agent_id": "path.agent_id", "published_version_id": "body.version_id",
 			"inbound_phone_number_id": "body.inbound_phone_number_id", "outbound_phone_number_id": "body.outbound_phone_number_id"}[name]
-		missing := mismatch + text + ": asked for " + id + ", got null"
+		missing := mismatch + text + ": requested " + id + ", got null"
 		if name == "agent_id" {
 			missing = "agent_id is missing"
 		}
@@ -157,7 +157,7 @@ func TestBadConfirmations(t *testing.T) {
 			tests[with(`"`+another+`":"`+id+`"`)] = missing
 		}
 		tests[with(`"`+name+`":null`)] = missing
-		tests[with(`"`+name+`":"`+other+`"`)] = mismatch + text + ": asked for " + id + ", got " + other
+		tests[with(`"`+name+`":"`+other+`"`)] = mismatch + text + ": requested " + id + ", got " + other
 		for _, value := range []string{"1", "true", "{}", "[]", `["` + id + `"]`} {
 			tests[with(`"`+name+`":`+value)] = name + " is not a string"
 		}
@@ -228,7 +228,7 @@ func TestReleaseMustBeConfirmed(t *testing.T) {
 	n := &network{replies: []reply{response(200, "{"+agentField+","+versionField+","+inField+"}")}}
 	n.play(t, func(t *testing.T, c *Client) {
 		_, _, err := c.Publish(t.Context(), Change{Agent: agentID, Version: valid(versionID), Bindings: bindings{Outbound: {Release: true}}})
-		want := "the API answered 200 OK, but without outbound_phone_number_id, so it did not confirm the release"
+		want := "the API returned 200 OK, but without outbound_phone_number_id, so the release is not confirmed"
 		if e := failed(t, err); e.Cause != InvalidReply || e.Effect != MaybePending || e.Error() != want {
 			t.Errorf("%+v", e)
 		}

@@ -10,22 +10,22 @@ import (
 	"unicode"
 )
 
-// replyError describes a reply that is not a 200, with the API's own message if there is one.
+// replyError describes a response that is not a 200, with the API's own message if there is one.
 func (a *attempt) replyError() *Error {
 	e := &Error{Cause: Answered, Status: a.status}
-	said := "the API answered " + StatusText(a.status)
+	said := "the API returned " + StatusText(a.status)
 	switch {
 	case a.status == http.StatusProxyAuthRequired && a.proxy != "":
 		e.Cause = ProxyDenied
-		e.Message = fmt.Sprintf("the proxy %s answered %s", a.proxy, StatusText(a.status))
+		e.Message = fmt.Sprintf("the proxy %s returned %s", a.proxy, StatusText(a.status))
 		return e
 	case a.status < 300:
 		e.Cause = InvalidReply
-		e.Message = said + ", which is not how a publication is confirmed"
+		e.Message = said + ", expected 200 OK"
 		return e
 	case a.status < 400:
 		e.Cause = Redirected
-		e.Message = said + ", a redirect, which is not followed"
+		e.Message = said + " (redirects are not followed)"
 		e.Untrusted = a.redirectHost()
 		return e
 	}
@@ -58,16 +58,16 @@ func plainWord(s string) bool {
 	})
 }
 
-// redirectHost returns "to" and the host of the Location header, or "" if that has none. Path and query may be secret.
+// redirectHost names the host of the Location header, or returns "" if there is none. The path and query may be secret.
 func (a *attempt) redirectHost() string {
 	target, err := url.Parse(a.header.Get("Location"))
 	if err != nil || target.Host == "" {
 		return ""
 	}
-	return "to " + target.Host
+	return "redirect to " + target.Host
 }
 
-// details reads OpenAPI's HTTPValidationError. It takes only loc and msg: input, ctx and url repeat what was sent.
+// details reads OpenAPI's HTTPValidationError. It reads only loc and msg: input, ctx and url echo the request.
 func details(data json.RawMessage) []Detail {
 	var items []struct {
 		Loc []json.RawMessage `json:"loc"`
@@ -80,7 +80,7 @@ func details(data json.RawMessage) []Detail {
 	for _, item := range items {
 		var path []string
 		for _, part := range item.Loc {
-			if part[0] != '{' && part[0] != '[' { // not part of a path, and may repeat what was sent
+			if part[0] != '{' && part[0] != '[' { // not part of a path, and may echo the request
 				path = append(path, strings.Trim(string(part), `"`))
 			}
 		}
@@ -90,7 +90,7 @@ func details(data json.RawMessage) []Detail {
 }
 
 // plainText returns the title of an HTML page, or the text between its tags. It returns "" for invalid JSON, which may
-// repeat what was sent. The text is not shortened: a part of a secret could not be recognized later.
+// echo the request. The text is not truncated: a truncated secret could no longer be recognized.
 func plainText(body []byte) string {
 	text := string(body)
 	if _, rest, ok := strings.Cut(text, "<title>"); ok {

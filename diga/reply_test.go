@@ -67,9 +67,9 @@ func TestErrorReplies(t *testing.T) {
 	for _, test := range tests {
 		a := attempt{status: test.status, body: []byte(test.body)}
 		got, want := a.replyError(), test.want
-		want.Status, want.Message = test.status, "the API answered "+StatusText(test.status)
+		want.Status, want.Message = test.status, "the API returned "+StatusText(test.status)
 		if want.Cause == InvalidReply {
-			want.Message += ", which is not how a publication is confirmed"
+			want.Message += ", expected 200 OK"
 		}
 		if cut := (attempt{status: test.status, body: a.body, err: io.ErrUnexpectedEOF}); plainText(a.body) != "" && cut.replyError().Untrusted != "" {
 			t.Errorf("%s: shows a part of a body that broke off, which may end in half a secret", test.name)
@@ -85,9 +85,9 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	for location, said := range map[string]string{
 		"":                                      "",
 		"/v1/agent":                             "",
-		"http://api.test/v1/agent?token=sesame": "to api.test",
-		"https://user:sesame@evil.test:8443/a":  "to evil.test:8443",
-		"//evil.test/sesame":                    "to evil.test",
+		"http://api.test/v1/agent?token=sesame": "redirect to api.test",
+		"https://user:sesame@evil.test:8443/a":  "redirect to evil.test:8443",
+		"//evil.test/sesame":                    "redirect to evil.test",
 		"http://[::1":                           "",
 		"javascript:sesame":                     "",
 		"http://evil.test/%zz":                  "",

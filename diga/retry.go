@@ -15,8 +15,8 @@ const (
 	firstQueued  = 2 * time.Second // after a 429 without Retry-After
 	maxBackoff   = 20 * time.Second
 
-	// lastAttempt is the time that an attempt must have before the deadline. A change that is cut off has an unknown
-	// outcome, where one that is not sent has failed.
+	// lastAttempt is the minimum time for an attempt before the deadline. A change that is cut off has an unknown
+	// outcome; one that is not sent has simply failed.
 	lastAttempt = 250 * time.Millisecond
 )
 
@@ -37,11 +37,11 @@ func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, err
 	if deadline, ok := ctx.Deadline(); ok {
 		room := time.Until(deadline) - lastAttempt
 		if least > room {
-			reason := "the next would wait " + seconds(least)
+			reason := "the next wait is " + seconds(least)
 			if asked > 0 {
-				reason = "the reply asked to wait " + seconds(asked)
+				reason = "Retry-After is " + seconds(asked)
 			}
-			c.gaveUp = fmt.Sprintf("gave up after %s: %s, the timeout leaves %s", plural(c.attempts, "attempt"), reason, seconds(max(room, 0)))
+			c.gaveUp = fmt.Sprintf("gave up after %s: %s, but only %s remain", plural(c.attempts, "attempt"), reason, seconds(max(room, 0)))
 			return false, nil
 		}
 		spread = min(spread, room-least)
@@ -56,11 +56,13 @@ func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, err
 	return true, nil
 }
 
-// backoff returns the minimum wait before retry n (from 0) and the width of the jitter on top of it, given the status of
-// the last reply and its Retry-After (0: none). The wait doubles with each retry, up to maxBackoff; half of it is jitter.
+// backoff returns the minimum wait before retry n (from 0) and the width of the jitter on top of it, given the status
+// of the last response and its Retry-After (0: none). The wait doubles with each retry, up to maxBackoff; half of it is
+// jitter.
 //
-// Retry-After is a minimum. The first jitter is as wide, because clients that start at the same instant are all told the
-// same. It shrinks to a quarter with each retry: by then they are spread out, and more would only take longer.
+// Retry-After is a minimum. The first jitter is as wide as that, because clients that start at the same instant all get
+// the same value. It shrinks to a quarter with each retry: by then they are spread out, and more jitter would only cost
+// time.
 func backoff(n, status int, asked time.Duration) (least, spread time.Duration) {
 	first := firstBackoff
 	if status == http.StatusTooManyRequests && asked == 0 {
@@ -86,9 +88,9 @@ func (c *call) jitter(limit time.Duration) time.Duration {
 	}
 }
 
-// retryAfter reads the Retry-After header (RFC 9110, section 10.2.3): a number of seconds, or a date, from which the Date
-// header is subtracted or, if there is none, now. It returns false if the header is missing, invalid or repeated, or if
-// the seconds overflow a time.Duration.
+// retryAfter reads the Retry-After header (RFC 9110, section 10.2.3): a number of seconds, or a date relative to the
+// Date header or, if there is none, to now. It returns false if the header is missing, invalid or repeated, or if the
+// seconds overflow a time.Duration.
 func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
 	values := header.Values("Retry-After")
 	if len(values) != 1 {

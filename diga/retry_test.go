@@ -15,7 +15,7 @@ func TestOnlySomeStatusesAreRetried(t *testing.T) {
 	again := []int{408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 	for status := range 1000 {
 		if 0 < status && status < 200 && status != http.StatusSwitchingProtocols {
-			continue // not a final reply
+			continue // not a final response
 		}
 		n := &network{replies: []reply{response(status, "")}}
 		n.play(t, func(t *testing.T, c *Client) {
@@ -216,14 +216,14 @@ func TestNoWaitBeyondTheDeadline(t *testing.T) {
 		gaveUp string
 	}{
 		{"X: y", 750 * time.Millisecond, 500 * time.Millisecond, ""},
-		{"X: y", 750*time.Millisecond - 1, 0, "gave up after 1 attempt: the next would wait 0.5 s, the timeout leaves 0.5 s"},
-		{"X: y", 250 * time.Millisecond, 0, "gave up after 1 attempt: the next would wait 0.5 s, the timeout leaves 0 s"},
+		{"X: y", 750*time.Millisecond - 1, 0, "gave up after 1 attempt: the next wait is 0.5 s, but only 0.5 s remain"},
+		{"X: y", 250 * time.Millisecond, 0, "gave up after 1 attempt: the next wait is 0.5 s, but only 0 s remain"},
 		{"X: y", time.Second, 750*time.Millisecond - 1, ""},
 		{"X: y", time.Minute, time.Second - 1, ""},
 		{"Retry-After: 2", 2250 * time.Millisecond, 2 * time.Second, ""},
-		{"Retry-After: 2", 2250*time.Millisecond - 1, 0, "gave up after 1 attempt: the reply asked to wait 2 s, the timeout leaves 2 s"},
-		{"Retry-After: 3600", 2 * time.Minute, 0, "gave up after 1 attempt: the reply asked to wait 3600 s, the timeout leaves 119.75 s"},
-		{"Retry-After: Thu, 01 Jan 2099 00:00:00 GMT", 2 * time.Minute, 0, "gave up after 1 attempt: the reply asked to wait 3124224000 s, the timeout leaves 119.75 s"},
+		{"Retry-After: 2", 2250*time.Millisecond - 1, 0, "gave up after 1 attempt: Retry-After is 2 s, but only 2 s remain"},
+		{"Retry-After: 3600", 2 * time.Minute, 0, "gave up after 1 attempt: Retry-After is 3600 s, but only 119.75 s remain"},
+		{"Retry-After: Thu, 01 Jan 2099 00:00:00 GMT", 2 * time.Minute, 0, "gave up after 1 attempt: Retry-After is 3124224000 s, but only 119.75 s remain"},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprint(test.header, test.budget), func(t *testing.T) {

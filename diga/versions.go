@@ -31,12 +31,12 @@ type Version struct {
 }
 
 // PublishedVersion reads the live version of an agent (GET /v1/agent/{agent_id}?is_published=true). The error is an
-// *Error. What the API answers when no version is live is not documented: every reply but a version that is marked as
+// *Error. The API's response when no version is live is not documented: anything other than a version marked as
 // published is an error.
 func (c *Client) PublishedVersion(ctx context.Context, retries Retries, agent uuid.UUID) (Version, error) {
 	v, err := c.version(ctx, retries, agent, url.Values{"is_published": {"true"}})
 	if err == nil && !v.Published {
-		err = &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API answered with a version that is not published"}
+		err = &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API returned a version that is not published"}
 	}
 	return v, err
 }
@@ -46,7 +46,7 @@ func (c *Client) PublishedVersion(ctx context.Context, retries Retries, agent uu
 func (c *Client) Version(ctx context.Context, retries Retries, agent, version uuid.UUID) (Version, error) {
 	v, err := c.version(ctx, retries, agent, url.Values{"version_id": {version.String()}})
 	if err == nil && v.ID != version {
-		err = &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("asked for version %s, the API answered with %s", version, v.ID)}
+		err = &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("requested version %s, but the API returned %s", version, v.ID)}
 	}
 	return v, err
 }
@@ -61,7 +61,7 @@ func (c *Client) version(ctx context.Context, retries Retries, agent uuid.UUID, 
 		return Version{}, invalidReply("a version", err)
 	}
 	if v.Agent != agent {
-		return Version{}, &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("asked for agent %s, the API answered with %s", agent, v.Agent)}
+		return Version{}, &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("requested agent %s, but the API returned %s", agent, v.Agent)}
 	}
 	return v, nil
 }
@@ -122,15 +122,15 @@ var versionItems = itemKind[Version]{
 	id:     func(v Version) uuid.UUID { return v.ID },
 }
 
-// Versions reads all versions of an agent (GET /v1/agent/{agent_id}/version), in any order and each once, even when the
-// list changes meanwhile. Four requests are in flight at most. If the list cannot be read to its end, or if it has
-// more than 100,000 versions, the last pair holds an *Error. Versions of another agent, which do not belong in the list,
-// are passed on as they are.
+// Versions reads all versions of an agent (GET /v1/agent/{agent_id}/version), each once and in any order, even if the
+// list changes in the meantime. At most four requests are in flight. If the list cannot be read to its end, or if it
+// has more than 100,000 versions, the last pair holds an *Error. Versions of another agent, which do not belong in the
+// list, are passed on as they are.
 func (c *Client) Versions(ctx context.Context, retries Retries, agent uuid.UUID) iter.Seq2[Version, error] {
 	return list(ctx, c, request{method: http.MethodGet, path: "v1/agent/" + agent.String() + "/version", retries: retries}, versionItems)
 }
 
-// invalidReply is the error of a 200 whose body is not what was wanted.
+// invalidReply is the error for a 200 with an unexpected body.
 func invalidReply(wanted string, err error) *Error {
-	return &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API answered 200 OK, but not with " + wanted, Untrusted: err.Error(), Err: err}
+	return &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API returned 200 OK, but not " + wanted, Untrusted: err.Error(), Err: err}
 }

@@ -33,12 +33,12 @@ func TestVersion(t *testing.T) {
 		{[]reply{response(200, "{"+ids+`,"created_at":"2025-03-01T12:00:00Z","version_created_at":null}`)}, Version{ID: versionID, Agent: agentID, Created: whole.Created, Config: least.Config}, 0, ""},
 		{[]reply{apiError(404, "VERSION_NOT_FOUND")}, Version{}, Answered, "404 Not Found: because"},
 		{[]reply{response(200, strings.Replace(versionBody, agentID.String(), outbound.String(), 1))}, Version{}, Mismatch,
-			"asked for agent " + agentID.String() + ", the API answered with " + outbound.String()},
+			"requested agent " + agentID.String() + ", but the API returned " + outbound.String()},
 		{[]reply{response(200, strings.Replace(versionBody, versionID.String(), outbound.String(), 1))}, Version{}, Mismatch,
-			"asked for version " + versionID.String() + ", the API answered with " + outbound.String()},
-		{[]reply{response(200, "{"+agentField+"}")}, Version{}, InvalidReply, "not with a version: version_id or agent_id is missing"},
+			"requested version " + versionID.String() + ", but the API returned " + outbound.String()},
+		{[]reply{response(200, "{"+agentField+"}")}, Version{}, InvalidReply, "not a version: version_id or agent_id is missing"},
 		{[]reply{response(200, strings.Replace(versionBody, "agent_id", "Agent_Id", 1))}, Version{}, InvalidReply, "version_id or agent_id is missing"},
-		{[]reply{response(200, "{"+ids+","+ids+"}")}, Version{}, InvalidReply, `the name "agent_id" stands twice`},
+		{[]reply{response(200, "{"+ids+","+ids+"}")}, Version{}, InvalidReply, `duplicate field "agent_id"`},
 		{[]reply{response(200, "[]")}, Version{}, InvalidReply, "not a JSON object"},
 	}
 	for field, values := range map[string][]string{

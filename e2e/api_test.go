@@ -46,7 +46,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.Sandbox.ServeHTTP(w, r)
 }
 
-// methods returns the methods of the requests so far, separated by blanks.
+// methods returns the methods of the requests so far, separated by spaces.
 func (a *api) methods() string {
 	var all []string
 	for _, r := range a.Requests() {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The pipeline in the documentation is the one that e2e/gitlab/run runs.
+// The pipeline in the documentation is the one run by e2e/gitlab/run.
 func TestDocumentedPipeline(t *testing.T) {
 	pipeline, err := os.ReadFile("gitlab/.gitlab-ci.yml")
 	if err != nil {

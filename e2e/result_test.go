@@ -53,7 +53,7 @@ func (s *step) quoted() string {
 	return "| " + strings.Join(runner.Lines(s.output.String()), "\n| ")
 }
 
-// result is what a step leaves behind, as parsed by the runner.
+// result is a step's output as the runner parses it.
 type result struct {
 	exit     int
 	log      *runner.Log

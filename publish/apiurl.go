@@ -11,8 +11,8 @@ import (
 
 const defaultAPIURL = "https://api.diga.io"
 
-// parseAPIURL parses the base address of the API: https, or http to a host that keeps the token off the network. It
-// returns what is wrong as a format, for the quoted value if it has a verb: a value that may hold a password is not shown.
+// parseAPIURL parses the API's base URL: https, or http to a host that keeps the token off the network. problem is a
+// format string. Its verb, if any, stands for the quoted value; there is none if the value may contain a password.
 func parseAPIURL(value string) (u *url.URL, problem string) {
 	u, err := url.Parse(value)
 	if err != nil {
@@ -38,8 +38,8 @@ func parseAPIURL(value string) (u *url.URL, problem string) {
 	return u, ""
 }
 
-// isLocal reports whether a host is this machine, or has a one-label name as a job's service container has. A number is
-// not a name: some resolvers take it for an IPv4 address.
+// isLocal reports whether a host is this machine, or has a one-label name like a job's service container. A number does
+// not count: some resolvers parse it as an IPv4 address.
 func isLocal(host string, address net.IP) bool {
 	if address != nil {
 		return address.IsLoopback()

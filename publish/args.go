@@ -16,8 +16,8 @@ const usage = `publish-agent-version publishes a version of a Diga voice agent.
 Usage:
   publish-agent-version --agent-id=ID (--version-id=ID | --version-name=NAME | --unpublish | --show-live) [flags]
 
-The API token comes from the environment: DIGA_TOKEN or INPUT_TOKEN. Each flag can also be set there, as INPUT_ and its
-name in upper case (INPUT_AGENT_ID); a flag wins.
+The API token comes from the environment: DIGA_TOKEN or INPUT_TOKEN. All flags except --output and --summary can also be
+set there, as INPUT_ plus the name in upper case (INPUT_AGENT_ID). Flags take precedence.
 
 What to do:
   --agent-id=ID                       the agent
@@ -27,21 +27,21 @@ What to do:
   --show-live                         only report what is live
   --dry-run                           check everything and show what would change, but change nothing
 
-Phone numbers (without these flags, the bound numbers stay bound):
+Phone numbers (bound numbers stay bound unless you change them here):
   --inbound-phone-number=+34…         answer this number
-  --inbound-phone-number-id=ID        the same by its id, or none to release the bound one
+  --inbound-phone-number-id=ID        the same, by ID; none releases the bound number
   --outbound-phone-number=+34…        call from this number
-  --outbound-phone-number-id=ID       the same by its id, or none to release the bound one
+  --outbound-phone-number-id=ID       the same, by ID; none releases the bound number
   --take-over                         take a number from another agent if needed
 
 Safeguards:
-  --expect-version-id=ID              only if this version is live now; or =none, only if none is
-  --only-newer                        only if the version is not older than the live one
+  --expect-version-id=ID              require that this version is live; none: that none is live
+  --only-newer                        refuse a version older than the live one
 
 Output:
-  --output=plain|json|dotenv          results on stdout: name=value lines (default), one JSON object, or NAME=value lines
+  --output=plain|json|dotenv          format of the results on stdout (default plain: name=value lines)
   --summary=FILE                      write a Markdown summary to FILE
-  --show-changes=names|full|off       how much of the configuration changes to show (default names)
+  --show-changes=names|full|off       configuration changes to show (default names)
 
 Connection:
   --api-url=URL                       default https://api.diga.io
@@ -60,16 +60,16 @@ Examples:
   publish-agent-version --agent-id=a0000000-0000-4000-8000-000000000001 --version-name=v1.4.0 --output=dotenv >publish.env
 `
 
-// arguments are what the command line says.
+// arguments is the parsed command line.
 type arguments struct {
 	inputs        map[string]string // by input name
 	output        format
 	summary       string // file for the summary; empty: none
 	help, version bool
-	secret        string // a token that should not be there: it is masked, not used
+	secret        string // a token given as a flag: masked, never used
 }
 
-// parseArgs reads the command line. A problem ends it.
+// parseArgs parses the command line, up to the first problem.
 func parseArgs(args []string) (a arguments, problem text) {
 	a.inputs = make(map[string]string)
 	flags := flag.NewFlagSet("publish-agent-version", flag.ContinueOnError)
@@ -96,7 +96,7 @@ func parseArgs(args []string) (a arguments, problem text) {
 	}
 	err := flags.Parse(args)
 	if i := slices.IndexFunc(args, func(arg string) bool { return strings.HasSuffix(arg, "-output=json") }); err != nil && i >= 0 {
-		*output = string(asJSON) // who asked for JSON also gets the error as JSON
+		*output = string(asJSON) // report the error as JSON too
 	}
 	a.secret = a.inputs["token"]
 	onToken := err != nil && strings.HasSuffix(err.Error(), "argument: -token")
@@ -104,7 +104,7 @@ func parseArgs(args []string) (a arguments, problem text) {
 	case err != nil && !onToken:
 		return a, flagProblem(flags, err)
 	case onToken || a.secret != "":
-		return a, say("%s is not supported: every user of this machine can see the command line. Set %s in the environment", literal("--token"), literal("DIGA_TOKEN"))
+		return a, say("%s is not supported: anyone on this machine can see the command line. Set %s in the environment", literal("--token"), literal("DIGA_TOKEN"))
 	case len(empty) > 0:
 		return a, say("%s is empty (is the variable defined here?): remove the flag, or give it a value", literal("--"+empty[0]))
 	case flags.NArg() > 0:
@@ -115,8 +115,8 @@ func parseArgs(args []string) (a arguments, problem text) {
 	return a, text{}
 }
 
-// flagProblem says what the flag package found, without any value: it may be a token. An unknown flag comes with the
-// nearest known one.
+// flagProblem describes an error of the flag package without any value, which may be a token. For an unknown flag, it
+// suggests the nearest known one.
 func flagProblem(flags *flag.FlagSet, err error) text {
 	problem, _, _ := strings.Cut(err.Error(), "=")
 	name, unknown := strings.CutPrefix(problem, "flag provided but not defined: -")
@@ -135,8 +135,8 @@ func flagProblem(flags *flag.FlagSet, err error) text {
 	return say("Unknown flag %s: did you mean %s?", literal(quote("--"+name)), literal("--"+nearest))
 }
 
-// input returns the trimmed value of an input. Inside Actions it comes from INPUT_<NAME> with the hyphens kept. Elsewhere
-// a flag comes first, hyphens may be underscores, and the token may be in DIGA_TOKEN.
+// input returns the trimmed value of an input. Inside Actions it comes from INPUT_<NAME> with the hyphens kept.
+// Elsewhere flags take precedence, hyphens may be underscores, and the token may be in DIGA_TOKEN.
 func (s Step) input(flags map[string]string, name string) string {
 	env := func(name string) string { return strings.TrimSpace(s.Getenv(name)) }
 	key := "INPUT_" + strings.ToUpper(name)
@@ -150,8 +150,8 @@ func (s Step) input(flags map[string]string, name string) string {
 	return value
 }
 
-// emptyBooleans lists the inputs that are set to nothing where only true or false makes sense. An undefined variable must
-// not turn a dry run into a real one.
+// emptyBooleans lists the boolean inputs that are set but empty: an undefined variable must not turn a dry run into a
+// real one.
 func (s Step) emptyBooleans(flags map[string]string) (problems []text) {
 	for _, input := range inputNames {
 		if !input.isBool || s.input(flags, input.name) != "" {
@@ -173,7 +173,7 @@ func (s Step) emptyBooleans(flags map[string]string) (problems []text) {
 
 func (s Step) inActions() bool { return s.Getenv("GITHUB_ACTIONS") == "true" }
 
-// printUsage answers --help and --version.
+// printUsage handles --help and --version.
 func (s Step) printUsage(a arguments) {
 	if a.version {
 		fmt.Fprintln(s.Stdout, s.Version)

@@ -15,7 +15,7 @@ import (
 	"publish-agent-version/publish"
 )
 
-// command runs the step outside Actions, with a command line and an environment, against an API of its own.
+// command runs the step outside Actions, with a command line and an environment, against its own API.
 func runCommandLine(t *testing.T, args []string, env map[string]string) (exit int, stdout, stderr string) {
 	t.Helper()
 	_, server := newSandbox(t)
@@ -51,7 +51,7 @@ func TestCommandLine(t *testing.T) {
 		{"hyphens before underscores", []string{next}, map[string]string{"INPUT_DRY-RUN": "true", "INPUT_DRY_RUN": "false"}, 0, "status=dry-run\n", ""},
 		{"INPUT_TOKEN before DIGA_TOKEN", []string{next}, map[string]string{"INPUT_TOKEN": sandbox.Token, "DIGA_TOKEN": "wrong-token"}, 0, "status=published\n", ""},
 		{"no token", []string{next}, map[string]string{"DIGA_TOKEN": ""}, 1, "", "token is missing or empty"},
-		{"a token on the command line", []string{next, "--token=secret-of-mine"}, nil, 1, "", "--token is not supported: every user of this machine can see the command line. Set DIGA_TOKEN"},
+		{"a token on the command line", []string{next, "--token=secret-of-mine"}, nil, 1, "", "--token is not supported: anyone on this machine can see the command line. Set DIGA_TOKEN"},
 		{"an unknown flag", []string{next, "--inbound-phone-nummer=1"}, nil, 1, "", `Unknown flag "--inbound-phone-nummer": did you mean --inbound-phone-number?`},
 		{"a token in a flag that does not exist", []string{next, "---token=secret-of-mine"}, nil, 1, "", "Bad flag syntax: ---token"},
 		{"a token as an argument", []string{next, "token=secret-of-mine"}, nil, 1, "", "Unexpected argument"},
@@ -153,7 +153,7 @@ func TestOutputFormats(t *testing.T) {
 	t.Run("dotenv", func(t *testing.T) {
 		exit, stdout, stderr := runCommandLine(t, []string{"--version-name=no such $(touch oops) `name`", "--output=dotenv"}, nil)
 		if exit != 1 || !strings.Contains(stdout, "\nERROR_CODE=ACTION_VERSION_NOT_FOUND\n") || strings.Contains(stdout, "touch") ||
-			!strings.Contains(stderr, "Omitted from the dotenv output, which cannot hold their characters: version-name, error-message.") {
+			!strings.Contains(stderr, "Omitted from the dotenv output, which cannot represent their values: version-name, error-message.") {
 			t.Errorf("exit status %d\n%s%s", exit, stdout, stderr)
 		}
 		shell, err := exec.LookPath("sh")

@@ -14,17 +14,17 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 )
 
-// Bounds of the full changes that are shown.
+// Limits on the full diff.
 const (
 	maxDiffLines = 200
 	maxDiffBytes = 64 << 10
 	maxDiffLine  = 1000 // characters
-	maxDiffValue = 300  // characters of a value that is shown whole
+	maxDiffValue = 300  // characters of a value that is not compared line by line
 	longText     = 60   // bytes; longer texts are compared line by line
 )
 
-// shownFields are the configuration fields whose values may be shown. The others may hold credentials or customers' data:
-// integrations, call_tools and dynamic_variables do, and of a field that the API's reference does not list nothing is known.
+// shownFields are the configuration fields whose values may be shown. The others may hold credentials or customers'
+// data, as integrations, call_tools and dynamic_variables do. So may any field that the API's reference does not list.
 var shownFields = []string{
 	"voice", "language", "mode", "description", "prompt", "greeting", "time_before_start", "voice_speed", "boosted_keywords",
 	"max_reminder_count", "reminder_frequency_ms", "reminder_messages", "knowledge_base_ids", "conversational_path_id",
@@ -37,12 +37,11 @@ type fieldChange struct {
 	added, removed int    // lines of a text; both 0 for any other value
 	shown          bool   // its values may be shown
 	was, is        json.RawMessage
-	diff           []string // how a text changed, line by line, foreign text; nil for any other value
+	diff           []string // line diff of a text, untrusted; nil for any other value
 }
 
-// compareConfig returns the fields that differ between two versions, by name. Values are compared as JSON, whatever the
-// order of their keys and the blanks between them; numbers as they are written, so that 1 and 1.0 differ; and a field that
-// is absent as null.
+// compareConfig returns the fields that differ between two versions, by name. Values are compared as JSON, ignoring key
+// order and white space. Numbers are compared as written, so 1 and 1.0 differ. An absent field counts as null.
 func compareConfig(before, after diga.Version) []fieldChange {
 	names := maps.Clone(before.Config)
 	maps.Copy(names, after.Config)
@@ -61,7 +60,7 @@ func compareConfig(before, after diga.Version) []fieldChange {
 	return changes
 }
 
-// compareText fills in how a long text changed. Null counts as an empty one.
+// compareText computes the line diff of a long text. Null counts as empty.
 func (c *fieldChange) compareText() {
 	var before, after string
 	isText := json.Unmarshal(orNull(c.was), &before) == nil && json.Unmarshal(orNull(c.is), &after) == nil
@@ -71,7 +70,7 @@ func (c *fieldChange) compareText() {
 	before, after = endLine(before), endLine(after)
 	diff, err := udiff.ToUnifiedDiff("", "", before, udiff.Lines(before, after), udiff.DefaultContextLines)
 	if err != nil {
-		return // edits that the library itself made always fit
+		return // cannot happen with the library's own edits
 	}
 	c.diff = []string{}
 	for _, hunk := range diff.Hunks {
@@ -93,7 +92,7 @@ func (c *fieldChange) compareText() {
 	}
 }
 
-// text names the field, and says how many lines of a text came and went.
+// text names the field and, for a text, counts the lines added and removed.
 func (c fieldChange) text() text {
 	switch {
 	case c.added > 0 && c.removed > 0:
@@ -120,7 +119,7 @@ func changesText(changes []fieldChange) text {
 	return join(names, ", ")
 }
 
-// fullDiff returns the lines that show all changes, cleaned and within bounds.
+// fullDiff returns all changes as clean lines, within the limits.
 func fullDiff(changes []fieldChange, c cleaner) []string {
 	var all []string
 	for _, change := range changes {
@@ -145,12 +144,12 @@ func fullDiff(changes []fieldChange, c cleaner) []string {
 	return all
 }
 
-// sameJSON reports whether two values mean the same.
+// sameJSON reports whether two values are equal as JSON.
 func sameJSON(a, b json.RawMessage) bool {
 	return bytes.Equal(a, b) || reflect.DeepEqual(decodeJSON(a), decodeJSON(b))
 }
 
-// normalJSON writes a value in one way: with sorted keys, and without blanks or needless escapes.
+// normalJSON formats a value canonically: with sorted keys, and without white space or needless escapes.
 func normalJSON(data json.RawMessage) string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
@@ -159,7 +158,7 @@ func normalJSON(data json.RawMessage) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// decodeJSON returns a value with its numbers as they are written. One that is absent counts as null.
+// decodeJSON decodes a value, keeping numbers as written. An absent value is null.
 func decodeJSON(data json.RawMessage) (value any) {
 	decoder := json.NewDecoder(bytes.NewReader(orNull(data)))
 	decoder.UseNumber()
@@ -174,7 +173,7 @@ func orNull(data json.RawMessage) json.RawMessage {
 	return data
 }
 
-// endLine ends a text with one line feed, and its lines with nothing but that.
+// endLine converts line endings to \n, and adds one at the end of a non-empty text.
 func endLine(s string) string {
 	s = strings.ReplaceAll(s, "\r\n", "\n")
 	if s == "" || strings.HasSuffix(s, "\n") {
@@ -190,7 +189,7 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// fieldNames lists the fields for a step output: only plain words, so that a comma always separates two of them.
+// fieldNames lists the fields for a step output, separated by commas. It omits names that are not plain words.
 func fieldNames(changes []fieldChange) string {
 	var names []string
 	for _, c := range changes {

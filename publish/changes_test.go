@@ -151,7 +151,7 @@ func TestChangesAreBounded(t *testing.T) {
 	})
 }
 
-// A part of the token is not masked by anybody: it must be found before a value is cut.
+// Nothing masks a part of the token, so it must be found before a value is truncated.
 func TestTokenWhereAValueIsCut(t *testing.T) {
 	const token = "token-that-must-not-show"
 	for n := maxDiffValue - 60; n < maxDiffValue+5; n++ {

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// check refuses a change that is plainly wrong, by what was read before it.
+// check refuses a change that cannot be right, given what was read before it.
 func check(in Inputs, p preflight) *failure {
 	return cmp.Or(
 		checkVersion(in, p),
@@ -20,7 +20,7 @@ func check(in Inputs, p preflight) *failure {
 }
 
 // checkVersion refuses a version-id that the agent does not have. The API itself must have said so, and must know the
-// agent: any other reply may come from something in front of it.
+// agent: any other response may come from a gateway.
 func checkVersion(in Inputs, p preflight) *failure {
 	switch {
 	case p.idsSwapped:
@@ -46,7 +46,7 @@ func swappedIDs() *failure {
 	}
 }
 
-// checkExpectation refuses a change when something else is live than the inputs expect.
+// checkExpectation refuses a change if the live version is not the expected one.
 func checkExpectation(in Inputs, p preflight) *failure {
 	expected := say("version %s", literal(in.Expect.Version.UUID.String()))
 	switch {
@@ -74,7 +74,7 @@ func checkExpectation(in Inputs, p preflight) *failure {
 	return f
 }
 
-// checkNewer refuses a version with a lower number than the live one, where the inputs ask for that.
+// checkNewer refuses a version with a lower number than the live one, if only-newer is set.
 func checkNewer(in Inputs, p preflight) *failure {
 	switch {
 	case !in.OnlyNewer, p.offline, p.target.value.ID == p.version.value.ID:
@@ -82,7 +82,7 @@ func checkNewer(in Inputs, p preflight) *failure {
 	case p.target.value.Number <= 0 || p.version.value.Number <= 0:
 		return &failure{
 			code: codeResponseInvalid, status: failed,
-			what:   say("Diga did not say which version is newer: a version number is missing"),
+			what:   say("Could not tell which version is newer: a version number is missing"),
 			advice: say("Remove %s to publish regardless.", literal("only-newer")),
 		}
 	case !isOlder(p):
@@ -95,18 +95,18 @@ func checkNewer(in Inputs, p preflight) *failure {
 	}
 }
 
-// isOlder reports whether the version that was asked for is known to be older than the live one.
+// isOlder reports whether the requested version is known to be older than the live one.
 func isOlder(p preflight) bool {
 	return p.target.known && p.version.known && 0 < p.target.value.Number && p.target.value.Number < p.version.value.Number
 }
 
-// checkPhone refuses a number that cannot be bound: it does not exist, cannot take calls, or is another agent's.
+// checkPhone refuses a number that cannot be bound: it does not exist, cannot take calls, or belongs to another agent.
 func checkPhone(in Inputs, p preflight, d diga.Direction) *failure {
 	asked, input := p.phones[d], literal(phoneInputName(in, d))
 	phone := asked.value
 	switch {
 	case !asked.known:
-		// A 404 counts only if the API is known to have such reads at all.
+		// A 404 counts only if the API is known to support reading phone numbers.
 		if listed := p.bound[diga.Inbound].known || p.bound[diga.Outbound].known; !listed || !isNotFound(asked.err) {
 			return nil
 		}
@@ -130,7 +130,7 @@ func checkPhone(in Inputs, p preflight, d diga.Direction) *failure {
 	return nil
 }
 
-// phoneInputName is the input that asks for a number in direction d.
+// phoneInputName is the name of the input that sets the number in direction d.
 func phoneInputName(in Inputs, d diga.Direction) string {
 	if in.Phones[d].Number != "" {
 		return d.String() + "-phone-number"

@@ -8,7 +8,7 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// Whichever read comes first, it is the two replies together that show it.
+// Only the two responses together show it, whichever comes first.
 func TestSwappedIDs(t *testing.T) {
 	for name, inputs := range map[string]map[string]string{
 		"alone": {}, "dry-run": {"dry-run": "true"}, "only-newer": {"only-newer": "true"},

@@ -15,31 +15,31 @@ import (
 	"unicode"
 )
 
-// Bounds of what is shown of a text that somebody else wrote, in characters.
+// Limits on untrusted text, in characters.
 const (
 	maxText = 400  // one text, such as the API's message
-	maxLine = 3800 // a whole line, of a handful of texts; the runner cuts an annotation at 4,096
+	maxLine = 3800 // a whole line of several texts; the runner truncates annotations at 4,096
 
-	maxAnnotation    = 400 // an annotation that lists nothing
-	maxFirstSentence = 120 // of it
+	maxAnnotation    = 400 // an annotation without a list
+	maxFirstSentence = 120 // of such an annotation
 )
 
-// escapeSequence matches the control and the operating system commands of a terminal, after ECMA-48.
+// escapeSequence matches a terminal's control sequences and operating system commands (ECMA-48).
 const escapeSequence = `\x1b\[[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`
 
-// A cleaner stands between every text that this program did not write and every place where one is shown.
+// A cleaner sanitizes untrusted text before it is shown anywhere.
 type cleaner struct{ secrets *strings.Replacer }
 
-// newCleaner returns a cleaner that replaces secrets by stars, as they are and in the encodings in which a server may echo
-// them. An empty secret is none.
+// newCleaner returns a cleaner that replaces secrets with stars, both as they are and in the encodings in which a
+// server may echo them. Empty secrets are ignored.
 func newCleaner(secrets ...string) cleaner {
 	var forms []string
 	for _, secret := range secrets {
 		if secret != "" {
-			forms = append(forms, encodings(strings.ToValidUTF8(secret, "\uFFFD"))...) // as the texts are
+			forms = append(forms, encodings(strings.ToValidUTF8(secret, "\uFFFD"))...) // as the cleaned texts are
 		}
 	}
-	// The longest first, so that none leaves a part of another.
+	// Longest first, so that no replacement leaves part of a longer form.
 	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	var pairs []string
 	for _, form := range slices.Compact(forms) {
@@ -50,33 +50,33 @@ func newCleaner(secrets ...string) cleaner {
 
 var (
 	namedEntities = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")
-	slashKept     = strings.NewReplacer("%2F", "/")                                                 // as Python escapes for a URL
+	slashKept     = strings.NewReplacer("%2F", "/")                                                 // as Python escapes URLs
 	marksKept     = strings.NewReplacer("%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*") // as JavaScript does
 	secondGrammar = strings.NewReplacer("##[", "## [")
 )
 
 // clean returns text as one line of valid UTF-8, at most n characters, without control, format, bidi or separator
-// characters, without either of the runner's command grammars, and without the secret. It is plain text, not Markdown.
+// characters, runner commands in either grammar, or secrets. The result is plain text, not Markdown.
 func (c cleaner) clean(text string, n int) string {
 	text = c.secrets.Replace(strings.Join(strings.Fields(printable(text)), " "))
 	text = strings.TrimLeftFunc(text, func(r rune) bool { return r == ' ' || combines(r) })
 	return truncate(disarm(text), n)
 }
 
-// line is clean for a line whose blanks mean something, such as one of a diff.
+// line is like clean but keeps white space, for example in a diff.
 func (c cleaner) line(text string, n int) string {
 	text = c.secrets.Replace(printable(text))
 	text = strings.TrimLeftFunc(text, combines)
 	return truncate(disarm(text), n)
 }
 
-// isVisible reports whether anything of text is left to see once it is clean.
+// isVisible reports whether text is visible after cleaning.
 func isVisible(text string) bool { return cleaner{strings.NewReplacer()}.clean(text, maxText) != "" }
 
-// printable turns every kind of blank into a space and removes what cannot be seen.
+// printable replaces every kind of white space with a space and removes invisible characters.
 func printable(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
-	if strings.Contains(text, "\x1b") { // compiling the expression takes longer than all the rest
+	if strings.Contains(text, "\x1b") { // compiling the expression takes longer than everything else here
 		text = regexp.MustCompile(escapeSequence).ReplaceAllString(text, "")
 	}
 	return strings.Map(func(r rune) rune {
@@ -90,7 +90,7 @@ func printable(text string) string {
 	}, text)
 }
 
-// disarm breaks up what the runner would take for a command.
+// disarm breaks up anything that the runner would parse as a command.
 func disarm(text string) string {
 	text = secondGrammar.Replace(text)
 	indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
@@ -100,11 +100,11 @@ func disarm(text string) string {
 	return text
 }
 
-// combines reports whether r combines with the character before it. After the "::" of a command it would hide the command
-// from the runner, which compares by the rules of a language.
+// combines reports whether r combines with the character before it. After the "::" of a command it would hide the
+// command from the runner, which compares strings by the rules of a culture.
 func combines(r rune) bool { return unicode.IsMark(r) || r == '\uFF9E' || r == '\uFF9F' }
 
-// encodings lists the forms of secret that are looked for.
+// encodings lists the forms of secret to search for.
 func encodings(secret string) []string {
 	quoted, _ := json.Marshal(secret)
 	var everyByte strings.Builder
@@ -124,12 +124,12 @@ func encodings(secret string) []string {
 	}
 	for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		forms = append(forms, coding.EncodeToString([]byte(secret)))
-		// Inside a longer text the secret may start at any byte of a group of three. What its neighbours share of the
-		// first and the last character is left out.
+		// Inside a longer text, the secret may start at any byte of a group of three. The first and last characters are
+		// left out if they also encode its neighbours.
 		for shift := range 3 {
 			encoded := coding.EncodeToString(append(make([]byte, shift), secret...))
 			first, last := (shift*8+5)/6, (shift+len(secret))*8/6
-			if last-first >= 4 { // shorter ones would star out innocent text
+			if last-first >= 4 { // shorter ones would mask unrelated text
 				forms = append(forms, encoded[first:last])
 			}
 		}
@@ -146,18 +146,18 @@ func lowerEscapes(s string) string {
 	return strings.Join(parts, "%")
 }
 
-// text is clean for one text among others on a line.
+// text cleans one of several texts on a line.
 func (c cleaner) text(text string) string { return c.clean(text, maxText) }
 
-// codeSpan returns text, cleaned, as Markdown that shows it as it is: a code span, in which neither Markdown nor HTML,
-// links or mentions mean anything. In a table its pipes have to be escaped as well.
+// codeSpan returns text, cleaned, as a Markdown code span, in which Markdown, HTML, links and mentions have no effect.
+// In a table, pipes must be escaped as well.
 func (c cleaner) codeSpan(text string) string {
 	text = c.clean(text, maxText)
 	if text == "" {
 		return ""
 	}
-	// The shortest fence that is not in the text: GitHub's renderer takes one of more than 80 backticks for plain text,
-	// and all that it encloses for Markdown.
+	// Use the shortest fence that is not in the text: GitHub renders a fence of more than 80 backticks as plain text,
+	// and its contents as Markdown.
 	fence, runs := "`", strings.FieldsFunc(text, func(r rune) bool { return r != '`' })
 	for slices.Contains(runs, fence) {
 		fence += "`"
@@ -168,7 +168,7 @@ func (c cleaner) codeSpan(text string) string {
 	return fence + text + fence
 }
 
-// codeHTML returns text, cleaned, as HTML that shows it as it is, for places where Markdown is not read.
+// codeHTML returns text, cleaned, as an HTML code element, for places where Markdown is not parsed.
 func (c cleaner) codeHTML(text string) string {
 	text = c.clean(text, maxText)
 	if text == "" {

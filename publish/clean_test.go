@@ -112,7 +112,7 @@ func TestCleanWithATokenThatIsNotUTF8(t *testing.T) {
 	}
 }
 
-// A cut never leaves a part of the token behind: it is looked for first.
+// Truncation never leaves a part of the token behind: the token is replaced first.
 func TestCleanLooksForTheTokenBeforeItCuts(t *testing.T) {
 	c := newCleaner(secret)
 	for n := range maxText {
@@ -206,7 +206,7 @@ func TestCleanStarsTheTokenInEveryEncoding(t *testing.T) {
 	}
 }
 
-// Text around the token is not the token: it must not be replaced by stars.
+// Text around the token is not the token: it must not be replaced with stars.
 func TestCleanLeavesTheRest(t *testing.T) {
 	const text = "Version b1000000-0000-4000-8000-000000000229 (v1.22.8) of agent a0000000-0000-4000-8000-000000000001 is live."
 	for _, token := range []string{"", secret, "sandbox-token", "abc", "q"} {

@@ -7,10 +7,10 @@ import (
 	"publish-agent-version/diga"
 )
 
-// Code is an error code that the step can fail with, for the README: what it means and what to do.
+// Code documents an error code: what it means and what to do.
 type Code struct{ Name, Means, Do string }
 
-// The step's own codes. The API's codes come from its replies.
+// The step's own codes. The API's codes come from its responses.
 const (
 	codeInputInvalid      = "ACTION_INPUT_INVALID"
 	codeOutputUnwritable  = "ACTION_OUTPUT_UNWRITABLE"
@@ -32,37 +32,37 @@ const (
 	codeHTTPPrefix        = "HTTP_"
 )
 
-// Codes lists the step's own codes and those in the API's contract, in the order of the README.
+// Codes lists the step's own codes and those in the API's contract, in the order of docs/errors.md.
 func Codes() []Code {
 	advice := func(status int) string {
 		return adviceFor(status).render(func(s string) string { return "`" + s + "`" })
 	}
 	return []Code{
-		{codeInputInvalid, "An input is missing, malformed or contradicts another. No request was sent.", "Correct each input that the message names."},
-		{codeOutputUnwritable, "The file for step outputs is missing or not writable. Found before the change; or, if the disk filled up, after it: then the message says what is live.", "Free up disk space, or fix whatever sets `GITHUB_OUTPUT`."},
-		{codeNetworkError, "No connection, a lost connection, an unknown host, or a proxy that refuses.", "Check `api-url`, the proxy variables and the runner's network."},
-		{codeTLSError, "The certificate is not trusted, expired, not yet valid or for another host, or the server does not speak TLS.", "Check `api-url`. For a private authority, set `SSL_CERT_FILE`. For an expired certificate, check the runner's clock."},
-		{codeTimeout, "The API did not answer in time.", "Run the step again. If the API is slow, raise `timeout`."},
-		{codeRedirectRefused, "The server answered with a redirect. The step never follows one: the token would go wherever it points.", "Set `api-url` to the address of the API itself."},
-		{codeResponseInvalid, "The reply is not HTTP, not JSON, or not what the API's contract says.", "Check that `api-url` is the API, then run the step again."},
-		{codeResponseMismatch, "The API confirmed another agent, version or phone number than was asked for.", "Check in Diga what is live before you do anything else."},
-		{codeVersionNotFound, "No version has this name or id, or the only one with the name is a draft.", "Choose one of the names that the message lists, or save the draft as a version in Diga."},
-		{codeVersionAmbiguous, "More than one version has the name in `version-name`.", "Set `version-id` instead, to one of the ids that the message lists."},
-		{codeUnexpectedVersion, "Another version is live than `expect-version-id` says.", "Someone published in the meantime: make a new plan."},
+		{codeInputInvalid, "An input is missing or malformed, or conflicts with another. No request was sent.", "Fix each input named in the message."},
+		{codeOutputUnwritable, "The file for step outputs is missing or not writable. This is normally detected before the change. If the disk fills up later, the message says what is live.", "Free up disk space, or check what overrides `GITHUB_OUTPUT`."},
+		{codeNetworkError, "The connection failed or was lost, the host is unknown, or the proxy refused the connection.", "Check `api-url`, the proxy variables and the runner's network."},
+		{codeTLSError, "The certificate is untrusted, expired, not yet valid or for another host, or the server does not speak TLS.", "Check `api-url`. For a private CA, set `SSL_CERT_FILE`. For an expired certificate, check the runner's clock."},
+		{codeTimeout, "The API did not respond in time.", "Run the step again. If the API is slow, increase `timeout`."},
+		{codeRedirectRefused, "The server returned a redirect. Redirects are never followed, because that would send the token to another address.", "Set `api-url` to the address of the API itself."},
+		{codeResponseInvalid, "The response is not valid HTTP or JSON, or does not match the API's schema.", "Check that `api-url` points to the API, then run the step again."},
+		{codeResponseMismatch, "The API confirmed a different agent, version or phone number than requested.", "Check in Diga what is live before you do anything else."},
+		{codeVersionNotFound, "No version has this name or ID, or the only match is a draft.", "Choose a name listed in the message, or save the draft as a version in Diga."},
+		{codeVersionAmbiguous, "Several versions have the name in `version-name`.", "Set `version-id` to one of the IDs listed in the message."},
+		{codeUnexpectedVersion, "The live version is not the one in `expect-version-id`.", "Someone may have published in the meantime: make a new plan."},
 		{codeNotNewer, "`only-newer` is set, and the version is older than the live one.", "To roll back on purpose, remove `only-newer`."},
-		{codePhoneNotFound, "No phone number has this id or number, or more than one has the number.", "Check the number, or set its id instead."},
-		{codePhoneUnusable, "The phone number is not `assigned`: it is reserved, released or finished and takes no calls.", "Choose another number, or have this one assigned in Diga."},
-		{codePhoneInUse, "Another agent has the phone number in this direction.", "Choose another number, or set `take-over: true` to take it from that agent."},
+		{codePhoneNotFound, "No phone number matches, or several do.", "Check the number, or set its ID instead."},
+		{codePhoneUnusable, "The phone number is not `assigned`: it is reserved, released or finished, and cannot take calls.", "Choose another number, or have this one assigned in Diga."},
+		{codePhoneInUse, "Another agent uses the phone number in this direction.", "Choose another number, or set `take-over: true` to take it from that agent."},
 		{codeCancelled, "The workflow was cancelled or timed out.", "If the status is `unknown`, run the step again: that is safe."},
-		{codeInternal, "A bug in this action.", "Report it with the version of the action and the log."},
-		{"BAD_PARAMETER", "The API refused the version or the phone numbers: the version does not exist or is a draft, or a phone number is not yours or not free.", advice(400)},
-		{"AGENT_NOT_FOUND", "The API knows no such agent.", advice(404)},
+		{codeInternal, "A bug in this action.", "Report it, and include the action's version and the log."},
+		{"BAD_PARAMETER", "The API refused the version or a phone number: the version does not exist or is a draft, or the number is not yours or is in use.", advice(400)},
+		{"AGENT_NOT_FOUND", "The API has no agent with this ID.", advice(404)},
 		{"INTERNAL_SERVER_ERROR", "The API failed (500), or the token lacks a permission (403): see `http-status`.", "403: use a token with the role `admin`. 500: try again later."},
-		{"HTTP_<status>", "The API, or a proxy or gateway in front of it, answered with this status and no error code.", "401 and 403: check `token`. 404: check `api-url`. 422: correct the inputs that the message names. 429 and 5xx: try again later."},
+		{"HTTP_<status>", "The API, or a proxy or gateway in front of it, returned this status without an error code.", "401 and 403: check `token`. 404: check `api-url`. 422: fix the inputs named in the message. 429 and 5xx: try again later."},
 	}
 }
 
-// classify returns the code of e and what its reader should do.
+// classify returns the error code for e, and what to do about it.
 func classify(e *diga.Error) (code string, advice text) {
 	apiURL := literal("api-url")
 	switch e.Cause {
@@ -71,12 +71,12 @@ func classify(e *diga.Error) (code string, advice text) {
 		case hasAPICode(e):
 			return e.Code, adviceFor(e.Status)
 		case e.Status == 404 || e.Status == 400:
-			return fmt.Sprint(codeHTTPPrefix, e.Status), say("Check %s: this reply is not from the API itself.", apiURL)
+			return fmt.Sprint(codeHTTPPrefix, e.Status), say("Check %s: this response is not from the API itself.", apiURL)
 		default:
 			return fmt.Sprint(codeHTTPPrefix, e.Status), adviceFor(e.Status)
 		}
 	case diga.UnknownHost:
-		return codeNetworkError, say("Check %s, and whether this runner can look up the name.", apiURL)
+		return codeNetworkError, say("Check %s, and whether this runner can resolve the host name.", apiURL)
 	case diga.Unreachable:
 		return codeNetworkError, say("Check %s and whether this runner can reach it, then run this step again.", apiURL)
 	case diga.ProxyUnreachable:
@@ -86,9 +86,9 @@ func classify(e *diga.Error) (code string, advice text) {
 	case diga.ProxyInvalid:
 		return codeNetworkError, say("Correct HTTPS_PROXY or HTTP_PROXY, or unset them.")
 	case diga.CertificateUnknown:
-		return codeTLSError, say("If a private authority signs it, set SSL_CERT_FILE to a file in the workspace with that authority's certificate.")
+		return codeTLSError, say("For a private CA, set SSL_CERT_FILE to a file in the workspace that contains the CA certificate.")
 	case diga.CertificateTime:
-		return codeTLSError, say("Check the runner's clock. If it is right, the server needs a new certificate.")
+		return codeTLSError, say("Check the runner's clock. If it is correct, the server needs a new certificate.")
 	case diga.CertificateHost:
 		return codeTLSError, say("Check the host in %s: the certificate must cover it.", apiURL)
 	case diga.PlainHTTP:
@@ -100,7 +100,7 @@ func classify(e *diga.Error) (code string, advice text) {
 	case diga.Redirected:
 		return codeRedirectRefused, say("Set %s to the address of the API itself.", apiURL)
 	case diga.InvalidReply:
-		return codeResponseInvalid, say("Check that %s is the API, then run this step again.", apiURL)
+		return codeResponseInvalid, say("Check that %s points to the API, then run this step again.", apiURL)
 	case diga.Mismatch:
 		return codeResponseMismatch, say("Check in Diga what is live before you do anything else.")
 	case diga.VersionNotFound:
@@ -110,20 +110,20 @@ func classify(e *diga.Error) (code string, advice text) {
 	case diga.Cancelled:
 		return codeCancelled, say("Run this step again.")
 	default:
-		return codeInternal, say("Report this as a bug, with this log.")
+		return codeInternal, say("Report this as a bug and include this log.")
 	}
 }
 
-// hasAPICode reports whether the reply has an error code of the API: those that begin with ACTION_ are the step's own.
+// hasAPICode reports whether e has an error code from the API. Codes that begin with ACTION_ are reserved for the step.
 func hasAPICode(e *diga.Error) bool { return e.Code != "" && !strings.HasPrefix(e.Code, "ACTION_") }
 
-// adviceFor says what to do about a status that the API answered with.
+// adviceFor says what to do about an HTTP status.
 func adviceFor(status int) text {
 	switch {
 	case status == 400:
 		return say("Check that the version is not a draft, and that each phone number is yours and free.")
 	case status == 401:
-		return say("Check %s: is it complete, current and for this API? Publishing needs the role %s.", literal("token"), literal("admin"))
+		return say("Check %s: is it complete, current and for this API? Publishing requires the role %s.", literal("token"), literal("admin"))
 	case status == 403:
 		return say("Use a token with the role %s: %s can only read.", literal("admin"), literal("member"))
 	case status == 404:
@@ -133,9 +133,9 @@ func adviceFor(status int) text {
 	case status == 422:
 		return say("Correct these inputs.")
 	case status == 429:
-		return say("Diga limits requests: run fewer of these steps at once (%s), or raise %s.", literal("max-parallel"), literal("timeout"))
+		return say("You hit Diga's rate limit: run fewer of these steps at once (%s), or increase %s.", literal("max-parallel"), literal("timeout"))
 	case status >= 500, status == 408:
-		return say("Try again later. If it persists, ask Diga and quote the request id.")
+		return say("Try again later. If it persists, contact Diga with the request ID.")
 	default:
 		return say("Check the inputs and %s.", literal("api-url"))
 	}

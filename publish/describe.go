@@ -8,7 +8,7 @@ import (
 	"publish-agent-version/diga"
 )
 
-// describe says what e reports, as a clause.
+// describe describes e, as a clause.
 func (r *result) describe(e *diga.Error) text {
 	t := say("%s", e.Message)
 	if hasAPICode(e) && isRefusal(e.Status) && r.changeSent && e.Cause == diga.Answered {
@@ -32,12 +32,12 @@ func (r *result) describe(e *diga.Error) text {
 	return t
 }
 
-// isRefusal reports whether a status rejects a request for what it asks.
+// isRefusal reports whether a status rejects the content of a request.
 func isRefusal(status int) bool {
 	return 400 <= status && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests
 }
 
-// listDetails lists what a 422 found, by the names of the inputs, five at most.
+// listDetails lists the problems in a 422 by input name, at most five.
 func listDetails(details []diga.Detail) []text {
 	const maxListed = 5
 	var list []text
@@ -54,7 +54,7 @@ func listDetails(details []diga.Detail) []text {
 	return list
 }
 
-// inputName is the input behind a field of the request; other fields keep the API's name.
+// inputName is the input that sets a field of the request; other fields keep the API's name.
 func inputName(field string) string {
 	switch field {
 	case "body.version_id":
@@ -69,7 +69,7 @@ func inputName(field string) string {
 	return field
 }
 
-// listVersions lists the versions that a reader may have meant.
+// listVersions lists versions that the user may have meant.
 func listVersions(e *diga.NameError) []text {
 	var items []text
 	for _, v := range e.Versions {

@@ -9,16 +9,16 @@ import (
 	"publish-agent-version/diga"
 )
 
-// failure is why the step fails, in words for its reader.
+// failure is why the step fails, in words for the user.
 type failure struct {
 	code   string
 	status status
 	what   text   // what happened: one sentence
-	items  []text // a list that belongs to it, such as one problem for each input
+	items  []text // a list that follows it, such as one problem per input
 	cause  text   // what happened to a request, as a clause
-	live   text   // what is live now: one sentence; empty: the rest says enough
+	live   text   // what is live now: one sentence; may be empty
 	advice text   // what to do: whole sentences
-	http   int    // status of the last HTTP reply; 0: none
+	http   int    // status of the last HTTP response; 0: none
 	signal syscall.Signal
 }
 
@@ -31,8 +31,8 @@ func (f *failure) message(r renderer) string {
 	return strings.TrimSpace(sentence(what) + " " + sentence(f.live.render(r)))
 }
 
-// annotation is what happened, what is live and what to do. Unless it lists problems it has at most maxAnnotation characters, of
-// which what happened takes at most maxFirstSentence: the job summary has all of it.
+// annotation is what happened, what is live and what to do. Unless it contains a list, it has at most maxAnnotation
+// characters, and its first sentence at most maxFirstSentence. The job summary has the full text.
 func (f *failure) annotation(r renderer) string {
 	advice := f.advice.render(r)
 	if len(f.items) > 0 || f.code == codeInputInvalid {
@@ -43,7 +43,7 @@ func (f *failure) annotation(r renderer) string {
 	return strings.Join(strings.Fields(what+" "+live+" "+advice), " ")
 }
 
-// invalidInputs is the failure of inputs with problems.
+// invalidInputs is the failure for invalid inputs.
 func invalidInputs(problems []text) *failure {
 	f := &failure{code: codeInputInvalid, status: failed, advice: say("Nothing was sent.")}
 	if f.what = problems[0]; len(problems) > 1 {
@@ -52,7 +52,7 @@ func invalidInputs(problems []text) *failure {
 	return f
 }
 
-// outputsUnwritable is the failure of a step that could not set its outputs and therefore changes nothing.
+// outputsUnwritable is the failure of a step that changes nothing because it could not set its outputs.
 func outputsUnwritable(err error) *failure {
 	return &failure{
 		code: codeOutputUnwritable, status: failed,
@@ -61,7 +61,7 @@ func outputsUnwritable(err error) *failure {
 	}
 }
 
-// outputsLost is the failure of a step that succeeded and cannot tell the steps after it.
+// outputsLost is the failure of a step that succeeded but could not set its outputs.
 func (r *result) outputsLost(err error) *failure {
 	_, message := r.success()
 	outputs := say("the outputs")
@@ -90,22 +90,22 @@ func (r *result) readFailure(err error) *failure {
 	f, _ := r.apiFailure(err)
 	if errors.Is(err, errReadingNumbers) && f.signal == 0 {
 		f.what = say("Could not read the phone numbers: %s", f.cause)
-		f.advice = say("%s Or give the number by its id, in the input that ends in %s.", f.advice, literal("-id"))
+		f.advice = say("%s Or pass the number's ID in the input that ends in %s.", f.advice, literal("-id"))
 	}
 	return f
 }
 
-// failure lists the numbers that a reader may have meant.
+// failure lists numbers that the user may have meant.
 func (e *phoneNotFoundError) failure() *failure {
 	f := &failure{
 		code: codePhoneNotFound, status: failed, what: say("Phone number %s not found", literal(spaced(e.number))),
-		advice: say("Check the number, or set its id instead."),
+		advice: say("Check the number, or set its ID instead."),
 	}
 	candidates := slices.DeleteFunc(slices.Clone(e.all), func(p diga.Phone) bool { return p.Status != diga.Assigned })
 	switch {
 	case len(e.same) > 0:
 		f.what = say("%d phone numbers match %s", len(e.same), literal(spaced(e.number)))
-		f.advice = say("Set its id instead.")
+		f.advice = say("Set its ID instead.")
 		candidates = e.same
 	case len(candidates) == 0:
 		f.what = say("%s: this token has no assigned phone numbers", f.what)
@@ -114,7 +114,7 @@ func (e *phoneNotFoundError) failure() *failure {
 	}
 	const maxListed = 5
 	for _, p := range candidates[:min(len(candidates), maxListed)] {
-		f.items = append(f.items, say("%s, id %s", phoneName(p), literal(p.ID.String())))
+		f.items = append(f.items, say("%s, ID %s", phoneName(p), literal(p.ID.String())))
 	}
 	if more := len(candidates) - maxListed; more > 0 {
 		f.items = append(f.items, say("and %d more", more))
@@ -122,12 +122,12 @@ func (e *phoneNotFoundError) failure() *failure {
 	return f
 }
 
-// stoppedError carries the failure for which a retry was not made.
+// stoppedError carries the failure that prevented a retry.
 type stoppedError struct{ failure *failure }
 
 func (e *stoppedError) Error() string { return "the checks no longer pass" }
 
-// apiFailure puts an error of the API client into words, and returns what a change may have done all the same.
+// apiFailure describes an error of the API client, and returns what the change may have done anyway.
 func (r *result) apiFailure(err error) (*failure, diga.Effect) {
 	e, ok := errors.AsType[*diga.Error](err)
 	if !ok {
@@ -141,7 +141,7 @@ func (r *result) apiFailure(err error) (*failure, diga.Effect) {
 	f.code, f.advice = classify(e)
 	f.what, f.items = r.describe(e).capitalized(), listDetails(e.Details)
 	cause := *e
-	cause.GaveUp = "" // of no interest once the change is confirmed
+	cause.GaveUp = "" // irrelevant once the change is confirmed
 	f.cause = r.describe(&cause)
 	if name, ok := errors.AsType[*diga.NameError](e); ok {
 		if f.items = listVersions(name); name.Matches == 0 {
@@ -158,19 +158,19 @@ func signalOf(err error) syscall.Signal {
 	return number
 }
 
-// reportPanic reports a panic, without anything that was held when it came, and returns the exit status.
+// reportPanic reports a panic without printing its value or stack, which may hold secrets, and returns the exit status.
 func (r *run) reportPanic() (exit int) {
 	defer func() {
-		_ = recover() // nobody is left to report it to
+		_ = recover() // there is no way left to report it
 		exit = 1
 	}()
 	f := &failure{
 		code: codeInternal, status: failed, what: say("The action crashed"), live: say("Nothing was changed"),
-		advice: say("Report this as a bug, with this log."),
+		advice: say("Report this as a bug and include this log."),
 	}
 	switch {
 	case r.confirmed != nil:
-		f.live = say("The change is in force")
+		f.live = say("The change is in effect")
 		f.status = unknown // "failed" would tell later steps that nothing was changed
 	case r.changeSent && (r.failure == nil || r.failure.status == unknown):
 		f.live = say("The change may have been applied; running this step again is safe")
@@ -178,7 +178,7 @@ func (r *run) reportPanic() (exit int) {
 	}
 	r.failure = f
 	annotation := f.annotation(func(s string) string { return s })
-	defer func() { r.fail(f.code, annotation) }() // even if the outputs crash too
+	defer func() { r.fail(f.code, annotation) }() // even if writing the outputs panics too
 	if r.outputFile == nil {
 		_ = r.openOutputs()
 	}

@@ -28,7 +28,7 @@ func TestFaultsBody(t *testing.T) {
 	t.Run("B11", testHTMLErrorPages)
 }
 
-// truncatedReplies are replies with this status whose body breaks off in the middle of text.
+// truncatedReplies are responses with this status whose body is cut off in the middle of text.
 func truncatedReplies(status int, text string) map[string]response {
 	head, half := fmt.Sprintf("HTTP/1.1 %d Text\r\n", status), text[:len(text)/2]
 	chunk := fmt.Sprintf("%x\r\n", len(text)) // of which half will come
@@ -66,17 +66,17 @@ func testTruncatedOnce(t *testing.T) {
 func testTruncatedAlways(t *testing.T) {
 	for name, r := range truncatedReplies(200, confirmationBody) {
 		replying(r).test(t, name, scenario{},
-			unknownOutcome("ACTION_RESPONSE_INVALID", 5, "The reply breaks off after ", "gave up after 5 attempts", isSafe).withHTTP("200").within(minBackoff, maxBackoff))
+			unknownOutcome("ACTION_RESPONSE_INVALID", 5, "The response was cut off after ", "gave up after 5 attempts", isSafe).withHTTP("200").within(minBackoff, maxBackoff))
 	}
 	t.Run("by a reset", func(t *testing.T) { // which is known for what it is
 		r := truncatedReplies(200, confirmationBody)["by length"]
 		r.then = resetConn
 		replying(r).check(t, scenario{},
-			unknownOutcome("ACTION_NETWORK_ERROR", 5, "No reply from diga: connection reset by peer", "gave up after 5 attempts"))
+			unknownOutcome("ACTION_NETWORK_ERROR", 5, "No response from diga: connection reset by peer", "gave up after 5 attempts"))
 	})
 	t.Run("after a whole object", func(t *testing.T) { // not all was read, so it does not count
 		replying(response{raw: "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + confirmationBody, then: closeConn}).check(t, scenario{},
-			unknownOutcome("ACTION_RESPONSE_INVALID", 5, fmt.Sprintf("The reply breaks off after %d bytes", len(confirmationBody))))
+			unknownOutcome("ACTION_RESPONSE_INVALID", 5, fmt.Sprintf("The response was cut off after %d bytes", len(confirmationBody))))
 	})
 	t.Run("a trailer without end", func(t *testing.T) {
 		chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n", len(confirmationBody), confirmationBody)
@@ -91,7 +91,7 @@ func testTruncatedError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			replying(truncatedReplies(500, body)[name]).check(t, scenario{}, expected{
 				code: "HTTP_500", status: "unknown", attempts: 5, httpStatus: "500", minTime: minBackoff, maxTime: maxBackoff, verifyTime: time.Second, neverShown: []string{"half of"},
-				says: []string{"The API answered 500 Internal Server Error", "gave up after 5 attempts", mayBeApplied},
+				says: []string{"The API returned 500 Internal Server Error", "gave up after 5 attempts", mayBeApplied},
 			})
 			replying(truncatedReplies(502, body)[name]).check(t, scenario{}, unknownOutcome("HTTP_502", 5))
 			replying(truncatedReplies(403, body)[name]).check(t, scenario{}, rejected("HTTP_403", 403))
@@ -136,7 +136,7 @@ func testNotAConfirmation(t *testing.T) {
 		"a version, not a publishing": `{"version_id":"` + sandbox.NextID + `"}`,
 	} {
 		replying(respond(200, body)).test(t, name, scenario{},
-			invalidResponse("200", "The API answered 200 OK, but not with a publication: ", "Check that api-url is the API"))
+			invalidResponse("200", "The API returned 200 OK, but not a publication: ", "Check that api-url points to the API"))
 	}
 	t.Run("applied", func(t *testing.T) {
 		_, server := newSandbox(t, sandbox.Fault{Body: "{}"})
@@ -164,19 +164,19 @@ func testConfirmationMismatch(t *testing.T) {
 		body   string
 		says   string
 	}{
-		"agent":              {nil, confirmationOf(sandbox.NightDesk, sandbox.NextID, "", ""), "agent-id: asked for " + sandbox.FrontDesk + ", got " + sandbox.NightDesk},
-		"version":            {nil, confirmationOf(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: asked for " + sandbox.NextID + ", got " + sandbox.LiveID},
-		"no version":         {nil, confirmationOf(sandbox.FrontDesk, "", "", ""), "version-id: asked for " + sandbox.NextID + ", got null"},
-		"version left out":   {nil, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "version-id: asked for " + sandbox.NextID + ", got null"},
-		"inbound":            {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Reception, sandbox.Callback), "inbound-phone-number-id: asked for " + sandbox.Switch + ", got " + sandbox.Reception},
-		"no inbound":         {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, "", sandbox.Callback), "inbound-phone-number-id: asked for " + sandbox.Switch + ", got null"},
-		"outbound":           {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Switch), "outbound-phone-number-id: asked for " + sandbox.Callback + ", got " + sandbox.Switch},
-		"no outbound":        {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, ""), "outbound-phone-number-id: asked for " + sandbox.Callback + ", got null"},
-		"the phones swapped": {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Callback, sandbox.Switch), "outbound-phone-number-id: asked for " + sandbox.Callback + ", got " + sandbox.Switch},
-		"still published":    {off, confirmationOf(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: asked for null, got " + sandbox.LiveID},
+		"agent":              {nil, confirmationOf(sandbox.NightDesk, sandbox.NextID, "", ""), "agent-id: requested " + sandbox.FrontDesk + ", got " + sandbox.NightDesk},
+		"version":            {nil, confirmationOf(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: requested " + sandbox.NextID + ", got " + sandbox.LiveID},
+		"no version":         {nil, confirmationOf(sandbox.FrontDesk, "", "", ""), "version-id: requested " + sandbox.NextID + ", got null"},
+		"version left out":   {nil, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "version-id: requested " + sandbox.NextID + ", got null"},
+		"inbound":            {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Reception, sandbox.Callback), "inbound-phone-number-id: requested " + sandbox.Switch + ", got " + sandbox.Reception},
+		"no inbound":         {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, "", sandbox.Callback), "inbound-phone-number-id: requested " + sandbox.Switch + ", got null"},
+		"outbound":           {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Switch), "outbound-phone-number-id: requested " + sandbox.Callback + ", got " + sandbox.Switch},
+		"no outbound":        {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, ""), "outbound-phone-number-id: requested " + sandbox.Callback + ", got null"},
+		"the phones swapped": {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Callback, sandbox.Switch), "outbound-phone-number-id: requested " + sandbox.Callback + ", got " + sandbox.Switch},
+		"still published":    {off, confirmationOf(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: requested null, got " + sandbox.LiveID},
 	} {
 		replying(respond(200, test.body)).test(t, name, scenario{inputs: test.inputs},
-			unknownOutcome("ACTION_RESPONSE_MISMATCH", 1, "The API confirmed something else than was asked for", test.says, checkFirst).withHTTP("200").atOnce())
+			unknownOutcome("ACTION_RESPONSE_MISMATCH", 1, "The API confirmed a different change than requested", test.says, checkFirst).withHTTP("200").atOnce())
 	}
 	for name, test := range map[string]struct {
 		inputs map[string]string
@@ -250,7 +250,7 @@ func testEndlessBody(t *testing.T) {
 			status int
 			want   expected
 		}{
-			{200, unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read: a body of more than 1048576 bytes", isSafe)},
+			{200, unknownOutcome("ACTION_RESPONSE_INVALID", 1, "Could not read the response: body exceeds 1048576 bytes", isSafe)},
 			{404, expected{code: "HTTP_404", attempts: 1, httpStatus: "404", says: []string{nothingChanged}}},
 			{500, unknownOutcome("HTTP_500", 1)},
 		} {
@@ -300,8 +300,8 @@ func testContentEncodings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			replying(respond(200, test.body, "Content-Encoding: "+test.coding)).check(t, scenario{},
-				invalidResponse("200", "The reply cannot be read"))
-			// The status of an error is known whatever becomes of its body.
+				invalidResponse("200", "Could not read the response"))
+			// The status of an error is known even if its body is lost.
 			replying(respond(403, test.body, "Content-Encoding: "+test.coding)).check(t, scenario{}, rejected("HTTP_403", 403))
 		})
 	}

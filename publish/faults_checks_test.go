@@ -81,7 +81,7 @@ func checked(t *testing.T, prepare func(*sandbox.Sandbox), inputs map[string]str
 }
 
 const (
-	fourReads    = 4 // the live version, the one that was asked for, and the numbers in each direction
+	fourReads    = 4 // the live version, the requested one, and the numbers in each direction
 	listOfThree  = 3 // pages of versions
 	twoUntouched = "Nothing was changed: v1.22.7 is still live"
 )
@@ -374,7 +374,7 @@ func checkedBeforeEachRetry(t *testing.T) {
 		"a newer one, by only-newer": {onlyNewer, busy, ptr(newer), 1, expected{
 			code: "ACTION_NOT_NEWER", httpStatus: "429", says: []string{"v1.22.8 (229) is older than v3 (231), which is live", "Nothing was changed: v3 is live"}}},
 		"another one after a lost request": {expectsLive, lost, ptr(sandbox.OldestID), 1, expected{
-			code: "ACTION_UNEXPECTED_VERSION", status: "unknown", says: []string{"v1.0.0 is live, which was neither live before nor requested"}}},
+			code: "ACTION_UNEXPECTED_VERSION", status: "unknown", says: []string{"v1.0.0 is live, but it was neither live before nor requested"}}},
 		"an older one, by only-newer":            {onlyNewer, busy, ptr(sandbox.OldestID), 2, expected{}},
 		"as expected":                            {expectsLive, busy, nil, 2, expected{}},
 		"our own attempt, expected":              {expectsLive, applied, nil, 2, expected{}},
@@ -408,7 +408,7 @@ func checkedBeforeEachRetry(t *testing.T) {
 			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: anyVersion, Status: 403, Body: `{"error_code":"FORBIDDEN","message":"No."}`, Times: -1})
 		}).Handler
 		scenario{inputs: expectsLive}.check(t, server, expected{
-			code: "FORBIDDEN", attempts: 1, httpStatus: "429", says: []string{"Could not check again what is live: the API answered 403 Forbidden: No", "Nothing was changed: " + stillLive},
+			code: "FORBIDDEN", attempts: 1, httpStatus: "429", says: []string{"Could not check again what is live: the API returned 403 Forbidden: No", "Nothing was changed: " + stillLive},
 		})
 		if sent := sentBodies(api); len(sent) != 1 {
 			t.Errorf("sent %q", sent)

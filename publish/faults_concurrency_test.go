@@ -15,7 +15,7 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// TestFaultsConcurrency has the rows C of docs/faults.md: other steps and other writers at the same time.
+// TestFaultsConcurrency has the rows C of docs/faults.md: concurrent steps and other writers.
 func TestFaultsConcurrency(t *testing.T) {
 	t.Run("C1", func(t *testing.T) {
 		api, server := newSandbox(t)
@@ -46,8 +46,8 @@ func TestFaultsConcurrency(t *testing.T) {
 		}
 	})
 
-	// The reply is lost, another publisher comes in between, and the second attempt overwrites its change. Only running
-	// one job at a time prevents that: the README says so.
+	// The response is lost, someone else publishes in between, and the second attempt overwrites its change. Only
+	// running one job at a time prevents that: the README says so.
 	t.Run("C2", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true})
 		var between result
@@ -133,7 +133,7 @@ func TestFaultsConcurrency(t *testing.T) {
 		fake := replying(apiError(503, "BUSY", "try later"), response{then: hang})
 		with("timeout", "20s").check(t, fake, expected{
 			code: "BUSY", status: "unknown", httpStatus: "503", attempts: 2, minTime: 20 * time.Second, maxTime: 20 * time.Second, verifyTime: time.Second,
-			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 20s", mayBeApplied, stillLive},
+			says: []string{"The API returned 503 Service Unavailable: try later; gave up after 20s", mayBeApplied, stillLive},
 		})
 	})
 	t.Run("C4/while it connects", func(t *testing.T) {
@@ -148,11 +148,11 @@ func TestFaultsConcurrency(t *testing.T) {
 		}}
 		s.check(t, fake, expected{
 			code: "BUSY", status: "unknown", httpStatus: "503", minTime: 2*time.Minute + 5*time.Second, maxTime: 2*time.Minute + 5*time.Second,
-			says: []string{"The API answered 503 Service Unavailable: try later; gave up after 2m0s", notReadable},
+			says: []string{"The API returned 503 Service Unavailable: try later; gave up after 2m0s", notReadable},
 		})
 	})
 	with("timeout", "10s").test(t, "C4/no reply at all", &fakeAPI{replies: []response{{then: hang}}, readsAfter: response{then: hang}}, expected{
 		code: "ACTION_TIMEOUT", status: "unknown", httpStatus: "none", attempts: 1, minTime: 15 * time.Second, maxTime: 15 * time.Second,
-		says: []string{"No reply from diga; gave up after 10s", notReadable},
+		says: []string{"No response from diga; gave up after 10s", notReadable},
 	})
 }

@@ -22,7 +22,7 @@ func TestFaultsDocumented(t *testing.T) {
 	rows := make(map[string]string)
 	for _, row := range regexp.MustCompile(`(?m)^\| ([A-Z][0-9]+) \|.*$`).FindAllStringSubmatch(string(doc), -1) {
 		if _, twice := rows[row[1]]; twice {
-			t.Errorf("row %s stands twice", row[1])
+			t.Errorf("row %s is duplicated", row[1])
 		}
 		rows[row[1]] = row[0]
 	}

@@ -63,16 +63,16 @@ func testRetryAfterTooLong(t *testing.T) {
 			for _, status := range []int{429, 503} {
 				replying(apiError(status, "BUSY", "Come back later", "Retry-After: "+test.header), confirmation).check(t, scenario{}, expected{
 					code: "BUSY", attempts: 1, httpStatus: fmt.Sprint(status), maxTime: time.Nanosecond, verifyTime: time.Duration(status/500) * time.Second,
-					says: []string{"Come back later; gave up after 1 attempt", "the reply asked to wait " + test.asked, stillLive},
+					says: []string{"Come back later; gave up after 1 attempt", "Retry-After is " + test.asked, stillLive},
 				})
 			}
 		})
 	}
 	replying(respond(504, "", "Retry-After: 3600")).test(t, "of a gateway", scenario{},
-		unknownOutcome("HTTP_504", 1, "asked to wait 3600 s").atOnce())
+		unknownOutcome("HTTP_504", 1, "Retry-After is 3600 s").atOnce())
 	replying(respond(503, ""), respond(503, "", "Retry-After: 60"), apiError(503, "BUSY", "Come back later", "Retry-After: 60")).test(t, "after other waits", scenario{}, expected{
 		code: "BUSY", status: "unknown", attempts: 3, minTime: time.Minute, maxTime: 76 * time.Second, verifyTime: time.Second,
-		says: []string{"gave up after 3 attempts", "asked to wait 60 s", mayBeApplied},
+		says: []string{"gave up after 3 attempts", "Retry-After is 60 s", mayBeApplied},
 	})
 }
 
@@ -122,7 +122,7 @@ func testEndlessHeaders(t *testing.T) {
 			t.Parallel()
 			api := replying(r)
 			res := with("api-url", api.start(t)).runMeasured(t)
-			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The reply cannot be read", isSafe)
+			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "Could not read the response", isSafe)
 			w.httpStatus = "none"
 			res.check(t, w.within(0, busyMachine))
 			api.checkRequests(t, w)
@@ -136,7 +136,7 @@ func testEndlessHeaders(t *testing.T) {
 		t.Parallel()
 		res := (&fakeAPI{readsBefore: response{raw: head, stream: repeatText("a:\r\n", 10<<20/4), then: closeConn}}).check(t, scenario{},
 			expected{attempts: 1})
-		if !strings.Contains(res.stdout, "Could not read the live version: the reply cannot be read") {
+		if !strings.Contains(res.stdout, "Could not read the live version: could not read the response") {
 			t.Error("the log does not say so")
 		}
 	})
@@ -173,7 +173,7 @@ func testMalformedHeaders(t *testing.T) {
 		"zeros":                    strings.Repeat("\x00", 100) + "\r\n\r\n",
 	} {
 		replying(response{raw: raw, then: closeConn}).test(t, name, scenario{},
-			invalidResponse("none", "The reply cannot be read", "Check that api-url is the API"))
+			invalidResponse("none", "Could not read the response", "Check that api-url points to the API"))
 	}
 	(&fakeAPI{replies: []response{{raw: "HTTP/1.1 2000 OK\r\n\r\n"}}, readsAfter: liveVersion(sandbox.NextID)}).test(t, "applied", scenario{},
 		expected{attempts: 1, says: []string{readBack}})

@@ -58,7 +58,7 @@ func everythingShown(res result) string {
 
 func TestFaultsInput(t *testing.T) {
 	const (
-		noToken = "oken is missing or empty (in GitHub Actions: an undefined secret, or a pull request from a fork, which gets none; elsewhere: set DIGA_TOKEN)"
+		noToken = "oken is missing or empty (in GitHub Actions: is the secret defined, and does the pull request come from a fork, which gets no secrets? Elsewhere, set DIGA_TOKEN)"
 		noAgent = "gent-id is missing or empty (is the variable defined here?)"
 		choose  = "ersion-id or version-name is required, or else unpublish: true or show-live: true ("
 	)
@@ -96,7 +96,7 @@ func TestFaultsInput(t *testing.T) {
 	t.Run("I2", func(t *testing.T) {
 		checkInvalidInputs(t, "agent-id", "version-id", "inbound-phone-number-id", "outbound-phone-number-id")
 		res := runInvalid(t, map[string]string{"agent-id": strings.Repeat("a", 10_000)})
-		checkProblem(t, res, "agent-id is not valid: a text of 10000 bytes is not a UUID such as 123e4567-e89b-42d3-a456-426614174000")
+		checkProblem(t, res, "agent-id is not valid: a value of 10000 bytes is not a UUID such as 123e4567-e89b-42d3-a456-426614174000")
 	})
 	t.Run("I3", func(t *testing.T) {
 		fake := &fakeAPI{}
@@ -122,7 +122,7 @@ func TestFaultsInput(t *testing.T) {
 				t.Errorf("the token %q shows in\n%s", token, shown)
 			}
 		}
-		// The token in the place of another input: that is not the place to show it either, nor a part of it.
+		// The token in another input must not be shown either, not even in part.
 		for _, token := range []string{sandbox.Token, strings.Repeat(sandbox.Token, 10)} {
 			for _, name := range publish.InputNames[1:] {
 				res := runInvalid(t, map[string]string{"token": token, name: token})
@@ -162,7 +162,7 @@ func TestFaultsInput(t *testing.T) {
 				got = append(got, r.Method+" "+r.URL.Path)
 			}
 			agent := prefix + "/v1/agent/" + sandbox.FrontDesk
-			slices.Sort(got) // the reads come at the same time
+			slices.Sort(got) // the reads are concurrent
 			want := []string{"GET " + agent, "GET " + agent, "GET " + prefix + "/v1/phone/", "GET " + prefix + "/v1/phone/", "PATCH " + agent + "/published_version"}
 			if !slices.Equal(got, want) {
 				t.Errorf("%q: got %q, want %q", value, got, want)

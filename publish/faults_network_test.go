@@ -66,14 +66,14 @@ func testDNSFailure(t *testing.T) {
 		t.Parallel()
 		dial, _ := dnsServer(t, serverFailure)
 		res := scenario{dial: dial, inputs: map[string]string{"api-url": "https://api.diga.example", "max-retries": "0"}}.run(t)
-		res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "looking up the name: server misbehaving", "gave up after 1 attempt", "Check api-url"))
+		res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "DNS lookup: server misbehaving", "gave up after 1 attempt", "Check api-url"))
 	})
 	t.Run("time-out", func(t *testing.T) {
 		fail := func(context.Context, int) error {
 			return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "i/o timeout", Name: "diga", IsTimeout: true, IsTemporary: true}}
 		}
 		new(fakeAPI).check(t, scenario{dialError: fail},
-			notSent("ACTION_NETWORK_ERROR", 5, "looking up the name: i/o timeout", "gave up after 5 attempts").within(minBackoff, maxBackoff))
+			notSent("ACTION_NETWORK_ERROR", 5, "DNS lookup: i/o timeout", "gave up after 5 attempts").within(minBackoff, maxBackoff))
 	})
 	t.Run("no answer", func(t *testing.T) {
 		hang := func(ctx context.Context, _ int) error {
@@ -91,11 +91,11 @@ func testConnectionRefused(t *testing.T) {
 		t.Parallel()
 		address := closedPort(t)
 		res := with("api-url", "http://"+address, "max-retries", "1").run(t)
-		res.check(t, notSent("ACTION_NETWORK_ERROR", 2, "No reply from "+address+": connection refused", "gave up after 2 attempts", "Check api-url", "run this step again").within(500*time.Millisecond, busyMachine))
+		res.check(t, notSent("ACTION_NETWORK_ERROR", 2, "No response from "+address+": connection refused", "gave up after 2 attempts", "Check api-url", "run this step again").within(500*time.Millisecond, busyMachine))
 	})
 	for _, errno := range []syscall.Errno{syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ETIMEDOUT} {
 		new(fakeAPI).test(t, errno.Error(), scenario{dialError: func(context.Context, int) error { return connectError(errno) }},
-			notSent("ACTION_NETWORK_ERROR", 5, "No reply from diga: "+errno.Error(), "gave up after 5 attempts").within(minBackoff, maxBackoff))
+			notSent("ACTION_NETWORK_ERROR", 5, "No response from diga: "+errno.Error(), "gave up after 5 attempts").within(minBackoff, maxBackoff))
 	}
 }
 
@@ -146,7 +146,7 @@ func testPacketsDropped(t *testing.T) {
 func testResetBeforeRequest(t *testing.T) {
 	t.Parallel()
 	(&fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { resetConnection(conn); return nil }}).test(t, "at once", scenario{},
-		notSent("ACTION_NETWORK_ERROR", 5, "No reply from diga", "gave up after 5 attempts").within(minBackoff, maxBackoff))
+		notSent("ACTION_NETWORK_ERROR", 5, "No response from diga", "gave up after 5 attempts").within(minBackoff, maxBackoff))
 	t.Run("at once, then not", func(t *testing.T) {
 		api := &fakeAPI{onConnect: func(n int, conn net.Conn) net.Conn {
 			if n <= 4+2 { // four reads, two attempts
@@ -168,7 +168,7 @@ func testResetBeforeRequest(t *testing.T) {
 			t.Parallel()
 			address := startServer(t, &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { test.end(conn); return nil }})
 			res := with("api-url", "https://"+address, "max-retries", "0").run(t)
-			res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "No reply from "+address+test.says))
+			res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "No response from "+address+test.says))
 		})
 	}
 }
@@ -181,7 +181,7 @@ func testLostReply(t *testing.T) {
 	}{"closed": {closeConn, "the connection was closed"}, "reset": {resetConn, "connection reset by peer"}} {
 		lost := response{then: end.then}
 		replying(lost).test(t, name, scenario{},
-			unknownOutcome("ACTION_NETWORK_ERROR", 5, "No reply from diga: "+end.reason, "gave up after 5 attempts").withHTTP("none").within(minBackoff, maxBackoff))
+			unknownOutcome("ACTION_NETWORK_ERROR", 5, "No response from diga: "+end.reason, "gave up after 5 attempts").withHTTP("none").within(minBackoff, maxBackoff))
 		(&fakeAPI{replies: []response{lost}, readsAfter: liveVersion(sandbox.NextID)}).test(t, name+", but applied", scenario{}, expected{
 			attempts: 5, says: []string{readBack}, neverShown: []string{stillLive},
 		})
@@ -210,7 +210,7 @@ func testLostReply(t *testing.T) {
 		})
 	}
 	t.Run("between two attempts", func(t *testing.T) {
-		// The next attempt opens a connection of its own.
+		// The next attempt opens its own connection.
 		replying(response{raw: respond(503, "").raw, then: closeConn}, confirmation).check(t, scenario{},
 			expected{attempts: 2, maxTime: time.Second})
 	})
@@ -219,9 +219,9 @@ func testLostReply(t *testing.T) {
 func testNoReply(t *testing.T) {
 	t.Parallel()
 	replying(response{then: hang}).test(t, "after the request", scenario{},
-		unknownOutcome("ACTION_TIMEOUT", 4, "No reply from diga; gave up after 2m0s").withHTTP("none").within(2*time.Minute, 2*time.Minute))
+		unknownOutcome("ACTION_TIMEOUT", 4, "No response from diga; gave up after 2m0s").withHTTP("none").within(2*time.Minute, 2*time.Minute))
 	replying(response{then: hang}).test(t, "after the request, one attempt", with("max-retries", "0"),
-		unknownOutcome("ACTION_TIMEOUT", 1, "No reply from diga within 30 s", "gave up after 1 attempt", "Run this step again").within(30*time.Second, 30*time.Second))
+		unknownOutcome("ACTION_TIMEOUT", 1, "No response from diga within 30 s", "gave up after 1 attempt", "Run this step again").within(30*time.Second, 30*time.Second))
 	(&fakeAPI{readsBefore: response{then: hang}, replies: []response{{then: hang}}, readsAfter: response{then: hang}}).test(t, "after every request", scenario{}, expected{
 		code: "ACTION_TIMEOUT", status: "unknown", attempts: 4, httpStatus: "none", says: []string{notReadable},
 		minTime: 2*time.Minute + 5*time.Second, maxTime: 2*time.Minute + 5*time.Second,
@@ -251,7 +251,7 @@ func testSlowHeaders(t *testing.T) {
 	slow := respond(200, confirmationBody, "X-Padding: "+strings.Repeat("x", 200))
 	slow.byteDelay = time.Second
 	replying(slow).check(t, scenario{},
-		unknownOutcome("ACTION_TIMEOUT", 4, "No reply from diga; gave up after 2m0s").withHTTP("none").within(2*time.Minute, 2*time.Minute))
+		unknownOutcome("ACTION_TIMEOUT", 4, "No response from diga; gave up after 2m0s").withHTTP("none").within(2*time.Minute, 2*time.Minute))
 
 	// If it fits in one attempt, it is a success.
 	slow = respond(200, confirmationBody)
@@ -276,7 +276,7 @@ func testEndlessConfirmation(t *testing.T) {
 		"after a whole object": "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + confirmationBody,
 	} {
 		replying(response{raw: head, stream: endlessBlanks}).test(t, name, scenario{},
-			unknownOutcome("ACTION_TIMEOUT", 4, "No end of the reply from diga; gave up after 2m0s").withHTTP("200").within(2*time.Minute, 2*time.Minute))
+			unknownOutcome("ACTION_TIMEOUT", 4, "Incomplete response from diga; gave up after 2m0s").withHTTP("200").within(2*time.Minute, 2*time.Minute))
 	}
 	replying(response{raw: "HTTP/1.1 200 OK\r\n\r\n", stream: endlessBlanks}, confirmation).test(t, "once", scenario{},
 		expected{attempts: 2, minTime: 30500 * time.Millisecond, maxTime: 31 * time.Second})
@@ -286,7 +286,7 @@ func testEndlessErrorBody(t *testing.T) {
 	slow := response{raw: "HTTP/1.1 500 No\r\nContent-Length: 1000000\r\n\r\n{", stream: endlessBlanks}
 	replying(slow).check(t, scenario{}, expected{
 		code: "HTTP_500", status: "unknown", attempts: 5, httpStatus: "500", minTime: 25*time.Second + minBackoff, maxTime: 25*time.Second + maxBackoff, verifyTime: time.Second,
-		says: []string{"The API answered 500 Internal Server Error", "gave up after 5 attempts", mayBeApplied},
+		says: []string{"The API returned 500 Internal Server Error", "gave up after 5 attempts", mayBeApplied},
 	})
 	// The body of a status that is final is not waited for either.
 	slow.raw = strings.Replace(slow.raw, "500", "404", 1)
@@ -325,7 +325,7 @@ func testHTTP2(t *testing.T) {
 			c.resetStream(stream, cancelled)
 		}), nextAttempt},
 		{"RST_STREAM, always", func(c http2Conn, _ int, stream uint32) bool { c.resetStream(stream, internalError); return true },
-			unknownOutcome("ACTION_NETWORK_ERROR", 5, "No reply from localhost", "gave up after 5 attempts")},
+			unknownOutcome("ACTION_NETWORK_ERROR", 5, "No response from localhost", "gave up after 5 attempts")},
 	} {
 		s := &http2Server{answer: test.answer}
 		with("api-url", "https://localhost").test(t, test.name, &fakeAPI{onConnect: s.onConnect}, test.want)
@@ -375,7 +375,7 @@ func testProxyRefuses(t *testing.T) {
 			res := withProxy("http://diga:"+proxyPassword+"@"+proxy, test.api, nil).runBinary(t)
 			res.check(t, expected{
 				code: "ACTION_NETWORK_ERROR", attempts: 1, neverShown: []string{proxyPassword, "Squid"},
-				says: []string{"The proxy " + proxy + " answered " + test.status, "Nothing was changed", "Check the proxy's credentials", "NO_PROXY"},
+				says: []string{"The proxy " + proxy + " returned " + test.status, "Nothing was changed", "Check the proxy's credentials", "NO_PROXY"},
 			})
 			if len(fake.requests("")) != 5 { // one for each request of the step
 				t.Errorf("%d requests", len(fake.requests("")))
@@ -391,7 +391,7 @@ func testProxyUnreachable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			res := withProxy("http://diga:"+proxyPassword+"@"+closed, api, nil).runBinary(t)
-			res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "No connection to the proxy "+closed+": connection refused", "gave up after 1 attempt", "Check the proxy", "NO_PROXY").neverShowing(proxyPassword))
+			res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "Could not connect to the proxy "+closed+": connection refused", "gave up after 1 attempt", "Check the proxy", "NO_PROXY").neverShowing(proxyPassword))
 		})
 	}
 	t.Run("the proxy finds no way", func(t *testing.T) {
@@ -399,7 +399,7 @@ func testProxyUnreachable(t *testing.T) {
 		fake := &fakeAPI{readsBefore: respond(502, "")}
 		proxy := startServer(t, fake)
 		res := withProxy("http://"+proxy, "https://api.diga.example", nil).runBinary(t)
-		res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "The proxy "+proxy+" answered 502 Bad Gateway", "gave up after 1 attempt"))
+		res.check(t, notSent("ACTION_NETWORK_ERROR", 1, "The proxy "+proxy+" returned 502 Bad Gateway", "gave up after 1 attempt"))
 	})
 	t.Run("the proxy's address is none", func(t *testing.T) {
 		t.Parallel()
@@ -481,7 +481,7 @@ func testBadNetwork(t *testing.T) {
 		toxics  [2][]toxics.Toxic // towards the server, and towards the step
 		want    expected
 		https   bool
-		closes  bool // the server closes each connection after its reply
+		closes  bool // the server closes each connection after its response
 		unknown bool // what was published before cannot be read in time
 	}{
 		"nothing is wrong":  {want: took(0, 1)},
@@ -528,12 +528,12 @@ func TestFaultsBadNetwork(t *testing.T) {
 	lost := func(says string) expected {
 		return expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{says, notReadable}}
 	}
-	// Each connection is reset half a second after the first byte of its reply.
+	// Each connection is reset half a second after the first byte of its response.
 	check("N7", &fakeAPI{}, &toxics.ResetToxic{Timeout: 500}, lost("connection reset by peer"))
 	// Nothing gets through, and after ten seconds the connection ends.
 	check("N8", &fakeAPI{}, &toxics.TimeoutToxic{Timeout: 10_000}, lost("the connection was closed").within(50*time.Second, 120*time.Second))
-	// Each connection is good for 500 bytes of replies: too few for the first confirmation, enough for the second. The reads
-	// close theirs, so each attempt has a connection of its own.
+	// Each connection delivers 500 bytes of responses: too few for the first confirmation, enough for the second. The
+	// reads close theirs, so each attempt has its own connection.
 	closes := response{raw: respond(http.StatusNotFound, "", "Connection: close").raw, then: closeConn}
 	check("B1", &fakeAPI{readsBefore: closes, phones: closes, replies: []response{
 		respond(200, confirmationBody, "Padding: "+strings.Repeat("x", 500)), respond(200, confirmationBody),
@@ -541,7 +541,7 @@ func TestFaultsBadNetwork(t *testing.T) {
 	t.Run("B2", func(t *testing.T) {
 		api, server := newSandbox(t)
 		scenario{}.check(t, &faultyProxy{server: server, down: []toxics.Toxic{&toxics.LimitDataToxic{Bytes: 200}}}, expected{
-			code: "ACTION_RESPONSE_INVALID", status: "unknown", attempts: 5, says: []string{"The reply breaks off after", notReadable},
+			code: "ACTION_RESPONSE_INVALID", status: "unknown", attempts: 5, says: []string{"The response was cut off after", notReadable},
 		})
 		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID || len(sentBodies(api)) != 5 {
 			t.Errorf("live is %s after %d requests for the change", live, len(sentBodies(api)))

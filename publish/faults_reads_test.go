@@ -144,7 +144,7 @@ func testNumberAmbiguous(t *testing.T) {
 	})
 }
 
-// phoneJSON is the API's JSON of an assigned number that nobody has.
+// phoneJSON is the API's JSON for an assigned number that is not bound.
 func phoneJSON(id, number string) string {
 	return fmt.Sprintf(`{"id":%q,"number":%q,"status":"assigned"}`, id, number)
 }
@@ -254,7 +254,7 @@ func testNumberLost(t *testing.T) {
 			after: func(api *sandbox.Sandbox) {
 				api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/", Status: 503, Times: -1})
 			},
-			logs: "The inbound numbers could not be read after the change, so a released one may have gone unnoticed: the API answered 503",
+			logs: "The inbound numbers could not be read after the change, so a released number may have gone unnoticed: the API returned 503",
 		},
 		"none": {},
 	} {
@@ -302,7 +302,7 @@ func testNumberReleased(t *testing.T) {
 		server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.NextID) }).Handler
 		with("inbound-phone-number-id", "none").check(t, server, expected{
 			code: "ACTION_RESPONSE_INVALID", status: "unknown", attempts: 1, httpStatus: "200",
-			says: []string{"without inbound_phone_number_id, so it did not confirm the release", "v1.22.8 is live, but its inbound number is not released"},
+			says: []string{"without inbound_phone_number_id, so the release is not confirmed", "v1.22.8 is live, but its inbound number is not released"},
 		})
 		checkState(t, api, sandbox.NextID, sandbox.Reception)
 	})
@@ -322,7 +322,7 @@ func testNumberMovedMeanwhile(t *testing.T) {
 		want   expected
 	}{
 		"to another agent": {"40", nil, sandbox.Support, expected{code: "ACTION_PHONE_IN_USE", attempts: 1, httpStatus: "429",
-			says: []string{"Someone unbound +34 910 000 001 (Reception) from Front desk while this step waited", stillLive, "it then leaves that number alone"}}},
+			says: []string{"Someone unbound +34 910 000 001 (Reception) from Front desk while this step waited", stillLive, "it will leave that number alone"}}},
 		"to no agent":         {"40", nil, "", expected{code: "ACTION_PHONE_IN_USE", attempts: 1, says: []string{stillLive}}},
 		"not at all":          {"40", nil, sandbox.FrontDesk, expected{attempts: 2}},
 		"but it was asked":    {"40", map[string]string{"inbound-phone-number-id": sandbox.Reception, "take-over": "true"}, sandbox.Support, expected{attempts: 2}},
@@ -410,9 +410,9 @@ func testEndlessNumbers(t *testing.T) {
 		page func(n int) string
 		says string
 	}{
-		"repeats":    {func(int) string { return pageJSON(true, records(0)...) }, "the list repeats itself before its end"},
-		"is empty":   {func(int) string { return pageJSON(true) }, "the list repeats itself before its end"},
-		"never ends": {func(n int) string { return pageJSON(true, records(100*n)...) }, "there are more than 10000 phone numbers"},
+		"repeats":    {func(int) string { return pageJSON(true, records(0)...) }, "the list repeats itself"},
+		"is empty":   {func(int) string { return pageJSON(true) }, "the list repeats itself"},
+		"never ends": {func(n int) string { return pageJSON(true, records(100*n)...) }, "more than 10000 items"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := endlessPages(t, "/v1/phone/", test.page)
@@ -440,10 +440,10 @@ func testEndlessVersions(t *testing.T) {
 		return pageJSON(true, list...)
 	})
 	res := with("api-url", address, "version-name", "v1.22").runMeasured(t)
-	res.check(t, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"there are more than 100000 versions", nothingChanged}})
+	res.check(t, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"more than 100000 items", nothingChanged}})
 }
 
-// A dry run of unpublishing has no version to look for, and makes sure of the agent and the token all the same.
+// A dry run of unpublishing has no version to look up, but still checks the agent and the token.
 func TestDryRunOfUnpublishing(t *testing.T) {
 	const elsewhere = "a0000000-0000-4000-8000-000000000009"
 	for _, test := range []struct{ agent, token, status, code string }{

@@ -58,25 +58,25 @@ func TestFaultsSignals(t *testing.T) {
 		}}, &fakeAPI{}, expected{attempts: 1, httpStatus: "none", says: []string{"Cancelled by SIGINT", nothingChanged, again}}, 0},
 
 		{"S2/waiting", scenario{signalAt: 30 * time.Second}, replying(busy),
-			expected{status: "unknown", attempts: 1, httpStatus: "503", says: []string{"Cancelled by SIGINT; previous response: the API answered 503 Service Unavailable: try later (BUSY)", stillLive + ", but there was no time to check again"}}, 1},
+			expected{status: "unknown", attempts: 1, httpStatus: "503", says: []string{"Cancelled by SIGINT; previous response: the API returned 503 Service Unavailable: try later (BUSY)", stillLive + ", but there was no time to check again"}}, 1},
 		{"S2/waiting, after a lost reply", scenario{signalAt: 300 * time.Millisecond}, replying(response{then: closeConn}),
-			expected{status: "unknown", attempts: 1, httpStatus: "none", says: []string{"Cancelled by SIGINT; previous response: no reply from diga: the connection was closed", mayBeApplied, stillLive}}, 1},
+			expected{status: "unknown", attempts: 1, httpStatus: "none", says: []string{"Cancelled by SIGINT; previous response: no response from diga: the connection was closed", mayBeApplied, stillLive}}, 1},
 		{"S2/waiting, after a gateway's reply", scenario{signalAt: 300 * time.Millisecond}, &fakeAPI{replies: []response{apiError(502, "LOST", "gone")}, readsAfter: liveVersion(sandbox.NextID)},
 			expected{status: "published", attempts: 1, says: []string{readBack, "502 Bad Gateway: gone (LOST)"}}, 1},
 		{"S2/the second attempt in flight", scenario{signalAt: 5 * time.Second}, replying(apiError(500, "FIRST", "first"), silence),
-			expected{status: "unknown", attempts: 2, httpStatus: "500", says: []string{"Cancelled by SIGINT; previous response: the API answered 500 Internal Server Error: first (FIRST)", mayBeApplied, stillLive}}, 2},
+			expected{status: "unknown", attempts: 2, httpStatus: "500", says: []string{"Cancelled by SIGINT; previous response: the API returned 500 Internal Server Error: first (FIRST)", mayBeApplied, stillLive}}, 2},
 		{"S2/waiting in the queue", scenario{signalAt: 60 * time.Second}, replying(apiError(429, "RATE_LIMITED", "queue", "Retry-After: 40")),
 			expected{httpStatus: "429", attempts: 2, says: []string{"429 Too Many Requests: queue (RATE_LIMITED)", nothingChanged}}, 2},
 
 		{"S3/SIGTERM in flight", scenario{signalAt: 2 * time.Second, signal: syscall.SIGTERM}, replying(silence),
 			expected{status: "unknown", attempts: 1, says: []string{"Cancelled by SIGTERM", mayBeApplied, stillLive}}, 1},
 		{"S3/SIGTERM while waiting", scenario{signalAt: 30 * time.Second, signal: syscall.SIGTERM}, replying(busy),
-			expected{status: "unknown", attempts: 1, says: []string{"Cancelled by SIGTERM; previous response: the API answered 503", "(BUSY)", stillLive}}, 1},
+			expected{status: "unknown", attempts: 1, says: []string{"Cancelled by SIGTERM; previous response: the API returned 503", "(BUSY)", stillLive}}, 1},
 
 		{"the name is looked up", scenario{signalAt: 2 * time.Second, inputs: map[string]string{"version-name": "v1"}}, &fakeAPI{readsBefore: silence},
 			expected{attempts: -1, httpStatus: "none", says: []string{"Cancelled by SIGINT", nothingChanged}, minTime: 2 * time.Second, maxTime: 2 * time.Second}, 0},
 		{"the lookup waits", scenario{signalAt: 30 * time.Second, inputs: map[string]string{"version-name": "v1"}}, &fakeAPI{readsBefore: busy},
-			expected{attempts: -1, httpStatus: "503", says: []string{"Cancelled by SIGINT; previous response: the API answered 503 Service Unavailable: try later (BUSY)", nothingChanged}}, 0},
+			expected{attempts: -1, httpStatus: "503", says: []string{"Cancelled by SIGINT; previous response: the API returned 503 Service Unavailable: try later (BUSY)", nothingChanged}}, 0},
 		{"the read before", scenario{signalAt: 2 * time.Second}, &fakeAPI{readsBefore: silence},
 			expected{attempts: -1, httpStatus: "none", says: []string{"Cancelled by SIGINT", nothingChanged}, minTime: 2 * time.Second, maxTime: 2 * time.Second}, 0},
 		{"the read of a dry run", scenario{signalAt: 8 * time.Second, inputs: map[string]string{"dry-run": "true"}}, &fakeAPI{readsBefore: silence},
@@ -109,7 +109,7 @@ func TestFaultsSignals(t *testing.T) {
 		})
 	}
 
-	// A confirmed step reports success, whatever comes after.
+	// A confirmed step reports success, regardless of what follows.
 	for _, line := range []string{"Attempt 1: 200 OK", "::notice"} {
 		t.Run("S4/"+line, func(t *testing.T) {
 			api, cancelled := &fakeAPI{}, false
@@ -126,7 +126,7 @@ func TestFaultsSignals(t *testing.T) {
 		})
 	}
 
-	// The change failed by itself, and its outcome is being looked up when the signal comes.
+	// The change has failed, and the step is reading back its outcome when the signal arrives.
 	t.Run("S1/while the state is read back", func(t *testing.T) {
 		s := scenario{inputs: map[string]string{"max-retries": "0"}, signal: syscall.SIGINT, signalAt: 2 * time.Second}
 		res := s.check(t, &fakeAPI{replies: []response{{then: closeConn}}, readsAfter: silence},
@@ -194,7 +194,7 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 			api.replies[0].onRequest = func() { answered <- struct{}{} }
 			process := start(t, api, scenario{})
 			<-answered
-			// Before the reply is read, or after: it ends at once in either case, though not with the same words.
+			// Before or after the response is read: it ends at once either way, with different messages.
 			if err := process.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
@@ -205,7 +205,7 @@ func TestFaultsSignalsOfAProcess(t *testing.T) {
 			}
 		})
 	}
-	// A second SIGINT is somebody at a keyboard who wants the end now; a second SIGTERM, as timeout(1) sends it, changes nothing.
+	// A second SIGINT is a user who wants to stop now; a second SIGTERM, which timeout(1) sends, changes nothing.
 	for first, second := range map[syscall.Signal]syscall.Signal{syscall.SIGINT: syscall.SIGINT, syscall.SIGTERM: syscall.SIGTERM} {
 		t.Run(fmt.Sprintf("S3/%v twice", first), func(t *testing.T) {
 			api, change, read := newHangingAPI()

@@ -150,7 +150,7 @@ func testStateUnreadable(t *testing.T) {
 		}).Handler
 		with("inbound-phone-number-id", sandbox.Switch, "max-retries", "0").check(t, server, expected{
 			code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1,
-			says: []string{"No version is live, but the phone numbers could not be read (the API answered 503", isSafe},
+			says: []string{"No version is live, but the phone numbers could not be read (the API returned 503", isSafe},
 		})
 	})
 }
@@ -206,7 +206,7 @@ func testPublishedByAnotherWriter(t *testing.T) {
 	api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1})
 	server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }).Handler
 	scenario{}.check(t, server, expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{
-		sandbox.OldestName + " is live, which was neither live before nor requested", "Find out who else publishes this agent",
+		sandbox.OldestName + " is live, but it was neither live before nor requested", "Find out who else publishes this agent",
 	}})
 }
 
@@ -309,7 +309,7 @@ func testStateBeforeUnknown(t *testing.T) {
 		server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }).Handler
 		with("expect-version-id", "none", "max-retries", "0").check(t, server, expected{
 			code: "PUBLISH_FAILED", status: "unknown", attempts: 1, neverShown: []string{nothingChanged},
-			says: []string{"v1.0.0 is live, which was neither live before nor requested", "Find out who else publishes this agent"},
+			says: []string{"v1.0.0 is live, but it was neither live before nor requested", "Find out who else publishes this agent"},
 		})
 	})
 }
@@ -323,7 +323,7 @@ func testLateRefusal(t *testing.T) {
 	}{
 		"at once":           {"", 0, "Nothing was changed: " + stillLive},
 		"after two seconds": {"1", 0, "Nothing was changed: " + stillLive},
-		"after six seconds": {"6", 1, "v1.0.0 is live, which was neither live before nor requested"},
+		"after six seconds": {"6", 1, "v1.0.0 is live, but it was neither live before nor requested"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			faults := []sandbox.Fault{refusal}

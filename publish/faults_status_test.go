@@ -121,10 +121,10 @@ func testEmptySuccess(t *testing.T) {
 		"200 without any chunk": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
 	} {
 		replying(r).test(t, name, scenario{},
-			unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API answered 200 OK, but not with a publication", isSafe).withHTTP("200"))
+			unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API returned 200 OK, but not a publication", isSafe).withHTTP("200"))
 	}
 	replying(response{raw: "HTTP/1.1 204 No Content\r\n\r\n"}).test(t, "204", scenario{},
-		unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API answered 204 No Content, which is not how a publication is confirmed", isSafe).withHTTP("204"))
+		unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API returned 204 No Content, expected 200 OK", isSafe).withHTTP("204"))
 	t.Run("applied", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 204, Applied: true})
 		scenario{}.check(t, server, expected{attempts: 1, says: []string{readBack}})
@@ -136,7 +136,7 @@ func testOther2xx(t *testing.T) {
 	for _, status := range []int{201, 202, 203, 205, 206, 207, 226, 299} {
 		for _, body := range []string{confirmationBody, ""} {
 			replying(respond(status, body)).test(t, fmt.Sprintf("%d with %d bytes", status, len(body)), scenario{},
-				unknownOutcome("ACTION_RESPONSE_INVALID", 1, fmt.Sprintf("The API answered %d", status), "which is not how a publication is confirmed", isSafe).withHTTP(fmt.Sprint(status)))
+				unknownOutcome("ACTION_RESPONSE_INVALID", 1, fmt.Sprintf("The API returned %d", status), "expected 200 OK", isSafe).withHTTP(fmt.Sprint(status)))
 		}
 	}
 }
@@ -240,12 +240,12 @@ func testRetriedStatus(t *testing.T) {
 				w := expected{
 					code: code, attempts: 5, says: []string{stillLive}, neverShown: []string{mayBeApplied},
 				}
-				if code != "SOME_CODE" { // a gateway cannot tell
+				if code != "SOME_CODE" { // a gateway cannot know
 					w = unknownOutcome(code, 5)
 				}
 				w.verifyTime = time.Second
 				w.httpStatus = fmt.Sprint(status)
-				w.says = append(w.says, fmt.Sprintf("The API answered %d", status), "gave up after 5 attempts")
+				w.says = append(w.says, fmt.Sprintf("The API returned %d", status), "gave up after 5 attempts")
 				replying(r).check(t, scenario{}, w.within(minBackoff, maxBackoff))
 
 				w.attempts = 1
@@ -368,7 +368,7 @@ func testRateLimitedAlways(t *testing.T) {
 			api := replying(test.reply)
 			w := expected{
 				code: test.code, httpStatus: "429", minTime: time.Minute, maxTime: 2 * time.Minute, neverShown: []string{mayBeApplied},
-				says: []string{"The API answered 429 Too Many Requests", "gave up after", "the timeout leaves", nothingChanged, "max-parallel", "raise timeout"},
+				says: []string{"The API returned 429 Too Many Requests", "gave up after", "s remain", nothingChanged, "max-parallel", "increase timeout"},
 			}
 			res := api.testQueue(t, scenario{}, w)
 			if res < 6 || res > 20 {
@@ -396,9 +396,9 @@ func testLastErrorReported(t *testing.T) {
 	}
 	(&fakeAPI{replies: replies}).check(t, scenario{}, expected{
 		code: "FAILURE_5", attempts: 5, httpStatus: "500", minTime: minBackoff, maxTime: maxBackoff, verifyTime: time.Second, neverShown: []string{mayBeApplied},
-		says: []string{"The API answered 500 Internal Server Error: This is reply 5; gave up after 5 attempts.", "Nothing was changed: " + stillLive, "Try again later"},
+		says: []string{"The API returned 500 Internal Server Error: This is reply 5; gave up after 5 attempts.", "Nothing was changed: " + stillLive, "Try again later"},
 	})
-	// The last reply may also be one that is not tried again.
+	// The last response may also be one that is not retried.
 	(&fakeAPI{replies: append(replies[:2:2], apiError(403, "FORBIDDEN", "No more."))}).check(t, scenario{},
 		expected{code: "FORBIDDEN", attempts: 3, httpStatus: "403", says: []string{": No more.", nothingChanged}, verifyTime: time.Second})
 }
@@ -423,10 +423,10 @@ func testOther5xx(t *testing.T) {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			replying(respond(status, "")).check(t, scenario{}, unknownOutcome(fmt.Sprint("HTTP_", status), 1))
 			replying(apiError(status, "BROKEN", "No")).check(t, scenario{},
-				expected{code: "BROKEN", attempts: 1, httpStatus: fmt.Sprint(status), says: []string{"Nothing was changed: " + stillLive, "Try again later", "request id"}})
+				expected{code: "BROKEN", attempts: 1, httpStatus: fmt.Sprint(status), says: []string{"Nothing was changed: " + stillLive, "Try again later", "request ID"}})
 		})
 	}
-	for _, status := range []int{525, 526, 527, 528, 529} { // of gateways, which cannot tell
+	for _, status := range []int{525, 526, 527, 528, 529} { // from gateways, which cannot know
 		replying(respond(status, "")).test(t, fmt.Sprint(status), scenario{}, unknownOutcome(fmt.Sprint("HTTP_", status), 1))
 	}
 }
@@ -442,7 +442,7 @@ func testInvalidStatus(t *testing.T) {
 		"101 and then a 200": "HTTP/1.1 101 Switching Protocols\r\n\r\n" + confirmation.raw,
 	} {
 		replying(response{raw: raw}).test(t, name, scenario{},
-			invalidResponse("none", "The reply cannot be read"))
+			invalidResponse("none", "Could not read the response"))
 	}
 }
 
@@ -452,15 +452,15 @@ func testRedirects(t *testing.T) {
 			location string // a whole header line
 			says     string
 		}{
-			"same host":      {"Location: http://diga/secret-path?secret-query", "not followed: to diga."},
-			"itself":         {"Location: http://diga/v1/agent/" + sandbox.FrontDesk + "/published_version", "not followed: to diga."},
-			"a path":         {"Location: /secret-path", "which is not followed."},
-			"another host":   {"Location: https://login.example/secret-path?secret-query#secret-fragment", "not followed: to login.example."},
-			"with a login":   {"Location: https://secret-user:secret-password@login.example:8443/", "not followed: to login.example:8443."},
-			"another scheme": {"Location: javascript:secret()", "which is not followed."},
-			"none":           {"X-Nothing: x", "which is not followed."},
-			"broken":         {"Location: http://[::secret", "which is not followed."},
-			"empty":          {"Location:", "which is not followed."},
+			"same host":      {"Location: http://diga/secret-path?secret-query", "(redirects are not followed): redirect to diga."},
+			"itself":         {"Location: http://diga/v1/agent/" + sandbox.FrontDesk + "/published_version", "(redirects are not followed): redirect to diga."},
+			"a path":         {"Location: /secret-path", "(redirects are not followed)."},
+			"another host":   {"Location: https://login.example/secret-path?secret-query#secret-fragment", "(redirects are not followed): redirect to login.example."},
+			"with a login":   {"Location: https://secret-user:secret-password@login.example:8443/", "(redirects are not followed): redirect to login.example:8443."},
+			"another scheme": {"Location: javascript:secret()", "(redirects are not followed)."},
+			"none":           {"X-Nothing: x", "(redirects are not followed)."},
+			"broken":         {"Location: http://[::secret", "(redirects are not followed)."},
+			"empty":          {"Location:", "(redirects are not followed)."},
 		} {
 			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
 				body := ""
@@ -469,7 +469,7 @@ func testRedirects(t *testing.T) {
 				}
 				fake := replying(respond(status, body, test.location))
 				res := fake.check(t, with("token", "a-token-of-no-other-word"),
-					rejected("ACTION_REDIRECT_REFUSED", status, "a redirect, ", test.says, "Set api-url to the address of the API itself").neverShowing("secret"))
+					rejected("ACTION_REDIRECT_REFUSED", status, test.says, "Set api-url to the address of the API itself").neverShowing("secret"))
 				if requests := fake.requests(""); len(requests) != 5 {
 					t.Errorf("%d requests, want four reads and a change: %v", len(requests), res.log.Lines)
 				}
@@ -482,13 +482,13 @@ func testRedirects(t *testing.T) {
 			sandbox.Fault{Method: http.MethodGet, Status: 307, Header: http.Header{"Location": {target.start(t) + "/v1"}}})
 		server.TLSConfig = trustedConfig()
 		res := with("api-url", "https://"+startServer(t, tlsServer{server})).run(t)
-		res.check(t, expected{code: "ACTION_REDIRECT_REFUSED", attempts: 1, httpStatus: "307", says: []string{"not followed: to 127.0.0.1:", nothingChanged}})
+		res.check(t, expected{code: "ACTION_REDIRECT_REFUSED", attempts: 1, httpStatus: "307", says: []string{"(redirects are not followed): redirect to 127.0.0.1:", nothingChanged}})
 		if n := len(target.requests("")); n != 0 || len(api.Requests()) != 5 {
 			t.Errorf("%d requests at the target, %d at the API", n, len(api.Requests()))
 		}
 	})
 	t.Run("the first read", func(t *testing.T) {
-		// The read is no more followed than the change, and the step can do without it.
+		// The read's redirect is not followed either, and the step does not need the read.
 		fake := &fakeAPI{readsBefore: respond(302, "", "Location: http://diga/elsewhere")}
 		fake.check(t, scenario{}, expected{attempts: 1})
 		if n := len(fake.requests("")); n != 5 {

@@ -38,16 +38,16 @@ func testOutputFileInvalid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const named = "Cannot write step outputs: the file that GITHUB_OUTPUT names: "
+	const named = "Cannot write step outputs: opening GITHUB_OUTPUT: "
 	for path, reason := range map[string]string{
 		"":                           "Cannot write step outputs: GITHUB_OUTPUT is not set",
 		at("missing"):                named + "no such file or directory",
 		at("dangling"):               named + "no such file or directory",
-		at("directory"):              named + "it is not a regular file",
-		at("fifo"):                   named + "it is not a regular file",
+		at("directory"):              named + "not a regular file",
+		at("fifo"):                   named + "not a regular file",
 		at("fifo") + "/":             named + "not a directory",
-		os.DevNull:                   named + "it is not a regular file",
-		at("link to fifo"):           named + "it is not a regular file",
+		os.DevNull:                   named + "not a regular file",
+		at("link to fifo"):           named + "not a regular file",
 		at("loop"):                   named + "too many levels of symbolic links",
 		at("nul\x00"):                named + "invalid argument",
 		at(strings.Repeat("x", 300)): named + "file name too long",
@@ -87,7 +87,7 @@ func testOutputFileReadOnly(t *testing.T) {
 	if err := os.Chmod(path, 0o444); err != nil {
 		t.Fatal(err)
 	}
-	if os.Geteuid() == 0 { // who may write everything, and so has to be somebody else here
+	if os.Geteuid() == 0 { // root may write everything, so use another user
 		process.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		for _, file := range []string{path, summary, builtAction(), process.Dir + "/x"} {
 			for dir := filepath.Dir(file); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
@@ -169,7 +169,7 @@ func testOutputFileNotEmpty(t *testing.T) {
 func testSummaryUnwritable(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
 	for path, reason := range map[string]string{
-		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it failed: it is not a regular file.", missing: "Writing it failed: no such file or directory.",
+		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it failed: not a regular file.", missing: "Writing it failed: no such file or directory.",
 	} {
 		res := scenario{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.check(t, &fakeAPI{}, expected{attempts: 1})
 		if got, want := res.log.Annotations()[0], (runner.Annotation{Level: "warning", Title: "No job summary", Message: reason}); got != want {

@@ -316,7 +316,7 @@ func TestFaultsTextX9(t *testing.T) {
 	const (
 		nothing = "The action crashed. Nothing was changed"
 		mayBe   = "The action crashed. The change may have been applied; running this step again is safe"
-		live    = "The action crashed. The change is in force"
+		live    = "The action crashed. The change is in effect"
 	)
 	server := func() *fakeAPI {
 		return &fakeAPI{readsBefore: respond(200, toJSON(object{
@@ -409,7 +409,7 @@ func TestFaultsTextX9(t *testing.T) {
 		var stdout strings.Builder
 		step := publish.Step{Getenv: func(string) string { panic(panicValue) }, Version: "test", Stdout: &stdout, Stderr: &stdout}
 		exit := step.Run(t.Context())
-		if want := "::error title=ACTION_INTERNAL::" + nothing + ". Report this as a bug, with this log.\n"; exit != 1 || stdout.String() != want {
+		if want := "::error title=ACTION_INTERNAL::" + nothing + ". Report this as a bug and include this log.\n"; exit != 1 || stdout.String() != want {
 			t.Errorf("exit status %d, printed %q; want 1, %q", exit, &stdout, want)
 		}
 	})

@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// TestFaultsTLS has the rows T of docs/faults.md, with real servers but for the one that stalls.
+// TestFaultsTLS has the rows T of docs/faults.md, with real servers, except for the one that stalls.
 func TestFaultsTLS(t *testing.T) {
 	serve := func(cert tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{cert}} }
 	issue := func(change func(*x509.Certificate)) *tls.Config { return serve(trusted().issue(change)) }
 
 	t.Run("T1", func(t *testing.T) {
-		says := []string{"is from an authority that is not trusted here", "SSL_CERT_FILE"}
+		says := []string{"was issued by an untrusted CA", "SSL_CERT_FILE"}
 		stranger := newAuthority("stranger")
 		withRoot := stranger.issue(nil)
 		withRoot.Certificate = append(withRoot.Certificate, stranger.cert.Raw)
@@ -43,44 +43,44 @@ func TestFaultsTLS(t *testing.T) {
 		const clock = "Check the runner's clock"
 		testHandshakeFails(t, "expired", issue(func(c *x509.Certificate) {
 			c.NotAfter = time.Date(2020, time.May, 17, 12, 30, 0, 0, time.UTC)
-		}), "is not valid at this machine's time: it is valid from 1999-01-01 00:00 UTC to 2020-05-17 12:30 UTC", clock)
+		}), "is expired or not yet valid: valid from 1999-01-01 00:00 UTC to 2020-05-17 12:30 UTC", clock)
 		testHandshakeFails(t, "not yet valid", issue(func(c *x509.Certificate) {
 			c.NotBefore = time.Date(2098, time.May, 17, 12, 30, 0, 0, time.UTC)
-		}), "is not valid at this machine's time: it is valid from 2098-05-17 12:30 UTC to 2099-01-01 00:00 UTC", clock)
+		}), "is expired or not yet valid: valid from 2098-05-17 12:30 UTC to 2099-01-01 00:00 UTC", clock)
 		t.Run("a slow clock", func(t *testing.T) {
 			// To this process it is the year 2000.
 			config := issue(func(c *x509.Certificate) { c.NotBefore = time.Date(2026, time.January, 5, 0, 0, 0, 0, time.UTC) })
 			(&fakeAPI{onConnect: serveTLS(config)}).check(t, with("api-url", "https://localhost"),
-				notSent("ACTION_TLS_ERROR", 1, "is not valid at this machine's time: it is valid from 2026-01-05 00:00 UTC", clock).within(0, 1))
+				notSent("ACTION_TLS_ERROR", 1, "is expired or not yet valid: valid from 2026-01-05 00:00 UTC", clock).within(0, 1))
 		})
 	})
 	t.Run("T3", func(t *testing.T) {
 		const advice = "Check the host in api-url: the certificate must cover it"
 		testHandshakeFails(t, "another name", issue(func(c *x509.Certificate) {
 			c.IPAddresses, c.DNSNames = nil, []string{"api.diga.example"}
-		}), "The certificate is not for 127.0.0.1:", advice)
+		}), "The certificate is not valid for 127.0.0.1:", advice)
 		testHandshakeFails(t, "no name", issue(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, nil }),
-			"The certificate is not for 127.0.0.1:", advice)
+			"The certificate is not valid for 127.0.0.1:", advice)
 	})
 	t.Run("T4", func(t *testing.T) {
 		const advice = "Check api-url, and whether the server requires TLS older than 1.2 or a client certificate"
 		old := issue(nil)
 		old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
-		testHandshakeFails(t, "TLS 1.1", old, "No secure connection to 127.0.0.1:", "protocol version not supported", advice)
+		testHandshakeFails(t, "TLS 1.1", old, "TLS handshake with 127.0.0.1:", "protocol version not supported", advice)
 		for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
 			mutual := issue(nil)
 			mutual.ClientAuth, mutual.MinVersion, mutual.MaxVersion = tls.RequireAnyClientCert, version, version
-			testHandshakeFails(t, "a client certificate, "+name, mutual, "No secure connection to 127.0.0.1:", "certificate", advice)
+			testHandshakeFails(t, "a client certificate, "+name, mutual, "TLS handshake with 127.0.0.1:", "certificate", advice)
 		}
 		other := issue(nil)
 		other.NextProtos = []string{"smtp"}
-		testHandshakeFails(t, "another protocol", other, "No secure connection to 127.0.0.1:", "no application protocol", advice)
+		testHandshakeFails(t, "another protocol", other, "TLS handshake with 127.0.0.1:", "no application protocol", advice)
 		testHandshakeFails(t, "another purpose", issue(func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
-		}), "No secure connection to 127.0.0.1:", "certificate", advice)
+		}), "TLS handshake with 127.0.0.1:", "certificate", advice)
 		t.Run("not TLS", func(t *testing.T) {
 			t.Parallel()
-			testNotTLS(t, "SSH-2.0-OpenSSH_9.9\r\n", "No secure connection to 127.0.0.1:", "does not look like a TLS handshake", advice)
+			testNotTLS(t, "SSH-2.0-OpenSSH_9.9\r\n", "TLS handshake with 127.0.0.1:", "does not look like a TLS handshake", advice)
 		})
 	})
 	t.Run("T5", func(t *testing.T) {

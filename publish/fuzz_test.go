@@ -238,7 +238,7 @@ var (
 	yamlBlock = regexp.MustCompile("(?s)\n```yaml\n.*?\n```\n")
 )
 
-// runFuzzed runs the step inside Actions and checks what must hold for any inputs and replies.
+// runFuzzed runs the step inside Actions and checks what must hold for any inputs and responses.
 func runFuzzed(t *testing.T, env map[string]string, dial func(context.Context, string, string) (net.Conn, error)) fuzzResult {
 	t.Helper()
 	token := strings.TrimSpace(env["INPUT_TOKEN"])

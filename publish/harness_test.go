@@ -513,7 +513,7 @@ func notSent(code string, attempts int, says ...string) expected {
 func rejected(code string, status int, says ...string) expected {
 	refused := "Diga refused v1.22.8"
 	if strings.HasPrefix(code, "HTTP_") || strings.HasPrefix(code, "ACTION_") {
-		refused = fmt.Sprintf("The API answered %d", status)
+		refused = fmt.Sprintf("The API returned %d", status)
 	}
 	return expected{
 		code: code, attempts: 1, httpStatus: fmt.Sprint(status), maxTime: time.Nanosecond,

@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Inputs are the step's inputs after validation: they cannot contradict the contract.
+// Inputs are the step's validated inputs.
 type Inputs struct {
 	Token Token
 	Agent uuid.UUID
@@ -35,17 +35,17 @@ type Inputs struct {
 	MaxRetries  int           // 0 to 10
 }
 
-// PhoneInput is what the inputs ask for in one direction: one of the three, or nothing.
+// PhoneInput is the phone number requested in one direction. At most one field is set.
 type PhoneInput struct {
 	ID      uuid.NullUUID
 	Number  string // E.164
 	Release bool   // bind no number
 }
 
-// isSet reports whether the inputs ask for anything in this direction.
+// isSet reports whether anything is requested in this direction.
 func (p PhoneInput) isSet() bool { return p != PhoneInput{} }
 
-// Expectation is what must be live for a change to be made. The zero value expects nothing in particular.
+// Expectation is what must be live for a change to be made. The zero value accepts anything.
 type Expectation struct {
 	Version uuid.NullUUID
 	Nothing bool // no version is live
@@ -63,7 +63,7 @@ const (
 	Off   Detail = "off"
 )
 
-// inputNames lists every input, in the order of action.yml. The bool tells the ones that are true or false.
+// inputNames lists every input, in the order of action.yml. isBool marks booleans.
 var inputNames = []struct {
 	name   string
 	isBool bool
@@ -75,7 +75,7 @@ var inputNames = []struct {
 	{"api-url", false}, {"timeout", false}, {"max-retries", false},
 }
 
-// inputReader reads inputs by name and collects what is wrong with them.
+// inputReader reads inputs by name and collects their problems.
 type inputReader struct {
 	get      func(name string) string // returns the trimmed value; empty: not set
 	problems []text
@@ -140,7 +140,7 @@ func (r *inputReader) bool(name string) bool {
 	return false
 }
 
-// phone reads the number from the input of this name, or its id from the one with -id at its end.
+// phone reads a number from the input of this name, or its ID from the input with the suffix -id.
 func (r *inputReader) phone(name string) (p PhoneInput) {
 	number, byID := r.get(name), name+"-id"
 	if p.Release = r.get(byID) == "none"; !p.Release {
@@ -206,8 +206,8 @@ func (r *inputReader) maxRetries(name string) int {
 	return n
 }
 
-// checkChoice requires that exactly one thing is asked for, and nothing that has no meaning with it. Without a version
-// the API would unpublish, so an empty version-id, say from a misspelled variable, must not pass.
+// checkChoice requires exactly one action, and rejects inputs that have no effect with it. Without a version the API
+// would unpublish, so an empty version-id, for example from a misspelled variable, must not pass.
 func (r *inputReader) checkChoice(in Inputs) {
 	var chosen []text
 	for _, choice := range []struct {
@@ -241,8 +241,8 @@ func (r *inputReader) checkChoice(in Inputs) {
 	}
 }
 
-// quote quotes a value for a message. A long one is not shown, not even in part: it may be a secret, which only a whole
-// match would mask.
+// quote quotes a value for a message. A long one is not shown, not even in part: it may be a secret, and only the whole
+// secret would be masked.
 func quote(value string) string {
 	const maxQuoted = 100
 	if quoted := strconv.Quote(value); len(quoted) <= maxQuoted {

@@ -103,9 +103,9 @@ func InputProblems() []InputProblem {
 			"Diga would unpublish the agent)"
 	)
 	list := []InputProblem{
-		{"token", "", "token is missing or empty (in GitHub Actions: an undefined secret, or a pull request from a fork, which gets none; elsewhere: set DIGA_TOKEN)"},
-		{"token", "Bearer " + secret, `token must be the token alone, without "Bearer"`},
-		{"token", "bEARER " + secret, `token must be the token alone, without "Bearer"`},
+		{"token", "", "token is missing or empty (in GitHub Actions: is the secret defined, and does the pull request come from a fork, which gets no secrets? Elsewhere, set DIGA_TOKEN)"},
+		{"token", "Bearer " + secret, `token must not include the "Bearer" prefix`},
+		{"token", "bEARER " + secret, `token must not include the "Bearer" prefix`},
 		{"agent-id", "", "agent-id is missing or empty (is the variable defined here?)"},
 		{"version-id", "", choose},
 		{"version-name", "v1", "version-id and version-name are mutually exclusive: set only one"},

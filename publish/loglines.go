@@ -8,7 +8,7 @@ import (
 	"publish-agent-version/diga"
 )
 
-// preflightLines tell the log what was read before the change. All failed reads of phone numbers share one line.
+// preflightLines returns the log lines about the reads before the change. Failed reads of phone numbers share one line.
 func (r *result) preflightLines() []text {
 	b := r.before
 	var lines []text

@@ -19,7 +19,7 @@ func (md *markdown) add(format string, args ...any) {
 	fmt.Fprintf(md, format+"\n", args...)
 }
 
-// failure appends what happened and what to do, and first what is live where the headline does not say it.
+// failure appends what happened and what to do, after what is live if withLive is set.
 func (md *markdown) failure(f *failure, withLive bool) {
 	if live := sentence(f.live.render(md.codeSpan)); withLive && live != "" {
 		md.add("%s", live)
@@ -39,8 +39,8 @@ func (md *markdown) failure(f *failure, withLive bool) {
 	}
 }
 
-// table appends a table whose first row is the header. An empty cell is a dash, and one that repeats the cell before it
-// says so.
+// table appends a table whose first row is the header. An empty cell becomes a dash, and one that repeats the cell
+// before it becomes "unchanged".
 func (md *markdown) table(rows [][]cell) {
 	var lines []string
 	for i, row := range rows {
@@ -50,7 +50,7 @@ func (md *markdown) table(rows [][]cell) {
 			switch {
 			case i == 0:
 			case !c.known:
-				shown = "not known"
+				shown = "unknown"
 			case shown == "":
 				shown = "–"
 			case j > 1 && row[j-1].known && shown == row[j-1].text.render(md.codeSpan):
@@ -68,7 +68,7 @@ func (md *markdown) table(rows [][]cell) {
 	md.add("%s", strings.Join(lines, "\n"))
 }
 
-// fold appends a block that opens with a click. The title is HTML.
+// fold appends a collapsible block. The title is HTML.
 func (md *markdown) fold(title string, open bool, block string) {
 	attribute := ""
 	if open {
@@ -79,7 +79,7 @@ func (md *markdown) fold(title string, open bool, block string) {
 
 // fence returns clean lines as a code block that none of them can close.
 func (md *markdown) fence(language string, lines []string) string {
-	// GitHub's renderer counts no more than 255 backticks of an opening fence, so longer runs are broken up.
+	// GitHub's renderer counts at most 255 backticks of an opening fence, so longer runs are broken up.
 	const longRun = 100
 	block := strings.ReplaceAll(strings.Join(lines, "\n"), strings.Repeat("`", longRun), strings.Repeat("`", longRun-1)+"…")
 	fence := "```"

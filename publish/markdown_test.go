@@ -20,10 +20,10 @@ func TestTable(t *testing.T) {
 		{"nothing before", known(""), known("b"), "| Row | – | **`b`** |"},
 		{"nothing any more", known("a"), known(""), "| Row | `a` | – |"},
 		{"nothing at all", known(""), known(""), "| Row | – | – |"},
-		{"not known before", cell{}, known("b"), "| Row | not known | **`b`** |"},
-		{"not known now", known("a"), cell{}, "| Row | `a` | not known |"},
-		{"not known at all", cell{}, cell{}, "| Row | not known | not known |"},
-		{"a stale value that is not known", cell{say("%s", literal("a")), false}, known("a"), "| Row | not known | **`a`** |"},
+		{"not known before", cell{}, known("b"), "| Row | unknown | **`b`** |"},
+		{"not known now", known("a"), cell{}, "| Row | `a` | unknown |"},
+		{"not known at all", cell{}, cell{}, "| Row | unknown | unknown |"},
+		{"a stale value that is not known", cell{say("%s", literal("a")), false}, known("a"), "| Row | unknown | **`a`** |"},
 		{"pipes", known("a|b"), known(`a\|b|`), "| Row | `a\\|b` | **`a\\\\|b\\|`** |"},
 		{"pipes that stay", known("a|b"), known("a|b"), "| Row | `a\\|b` | unchanged |"},
 		{"a backtick", known("`"), known("``a"), "| Row | `` ` `` | **` ``a `** |"},
@@ -39,7 +39,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// Whatever stands in a cell, a row keeps its columns: GitHub ends a cell at every pipe that no backslash precedes.
+// A row keeps its columns whatever its cells contain: GitHub ends a cell at every pipe without a backslash before it.
 func TestTableOfHostileTexts(t *testing.T) {
 	for _, text := range append([]string{secret, "|", `\|`, `\\|`, "||", `\`}, HostileTexts...) {
 		md := &markdown{cleaner: newCleaner(secret)}

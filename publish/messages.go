@@ -6,7 +6,7 @@ import (
 	"publish-agent-version/diga"
 )
 
-// request says what the inputs ask for.
+// request describes the requested change.
 func (r *result) request() text {
 	var t text
 	switch {
@@ -52,7 +52,7 @@ func (r *result) liveNow() text {
 	case r.after.offline:
 		return say("no version is live")
 	case !now.known:
-		return say("what is live is not known")
+		return say("the live version is unknown")
 	case was.known && was.value.ID == now.value.ID:
 		return say("%s is still live", r.name(now.value))
 	default:
@@ -60,12 +60,12 @@ func (r *result) liveNow() text {
 	}
 }
 
-// explain says of a change that is not in effect what is live now, and what to do.
+// explain fills in what is live now and what to do after a change that is not in effect.
 func (r *result) explain(f *failure, effect diga.Effect, seen observation) {
 	now := r.liveNow()
 	runAgain := say("Run this step again: that is safe.")
 	if f.code == codeResponseInvalid {
-		runAgain = say("Check that %s is the API, then run this step again: that is safe.", literal("api-url"))
+		runAgain = say("Check that %s points to the API, then run this step again: that is safe.", literal("api-url"))
 	}
 	if f.status != failed && f.code != codeResponseMismatch {
 		f.advice = runAgain
@@ -87,7 +87,7 @@ func (r *result) explain(f *failure, effect diga.Effect, seen observation) {
 			f.advice = say("Run this step again, or roll back.")
 		}
 	case replaced:
-		f.live = say("%s, which was neither live before nor requested", now.capitalized())
+		f.live = say("%s, but it was neither live before nor requested", now.capitalized())
 		if effect != diga.NoEffect {
 			f.advice = say("Find out who else publishes this agent, then run this step again if needed: that is safe.")
 		}
@@ -105,7 +105,7 @@ func (r *result) explain(f *failure, effect diga.Effect, seen observation) {
 	}
 }
 
-// readError is why reading back did not show what was needed.
+// readError is the first error of reading back.
 func (r *result) readError() string {
 	errs := []error{r.after.version.err, r.after.bound[diga.Inbound].err, r.after.bound[diga.Outbound].err}
 	if r.after.offline {
@@ -116,7 +116,7 @@ func (r *result) readError() string {
 			return strings.TrimSuffix(err.Error(), ".")
 		}
 	}
-	return "no answer"
+	return "no response"
 }
 
 // difference names a number that shows that only part of the change was applied.
@@ -137,7 +137,7 @@ func (r *result) difference() text {
 	return text{}
 }
 
-// appliedPart names the first number that was asked for and is bound, or released.
+// appliedPart names the first requested number that is bound, or says that a number is released.
 func (r *result) appliedPart() text {
 	for d, binding := range r.plan.bindings {
 		switch {
@@ -151,7 +151,7 @@ func (r *result) appliedPart() text {
 	return text{}
 }
 
-// missingPart names the first number that was asked for and is not bound.
+// missingPart names the first requested number that is not bound, or says that a number is not released.
 func (r *result) missingPart() text {
 	for d, binding := range r.plan.bindings {
 		switch {
@@ -165,7 +165,7 @@ func (r *result) missingPart() text {
 	return text{}
 }
 
-// releasedWarning names the numbers that were released although nothing asked for that.
+// releasedWarning names the numbers that were released without being requested.
 func (r *result) releasedWarning(d diga.Direction, phones []diga.Phone) text {
 	verb, pronoun := "answers", "it"
 	if d == diga.Outbound {
@@ -174,7 +174,7 @@ func (r *result) releasedWarning(d diga.Direction, phones []diga.Phone) text {
 	if len(phones) > 1 {
 		pronoun = "them"
 	}
-	return say("%s no longer %s %s, although this step did not ask for that. If needed, bind %s again in Diga: one publication binds at most one number in each direction.",
+	return say("%s no longer %s %s, although this step did not request that. If needed, bind %s again in Diga: a publish request can bind only one number in each direction.",
 		r.agent(), verb, phoneNames(phones), pronoun)
 }
 
@@ -191,13 +191,13 @@ func (r *result) takenOver() []text {
 	return lines
 }
 
-// olderWarning says that the step goes back in time.
+// olderWarning says that the version is older than the live one.
 func (r *result) olderWarning() text {
 	return say("%s is older than %s, which is live. Set %s to refuse older versions.",
 		fullVersionName(r.before.target.value), fullVersionName(r.before.version.value), literal("only-newer: true"))
 }
 
-// success is the notice of a step that did not fail.
+// success is the notice of a successful step.
 func (r *result) success() (title string, message text) {
 	agent, target := r.agent(), r.name(r.target())
 	change := target

@@ -30,7 +30,7 @@ func fullVersionName(v diga.Version) text {
 	return name
 }
 
-// name names a version, with its number where another version of this run has the same name.
+// name names a version, with its number if another version in this run has the same name.
 func (r *result) name(v diga.Version) text {
 	for _, other := range []lookup[diga.Version]{r.before.version, r.before.target, r.after.version} {
 		if other.known && other.value.Name == v.Name && other.value.ID != v.ID {
@@ -42,7 +42,7 @@ func (r *result) name(v diga.Version) text {
 
 func (r *result) agent() text { return r.before.agent(r.in.Agent) }
 
-// requested names what was to be done, as the object of "refused".
+// requested is the change, as the object of "refused".
 func (r *result) requested() text {
 	if r.in.Unpublish {
 		return say("to unpublish")
@@ -74,8 +74,8 @@ func phoneNames(phones []diga.Phone) text {
 const twoDigitCodes = "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 " +
 	"81 82 84 86 90 91 92 93 94 95 98"
 
-// spaced splits a number in E.164 into its country code and groups of three digits, a last one of four or two where three
-// do not fit: +34 910 000 001. A number that is written in any other way stays as it is.
+// spaced splits an E.164 number into its country code and groups of three digits, such as +34 910 000 001. The last
+// group may have four digits or two. A number in any other format is returned unchanged.
 func spaced(number string) string {
 	digits, isPlain := strings.CutPrefix(number, "+")
 	if e164, ok := diga.E164(number); !isPlain || !ok || e164 != number || len(digits) < 7 {

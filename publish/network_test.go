@@ -191,13 +191,13 @@ var (
 	notAfter  = time.Date(2099, time.January, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// An authority signs certificates.
+// An authority is a CA.
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-// trusted is the only authority that this process trusts.
+// trusted is the only CA that this process trusts.
 var trusted = sync.OnceValue(func() *authority { return newAuthority("trusted") })
 
 func newAuthority(name string) *authority {
@@ -263,7 +263,7 @@ func serveTLS(config *tls.Config) func(int, net.Conn) net.Conn {
 	return func(_ int, conn net.Conn) net.Conn { return tls.Server(conn, config) }
 }
 
-// A faultyProxy stands between the step and a server, and applies the toxics of Toxiproxy to the traffic, in virtual time.
+// A faultyProxy applies Toxiproxy's toxics to the traffic between the step and a server, in virtual time.
 type faultyProxy struct {
 	server   fakeServer
 	up, down []toxics.Toxic // towards the server, and towards the step
@@ -351,7 +351,7 @@ func dnsServer(t *testing.T, code byte) (dial func(ctx context.Context, network,
 			reply := bytes.Clone(message[:n])
 			reply[2] |= 0x80            // a response
 			reply[3] = 0x80 | code      // recursion is available
-			reply[10], reply[11] = 0, 0 // without the additional record, which asked for EDNS
+			reply[10], reply[11] = 0, 0 // without the additional record, which requests EDNS
 			end := 12 + bytes.IndexByte(reply[12:], 0) + 5
 			_, _ = server.WriteTo(reply[:end], from)
 		}
@@ -367,7 +367,7 @@ const (
 	nameError     = 3 // NXDOMAIN
 )
 
-// closedPort is the address of a port on which nobody listens.
+// closedPort is the address of a port with no listener.
 func closedPort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -382,7 +382,7 @@ func connectError(errno syscall.Errno) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errno)}
 }
 
-// fullPort is the address of a port whose queue of connections is full: the kernel drops what asks for one more.
+// fullPort is the address of a port whose queue of connections is full: the kernel drops further requests.
 func fullPort(t *testing.T) string {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {

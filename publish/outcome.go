@@ -17,24 +17,24 @@ const (
 	dryRun      status = "dry-run"
 	live        status = "live"
 	offline     status = "offline"
-	failed      status = "failed"  // what was asked for is not in effect, and nothing that was sent can still bring it about
-	unknown     status = "unknown" // neither is certain
+	failed      status = "failed"  // the change is not in effect, and no request can still apply it
+	unknown     status = "unknown" // the outcome is uncertain
 )
 
-// observation is what reading back shows of a goal.
+// observation is how much of a goal reading back shows to be in effect.
 type observation int
 
 const (
 	unreadable  observation = iota // something that the goal needs could not be read
 	unchanged                      // none of it is in effect
 	partial                        // part of it is in effect, or a number is no longer bound
-	wentOffline                    // no version is live, although one was before and one was to be
-	replaced                       // a version is live that was neither live before nor asked for
+	wentOffline                    // no version is live, although one was before and one was requested
+	replaced                       // a version is live that was neither live before nor requested
 	inEffect                       // all of it is in effect
 )
 
 // outcome decides how an unconfirmed change ended, from what its attempts may have done and what reading back showed.
-// readTwice says that the last reading came after a replica had time to catch up.
+// readTwice says that replicas had time to catch up before the last read.
 func (g goal) outcome(effect diga.Effect, seen observation, readTwice bool) status {
 	switch {
 	case seen == inEffect:
@@ -48,7 +48,7 @@ func (g goal) outcome(effect diga.Effect, seen observation, readTwice bool) stat
 	}
 }
 
-// success is the status once all that was asked for is in effect.
+// success is the status once the goal is in effect.
 func (g goal) success() status {
 	if g.unpublish {
 		return unpublished
@@ -93,7 +93,7 @@ func (g goal) compare(before, now state) observation {
 	}
 }
 
-// compare is compare of the goal. Losing a number is a change too.
+// compare is goal.compare, except that losing a number counts as partial.
 func (p plan) compare(before, now state) observation {
 	seen := p.goal.compare(before, now)
 	if seen != unchanged {
@@ -120,7 +120,7 @@ func isBound(binding diga.Binding, numbers lookup[[]diga.Phone]) bool {
 	return slices.ContainsFunc(numbers.value, func(p diga.Phone) bool { return p.ID == binding.Phone.UUID })
 }
 
-// released lists the numbers that were bound before and are not now, in the directions that nothing was asked for.
+// released lists the numbers that were bound before and no longer are, in directions for which nothing was requested.
 func (g goal) released(before, now state) (phones [diga.Directions][]diga.Phone) {
 	for d := range diga.Directions {
 		if g.bindings[d] != (diga.Binding{}) || !now.bound[d].known {

@@ -6,22 +6,22 @@ import (
 	"github.com/google/uuid"
 )
 
-// goal is what was asked for.
+// goal is the requested state.
 type goal struct {
 	agent     uuid.UUID
-	version   uuid.NullUUID // to be live
-	unpublish bool          // no version is to be live; version is then null
+	version   uuid.NullUUID // to publish
+	unpublish bool          // publish no version; version is then null
 	bindings  [diga.Directions]diga.Binding
 }
 
 // plan is what the step is going to do.
 type plan struct {
 	goal
-	carriedOver [diga.Directions]diga.Phone // bound numbers that are sent although nothing asked for them; zero: none
+	carriedOver [diga.Directions]diga.Phone // bound numbers that are sent without being requested; zero: none
 }
 
-// change returns the request. Whether the API keeps or drops a number that is left out is not documented, so a number that
-// is bound and was not asked for is sent along: that is right in both cases.
+// change returns the request. Whether the API keeps a number that is omitted is not documented, so a bound number is
+// sent along even if it was not requested: this is correct either way.
 func (p plan) change() diga.Change {
 	c := diga.Change{Agent: p.agent, Version: p.version, Unpublish: p.unpublish, Bindings: p.bindings}
 	for d, phone := range p.carriedOver {
@@ -39,7 +39,7 @@ func bindingTo(phone uuid.UUID) diga.Binding {
 	return diga.Binding{Phone: uuid.NullUUID{UUID: phone, Valid: true}}
 }
 
-// newPlan makes a plan from the inputs and what was read, or refuses what is plainly wrong.
+// newPlan makes a plan from the inputs and what was read, or refuses a change that cannot be right.
 func newPlan(in Inputs, p preflight) (plan, *failure) {
 	plan := plan{goal: goal{agent: in.Agent, version: in.Version, unpublish: in.Unpublish}}
 	if p.target.known {

@@ -27,11 +27,11 @@ func (l *lookup[T]) set(value T, err error) {
 	}
 }
 
-// state is what an agent's callers meet at one time.
+// state is what is live for an agent at one time.
 type state struct {
 	version   lookup[diga.Version] // the live one
 	offline   bool                 // no version is live
-	agentName string               // where no version is live; may be empty
+	agentName string               // if no version is live; may be empty
 	bound     [diga.Directions]lookup[[]diga.Phone]
 }
 
@@ -43,8 +43,8 @@ func (s state) onlyPhone(d diga.Direction) (diga.Phone, bool) {
 	return diga.Phone{}, false
 }
 
-// readLive reads the live version. What the API answers when none is live is not documented. So if it answers anything
-// but a live version, short of failing, the list of versions decides: each must say that it is not live.
+// readLive reads the live version. The API's response when none is live is not documented. So unless the read returns a
+// live version or fails, the list of versions decides: each must say that it is not live.
 func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retries, agent uuid.UUID) error {
 	s.version.set(c.PublishedVersion(ctx, retries, agent))
 	if e, ok := errors.AsType[*diga.Error](s.version.err); s.version.known || !ok || e.Status == 0 || e.Status >= 500 || e.Status == http.StatusRequestTimeout || e.Status == http.StatusTooManyRequests {
@@ -53,7 +53,7 @@ func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retri
 	for v, err := range c.Versions(ctx, retries, agent) {
 		switch {
 		case err != nil:
-			return err // the first answer may only have meant that none is live
+			return err // the first error may only have meant that none is live
 		case v.Published && v.Agent == agent:
 			return s.version.err
 		case !v.PublishedKnown || v.Agent != agent:
@@ -68,9 +68,9 @@ func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retri
 // preflight is what was read before the change.
 type preflight struct {
 	state
-	target     lookup[diga.Version]                // the version that was asked for
-	phones     [diga.Directions]lookup[diga.Phone] // the numbers that were asked for
-	idsSwapped bool                                // agent-id and version-id are each other's
+	target     lookup[diga.Version]                // the requested version
+	phones     [diga.Directions]lookup[diga.Phone] // the requested numbers
+	idsSwapped bool                                // agent-id and version-id are swapped
 }
 
 const optionalReadTime = 5 * time.Second
@@ -81,14 +81,14 @@ var errReadingNumbers = errors.New("reading the phone numbers")
 // errNotNeeded cancels a read whose result no longer matters.
 var errNotNeeded = errors.New("another read failed")
 
-// readPreflight makes every read before the change at the same time. The reads that the step depends on are retried, and
-// the first of them that fails is the error. Each of the others gets one attempt, for at most optionalReadTime or a quarter
-// of the timeout.
+// readPreflight makes all reads before the change concurrently. Reads that the step depends on are retried; if one
+// fails, its error is returned. Each of the others gets one attempt, of at most optionalReadTime or a quarter of the
+// timeout.
 func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight, err error) {
 	required, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	limit := min(optionalReadTime, in.Timeout/4) // a short timeout is for the change
-	optional, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", shortDuration(limit)))
+	limit := min(optionalReadTime, in.Timeout/4) // leave a short timeout to the change
+	optional, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no response within %s", shortDuration(limit)))
 	defer cancel()
 
 	var reads group
@@ -96,7 +96,7 @@ func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight,
 	var errs [4]error
 	require := func(at int, read func() error) {
 		reads.run(func() {
-			// That there is no such thing is an answer: with the others it tells what is wrong.
+			// "Not found" is a result: together with the other reads, it shows what is wrong.
 			if errs[at] = read(); errs[at] != nil && !isNotFound(errs[at]) {
 				giveUp(errNotNeeded)
 			}
@@ -106,7 +106,7 @@ func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight,
 	switch {
 	case in.needsLive():
 		require(live, func() error { return p.readLive(required, c, diga.WithRetries, in.Agent) })
-	case in.DryRun: // what it finds is passed on as expect-version-id, so that nothing is live matters too
+	case in.DryRun: // its outputs become expect-version-id, so "no version is live" matters too
 		reads.run(func() { _ = p.readLive(optional, c, diga.Once, in.Agent) })
 	default:
 		reads.run(func() { p.version.set(c.PublishedVersion(optional, diga.Once, in.Agent)) })
@@ -158,23 +158,23 @@ func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight,
 	return p, nil
 }
 
-// needsLive reports whether the step cannot do without knowing what is live.
+// needsLive reports whether the step depends on knowing what is live.
 func (in Inputs) needsLive() bool {
 	return in.ShowLive || in.Expect.isSet() || in.OnlyNewer || in.Unpublish && in.DryRun
 }
 
-// needsTarget reports whether the step cannot do without reading the version that was asked for. A plan needs it, or it
-// could promise to publish a version that does not exist.
+// needsTarget reports whether the step depends on reading the requested version. A plan does, or it could promise to
+// publish a version that does not exist.
 func (in Inputs) needsTarget() bool { return in.DryRun || in.OnlyNewer }
 
-// isNotFound reports whether the API itself, in its own error body, says that there is no such thing.
+// isNotFound reports whether the API itself, in its own error body, says that something does not exist.
 func isNotFound(err error) bool {
 	e, ok := errors.AsType[*diga.Error](err)
 	return ok && e.Code != "" && (e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest)
 }
 
-// findPhone returns the one assigned phone with this number in E.164. If none is assigned it returns any with the number,
-// whose status is then refused.
+// findPhone returns the one assigned phone with this number in E.164. If none is assigned, it returns an unassigned
+// one, which the checks then refuse.
 func findPhone(phones []diga.Phone, number string) (diga.Phone, error) {
 	var same, assigned []diga.Phone
 	for _, p := range phones {
@@ -204,10 +204,10 @@ type phoneNotFoundError struct {
 }
 
 func (e *phoneNotFoundError) Error() string {
-	return "no phone number, or more than one, is " + e.number
+	return "no phone number, or more than one, matches " + e.number
 }
 
-// readState reads what the agent's callers meet now: the live version, and the numbers in the directions given.
+// readState reads the live version, and the bound numbers in the given directions.
 func readState(ctx context.Context, c *diga.Client, agent uuid.UUID, directions [diga.Directions]bool) (s state) {
 	var reads group
 	reads.run(func() { _ = s.readLive(ctx, c, diga.Once, agent) })
@@ -220,8 +220,8 @@ func readState(ctx context.Context, c *diga.Client, agent uuid.UUID, directions 
 	return s
 }
 
-// group runs functions concurrently. A panic in one of them is passed on to the goroutine that waits: on its own it would
-// end the process unreported.
+// group runs functions concurrently. A panic in one of them is raised again in the waiting goroutine: otherwise it
+// would end the process unreported.
 type group struct {
 	running  sync.WaitGroup
 	once     sync.Once

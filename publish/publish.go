@@ -1,4 +1,4 @@
-// Package publish is the step: it publishes one version of an agent and reports what came of it to the runner.
+// Package publish implements the step: it publishes a version of an agent and reports the result to the runner.
 package publish
 
 import (
@@ -21,7 +21,7 @@ type Step struct {
 	Args   []string                 // after the program's name
 	Getenv func(name string) string // the environment
 
-	// LookupEnv tells an empty variable from one that is not set; nil: none is both set and empty.
+	// LookupEnv distinguishes an empty variable from an unset one; nil: empty variables count as unset.
 	LookupEnv func(name string) (value string, set bool)
 
 	Stdout  io.Writer
@@ -35,7 +35,7 @@ type Step struct {
 	Jitter func(limit time.Duration) time.Duration
 }
 
-// Signal is the cause of a context that a signal cancelled.
+// Signal is the cause of a context that was cancelled by a signal.
 type Signal struct{ os.Signal }
 
 func (s Signal) Error() string {
@@ -79,7 +79,8 @@ func (s Step) Run(ctx context.Context) (exit int) {
 	return r.finish()
 }
 
-// publish is the order of things. Nothing is changed before every check and every read that the change depends on.
+// publish runs the step. It changes nothing until every check has passed and every read that the change depends on has
+// succeeded.
 func (r *run) publish(signals context.Context, args arguments, problem text) *failure {
 	if f := r.begin(args, problem); f != nil {
 		return f
@@ -142,11 +143,11 @@ func (r *run) begin(args arguments, problem text) *failure {
 		UserAgent: "publish-agent-version/" + r.Version, RequestID: r.requestID,
 		BeforeRetry: r.recheck, OnAttempt: r.logAttempt, OnWait: func(w diga.Wait) { r.log(waitLine(w)) },
 	}
-	r.log(say("Agent %s: %s. Request id %s.", literal(in.Agent.String()), r.request(), literal(r.requestID.String())))
+	r.log(say("Agent %s: %s. Request ID %s.", literal(in.Agent.String()), r.request(), literal(r.requestID.String())))
 	return nil
 }
 
-// reviewChanges compares the live version with the one that replaces it, and warns of an older one.
+// reviewChanges compares the live version with its replacement, and warns if that is older.
 func (r *run) reviewChanges() {
 	if isOlder(r.before) {
 		r.warn("Older version", r.olderWarning())
@@ -164,7 +165,7 @@ func (r *run) reviewChanges() {
 	}
 }
 
-// change sends the change, and returns why it was not confirmed.
+// change sends the change. The error is why it was not confirmed.
 func (r *run) change(ctx context.Context) error {
 	if ctx.Err() == nil {
 		r.log(say("PATCH %s", literal(r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())))
@@ -177,7 +178,7 @@ func (r *run) change(ctx context.Context) error {
 	return err
 }
 
-// logAttempt logs an attempt at the change. Those at reads are for debugging.
+// logAttempt logs attempts at the change. Attempts at reads go to the debug log.
 func (r *run) logAttempt(a diga.Attempt) {
 	line := attemptLine(a)
 	if a.Method == http.MethodPatch {
@@ -186,7 +187,7 @@ func (r *run) logAttempt(a diga.Attempt) {
 	} else {
 		r.debug(say("%s %s: %s", a.Method, literal(a.Path), line))
 	}
-	r.debug(say("Connection used before: %t; HTTP/2: %t.", a.Reused, a.HTTP2))
+	r.debug(say("Connection reused: %t; HTTP/2: %t.", a.Reused, a.HTTP2))
 }
 
 // finish reports the result and returns the exit status.

@@ -13,8 +13,8 @@ import (
 	"github.com/sethvargo/go-githubactions"
 )
 
-// A report is the only thing that speaks to the runner: by masks, log lines, annotations, step outputs and the job
-// summary. It cleans whatever passes through it.
+// A report handles all communication with the runner: masks, log lines, annotations, step outputs and the job summary.
+// It cleans everything that it writes.
 //
 // Outside Actions it writes plain text: the log to stderr, the results to stdout.
 type report struct {
@@ -55,7 +55,7 @@ func (r *report) mask(tokens ...Token) {
 		secret := token.reveal()
 		secrets = append(secrets, secret)
 		first, _ := utf8.DecodeRuneInString(secret)
-		if r.actions && secret != "" && !combines(first) { // the runner would refuse an empty mask, and print a hidden one
+		if r.actions && secret != "" && !combines(first) { // the runner would reject an empty mask, and print this one
 			r.action.AddMask(secret)
 		}
 	}
@@ -73,7 +73,7 @@ func (r *report) logAll(lines []text) {
 	}
 }
 
-// logLines writes lines that are clean already.
+// logLines writes lines that are already clean.
 func (r *report) logLines(lines []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -82,7 +82,7 @@ func (r *report) logLines(lines []string) {
 	}
 }
 
-// debug writes one line for those who asked for debug logging.
+// debug writes one line if debug logging is on.
 func (r *report) debug(line text) {
 	if r.action.Getenv("RUNNER_DEBUG") == "1" {
 		r.annotate((*githubactions.Action).Debugf, "debug", "", line.render(r.text))
@@ -119,8 +119,8 @@ func (r *report) annotate(issue func(*githubactions.Action, string, ...any), lev
 	issue(action, "%s", message)
 }
 
-// openOutputs opens the file for step outputs, so that a missing one is found before anything is changed. It never creates
-// the file: inside a container that would only hide that the right one is missing.
+// openOutputs opens the file for step outputs, so that a missing file is detected before anything is changed. It never
+// creates the file: inside a container, that would only hide that the real one is missing.
 func (r *report) openOutputs() error {
 	path := r.action.Getenv("GITHUB_OUTPUT")
 	if path == "" {
@@ -131,17 +131,17 @@ func (r *report) openOutputs() error {
 	}
 	file, err := openAppend(path)
 	if err != nil {
-		return fmt.Errorf("the file that GITHUB_OUTPUT names: %w", err)
+		return fmt.Errorf("opening GITHUB_OUTPUT: %w", err)
 	}
 	r.outputFile = file
 	return nil
 }
 
-// openAppend opens an existing regular file. It checks before it opens: opening a FIFO would wait for a reader.
+// openAppend opens an existing regular file. It checks the type first: opening a FIFO would wait for a reader.
 func openAppend(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
+		return nil, errors.New("not a regular file")
 	}
 	var file *os.File
 	if err == nil {
@@ -150,7 +150,7 @@ func openAppend(path string) (*os.File, error) {
 	return file, withoutPath(err)
 }
 
-// withoutPath drops the path from an error: it says nothing to a workflow's author.
+// withoutPath drops the path from an error: it means nothing to a workflow's author.
 func withoutPath(err error) error {
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError.Err
@@ -167,7 +167,7 @@ func (r *report) setOutputs(outputs []output) error {
 		printed, left := r.args.output.print(outputs)
 		_, _ = io.WriteString(r.stdout, printed)
 		if len(left) > 0 {
-			r.log(say("Omitted from the dotenv output, which cannot hold their characters: %s.", strings.Join(left, ", ")))
+			r.log(say("Omitted from the dotenv output, which cannot represent their values: %s.", strings.Join(left, ", ")))
 		}
 	}
 	if r.outputFile == nil {
@@ -186,7 +186,7 @@ func (r *report) setOutputs(outputs []output) error {
 	return err
 }
 
-// addSummary writes the job summary. An error is worth a warning and no more.
+// addSummary writes the job summary. Errors are only warnings.
 func (r *report) addSummary(markdown string) {
 	if path := r.args.summary; path != "" && !r.actions {
 		if err := os.WriteFile(path, []byte(markdown), 0o644); err != nil { //nolint:gosec // other users may read it, as they may the log
@@ -210,7 +210,8 @@ func (r *report) addSummary(markdown string) {
 	}
 }
 
-// uses is how a workflow names this action: the repository and ref that the runner gives, or the workflow's own repository.
+// uses is the value of "uses" for this action: the repository and ref from the runner, or else the workflow's own
+// repository.
 func (r *report) uses() string {
 	repository, ref := r.action.Getenv("GITHUB_ACTION_REPOSITORY"), r.action.Getenv("GITHUB_ACTION_REF")
 	switch {
@@ -223,8 +224,9 @@ func (r *report) uses() string {
 	}
 }
 
-// appendWhole appends text to a file in one write, on a line of its own, and returns the file's size before. If the write
-// fails it cuts the file back to that: the runner would read half an output as an error, or worse as an output.
+// appendWhole appends text to a file in one write, starting on a new line, and returns the file's previous size. If the
+// write fails, it truncates the file to that size: the runner would take half an output for an error or, worse, for an
+// output.
 func appendWhole(file *os.File, text string) (size int64, err error) {
 	info, err := file.Stat()
 	if err != nil {

@@ -9,22 +9,22 @@ import (
 	"github.com/google/uuid"
 )
 
-// result is all that is known of a run: what its words and outputs are made from.
+// result is everything known about a run. Messages and outputs are derived from it.
 type result struct {
 	in        Inputs
-	requestID uuid.UUID // nil: no request was ever prepared
+	requestID uuid.UUID // nil: no request was prepared
 	elapsed   time.Duration
 
 	before         preflight
 	plan           plan
 	changeSent     bool              // the change may have been sent
-	attempts       int               // requests that the change took
-	confirmed      *diga.Publication // what is in force, when that is certain
+	attempts       int               // publish requests sent
+	confirmed      *diga.Publication // what is in effect, if certain
 	confirmedAfter *failure          // why it had to be read back; nil: the API confirmed it
 	after          state             // what was read after the change
-	warnings       []text            // of numbers that were released unasked
-	changes        []fieldChange     // of the configuration, by the versions before and after
-	compared       bool              // both versions were read, so that changes is complete
+	warnings       []text            // about numbers that were released without a request
+	changes        []fieldChange     // configuration fields that differ between the versions before and after
+	compared       bool              // both versions were read, so changes is complete
 	failure        *failure
 }
 
@@ -92,7 +92,7 @@ func (r *result) outputs(render renderer) []output {
 			phones = []diga.Phone{r.phone(r.confirmed.Phones[d].UUID)}
 		}
 		switch {
-		case r.in.DryRun: // as the input of that name takes it
+		case r.in.DryRun: // in the format of the input of that name
 			setKnown(name, bindingInput(r.plan.change().Bindings[d]))
 		case len(phones) == 1:
 			set(name, phones[0].ID.String())
@@ -114,7 +114,7 @@ func (s state) liveID() string {
 	return s.version.value.ID.String()
 }
 
-// bindingInput is a binding in the form of the input that asks for it; empty: nothing is asked for.
+// bindingInput is the input value that requests a binding; empty: none.
 func bindingInput(b diga.Binding) string {
 	switch {
 	case b.Release:
@@ -126,7 +126,7 @@ func bindingInput(b diga.Binding) string {
 	}
 }
 
-// e164 is the number of a phone for machines.
+// e164 is a phone's number in E.164 if possible, otherwise as the API writes it.
 func e164(p diga.Phone) string {
 	if number, ok := diga.E164(p.Number); ok {
 		return number
@@ -134,7 +134,7 @@ func e164(p diga.Phone) string {
 	return p.Number
 }
 
-// target is the version that was asked for, with all that is known of it; for show-live, the live one.
+// target is the requested version with everything known about it or, for show-live, the live one.
 func (r *result) target() diga.Version {
 	if r.in.ShowLive {
 		return r.before.version.value
@@ -147,7 +147,7 @@ func (r *result) target() diga.Version {
 	return diga.Version{ID: r.in.Version.UUID, Name: r.in.VersionName}
 }
 
-// phone is a phone with all that is known of it.
+// phone is a phone with everything known about it.
 func (r *result) phone(id uuid.UUID) diga.Phone {
 	for d := range diga.Directions {
 		known := append([]diga.Phone{r.before.phones[d].value}, r.before.bound[d].value...)
@@ -160,8 +160,8 @@ func (r *result) phone(id uuid.UUID) diga.Phone {
 	return diga.Phone{ID: id}
 }
 
-// final is the state after the run, as far as it is known: read back, confirmed by the API, or unchanged. After a dry run it
-// is what a real run would leave.
+// final is the state after the run, as far as it is known: read back, confirmed by the API, or unchanged. After a dry
+// run, it is the state that a real run would leave.
 func (r *result) final() state {
 	s, confirmed := r.after, r.confirmed
 	wasKept := confirmed == nil && r.status() != unknown
@@ -191,7 +191,7 @@ func (r *result) final() state {
 }
 
 // perhapsStill lists the numbers that were bound before the API confirmed another one: whether it keeps them is not
-// documented, and nothing was read since.
+// documented, and they have not been read since.
 func (r *result) perhapsStill(d diga.Direction) (phones []diga.Phone) {
 	if r.confirmed == nil || r.after.bound[d].known || !r.confirmed.Phones[d].Valid {
 		return nil
@@ -204,7 +204,7 @@ func (r *result) perhapsStill(d diga.Direction) (phones []diga.Phone) {
 	return phones
 }
 
-// planned is what was to be bound in direction d.
+// planned is what the plan binds in direction d.
 func (r *result) planned(d diga.Direction) (bound lookup[[]diga.Phone]) {
 	switch binding := r.plan.change().Bindings[d]; {
 	case r.in.Phones[d].Number != "" && !r.before.phones[d].known:

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// format is how a command outside GitHub Actions prints its results.
+// format is the format of the results outside GitHub Actions.
 type format string
 
 const (
@@ -18,7 +18,7 @@ const (
 // output is one step output.
 type output struct{ name, value string }
 
-// print returns the outputs in format f, and the names of those that it cannot hold.
+// print returns the outputs in format f, and the names of those that it cannot represent.
 func (f format) print(outputs []output) (printed string, left []string) {
 	var b strings.Builder
 	switch f {
@@ -30,7 +30,7 @@ func (f format) print(outputs []output) (printed string, left []string) {
 		encoder := json.NewEncoder(&b)
 		encoder.SetEscapeHTML(false)
 		encoder.SetIndent("", "  ")
-		_ = encoder.Encode(values) // strings cannot fail
+		_ = encoder.Encode(values) // encoding strings cannot fail
 	case dotenv:
 		for _, o := range outputs {
 			if !plainInDotenv(o.value) {
@@ -47,7 +47,7 @@ func (f format) print(outputs []output) (printed string, left []string) {
 	return b.String(), left
 }
 
-// plainInDotenv reports whether a value means the same to a shell and to GitLab, which keeps quotes and knows no escapes.
+// plainInDotenv reports whether a value means the same to a shell and to GitLab, which keeps quotes and has no escapes.
 func plainInDotenv(value string) bool {
 	return !strings.ContainsFunc(value, func(r rune) bool {
 		return (r < 'a' || 'z' < r) && (r < 'A' || 'Z' < r) && (r < '0' || '9' < r) && !strings.ContainsRune("_./:+@%,-", r)

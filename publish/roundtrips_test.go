@@ -16,9 +16,9 @@ import (
 	"publish-agent-version/publish"
 )
 
-// TestRoundTrips counts what a publish costs on a network where nothing but distance takes time: every read in one round
-// trip, the change in another, besides setting up the connection. HTTP/1.1 over TLS sets up connections twice, because
-// only the first handshake tells that the others are needed.
+// TestRoundTrips counts what a publish costs on a network where nothing but distance takes time: every read in one
+// round trip, the change in another, besides setting up the connection. HTTP/1.1 over TLS sets up connections twice,
+// because only the first handshake shows that the others are needed.
 func TestRoundTrips(t *testing.T) {
 	const (
 		roundTrip = 100 * time.Millisecond
@@ -115,7 +115,7 @@ func (f *farAway) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// delay brings what it reads from src to dst after a while, and then the end of it. The sender waits for nothing.
+// delay copies from src to dst with a delay, including the end of the stream. The sender does not wait.
 func delay(dst, src net.Conn, latency time.Duration) {
 	type chunk struct {
 		arrives time.Time

@@ -68,7 +68,7 @@ func TestValuesThatAreNeverShown(t *testing.T) {
 	}
 }
 
-// The token and whatever the runner could take for a command may be a part of a prompt, or the name of a field. That no
+// The token and anything the runner could parse as a command may be part of a prompt, or the name of a field. That no
 // place shows the token, and that the runner finds no command, is checked of every run.
 func TestHostilePrompt(t *testing.T) {
 	hostile := "first\n::error::forged\n   ::add-mask::x\n##[set-output name=status]forged\n\u3000::stop-commands::t\r::error::forged\n" +

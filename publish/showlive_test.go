@@ -93,7 +93,7 @@ func TestShowLive(t *testing.T) {
 			api, _ := newSandbox(t, test.fault)
 			res := showsLive(t, api, nil, liveOutputs("inbound-phone-number-id", "not set", "inbound-phone-number", "not set", "outbound-phone-number-id", "not set"))
 			says(t, res, "Front desk: v1.22.7 is live.",
-				"### 📞 `Front desk`: `v1.22.7` is live\n\n|  | now |\n|:--|:--|\n| Version | `v1.22.7` (228) |\n| Inbound | not known |\n| Outbound | not known |\n")
+				"### 📞 `Front desk`: `v1.22.7` is live\n\n|  | now |\n|:--|:--|\n| Version | `v1.22.7` (228) |\n| Inbound | unknown |\n| Outbound | unknown |\n")
 			if strings.Count(res.stdout, phonesUnreadable) != 1 || res.elapsed > 6*time.Second {
 				t.Errorf("took %s and printed\n%s", res.elapsed, res.stdout)
 			}

@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// summary returns the job summary in Markdown. Whatever the workflow or a server wrote stands in code spans. uses names
-// the action, for the step to paste.
+// summary returns the job summary in Markdown. Text from the workflow or a server is in code spans. uses is the value
+// of "uses" in the rollback step.
 func (r *result) summary(c cleaner, uses string) string {
 	md := &markdown{cleaner: c}
 	md.add("### %s", r.headline().render(md.codeSpan))
@@ -29,7 +29,7 @@ func (r *result) summary(c cleaner, uses string) string {
 		md.table(table)
 	}
 	for _, line := range r.takenOver() {
-		md.add("%s Rolling back does not return it: bind it in Diga.", line.render(md.codeSpan))
+		md.add("%s Rolling back does not return it to that agent: bind it there in Diga.", line.render(md.codeSpan))
 	}
 	if f := r.confirmedAfter; f != nil {
 		md.add("The request failed (%s), but reading back confirmed the change.", f.cause.render(md.codeSpan))
@@ -56,7 +56,7 @@ func (r *result) summary(c cleaner, uses string) string {
 	return md.String()
 }
 
-// headline is the first line, which alone tells the story.
+// headline is the first line, which must be enough on its own.
 func (r *result) headline() text {
 	if r.failure != nil {
 		return r.failureHeadline(r.failure)
@@ -87,13 +87,13 @@ func (r *result) successHeadline() (icon string, headline text) {
 	}
 }
 
-// failureHeadline says what is live rather than what failed, where that is known.
+// failureHeadline says what is live, if known, rather than what failed.
 func (r *result) failureHeadline(f *failure) text {
 	agent, target, was := r.agent(), r.name(r.target()), r.before.version
 	named := r.target().Name != ""
 	switch {
 	case r.requestID == uuid.Nil && len(f.items) > 0:
-		return say("❌ Nothing was sent: %d inputs to correct", len(f.items))
+		return say("❌ Nothing was sent: %d inputs to fix", len(f.items))
 	case r.requestID == uuid.Nil:
 		return say("❌ Nothing was sent")
 	case f.code == codeOutputUnwritable:
@@ -104,7 +104,7 @@ func (r *result) failureHeadline(f *failure) text {
 	case r.after.offline && !r.before.offline && !r.in.Unpublish:
 		return say("⚠️ %s is offline", agent)
 	case f.status == unknown && !was.known && !named:
-		return say("⚠️ Could not confirm the change") // without names it would only be ids
+		return say("⚠️ Could not confirm the change") // without names, it would be only IDs
 	case f.status == unknown && r.in.Unpublish:
 		return say("⚠️ %s: could not confirm that it is offline", agent)
 	case f.status == unknown:
@@ -128,14 +128,14 @@ func (r *result) isStillLive() bool {
 	return was.known && is.known && was.value.ID == is.value.ID
 }
 
-// cell is what a table shows of one thing at one time.
+// cell is a cell of the table.
 type cell struct {
 	text  text
 	known bool
 }
 
-// table compares the state before with the one after, or with the one that was asked for. The first row is the header; a
-// row that says nothing is left out.
+// table compares the state before with the state after, or with the requested one. The first row is the header; empty
+// rows are omitted.
 func (r *result) table() [][]cell {
 	head := func(names ...string) (row []cell) {
 		for _, name := range names {
@@ -190,7 +190,7 @@ func phonesCell(phones lookup[[]diga.Phone]) cell {
 	return cell{phoneNames(phones.value), phones.known}
 }
 
-// isUnknown reports whether no row of a table says anything.
+// isUnknown reports whether a table has no known cell.
 func isUnknown(table [][]cell) bool {
 	for _, row := range table[1:] {
 		if slices.ContainsFunc(row[1:], func(c cell) bool { return c.known }) {
@@ -200,16 +200,16 @@ func isUnknown(table [][]cell) bool {
 	return true
 }
 
-// details are the ids and figures that few readers need.
+// details are the IDs and figures that few readers need.
 func (r *result) details(md *markdown) string {
 	var lines []string
 	add := func(name, value string) { lines = append(lines, fmt.Sprintf("- %s<br>%s", name, value)) }
 	add("agent", md.codeSpan(r.in.Agent.String()))
 	if target := r.target(); target.ID != uuid.Nil && !r.in.ShowLive {
-		add("version asked for", md.codeSpan(target.ID.String()))
+		add("requested version", md.codeSpan(target.ID.String()))
 	}
 	if r.before.version.known {
-		add("version live before", md.codeSpan(r.before.version.value.ID.String()))
+		add("previous version", md.codeSpan(r.before.version.value.ID.String()))
 	}
 	var seen []uuid.UUID
 	for d := range diga.Directions {
@@ -221,14 +221,14 @@ func (r *result) details(md *markdown) string {
 		}
 	}
 	if r.attempts > 0 {
-		add("requests for the change", strconv.Itoa(r.attempts))
+		add("publish requests", strconv.Itoa(r.attempts))
 	}
 	add("time", shortDuration(r.elapsed))
-	add("request id", md.codeSpan(r.requestID.String()))
+	add("request ID", md.codeSpan(r.requestID.String()))
 	return strings.Join(lines, "\n")
 }
 
-// rollback returns the lines of a step that publishes again what was live before, where that has changed or may have; nil
+// rollback returns the lines of a step that restores what was live before, if that has changed or may have; nil
 // otherwise.
 func (r *result) rollback(c cleaner, uses string) []string {
 	was := r.before.version

@@ -7,14 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// A renderer makes a literal safe and readable in one place: cleaner.text in a log line, cleaner.codeSpan in Markdown.
+// A renderer makes a literal safe and readable in one kind of output: cleaner.text in a log line, cleaner.codeSpan in
+// Markdown.
 type renderer func(string) string
 
-// A literal is a string that is shown as it is: the name of an input, an id, or anything that this program did not write.
+// A literal is a string that is shown verbatim: the name of an input, an ID, or anything that this program did not
+// write.
 type literal string
 
-// A text is our own wording around literals. The two stay apart until the text is rendered, so that no literal can pass
-// for Markdown, HTML or a workflow command. The zero value is empty.
+// A text is our own wording around literals. The two stay apart until the text is rendered, so that no literal can be
+// interpreted as Markdown, HTML or a workflow command. The zero value is empty.
 type text struct {
 	format string
 	args   []any // literal, text, or anything of our own that fmt can print

@@ -76,7 +76,7 @@ func TestTruncate(t *testing.T) {
 	}
 }
 
-// An annotation that lists nothing fits in 400 characters, its first sentence in 120, whatever a server says.
+// An annotation without a list fits in 400 characters, and its first sentence in 120, whatever the server says.
 func TestAnnotationLength(t *testing.T) {
 	for _, n := range []int{0, 10, 100, 118, 119, 120, 121, 1000} {
 		for _, word := range []string{"x", "é", "a ", "🙂"} {

@@ -17,9 +17,9 @@ func (t Token) reveal() string { return string(t) }
 func (t Token) problem() string {
 	switch token := t.reveal(); {
 	case token == "":
-		return "is missing or empty (in GitHub Actions: an undefined secret, or a pull request from a fork, which gets none; elsewhere: set DIGA_TOKEN)"
+		return "is missing or empty (in GitHub Actions: is the secret defined, and does the pull request come from a fork, which gets no secrets? Elsewhere, set DIGA_TOKEN)"
 	case strings.HasPrefix(strings.ToLower(token), "bearer "):
-		return `must be the token alone, without "Bearer"`
+		return `must not include the "Bearer" prefix`
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return "contains a space, a line break or another invalid character (was extra text pasted with it?)"
 	}

@@ -15,17 +15,17 @@ import (
 const (
 	verifyTime    = 5 * time.Second        // for reading back what a change did
 	cancelledTime = 800 * time.Millisecond // the same after a signal: the runner kills a step that lingers
-	replicaLag    = 1 * time.Second        // after which a read shows a change
-	staleAfter    = 5 * time.Second        // after which a read says nothing about now
+	replicaLag    = 1 * time.Second        // after which a read reflects a change
+	staleAfter    = 5 * time.Second        // after which a read is stale
 	recheckAfter  = 30 * time.Second       // after which the numbers to carry over are read again before a retry
 )
 
-// verify decides how a change ended that was not confirmed: by the state, not by the status code. It may read past the
-// timeout, and for a moment after a signal. A replica may still show the state before the change, so only success is
-// reported without a second look.
+// verify decides the outcome of an unconfirmed change by the state, not by the status code. It may read past the
+// timeout, and briefly after a signal. A replica may still show the state before the change, so only success is
+// reported without a second read.
 func (r *run) verify(signals context.Context, err error) *failure {
 	f, effect := r.apiFailure(err)
-	// After a refusal, what was read before the change is still true, unless that was long ago.
+	// After a refusal, what was read before the change still holds, unless it is stale.
 	if effect == diga.NoEffect && (f.http == 0 || signals.Err() != nil || time.Since(r.readAt) < staleAfter) {
 		return f
 	}
@@ -37,7 +37,7 @@ func (r *run) verify(signals context.Context, err error) *failure {
 	if signals.Err() != nil {
 		limit, ctx = cancelledTime, context.WithoutCancel(signals)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", shortDuration(limit)))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no response within %s", shortDuration(limit)))
 	defer cancel()
 
 	var seen observation
@@ -97,7 +97,7 @@ func (r *run) recheck(ctx context.Context) error {
 			return &stoppedError{&failure{
 				code: codePhoneInUse, status: failed,
 				what:   say("Someone unbound %s from %s while this step waited", phoneName(phone), r.agent()),
-				advice: say("Run this step again: it then leaves that number alone."),
+				advice: say("Run this step again: it will leave that number alone."),
 			}}
 		}
 	}
@@ -116,8 +116,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// checkReleased looks, after a confirmed change, for numbers that it may have released unasked. The reply names one number
-// in each direction; where more were bound before, they are read.
+// checkReleased looks for numbers that a confirmed change may have released without a request. The response names only
+// one number in each direction, so if more were bound before, they are read.
 func (r *run) checkReleased(signals context.Context) {
 	var directions [diga.Directions]bool
 	needed := false
@@ -134,15 +134,15 @@ func (r *run) checkReleased(signals context.Context) {
 	r.after = readState(ctx, r.client, r.in.Agent, directions)
 	for d, bound := range r.after.bound {
 		if directions[d] && !bound.known {
-			r.log(say("The %s numbers could not be read after the change, so a released one may have gone unnoticed: %s.",
+			r.log(say("The %s numbers could not be read after the change, so a released number may have gone unnoticed: %s.",
 				diga.Direction(d), literal(bound.err.Error())))
 		}
 	}
 	r.warnReleased()
 }
 
-// warnReleased warns of the numbers that were released unasked: once in each direction, because the runner shows only ten
-// warnings of a step.
+// warnReleased warns about the numbers that were released without a request, once per direction, because the runner
+// shows only ten warnings per step.
 func (r *run) warnReleased() {
 	if r.plan.unpublish {
 		return // the agent is offline, its numbers with it

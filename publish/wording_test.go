@@ -13,10 +13,10 @@ import (
 	"publish-agent-version/publish"
 )
 
-// lists are the codes whose annotations list problems or candidates, as long as the list is.
+// lists are the codes whose annotations list problems or candidates, and may be longer.
 var lists = []string{"ACTION_INPUT_INVALID", "ACTION_VERSION_NOT_FOUND", "ACTION_VERSION_AMBIGUOUS", "ACTION_PHONE_NOT_FOUND", "HTTP_422"}
 
-// sentenceEnd is where a sentence of our own ends: a full stop before a blank, and not within a version or a number.
+// sentenceEnd is the end of a sentence: a full stop before a space, not one within a version or a number.
 var sentenceEnd = regexp.MustCompile(`[.?…] `)
 
 // eachGolden calls check with every golden log and summary.
@@ -35,7 +35,7 @@ func eachGolden(t *testing.T, check func(t *testing.T, name, text string)) {
 	}
 }
 
-// An annotation is read on a phone: at most 400 characters, of which the first sentence, what happened, has 120.
+// Annotations are read on phones: at most 400 characters, and 120 for the first sentence, which says what happened.
 func TestGoldenAnnotationsAreShort(t *testing.T) {
 	checked := 0
 	eachGolden(t, func(t *testing.T, name, text string) {
@@ -59,7 +59,7 @@ func TestGoldenAnnotationsAreShort(t *testing.T) {
 	}
 }
 
-// Names and texts of a server may be longer than all that.
+// Names and texts from a server may be longer than these limits.
 func TestAnnotationsOfLongTextsAreShort(t *testing.T) {
 	long := strings.Repeat("long name ", 30)
 	for name, faults := range map[string][]sandbox.Fault{
@@ -79,7 +79,7 @@ func TestAnnotationsOfLongTextsAreShort(t *testing.T) {
 	}
 }
 
-// unwanted are words that no text of ours has: names of inputs with a capital letter, and turns that nobody uses.
+// unwanted are words that must not appear in our texts: input names with a capital letter, and unidiomatic phrases.
 func unwanted(t *testing.T) *regexp.Regexp {
 	t.Helper()
 	action, err := os.ReadFile("../action.yml")
@@ -116,7 +116,7 @@ func TestGoldenSpelling(t *testing.T) {
 	}
 }
 
-// Every text of the program stands in its source.
+// Every text of the program is in its source.
 func TestSourceSpelling(t *testing.T) {
 	pattern := unwanted(t)
 	checked := 0

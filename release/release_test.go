@@ -203,7 +203,7 @@ func TestCommit(t *testing.T) {
 	if got := r.read("action.yml"); got != want || got == source(t, "action.yml") {
 		t.Errorf("action.yml is now\n%s", got)
 	}
-	// The machine, the clock and the user make no difference.
+	// The result does not depend on the machine, the clock or the user.
 	again.env = append(again.env, "GIT_COMMITTER_DATE=2031-01-01T00:00:00Z", "GIT_AUTHOR_NAME=b")
 	if got := again.must("release/commit", "1.4.0", image); got != commit {
 		t.Errorf("the second commit is %s, want %s", got, commit)
@@ -267,8 +267,8 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// gh stands in for GitHub's client. It appends its arguments to $LOG, $RELEASE is the file that it keeps for a release (its
-// content is what "isDraft" is), and it fails to create one if $FAIL is set.
+// gh is a fake of GitHub's client. It appends its arguments to $LOG and stores a release in the file $RELEASE, whose
+// content is the value of "isDraft". It fails to create a release if $FAIL is set.
 const gh = `#!/usr/bin/env bash
 echo "$*" >>"$LOG"
 case $2 in
@@ -281,7 +281,7 @@ func TestPublish(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		before  string // tags, all on main; "v1.4.0=release" is on the release commit
-		release string // what GitHub has: nothing, a draft or a release
+		release string // on GitHub: nothing, a draft or a release
 		fail    string
 		exit    int
 		after   string // every tag and its commit
@@ -354,7 +354,7 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-// Dependabot updates only the list in .github/images. The images are used elsewhere.
+// Dependabot updates only the list in .github/images, but the images are used elsewhere.
 func TestImages(t *testing.T) {
 	listed := make(map[string]string) // by name
 	from := regexp.MustCompile(`(?m)^FROM ((\S+):\S+@sha256:[0-9a-f]{64})$`)

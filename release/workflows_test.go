@@ -24,10 +24,10 @@ type workflow struct {
 	}
 }
 
-// commit matches an action that is named by its commit.
+// commit matches an action pinned to a commit.
 var commit = regexp.MustCompile(`^[\w.-]+(/[\w.-]+)+@[0-9a-f]{40}$`)
 
-// What a workflow may do is decided job by job, no text from outside becomes a script, and no action changes by itself.
+// Permissions are set per job, no outside text becomes a script, and every action is pinned.
 func TestWorkflows(t *testing.T) {
 	files, err := filepath.Glob("../.github/workflows/*.yml")
 	if err != nil || len(files) == 0 {
@@ -47,7 +47,7 @@ func TestWorkflows(t *testing.T) {
 		if w.Permissions == nil || len(*w.Permissions) > 0 {
 			t.Errorf("%s: permissions are not {} on top", name)
 		}
-		if w.Concurrency == nil && name != "try.yml" { // which runs in its caller's
+		if w.Concurrency == nil && name != "try.yml" { // which runs in its caller's group
 			t.Errorf("%s: no concurrency", name)
 		}
 		for _, not := range []string{"pull_request_target", "workflow_run", "secrets: inherit"} {
@@ -95,7 +95,7 @@ func TestWorkflows(t *testing.T) {
 	}
 }
 
-// Every dependency is listed in CONTRIBUTING.md, with the reason for it.
+// Every dependency is listed in CONTRIBUTING.md with a reason.
 func TestDependencies(t *testing.T) {
 	var used []string
 	find := func(file, pattern string) {

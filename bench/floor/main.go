@@ -1,5 +1,4 @@
-// Command floor sends the requests of one publish by id, the reads at the same time, and nothing else: what they cost at
-// least in Go.
+// Command floor sends only the requests of one publish by ID, with concurrent reads: the minimum that they cost in Go.
 package main
 
 import (
@@ -15,7 +14,7 @@ func main() {
 	id := os.Getenv("INPUT_AGENT-ID")
 	agent := base + "agent/" + id
 	if transport := http.DefaultTransport.(*http.Transport); strings.HasPrefix(base, "https:") {
-		transport.MaxConnsPerHost = 1 // as over HTTP/2 one is enough, which net/http would find out too late
+		transport.MaxConnsPerHost = 1 // over HTTP/2 one is enough, but net/http would find out too late
 	}
 	var reads sync.WaitGroup
 	for _, url := range []string{
@@ -32,7 +31,7 @@ func main() {
 	}
 }
 
-// send returns the status of the reply, when all of the reply has come.
+// send returns the status once the whole response has arrived.
 func send(method, url, body string) int {
 	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {

@@ -17,7 +17,7 @@ func agents() []agent {
 	return []agent{{sandbox.FrontDesk, "Front desk"}, {sandbox.NightDesk, "Night desk"}, {sandbox.Support, "Support"}}
 }
 
-// print writes a step's inputs and everything that GitHub shows of it.
+// print writes a step's inputs and everything that GitHub would show.
 func (res result) print(w io.Writer, inputs map[string]string) {
 	section(w, "with")
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {

@@ -18,7 +18,7 @@ type scenario struct {
 	rollback    bool // a second step publishes the first one's previous-version-id
 
 	exit     int
-	outputs  map[string]string // the others may have any value
+	outputs  map[string]string // outputs not listed may have any value
 	live     string            // the version that is published afterwards, or ""
 	warnings []string          // text that a warning must contain
 	inbound  []string          // Front desk's inbound numbers afterwards; nil: Reception's if a version is live, else none
@@ -38,7 +38,7 @@ func scenarios() []scenario {
 		},
 		{
 			name:        "publish",
-			description: "publish a version by its id on one more phone number",
+			description: "publish a version by its ID on an additional phone number",
 			inputs:      map[string]string{"version-id": sandbox.NextID, "inbound-phone-number-id": sandbox.Switch},
 			outputs:     map[string]string{"status": "published", "inbound-phone-number-id": sandbox.Switch},
 			live:        sandbox.NextID,
@@ -46,7 +46,7 @@ func scenarios() []scenario {
 		},
 		{
 			name:        "by-number",
-			description: "publish on a phone number, given as +34 910 000 002 instead of by its id",
+			description: "publish on a phone number, given as +34 910 000 002 instead of its ID",
 			inputs:      map[string]string{"version-id": sandbox.NextID, "inbound-phone-number": "+34 910 000 002"},
 			outputs: map[string]string{
 				"status": "published", "inbound-phone-number-id": sandbox.Switch, "inbound-phone-number": sandbox.SwitchNumber,
@@ -86,7 +86,7 @@ func scenarios() []scenario {
 		},
 		{
 			name:        "retry",
-			description: "the API answers 503 once: the step retries",
+			description: "the API returns 503 once: the step retries",
 			inputs:      map[string]string{"version-id": sandbox.NextID},
 			setup:       func(s *sandbox.Sandbox) { s.Inject(sandbox.Fault{Status: http.StatusServiceUnavailable}) },
 			outputs:     map[string]string{"status": "published", "attempts": "2"},
@@ -94,7 +94,7 @@ func scenarios() []scenario {
 		},
 		{
 			name:        "lost-reply",
-			description: "the change is applied but the reply is lost: the second attempt confirms it",
+			description: "the change is applied but the response is lost: the second attempt confirms it",
 			inputs:      map[string]string{"version-id": sandbox.NextID},
 			setup:       func(s *sandbox.Sandbox) { s.Inject(sandbox.Fault{Drop: sandbox.DropReply, Applied: true}) },
 			outputs:     map[string]string{"status": "published", "attempts": "2"},
@@ -102,7 +102,7 @@ func scenarios() []scenario {
 		},
 		{
 			name:        "lost-and-confirmed",
-			description: "the change is applied but every reply is lost: the step reads back that the version is live",
+			description: "the change is applied but every response is lost: the step finds the version live by reading it back",
 			inputs:      map[string]string{"version-id": sandbox.NextID, "max-retries": "1"},
 			setup:       func(s *sandbox.Sandbox) { s.Inject(sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1}) },
 			outputs:     map[string]string{"status": "published", "attempts": "2", "previous-version-id": sandbox.LiveID},
@@ -110,7 +110,7 @@ func scenarios() []scenario {
 		},
 		{
 			name:        "gateway-503",
-			description: "the change is applied but a gateway answers 503 every time: the step reads back that the version is live",
+			description: "the change is applied but a gateway returns 503 every time: the step finds the version live by reading it back",
 			inputs:      map[string]string{"version-id": sandbox.NextID, "max-retries": "1"},
 			setup: func(s *sandbox.Sandbox) {
 				s.Inject(sandbox.Fault{
@@ -123,7 +123,7 @@ func scenarios() []scenario {
 		},
 		{
 			name:        "unknown",
-			description: "every connection is closed before the change is applied: the step cannot rule out that it still will be",
+			description: "every connection is closed before the change is applied: the step cannot rule out that it will still be applied",
 			inputs:      map[string]string{"version-id": sandbox.NextID, "max-retries": "1"},
 			setup:       func(s *sandbox.Sandbox) { s.Inject(sandbox.Fault{Drop: sandbox.DropReply, Times: -1}) },
 			exit:        1,
@@ -134,7 +134,7 @@ func scenarios() []scenario {
 		},
 		{
 			name:        "rate-limit",
-			description: "the API allows 4 requests and then one every 2 seconds: the step waits as long as Retry-After says",
+			description: "the API allows 4 requests and then one every 2 seconds: the step waits for Retry-After",
 			inputs:      map[string]string{"version-id": sandbox.NextID},
 			setup:       func(s *sandbox.Sandbox) { s.Limit(4, 8*time.Second, true) },
 			outputs:     map[string]string{"status": "published", "attempts": "2"},

@@ -82,10 +82,11 @@ func phoneLines(phones []sandbox.Phone) []string {
 	return lines
 }
 
-// logRequests wraps h to log each request's method, URI, status and duration. It logs no headers, which hold the token.
+// logRequests wraps h to log each request's method, URI, status and duration. It logs no headers, because they contain
+// the token.
 func logRequests(h http.Handler, log io.Writer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start, recorder := time.Now(), &statusRecorder{ResponseWriter: w, status: "no answer"}
+		start, recorder := time.Now(), &statusRecorder{ResponseWriter: w, status: "no response"}
 		defer func() {
 			fmt.Fprintf(log, "%s %q %s %s\n", start.Format(time.TimeOnly), r.Method+" "+r.RequestURI, recorder.status, time.Since(start).Round(time.Microsecond))
 		}()
@@ -93,7 +94,7 @@ func logRequests(h http.Handler, log io.Writer) http.Handler {
 	})
 }
 
-// statusRecorder keeps the status that was written.
+// statusRecorder records the status that was written.
 type statusRecorder struct {
 	http.ResponseWriter
 	status string

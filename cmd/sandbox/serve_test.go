@@ -90,7 +90,7 @@ func TestLogQuotesTheRequest(t *testing.T) {
 		defer func() { _ = recover() }() // net/http recovers from ErrAbortHandler
 		logRequests(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), &log).ServeHTTP(httptest.NewRecorder(), r)
 	}()
-	if got := log.String(); strings.Count(got, "\n") != 1 || strings.ContainsRune(got, '\x1b') || !strings.Contains(got, ` "GET /\n::add-mask::a\x1b[31m" no answer `) || strings.Contains(got, sandbox.Token) {
+	if got := log.String(); strings.Count(got, "\n") != 1 || strings.ContainsRune(got, '\x1b') || !strings.Contains(got, ` "GET /\n::add-mask::a\x1b[31m" no response `) || strings.Contains(got, sandbox.Token) {
 		t.Errorf("got %q", got)
 	}
 }

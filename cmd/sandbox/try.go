@@ -21,7 +21,7 @@ import (
 // dialFunc opens the step's connections, as [net.Dialer.DialContext] does. nil means the network.
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// result is what a step leaves behind, as parsed by the runner.
+// result is a step's output as the runner parses it.
 type result struct {
 	exit    int
 	log     *runner.Log
@@ -29,8 +29,8 @@ type result struct {
 	summary string
 }
 
-// try runs a scenario against a new sandbox on l and prints what GitHub would show. The error lists every difference from
-// what the scenario expects.
+// try runs a scenario against a new sandbox on l and prints what GitHub would show. The error lists every difference
+// from the expected result.
 func try(ctx context.Context, name string, l net.Listener, dial dialFunc, stdout io.Writer) error {
 	i := slices.IndexFunc(scenarios(), func(sc scenario) bool { return sc.name == name })
 	if i < 0 {
@@ -88,7 +88,7 @@ func runStep(ctx context.Context, inputs map[string]string, dial dialFunc) (resu
 	for name, value := range inputs {
 		env["INPUT_"+strings.ToUpper(name)] = value
 	}
-	for _, name := range []string{"output", "summary"} { // the runner creates them, the action must not
+	for _, name := range []string{"output", "summary"} { // the runner creates them; the action must not
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			return result{}, err
 		}

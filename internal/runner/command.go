@@ -1,5 +1,5 @@
-// Package runner parses what an action leaves behind as the GitHub runner does: the log with its workflow commands,
-// masks and annotations, and the output file. It also finds a secret in text, in more encodings than a mask covers.
+// Package runner parses an action's output as the GitHub runner does: the log with its workflow commands, masks and
+// annotations, and the output file. It also finds a secret in text, in more encodings than a mask covers.
 //
 // It is a port of actions/runner, whose source files are named in parentheses. Where the runner depends on Unicode
 // collation tables, the port has a simpler rule, which a comment describes.
@@ -38,10 +38,10 @@ type grammar struct {
 	data     *strings.Replacer
 }
 
-// The runner finds "::" and "##[" by collation. Characters without weight may be inside the closing "::", so that
-// "::error:<U+200B>:x" is an error, and a marker before a combining mark is not found, so that
-// "::error::<U+0301>##[add-mask]x" adds a mask. ICU has tables for this. Here every control, format and mark character is
-// without weight, and every mark combines.
+// The runner finds "::" and "##[" by collation. Ignorable characters may be inside the closing "::", so
+// "::error:<U+200B>:x" is an error. A marker before a combining mark is not found, so "::error::<U+0301>##[add-mask]x"
+// adds a mask. ICU has tables for this. Here every control, format and mark character is ignorable, and every mark
+// combines.
 var grammars = []grammar{
 	{
 		number:   1,
@@ -109,6 +109,6 @@ func (g grammar) properties(list string) map[string]string {
 	return properties
 }
 
-// equalFold compares names without regard to the case of ASCII letters. The length check rejects the Kelvin sign and the
-// long s, which [strings.EqualFold] takes for k and s.
+// equalFold compares names without regard to the case of ASCII letters. The length check rejects the Kelvin sign and
+// the long s, which [strings.EqualFold] treats as k and s.
 func equalFold(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }

@@ -23,18 +23,18 @@ type Annotation struct {
 
 // Log is a step's parsed output.
 type Log struct {
-	Commands []Command // in order; without those that end stop-commands
+	Commands []Command // in order, without those that end stop-commands
 	Lines    []string  // as displayed: masked, with annotations and groups as "##[level]…"
 	Printed  []string  // as printed: not masked, without the add-mask commands, which are never displayed
-	Failures []error   // commands that fail the step, in this package's words
+	Failures []error   // why commands fail the step, in this package's words
 
 	masks  []string // in the order in which they were added
 	issues []Annotation
 }
 
 // ReadLog runs the commands in output in order (ActionCommandManager.cs). A mask applies from its add-mask on, and
-// nothing is a command between stop-commands and its token. Debug logging is off and no problem matchers are loaded.
-// Where an invalid stop token makes the runner abort the step, ReadLog reads on, so that tests see what follows.
+// nothing is a command between stop-commands and its token. Debug logging is off and no problem matchers are loaded. An
+// invalid stop token makes the runner abort the step, but ReadLog continues, so that tests see what follows.
 func ReadLog(output string) *Log {
 	r := reader{Log: new(Log), known: commandNames}
 	for _, line := range Lines(output) {
@@ -43,7 +43,7 @@ func ReadLog(output string) *Log {
 	return r.Log
 }
 
-// Annotations returns the annotations that are displayed: of the first ten of each level, those with a message
+// Annotations returns the annotations that are displayed: those with a message among the first ten of each level
 // (ExecutionContext.cs, IssueExtensions.cs).
 func (l *Log) Annotations() []Annotation {
 	var shown []Annotation

@@ -5,7 +5,7 @@ import "strings"
 // integrationKey is a credential in the configuration of FrontDesk's versions, which no client should print.
 const integrationKey = "sandbox-crm-key-5f2b9c0e7a41"
 
-// configuration is the part of the document's AgentVersion that an agent's author edits.
+// configuration is the part of the document's AgentVersion that users edit.
 type configuration struct {
 	Voice            voice             `json:"voice"`
 	Language         string            `json:"language"`

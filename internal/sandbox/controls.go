@@ -21,8 +21,8 @@ func (s *Sandbox) AllowTakeOver(on bool) {
 	s.allowTakeOver = on
 }
 
-// WithoutPhones sets whether the operations that read phone numbers are missing. If they are, their paths are answered
-// with 404, as any unknown path is.
+// WithoutPhones sets whether the operations that read phone numbers are missing. If they are, their paths return 404,
+// like any unknown path.
 func (s *Sandbox) WithoutPhones(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -30,9 +30,9 @@ func (s *Sandbox) WithoutPhones(on bool) {
 }
 
 // StaleReads makes the first n reads after each change by a request see the state before it, as from a replica that
-// lags. A request that changes nothing does not count, and neither does a read that a fault or the rate limit answers.
-// Bind and SetPublished start no stale reads, but stale reads do not see their changes either. n = 0 turns this off for
-// later changes.
+// lags. A request that changes nothing does not count, and neither does a read that is answered by a fault or the rate
+// limit. Bind and SetPublished start no stale reads, but stale reads do not see their changes either. n = 0 turns this
+// off for later changes.
 func (s *Sandbox) StaleReads(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,9 +56,9 @@ func (s *Sandbox) SetPublished(agentID, versionID string) {
 	s.current = next
 }
 
-// Bind moves a phone number to an agent in a direction without a request, as another client would, whatever the number's
-// status. It becomes the agent's last number. An empty agentID only releases the number. Bind panics on an unknown phone
-// number or agent.
+// Bind moves a phone number to an agent in a direction without a request, as another client would, regardless of the
+// number's status. It becomes the agent's last number. An empty agentID only releases the number. Bind panics on an
+// unknown phone number or agent.
 func (s *Sandbox) Bind(phoneID string, d Direction, agentID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

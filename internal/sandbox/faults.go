@@ -30,7 +30,7 @@ type Fault struct {
 	Body    string        // replaces the response's body; empty keeps it, or is an empty body if Status is set
 	Delay   time.Duration // before the response or the disconnection
 	Drop    Drop          // where the connection is aborted
-	Applied bool          // performs the request before the delay, whatever Status and Drop say
+	Applied bool          // performs the request before the delay, regardless of Status and Drop
 	Times   int           // how many requests to match; 0 means one, negative means all
 }
 
@@ -67,8 +67,8 @@ func (s *Sandbox) nextFault(method, uri string) Fault {
 	return Fault{}
 }
 
-// respond returns the response that f turns the API's answer into, or aborts the connection. It calls answer at most
-// once. A client that disconnects during the delay aborts it too.
+// respond returns the API's response as altered by f, or aborts the connection. It calls answer at most once. A client
+// that disconnects during the delay aborts it too.
 func (f Fault) respond(ctx context.Context, answer func() response) response {
 	var resp response
 	if f.Applied {

@@ -10,7 +10,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// perform runs the operation that c asks for. It checks the rate limit first, then the token, then the request's form,
+// perform runs the operation requested by c. It checks the rate limit first, then the token, then the request's form,
 // and then whether the operation is possible. The caller holds s.mu.
 func (s *Sandbox) perform(c call, wait time.Duration) response {
 	mayPublish, known := s.tokens[c.token]

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The document's paths for phone numbers.
+// Paths for phone numbers in the document.
 const (
 	phonesPath = "/v1/phone/"
 	phonePath  = "/v1/phone/{phone_id}"

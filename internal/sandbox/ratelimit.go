@@ -6,13 +6,13 @@ import "time"
 // cell rate algorithm). The zero value limits nothing.
 type limit struct {
 	interval   time.Duration
-	step       time.Duration // interval/n, the time in which one token is refilled
+	step       time.Duration // interval/n, the time to refill one token
 	full       time.Time
 	retryAfter bool
 }
 
-// Limit allows n requests per interval, with bursts of up to n, over all methods and tokens. Requests above the limit are
-// answered with 429 and, if retryAfter is set, a Retry-After header in seconds. n = 0 removes the limit.
+// Limit allows n requests per interval, with bursts of up to n, over all methods and tokens. Requests above the limit
+// get a 429 and, if retryAfter is set, a Retry-After header in seconds. n = 0 removes the limit.
 func (s *Sandbox) Limit(n int, interval time.Duration, retryAfter bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -22,7 +22,7 @@ func (s *Sandbox) Limit(n int, interval time.Duration, retryAfter bool) {
 	}
 }
 
-// take takes a token and returns 0, or returns how long it takes until there is one.
+// take takes a token and returns 0, or returns how long until one is available.
 func (l *limit) take(now time.Time) time.Duration {
 	if l.full.Before(now) {
 		l.full = now

@@ -1,10 +1,10 @@
 // Package sandbox implements the Diga API in memory, as an [http.Handler] for tests and local trials.
 //
 // [New] returns a [Sandbox] with a fixed set of agents, versions and phone numbers, which the package's constants name.
-// Faults can be injected into it, and every request and response is checked against the OpenAPI document: whatever does
-// not conform is listed by [Sandbox.Violations].
+// Faults can be injected into it, and every request and response is checked against the OpenAPI document.
+// [Sandbox.Violations] lists whatever does not conform.
 //
-// The document leaves some points open. The sandbox settles them as follows:
+// The document leaves some points open. The sandbox resolves them as follows:
 //   - A phone number that a publish request omits stays bound to its agent, and so do the agent's other numbers in a
 //     direction for which the request names one. ReleaseOmitted releases both.
 //   - null in a publish request releases every number that the agent has in that direction.
@@ -80,7 +80,7 @@ type Request struct {
 	Time     time.Time
 }
 
-// ServeHTTP answers r as the API would, unless a fault was injected for it.
+// ServeHTTP responds to r as the API would, unless a fault was injected for it.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -103,7 +103,7 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// receive records r and its violations. It returns the fault for r, or how long the rate limit makes it wait.
+// receive records r and its violations. It returns the fault for r, or how long it must wait under the rate limit.
 func (s *Sandbox) receive(r *http.Request, body string, c call) (Fault, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
