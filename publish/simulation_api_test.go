@@ -22,17 +22,17 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// This file is the API of TestSimulation: a small world with a true state, behind a network and a gateway that have a
-// bad day. It is written from the API's description alone. It shares nothing with the client, which it puts to the
-// test, and takes nothing from the sandbox but a token: an opinion that all three share would never be found out.
+// This file is the API of TestSimulation: a small state behind an unreliable network and gateway. It is written from
+// the API's description alone. It shares nothing with the client under test, and only a token with the sandbox: a
+// mistake shared by all three would never be found.
 
-// replicaLag is the most that a read may lag behind the true state.
+// replicaLag is the maximum lag of a read behind the true state.
 const replicaLag = 900 * time.Millisecond
 
 // longestDial is how long an unanswered connection takes to fail, as on Linux.
 const longestDial = 127 * time.Second
 
-// A direction is that of the calls on a phone number.
+// A direction is the direction of calls on a phone number.
 type direction int
 
 const (
@@ -44,7 +44,7 @@ var bothDirections = [2]direction{inboundCalls, outboundCalls}
 
 func (d direction) String() string { return [2]string{"inbound", "outbound"}[d] }
 
-// worldState is all of the world that a request for a change can change. It is never written to once it is in the history.
+// apiState is everything that a request can change. It is immutable once it is in the history.
 type apiState struct {
 	live  map[string]string    // the published version of each agent; empty: none
 	bound map[string][2]string // the agent of each number in either direction; empty: none
@@ -70,7 +70,7 @@ func (s apiState) bind(id string, d direction, agent string) {
 	s.bound[id] = owners
 }
 
-// difference lists what became of s in next, in a form for a reader.
+// difference lists the changes from s to next, for the trace.
 func (s apiState) difference(next apiState) []string {
 	var list []string
 	for _, agent := range slices.Sorted(maps.Keys(next.live)) {
@@ -93,8 +93,8 @@ func (s apiState) String() string {
 	return strings.Join(empty.difference(s), ", ")
 }
 
-// The ids of the simulated world say what they are: "a…1" is the agent of number 1, "b…1…07" its version 7, "c…3" a
-// phone number. shortID is how the story of a run calls them.
+// Simulated IDs are readable: "a…1" is the agent of number 1, "b…1…07" its version 7, "c…3" a phone number. shortID is
+// their form in a trace.
 func simulatedAgentID(n int) string { return fmt.Sprintf("a0000000-0000-4000-8000-%012d", n) }
 func simulatedVersionID(a, n int) string {
 	return fmt.Sprintf("b0000000-0000-4000-8000-%04d%08d", a, n)
@@ -116,7 +116,7 @@ func shortID(id string) string {
 	}
 }
 
-// shortened is text with every id of the simulated world in its short form.
+// shortenIDs returns text with every simulated ID in its short form.
 func shortenIDs(text string) string {
 	var out strings.Builder
 	for i := 0; i < len(text); i++ {
@@ -130,7 +130,7 @@ func shortenIDs(text string) string {
 	return out.String()
 }
 
-// simulatedVersion and simulatedNumber are what no request changes.
+// simulatedVersion and simulatedNumber are never changed by requests.
 type simulatedVersion struct {
 	id, name string // the name may be empty
 	number   int
@@ -139,34 +139,34 @@ type simulatedVersion struct {
 
 type simulatedNumber struct{ id, number, status string }
 
-// quirks are the answers to what the API's description leaves open, and what stays the same all day.
+// apiBehavior is the behavior that the API's description leaves open, and that is constant during a run.
 type apiBehavior struct {
-	dropsLeftOut      bool   // a number that a request leaves out is released, not kept
+	dropsLeftOut      bool   // a number that a request omits is released, not kept
 	takesInUse        bool   // a number that another agent has is taken from it, not refused
 	releasesOthers    bool   // binding one number releases the agent's others in that direction
 	unpublishReleases bool   // unpublishing releases the agent's numbers
 	tellsKept         bool   // the response names a bound number that the request omitted
-	nothingLive       int    // how the read of what is published answers when nothing is
+	nothingLive       int    // the response to reading the published version when there is none
 	numberReads       string // empty: as described; "absent", "forbidden" or "failing"
 	lags              bool   // some reads come from a replica
-	perSecond         int    // requests that pass in a second; 0: no limit
+	perSecond         int    // requests allowed per second; 0: no limit
 	saysWhen          bool   // a rejected request is told when to retry
 }
 
-// badDay is how much goes wrong: probabilities.
+// faultRates are the probabilities of faults.
 type faultRates struct {
 	change, read, connect float64
 	kinds                 []int // the faults that occur; indices into faults
 }
 
-// A moment is when the true state changed.
+// A stateChange is a change of the true state.
 type stateChange struct {
 	at            time.Time
 	by            *exchange // the request; nil: another writer, or the beginning
 	before, after apiState
 }
 
-// An exchange is a request and what became of it.
+// An exchange is a request and its outcome.
 type exchange struct {
 	method, path, query string
 	n                   int // of the requests with this method, path and query, from 1
@@ -174,11 +174,11 @@ type exchange struct {
 	agent               string    // in the path
 	body                patchBody // of a PATCH
 	outcome             simulatedOutcome
-	apiAnswer           simulatedReply // what the API itself answers
+	apiAnswer           simulatedReply // the API's own response
 	shownState          apiState
-	stale               bool      // shown is not what was true when the request came
+	stale               bool      // shown was no longer true when the request arrived
 	lastPage            bool      // a page after which no more follow
-	endedAt             time.Time // when the client had its answer, or had gone; zero: never
+	endedAt             time.Time // when the client had its response or disconnected; zero: never
 	answered            bool      // the whole response reached a client that was still connected
 }
 
@@ -195,7 +195,7 @@ func (x *exchange) good() bool {
 	return x.answered && x.outcome.fault == "" && x.apiAnswer.status == http.StatusOK
 }
 
-// told reports whether the response is proof that this request will change nothing more.
+// settled reports whether the response is proof that this request will change nothing more.
 func (x *exchange) settled() bool {
 	return x.answered && x.status() != http.StatusOK && x.outcome.class != mayApplyLater
 }
@@ -205,8 +205,8 @@ func (x *exchange) refused() bool {
 	return x.answered && x.status() >= 300 && x.status() < 500 && x.status() != http.StatusRequestTimeout && x.outcome.class != mayApplyLater
 }
 
-// hangsUp reports whether the server closed the connection after a complete response, without announcing it. A request
-// that was to go the same way next may be lost.
+// closesAfterReply reports whether the server closed the connection after a complete response, without announcing it.
+// The next request on that connection may be lost.
 func (x *exchange) closesAfterReply() bool { return x.answered && x.outcome.ending != keepOpen }
 
 // confirmed reports whether the response was the API's own 200.
@@ -224,11 +224,11 @@ func (x *exchange) status() int {
 // patchBody is the body of a PATCH.
 type patchBody struct {
 	version string
-	given   [2]bool   // a direction's field is there
-	number  [2]string // and holds this; empty: null
+	given   [2]bool   // a direction's field is present
+	number  [2]string // its value; empty: null
 }
 
-// apiReply is a response before it is cut off, slowed down or lost.
+// simulatedReply is a response before it is cut off, slowed down or lost.
 type simulatedReply struct {
 	status  int
 	body    string
@@ -242,37 +242,37 @@ const jsonBody = "Content-Type: application/json"
 func jsonReply(status int, value any) simulatedReply {
 	data, err := json.Marshal(value)
 	if err != nil {
-		panic(err) // of our own making
+		panic(err) // a bug in this test
 	}
 	return simulatedReply{status, string(data), []string{jsonBody}}
 }
 
-// shapedError is an error in the API's own shape.
+// simulatedError is an error with the API's error body.
 func simulatedError(status int, code, message string) simulatedReply {
 	return jsonReply(status, map[string]string{"status": "error", "error_code": code, "message": message})
 }
 
-// A settlement is what a response says about its request.
+// A replyMeaning is what a response says about its request.
 type replyMeaning int
 
 const (
 	apiAnswered   replyMeaning = iota // the API's own response: it has done what the response says
-	neverApplied                      // never applied: 3xx, and 4xx but 408
-	appliedOrNot                      // an error in the API's shape: applied by now, or never
+	neverApplied                      // never applied: 3xx, and 4xx except 408
+	appliedOrNot                      // an error with the API's error body: applied by now, or never
 	mayApplyLater                     // may be applied at any moment
 )
 
-// A fate is what becomes of one request.
+// A simulatedOutcome is what happens to one request.
 type simulatedOutcome struct {
 	fault   string // empty: none
 	class   replyMeaning
 	applies bool
-	after   time.Duration  // since the request came, when it applies
+	after   time.Duration  // after the request arrived, when it is applied
 	delay   time.Duration  // before the response
 	reply   simulatedReply // status 0: the API's own
 	cut     float64        // the fraction of the response that is sent; 0: all of it
 	pace    time.Duration  // before each of its bytes
-	ending  connEnd        // what becomes of the connection
+	ending  connEnd        // what happens to the connection
 	mute    bool           // no response at all
 	lag     time.Duration  // of the replica that a read is served from
 }
@@ -297,8 +297,8 @@ func (f simulatedOutcome) String() string {
 	return text
 }
 
-// faults are all that can happen to a request, with weights. Whether and when an unanswered request is applied is drawn
-// apart from them.
+// faults lists everything that can happen to a request, with weights. Whether and when an unanswered request is applied
+// is drawn separately.
 var faults = []struct {
 	name   string
 	weight int
@@ -374,16 +374,16 @@ var faults = []struct {
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
-// A simulatedAPI is the world, and the server in front of it.
+// A simulatedAPI is the API's state and its server.
 type simulatedAPI struct {
 	seed     uint64
-	agents   []string // the first is the one that the step is about
+	agents   []string // the step is about the first
 	versions map[string][]simulatedVersion
 	numbers  []simulatedNumber
 	behavior apiBehavior
 	rates    faultRates
 
-	pending    sync.WaitGroup // what is still going to happen to the state
+	pending    sync.WaitGroup // pending changes of the state
 	serving    sync.WaitGroup
 	mu         sync.Mutex
 	start      time.Time
@@ -394,18 +394,18 @@ type simulatedAPI struct {
 	dials      []dialAttempt
 	scheduled  []scheduledEvent // for a PATCH
 	events     []event
-	violations []string // what the client must never do
+	violations []string // forbidden things that the client did
 	conns      []net.Conn
 	closed     bool
 }
 
-// dialling is an instant at which connections were requested.
+// A dialAttempt is an instant at which connections were requested.
 type dialAttempt struct {
 	at    time.Time
 	fault string // empty: the network was up
 }
 
-// planned is something that happens a while after the n-th PATCH has arrived; n = 0: after the start.
+// A scheduledEvent happens some time after the n-th PATCH has arrived; n = 0: after the start.
 type scheduledEvent struct {
 	patch int
 	after time.Duration
@@ -417,8 +417,8 @@ type event struct {
 	text string
 }
 
-// randomFor returns the random numbers for one purpose. Each purpose has its own, so that the order in which concurrent
-// requests arrive changes nothing.
+// randomFor returns the random numbers for one purpose. Each purpose has its own, so that the order of concurrent
+// requests makes no difference.
 func randomFor(seed uint64, purpose string) *rand.Rand {
 	h := fnv.New64a()
 	_, _ = io.WriteString(h, purpose)
@@ -427,12 +427,12 @@ func randomFor(seed uint64, purpose string) *rand.Rand {
 
 func chance(r *rand.Rand, p float64) bool { return r.Float64() < p }
 
-// note adds a line to the story of the run. The caller holds s.mu.
+// note adds a line to the trace. The caller holds s.mu.
 func (s *simulatedAPI) note(format string, args ...any) {
 	s.events = append(s.events, event{time.Now(), shortenIDs(fmt.Sprintf(format, args...))})
 }
 
-// newSimulatedAPI draws a world and its day.
+// newSimulatedAPI draws the state and the faults of a run.
 func newSimulatedAPI(seed uint64) *simulatedAPI {
 	s := &simulatedAPI{seed: seed, versions: make(map[string][]simulatedVersion), ordinals: make(map[string]int)}
 	r := randomFor(seed, "world")
@@ -442,7 +442,7 @@ func newSimulatedAPI(seed uint64) *simulatedAPI {
 		s.agents = append(s.agents, id)
 		count := pick(r, 2, 3, 5, 12, 25)
 		if a == 1 && chance(r, 0.04) {
-			count = 230 // more than any page holds
+			count = 230 // more than fit on a page
 		}
 		for n := 1; n <= count; n++ {
 			v := simulatedVersion{simulatedVersionID(a, n), fmt.Sprintf("v1.%d", n), n, n > 1 && chance(r, 0.1)}
@@ -468,7 +468,7 @@ func newSimulatedAPI(seed uint64) *simulatedAPI {
 		if chance(r, 0.15) {
 			number.status = pick(r, "reserved", "released", "finished")
 		}
-		if n > 1 && chance(r, 0.05) { // a number may come back under a new id
+		if n > 1 && chance(r, 0.05) { // a number may return with a new ID
 			number.number = s.numbers[n-2].number
 			if chance(r, 0.8) {
 				number.status = "released"
@@ -483,7 +483,7 @@ func newSimulatedAPI(seed uint64) *simulatedAPI {
 		}
 		state.bound[number.id] = owners
 	}
-	if len(state.numbers(s.agents[0], inboundCalls)) > 1 && chance(r, 0.5) { // one number is the usual case
+	if len(state.numbers(s.agents[0], inboundCalls)) > 1 && chance(r, 0.5) { // usually one number
 		for _, d := range bothDirections {
 			for i, id := range state.numbers(s.agents[0], d) {
 				if i > 0 {
@@ -534,7 +534,7 @@ func drawFault(r *rand.Rand) int {
 	panic("the weights do not add up")
 }
 
-// begin starts the clock.
+// startClock starts the clock.
 func (s *simulatedAPI) startClock() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -581,7 +581,7 @@ func (s *simulatedAPI) at(t time.Time) apiState {
 	return state
 }
 
-// becomes makes next the true state. The caller holds s.mu.
+// setState makes next the true state. The caller holds s.mu.
 func (s *simulatedAPI) setState(next apiState, by *exchange) {
 	who := "another writer"
 	if by != nil {
@@ -650,8 +650,8 @@ func nullable(id string) *string {
 	return &id
 }
 
-// receive decides the fate of a request that has arrived. It is decided by the seed, the request and its ordinal alone,
-// but for the rate limit.
+// handle decides the outcome of a request that has arrived. Except for the rate limit, it depends only on the seed, the
+// request and its ordinal.
 func (s *simulatedAPI) handle(r *http.Request, body []byte) *exchange {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -728,7 +728,7 @@ func (s *simulatedAPI) readChange(body []byte) patchBody {
 	return c
 }
 
-// decide draws the fate of x. The caller holds s.mu.
+// drawOutcome draws the outcome of x. The caller holds s.mu.
 func (s *simulatedAPI) drawOutcome(x *exchange) simulatedOutcome {
 	if s.behavior.perSecond > 0 {
 		s.passed = slices.DeleteFunc(s.passed, func(t time.Time) bool { return time.Since(t) >= time.Second })
@@ -786,7 +786,7 @@ func (s *simulatedAPI) drawOutcome(x *exchange) simulatedOutcome {
 	return f
 }
 
-// within returns a duration of at least least and less than most; least if there is none.
+// randomDuration returns a duration in [least, most); least if that is empty.
 func randomDuration(r *rand.Rand, least, most time.Duration) time.Duration {
 	if most <= least {
 		return least
@@ -794,7 +794,7 @@ func randomDuration(r *rand.Rand, least, most time.Duration) time.Duration {
 	return least + time.Duration(r.Int64N(int64(most-least)))
 }
 
-// read answers a read from x.shown.
+// read responds to a read from x.shown.
 func (s *simulatedAPI) read(x *exchange, r *http.Request) simulatedReply {
 	query := r.URL.Query()
 	number, one := strings.CutPrefix(x.path, "/v1/phone/")
@@ -847,7 +847,7 @@ func (s *simulatedAPI) read(x *exchange, r *http.Request) simulatedReply {
 	return simulatedReply{404, `{"detail":"Not Found"}`, []string{jsonBody}}
 }
 
-// nothingLive is how the read of what is published answers when nothing is, which is not documented.
+// nothingLive is the response to reading the published version when there is none, which is not documented.
 func (s *simulatedAPI) nothingLive(x *exchange) simulatedReply {
 	versions := s.versions[x.agent]
 	return []simulatedReply{
@@ -915,8 +915,8 @@ func (x *exchange) page(list []map[string]any, id string, query map[string][]str
 	return jsonReply(200, reply)
 }
 
-// dial connects through a network that may be down. Whether it is depends on how many instants there have been at which
-// somebody dialled, not on who dialled first.
+// dial connects through a network that may be down. Whether it is depends on the number of instants with a dial so far,
+// not on which request dialled first.
 func (s *simulatedAPI) dial(ctx context.Context, l *memoryNetwork) (net.Conn, error) {
 	s.mu.Lock()
 	now := time.Now()
@@ -940,14 +940,14 @@ func (s *simulatedAPI) dial(ctx context.Context, l *memoryNetwork) (net.Conn, er
 		select {
 		case <-ctx.Done():
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: context.Cause(ctx)}
-		case <-time.After(longestDial): // net/http gives some dials a context that never ends
+		case <-time.After(longestDial): // net/http dials some connections with a context that never ends
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ETIMEDOUT)}
 		}
 	}
 	return l.dial(ctx)
 }
 
-// Serve answers on the connections that l accepts.
+// Serve serves the connections that l accepts.
 func (s *simulatedAPI) Serve(l net.Listener) error {
 	defer s.serving.Wait()
 	for {
@@ -979,7 +979,7 @@ func (s *simulatedAPI) Close() error {
 	return nil
 }
 
-// converse answers the requests of one connection.
+// serveConn serves one connection.
 func (s *simulatedAPI) serveConn(conn net.Conn) {
 	in := bufio.NewReader(conn)
 	for {
@@ -992,7 +992,7 @@ func (s *simulatedAPI) serveConn(conn net.Conn) {
 			return
 		}
 		if r.Method == http.MethodGet {
-			// Reads are sent at the same instant: their order must not depend on the scheduler, but on the seed.
+			// Reads are sent at the same instant: their order must depend on the seed, not the scheduler.
 			<-time.After(randomDuration(randomFor(s.seed, "way of "+r.RequestURI), 0, time.Millisecond))
 		}
 		x := s.handle(r, body)
@@ -1015,7 +1015,7 @@ func (s *simulatedAPI) serveConn(conn net.Conn) {
 	}
 }
 
-// answer plays the fate of x and reports whether the connection is ready for another request.
+// answer plays the outcome of x and reports whether the connection can serve another request.
 func (s *simulatedAPI) answer(conn net.Conn, x *exchange, gone <-chan struct{}) (ready bool) {
 	f := x.outcome
 	if f.delay > 0 {

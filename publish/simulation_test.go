@@ -24,8 +24,8 @@ import (
 )
 
 var (
-	simulations = flag.Int("simulations", 3000, "how many days TestSimulation makes up: seeds 1 to this")
-	oneSeed     = flag.Uint64("seed", 0, "the one day that TestSimulation makes up, and tells the story of")
+	simulations = flag.Int("simulations", 3000, "number of runs in TestSimulation: seeds 1 to this")
+	oneSeed     = flag.Uint64("seed", 0, "the only run of TestSimulation, printed with its trace")
 )
 
 const (
@@ -34,14 +34,14 @@ const (
 	maxUnknownShare   = 0.4 // of the runs whose read-back worked; measured: 0.32
 )
 
-// A wish is what a step is asked to do.
+// A stepRequest is what a step is asked to do.
 type stepRequest struct {
 	inputs   map[string]string
 	agent    string
-	versions []string    // that fulfil it; one empty one: nothing is to be published
-	asks     [2]bool     // for something in this direction
-	numbers  [2][]string // ids that fulfil that; nil: no number is to be bound
-	byNumber [2]bool     // the number is given as people write it
+	versions []string    // that satisfy it; one empty string: unpublish
+	asks     [2]bool     // whether it requests anything in this direction
+	numbers  [2][]string // IDs that satisfy that; nil: no number is to be bound
+	byNumber [2]bool     // the number is given in E.164 form, not by ID
 	takeOver bool
 	dryRun   bool
 	showLive bool // only report what is live
@@ -75,7 +75,7 @@ func (w stepRequest) parts(s apiState) []bool {
 
 func (w stepRequest) inForce(s apiState) bool { return !slices.Contains(w.parts(s), false) }
 
-// newWish draws what a step is asked to do in the world of s.
+// newStepRequest draws what a step is asked to do, given the state of s.
 func newStepRequest(s *simulatedAPI) stepRequest {
 	r := randomFor(s.seed, "wish")
 	w := stepRequest{agent: s.agents[0], timeout: pick(r, time.Second, 5*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 2*time.Minute, 2*time.Minute, 5*time.Minute)}
@@ -176,7 +176,7 @@ func (w *stepRequest) drawNumber(r *rand.Rand, s *simulatedAPI, d direction) {
 	}
 }
 
-// asPeopleWrite spreads a number out: "+34 910-000.002".
+// spacedNumber adds separators to a number: "+34 910-000.002".
 func spacedNumber(r *rand.Rand, number string) string {
 	var text strings.Builder
 	for i, digit := range number {
@@ -188,8 +188,8 @@ func spacedNumber(r *rand.Rand, number string) string {
 	return text.String()
 }
 
-// planWriter has another writer change the world at some time, on some days. It never does what the step is asked to
-// do.
+// scheduleOtherWriter makes another writer change the state at some time, in some runs. It never does what the step is
+// asked to do.
 func (s *simulatedAPI) scheduleOtherWriter(w stepRequest) {
 	r := randomFor(s.seed, "another writer")
 	if !chance(r, 0.12) {
@@ -211,7 +211,7 @@ func (s *simulatedAPI) scheduleOtherWriter(w stepRequest) {
 	}
 }
 
-// An account is everything known about a run once everything that it started has ended.
+// A simulatedRun is everything known about a run once everything that it started has ended.
 type simulatedRun struct {
 	stepRequest
 	api        *simulatedAPI
@@ -221,7 +221,7 @@ type simulatedRun struct {
 	res        result
 }
 
-// simulate makes up a day and runs a step in it. It runs in a bubble of virtual time.
+// simulate draws an API and runs a step against it, in virtual time.
 func simulate(t *testing.T, seed uint64) *simulatedRun {
 	s := newSimulatedAPI(seed)
 	a := &simulatedRun{stepRequest: newStepRequest(s), api: s}
@@ -248,7 +248,7 @@ func simulate(t *testing.T, seed uint64) *simulatedRun {
 		inputs: a.inputs, ctx: ctx,
 		dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx, l) },
 		jitter: func(limit time.Duration) time.Duration {
-			// By the time of day, because concurrent reads ask in any order.
+			// By time, because concurrent reads arrive in any order.
 			return time.Duration(randomFor(seed, fmt.Sprint("jitter ", time.Since(a.start))).Int64N(int64(limit)))
 		},
 	}.run(t)
@@ -257,7 +257,7 @@ func simulate(t *testing.T, seed uint64) *simulatedRun {
 	s.note("END    exit status %d", a.res.exit)
 	s.mu.Unlock()
 
-	s.pending.Wait()                    // what is still on its way arrives
+	s.pending.Wait()                    // requests in flight arrive
 	time.Sleep(longestDial + time.Hour) // and let abandoned work end
 	_ = s.Close()
 	l.Close()
@@ -333,8 +333,8 @@ func (a *simulatedRun) isNewer(id, than string) bool {
 	return number(id) > number(than)
 }
 
-// readBackWorked reports whether the step looked after its last request for the change, and every read was answered as
-// it should be.
+// readBackWorked reports whether the step read back after its last request for the change, and every read got a correct
+// response.
 func (a *simulatedRun) readBackWorked() bool {
 	patches := a.patches()
 	_, _, after := a.reads()
@@ -347,7 +347,7 @@ func (a *simulatedRun) otherWriter(t time.Time) bool {
 	return slices.ContainsFunc(a.api.history[1:], func(m stateChange) bool { return m.by == nil && !m.at.After(t) })
 }
 
-// states are those that were true from a time on, and those that followed until another.
+// states are those that were true between two times.
 func (a *simulatedRun) states(from, to time.Time) []apiState {
 	states := []apiState{a.api.at(from)}
 	for _, m := range a.api.history {
@@ -358,8 +358,8 @@ func (a *simulatedRun) states(from, to time.Time) []apiState {
 	return states
 }
 
-// unreadable reports whether the agent's numbers in one direction could not be read before the change, although the step
-// tried: one that does not try is not excused.
+// numbersUnreadable reports whether the step tried but failed to read the agent's numbers in one direction before the
+// change.
 func (a *simulatedRun) numbersUnreadable(d direction) bool {
 	return a.readFailed(func(x *exchange) bool {
 		query, err := url.ParseQuery(x.query)
@@ -368,12 +368,12 @@ func (a *simulatedRun) numbersUnreadable(d direction) bool {
 	})
 }
 
-// unseen reports the same of a number that is given by its id.
+// numberUnreadable reports the same for a number given by ID.
 func (a *simulatedRun) numberUnreadable(id string, d direction) bool {
 	return !a.byNumber[d] && a.readFailed(func(x *exchange) bool { return x.path == "/v1/phone/"+id })
 }
 
-// triedInVain reports whether a read of this kind, or a connection, may have failed before the change.
+// readFailed reports whether a read of this kind, or a connection, may have failed before the change.
 func (a *simulatedRun) readFailed(kind func(*exchange) bool) bool {
 	before, _, _ := a.reads()
 	patches := a.patches()
@@ -640,7 +640,7 @@ var rules = []rule{
 	}},
 }
 
-// unasked says what a request changed without being asked to.
+// unrequestedChange says what a request changed without being asked to.
 func (a *simulatedRun) unrequestedChange(m stateChange) string {
 	for _, agent := range a.api.agents {
 		was, is := m.before.live[agent], m.after.live[agent]
@@ -659,7 +659,7 @@ func (a *simulatedRun) unrequestedChange(m stateChange) string {
 	return ""
 }
 
-// excused reports whether a request may have taken a number from was to is in one direction.
+// allowedChange reports whether a request may have changed a number from was to is in one direction.
 func (a *simulatedRun) allowedChange(m stateChange, id string, d direction, was, is string) bool {
 	raced := slices.ContainsFunc(a.api.history[1:], func(o stateChange) bool {
 		return o.by == nil && !o.at.After(m.at) && slices.ContainsFunc(a.api.numbers, func(n simulatedNumber) bool {
@@ -685,7 +685,7 @@ func (a *simulatedRun) allowedChange(m stateChange, id string, d direction, was,
 	}
 }
 
-// warns reports whether a warning names a phone number, by its id or as people write it.
+// warnsAbout reports whether a warning names a phone number, by its ID or in E.164 form.
 func (a *simulatedRun) warnsAbout(id string) bool {
 	number := a.api.numbers[slices.IndexFunc(a.api.numbers, func(n simulatedNumber) bool { return n.id == id })].number
 	for _, annotation := range a.res.log.Annotations() {
@@ -696,7 +696,7 @@ func (a *simulatedRun) warnsAbout(id string) bool {
 	return false
 }
 
-// unknownFor returns why the step cannot know what is in effect; empty: it can.
+// unknownReason returns why the step cannot know what is in effect; empty: it can.
 func (a *simulatedRun) unknownReason() string {
 	patches := a.patches()
 	_, _, after := a.reads()
@@ -733,7 +733,7 @@ func (a *simulatedRun) networkFailedLate() bool {
 	return slices.ContainsFunc(a.api.dials, func(d dialAttempt) bool { return d.fault != "" && !d.at.Before(last) })
 }
 
-// broken lists the rules that a run breaks.
+// brokenRules lists the rules that a run breaks.
 func (a *simulatedRun) brokenRules() map[string]string {
 	list := make(map[string]string)
 	for _, rule := range rules {
@@ -744,7 +744,7 @@ func (a *simulatedRun) brokenRules() map[string]string {
 	return list
 }
 
-// story describes a run, for finding out what went wrong.
+// trace describes a run, for finding out what went wrong.
 func (a *simulatedRun) trace() string {
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
@@ -768,7 +768,7 @@ func (a *simulatedRun) trace() string {
 	return text.String()
 }
 
-// tally counts how runs end.
+// statistics counts how runs end.
 type statistics struct {
 	mu       sync.Mutex
 	statuses map[string]int
@@ -798,7 +798,7 @@ func (c *statistics) add(a *simulatedRun, broken map[string]string) {
 	}
 }
 
-// mostStories is how many failed runs are told in full.
+// maxTraces is the number of failed runs that are printed in full.
 const maxTraces = 5
 
 // TestSimulation runs the step through made-up days, one for each seed, and holds what it says and does against the
@@ -859,7 +859,7 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// tells reports whether one more story may be printed.
+// logsTrace reports whether one more trace may be printed.
 func (c *statistics) logsTrace() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -1091,8 +1091,8 @@ func goodRun() *simulatedRun {
 	return a
 }
 
-// remember makes another writer change the state some time after the start; with nil the history begins and ends with
-// the first state.
+// addOtherWrite makes another writer change the state some time after the start; with nil the history begins and ends
+// with the first state.
 func (a *simulatedRun) addOtherWrite(after time.Duration, change func(apiState)) {
 	history := a.api.history
 	if change == nil {
@@ -1109,7 +1109,7 @@ func (a *simulatedRun) addOtherWrite(after time.Duration, change func(apiState))
 	a.end = at
 }
 
-// also makes the request for the change change more.
+// addOwnWrite makes the request for the change change more.
 func (a *simulatedRun) addOwnWrite(change func(apiState)) {
 	history := a.api.history
 	next := history[len(history)-1].after.clone()
@@ -1143,7 +1143,7 @@ func (a *simulatedRun) refuses(code, id string) {
 	a.res.exit, a.res.outputs = 1, map[string]string{"status": "failed", "error-code": code}
 }
 
-// losesUnread makes the request for the change release one of two numbers, and no connection come about after it.
+// losesNumberUnnoticed makes the request for the change release one of two numbers, and every later connection fail.
 func (a *simulatedRun) losesNumberUnnoticed() {
 	a.api.history[0].after.bind(simulatedNumberID(2), inboundCalls, a.agent)
 	a.addOtherWrite(0, nil)
@@ -1152,13 +1152,13 @@ func (a *simulatedRun) losesNumberUnnoticed() {
 	a.api.dials = []dialAttempt{{a.end, "refused"}}
 }
 
-// ends gives the run another end.
+// setStatus changes the status that the step reports.
 func (a *simulatedRun) setStatus(status string, exit int) {
 	a.res.exit, a.res.outputs["status"] = exit, status
 	delete(a.res.outputs, "published-version-id")
 }
 
-// answers gives the request for the change a different response.
+// setReply changes the response to the request for the change.
 func (a *simulatedRun) setReply(reply simulatedReply, class replyMeaning) {
 	a.patches()[0].outcome = simulatedOutcome{fault: "made up", class: class, reply: reply}
 }
