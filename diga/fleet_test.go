@@ -21,12 +21,12 @@ import (
 	"github.com/google/uuid"
 )
 
-var fleetSeeds = flag.Int("fleet-seeds", 3, "how many seeds TestFleet judges each row by, at most 500")
+var fleetSeeds = flag.Int("fleet-seeds", 3, "number of seeds per row in TestFleet, at most 500")
 
-// The seeds that judge are none of those (1 to 1000) on which the rule was chosen.
+// firstFleetSeed is outside the seeds on which the rule was chosen (1 to 1000).
 const firstFleetSeed = 10_001
 
-// A fleet is what a workflow's matrix makes: as many steps as GitHub allows in one, all starting at the same instant.
+// A fleet is the largest possible matrix: as many steps as GitHub allows, all starting at the same instant.
 const (
 	fleetSize   = 256
 	fleetBudget = 2 * time.Minute // the default of the input timeout

@@ -15,7 +15,7 @@ import (
 	"publish-agent-version/publish"
 )
 
-// command runs the step outside Actions, with a command line and an environment, against its own API.
+// runCommandLine runs the step outside Actions, with a command line and an environment, against its own API.
 func runCommandLine(t *testing.T, args []string, env map[string]string) (exit int, stdout, stderr string) {
 	t.Helper()
 	_, server := newSandbox(t)

@@ -367,20 +367,20 @@ func checkedBeforeEachRetry(t *testing.T) {
 		changes int           // that are sent
 		want    expected
 	}{
-		"another version than expected": {expectsLive, busy, ptr(sandbox.OldestID), 1, expected{
+		"another version than expected": {expectsLive, busy, new(sandbox.OldestID), 1, expected{
 			code: "ACTION_UNEXPECTED_VERSION", httpStatus: "429", says: []string{"Expected version " + sandbox.LiveID + " to be live, but v1.0.0 (1) is", "Nothing was changed: v1.0.0 is live"}}},
 		"no version, though one is expected": {expectsLive, busy, &none, 1, expected{
 			code: "ACTION_UNEXPECTED_VERSION", says: []string{"to be live, but none is", "Nothing was changed: no version is live"}}},
-		"a newer one, by only-newer": {onlyNewer, busy, ptr(newer), 1, expected{
+		"a newer one, by only-newer": {onlyNewer, busy, new(newer), 1, expected{
 			code: "ACTION_NOT_NEWER", httpStatus: "429", says: []string{"v1.22.8 (229) is older than v3 (231), which is live", "Nothing was changed: v3 is live"}}},
-		"another one after a lost request": {expectsLive, lost, ptr(sandbox.OldestID), 1, expected{
+		"another one after a lost request": {expectsLive, lost, new(sandbox.OldestID), 1, expected{
 			code: "ACTION_UNEXPECTED_VERSION", status: "unknown", says: []string{"v1.0.0 is live, but it was neither live before nor requested"}}},
-		"an older one, by only-newer":            {onlyNewer, busy, ptr(sandbox.OldestID), 2, expected{}},
+		"an older one, by only-newer":            {onlyNewer, busy, new(sandbox.OldestID), 2, expected{}},
 		"as expected":                            {expectsLive, busy, nil, 2, expected{}},
 		"our own attempt, expected":              {expectsLive, applied, nil, 2, expected{}},
 		"our own attempt, by only-newer":         {onlyNewer, applied, nil, 2, expected{}},
-		"nothing is asked to be as it was":       {nil, busy, ptr(sandbox.OldestID), 2, expected{}},
-		"a newer one, and nothing asked of that": {nil, busy, ptr(newer), 2, expected{}},
+		"nothing is asked to be as it was":       {nil, busy, new(sandbox.OldestID), 2, expected{}},
+		"a newer one, and nothing asked of that": {nil, busy, new(newer), 2, expected{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api, server := newSandbox(t, test.first)
@@ -415,5 +415,3 @@ func checkedBeforeEachRetry(t *testing.T) {
 		}
 	})
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -60,7 +60,7 @@ func TestFaultsInput(t *testing.T) {
 	const (
 		noToken = "oken is missing or empty (in GitHub Actions: is the secret defined, and does the pull request come from a fork, which gets no secrets? Elsewhere, set DIGA_TOKEN)"
 		noAgent = "gent-id is missing or empty (is the variable defined here?)"
-		choose  = "ersion-id or version-name is required, or else unpublish: true or show-live: true ("
+		choose  = "ersion-id or version-name is required, unless unpublish or show-live is true ("
 	)
 	t.Run("I1", func(t *testing.T) {
 		for _, blank := range []string{"", " ", "\t\r\n \u00a0\u3000"} {

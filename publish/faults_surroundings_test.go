@@ -238,7 +238,7 @@ func testClosedStreams(t *testing.T) {
 	}
 }
 
-// That the root is read-only, and memory a container's, are matters of the image and tested with it.
+// The read-only root and the container's memory limit are tested with the image.
 func testBareMachine(t *testing.T) {
 	var process *process
 	started, statuses := make(chan struct{}), make(chan string, 1)

@@ -220,8 +220,8 @@ func (r *inputReader) checkChoice(in Inputs) {
 	}
 	switch {
 	case len(chosen) == 0:
-		r.invalid("version-id", "or %s is required, or else %s or %s (an empty version is never sent: Diga would unpublish the agent)",
-			literal("version-name"), literal("unpublish: true"), literal("show-live: true"))
+		r.invalid("version-id", "or %s is required, unless %s or %s is true (an empty version is never sent: Diga would unpublish the agent)",
+			literal("version-name"), literal("unpublish"), literal("show-live"))
 	case len(chosen) > 1:
 		r.problems = append(r.problems, say("%s are mutually exclusive: set only one", list(chosen)))
 	}

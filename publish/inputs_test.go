@@ -99,7 +99,7 @@ func InputProblems() []InputProblem {
 		notFlag  = " must be true or false, not "
 		notTime  = "timeout must be a duration from 1s to 30m, such as 90s or 2m, not "
 		notCount = "max-retries must be a whole number from 0 to 10, not "
-		choose   = "version-id or version-name is required, or else unpublish: true or show-live: true (an empty version is never sent: " +
+		choose   = "version-id or version-name is required, unless unpublish or show-live is true (an empty version is never sent: " +
 			"Diga would unpublish the agent)"
 	)
 	list := []InputProblem{
