@@ -38,7 +38,7 @@ RUN set -eu; \
       echo 'ca-certificates.crt (Mozilla Public License 2.0) https://wiki.mozilla.org/CA'; \
       while read -r module version source; do \
         mkdir -p "$licences/$module"; \
-        find "$source" -maxdepth 1 -iname "license*" -exec cp {} "$licences/$module/" +; \
+        cp "$source"/[Ll][Ii][Cc][Ee][Nn][Ss][Ee]* "$licences/$module/"; \
         echo "$module $version https://$module"; \
       done </tmp/modules; \
     } >"$licences/NOTICE"

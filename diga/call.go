@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"time"
@@ -80,11 +81,18 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, int, error) {
 	return nil, call.attempts, call.failure(ctx)
 }
 
+// errNoTime stops a retry that would only be cut off.
+var errNoTime = errors.New("not enough time left for another attempt")
+
 // RoundTrip makes one attempt, unless BeforeRetry stops it. The response it returns has no headers or body, so there is
 // no redirect for http.Client to follow and nothing for retryablehttp to drain.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c.method == http.MethodPatch && c.attempts > 0 && c.BeforeRetry != nil {
 		if c.stopped = c.BeforeRetry(req.Context()); c.stopped != nil {
+			return nil, c.stopped
+		}
+		if deadline, ok := req.Context().Deadline(); ok && time.Until(deadline) < lastAttempt {
+			c.stopped = errNoTime
 			return nil, c.stopped
 		}
 	}
@@ -113,13 +121,16 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // failure returns the error of a call whose last attempt, if there was one, is not ok.
 func (c *call) failure(ctx context.Context) *Error {
-	if c.stopped != nil {
+	if c.stopped != nil && !errors.Is(c.stopped, errNoTime) {
 		return &Error{
 			Cause: Stopped, Status: c.reported.Status, Message: "stopped before a retry", LastReply: c.reported, Err: c.stopped,
 			Attempts: c.attempts, Effect: c.effect,
 		}
 	}
 	e, gaveUp := c.reported, c.gaveUp
+	if errors.Is(c.stopped, errNoTime) {
+		gaveUp = fmt.Sprintf("gave up after %s: %v", plural(c.attempts, "attempt"), errNoTime)
+	}
 	if ended := context.Cause(ctx); ended != nil {
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // connect prepares the transport. It opens no connection.
@@ -64,6 +65,9 @@ func (e *proxyError) Error() string { return "using the proxy" }
 
 func (e *proxyError) Unwrap() error { return e.err }
 
+// firstConnectionWait is how long requests wait for another's handshake before they open connections of their own.
+const firstConnectionWait = 1 * time.Second
+
 // firstConnection lets one request open the first TLS connection while the others wait: its handshake shows whether
 // they can share it (HTTP/2) or need their own. Plain HTTP does not wait. The zero value is ready for use.
 type firstConnection struct {
@@ -88,6 +92,7 @@ func (f *firstConnection) enter(ctx context.Context, target *url.URL) (connected
 	}
 	select {
 	case <-f.opened:
+	case <-time.After(firstConnectionWait): // one connection that hangs must not take the others with it
 	case <-ctx.Done():
 	}
 	return func() {}

@@ -95,6 +95,10 @@ func list[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) it
 				f.start(rd)
 				continue
 			}
+			byPage := rd.offset > 0 && rd.after == ""
+			if p.err != nil && byPage && ctx.Err() == nil {
+				continue // the reader of the part before it reads on, by cursors
+			}
 			if p.err != nil {
 				yield(none, p.err)
 				return
@@ -118,7 +122,7 @@ func list[T any](ctx context.Context, c *Client, r request, kind itemKind[T]) it
 				}
 			}
 			switch {
-			case !p.more, lastBy != rd:
+			case !p.more && !(byPage && len(p.items) > 0), lastBy != rd: // has_more of a page by number is not documented
 			case len(readBy) == known:
 				yield(none, invalidReply("a complete list of "+kind.plural, errRepeats))
 				return

@@ -221,9 +221,21 @@ func TestPartsOfAList(t *testing.T) {
 			afterQuery(100, 6): pageOf(false, items(5, 4), five),
 		}, []int{9, 8, 7, 6, 5, 4}, ""},
 		{"a page that fails", five, map[string]reply{
-			"limit=100&page=4": {raw: apiError(404, "NO").raw, pace: time.Nanosecond}, // when the other page is on its way
-			afterQuery(100, 8): {then: silent},
-		}, []int{9, 8}, "the API returned 404 Not Found: because"},
+			"limit=100&page=4": apiError(404, "NO"), // the cursors lead there too
+			afterQuery(100, 8): pageOf(true, items(7, 6), five),
+			afterQuery(100, 6): pageOf(false, items(5, 4), five),
+		}, []int{9, 8, 7, 6, 5, 4}, ""},
+		{"a page by number that says it is the last", five, map[string]reply{
+			"limit=100&page=4": pageOf(false, items(5, 4), five),
+			afterQuery(100, 4): pageOf(false, items(3, 2), five),
+			afterQuery(100, 8): pageOf(true, items(7, 6), five),
+			afterQuery(100, 6): pageOf(true, items(5, 4), five),
+		}, []int{9, 8, 7, 6, 5, 4, 3, 2}, ""},
+		{"a page by cursor that fails", five, map[string]reply{
+			"limit=100&page=4": pageOf(true, items(5, 4), five),
+			afterQuery(100, 4): {then: silent},
+			afterQuery(100, 8): apiError(404, "NO"),
+		}, []int{9, 8, 5, 4}, "the API returned 404 Not Found: because"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			n := &network{reply: func(r received) reply {

@@ -322,7 +322,7 @@ func testNumberMovedMeanwhile(t *testing.T) {
 		want   expected
 	}{
 		"to another agent": {"40", nil, sandbox.Support, expected{code: "ACTION_PHONE_IN_USE", attempts: 1, httpStatus: "429",
-			says: []string{"Someone unbound +34 910 000 001 (Reception) from Front desk while this step waited", stillLive, "it will leave that number alone"}}},
+			says: []string{"Someone changed the inbound numbers of Front desk while this step waited", stillLive, "it will start from what is bound then"}}},
 		"to no agent":         {"40", nil, "", expected{code: "ACTION_PHONE_IN_USE", attempts: 1, says: []string{stillLive}}},
 		"not at all":          {"40", nil, sandbox.FrontDesk, expected{attempts: 2}},
 		"but it was asked":    {"40", map[string]string{"inbound-phone-number-id": sandbox.Reception, "take-over": "true"}, sandbox.Support, expected{attempts: 2}},

@@ -38,6 +38,8 @@ func (r *result) nothingChanged() text {
 		return text{}
 	case r.after.version.known || r.after.offline:
 		return say("Nothing was changed: %s", r.liveNow())
+	case r.before.version.known && r.isStale():
+		return say("Nothing was changed: %s was live when this step began", r.name(r.before.version.value))
 	case r.before.version.known:
 		return say("Nothing was changed: %s is still live", r.name(r.before.version.value))
 	default:

@@ -37,10 +37,10 @@ const (
 // readTwice says that replicas had time to catch up before the last read.
 func (g goal) outcome(effect diga.Effect, seen observation, readTwice bool) status {
 	switch {
-	case seen == inEffect:
-		return g.success()
 	case effect == diga.NoEffect:
 		return failed
+	case seen == inEffect:
+		return g.success()
 	case effect == diga.MaybeApplied && seen == unchanged && readTwice:
 		return failed
 	default:

@@ -57,8 +57,7 @@ type run struct {
 	client *diga.Client
 	start  time.Time
 
-	// When the state and the numbers in it were last read before the change.
-	readAt, numbersReadAt time.Time
+	numbersReadAt time.Time // when the numbers were last read before an attempt
 }
 
 // Run returns the exit status: 0 for success, 1 for failure, 130 or 143 when ctx was cancelled with a Signal as its cause.
@@ -91,9 +90,9 @@ func (r *run) publish(signals context.Context, args arguments, problem text) *fa
 	defer cancel()
 
 	var err error
+	r.before, err = readPreflight(ctx, r.client, r.in)
 	r.readAt = time.Now()
 	r.numbersReadAt = r.readAt
-	r.before, err = readPreflight(ctx, r.client, r.in)
 	r.logAll(r.preflightLines())
 	var refused *failure
 	r.plan, refused = newPlan(r.in, r.before)

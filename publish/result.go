@@ -16,6 +16,7 @@ type result struct {
 	elapsed   time.Duration
 
 	before         preflight
+	readAt         time.Time // when the live version in before, or a later one, was read
 	plan           plan
 	changeSent     bool              // the change may have been sent
 	attempts       int               // publish requests sent

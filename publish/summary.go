@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"publish-agent-version/diga"
 
@@ -122,10 +123,15 @@ func (r *result) failureHeadline(f *failure) text {
 	}
 }
 
+// isStale reports whether what was read before the change may no longer be true, and nothing was read since.
+func (r *result) isStale() bool {
+	return !r.after.version.known && !r.after.offline && time.Since(r.readAt) > staleAfter
+}
+
 // isStillLive reports whether the version that was live before the run is known to be live after it.
 func (r *result) isStillLive() bool {
 	was, is := r.before.version, r.final().version
-	return was.known && is.known && was.value.ID == is.value.ID
+	return !r.isStale() && was.known && is.known && was.value.ID == is.value.ID
 }
 
 // cell is a cell of the table.

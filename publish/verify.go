@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"publish-agent-version/diga"
@@ -53,7 +52,7 @@ func (r *run) verify(signals context.Context, err error) *failure {
 	if f.signal == 0 {
 		f.signal = signalOf(context.Cause(signals))
 	}
-	if seen == inEffect {
+	if seen == inEffect && effect != diga.NoEffect {
 		r.confirmed, r.confirmedAfter = r.plan.observed(r.after), f
 		r.log(say("Read back: the change is in effect."))
 		r.warnReleased()
@@ -66,8 +65,8 @@ func (r *run) verify(signals context.Context, err error) *failure {
 	return f
 }
 
-// recheck repeats the checks of the live version, and after a while that of the numbers to carry over, before a retry: others
-// may have published while the step waited. A version that is live because an earlier attempt was applied passes.
+// recheck repeats, before a retry, the checks of the live version and, after a while, those of the numbers: others may have
+// published while the step waited. A version that is live because an earlier attempt was applied passes.
 func (r *run) recheck(ctx context.Context) error {
 	now := r.before
 	if r.in.Expect.isSet() || r.in.OnlyNewer {
@@ -88,17 +87,35 @@ func (r *run) recheck(ctx context.Context) error {
 		return nil
 	}
 	r.numbersReadAt = time.Now() // even if it fails: under a rate limit, the next request is for the change
-	for d, phone := range r.plan.carriedOver {
-		if phone.ID == uuid.Nil {
-			continue
+	return r.recheckNumbers(ctx, now)
+}
+
+// recheckNumbers stops a retry that would take a number from another agent, or drop one that was bound meanwhile. A number
+// that cannot be read passes.
+func (r *run) recheckNumbers(ctx context.Context, now preflight) error {
+	ctx, cancel := context.WithTimeout(ctx, optionalReadTime)
+	defer cancel()
+	var reads group
+	for d := range diga.Directions {
+		if r.plan.carriedOver[d].ID != uuid.Nil {
+			reads.run(func() { now.bound[d].set(r.client.PhonesOf(ctx, diga.Once, r.in.Agent, d)) })
 		}
-		bound, err := r.client.PhonesOf(ctx, diga.Once, r.in.Agent, diga.Direction(d))
-		if err == nil && !slices.ContainsFunc(bound, func(p diga.Phone) bool { return p.ID == phone.ID }) {
+		if phone := r.plan.bindings[d].Phone; phone.Valid {
+			reads.run(func() { now.phones[d].set(r.client.Phone(ctx, diga.Once, phone.UUID)) })
+		}
+	}
+	reads.wait()
+	for d, phone := range r.plan.carriedOver {
+		only, _ := now.onlyPhone(diga.Direction(d))
+		if phone.ID != uuid.Nil && now.bound[d].known && only.ID != phone.ID {
 			return &stoppedError{&failure{
 				code: codePhoneInUse, status: failed,
-				what:   say("Someone unbound %s from %s while this step waited", phoneName(phone), r.agent()),
-				advice: say("Run this step again: it will leave that number alone."),
+				what:   say("Someone changed the %s numbers of %s while this step waited", diga.Direction(d), r.agent()),
+				advice: say("Run this step again: it will start from what is bound then."),
 			}}
+		}
+		if f := checkPhone(r.in, now, diga.Direction(d)); f != nil && r.plan.bindings[d].Phone.Valid {
+			return &stoppedError{f}
 		}
 	}
 	return nil
