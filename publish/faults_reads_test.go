@@ -323,8 +323,10 @@ func testNumberMovedMeanwhile(t *testing.T) {
 	}{
 		"to another agent": {"40", nil, sandbox.Support, expected{code: "ACTION_PHONE_IN_USE", attempts: 1, httpStatus: "429",
 			says: []string{"Someone changed the inbound numbers of Front desk while this step waited", stillLive, "it will start from what is bound then"}}},
-		"to no agent":         {"40", nil, "", expected{code: "ACTION_PHONE_IN_USE", attempts: 1, says: []string{stillLive}}},
-		"not at all":          {"40", nil, sandbox.FrontDesk, expected{attempts: 2}},
+		"to no agent": {"40", nil, "", expected{code: "ACTION_PHONE_IN_USE", attempts: 1, says: []string{stillLive}}},
+		"not at all":  {"40", nil, sandbox.FrontDesk, expected{attempts: 2}},
+		"requested, to another agent": {"40", map[string]string{"inbound-phone-number-id": sandbox.Reception}, sandbox.Support, expected{code: "ACTION_PHONE_IN_USE", attempts: 1,
+			says: []string{"is already the inbound number of another agent"}}},
 		"but it was asked":    {"40", map[string]string{"inbound-phone-number-id": sandbox.Reception, "take-over": "true"}, sandbox.Support, expected{attempts: 2}},
 		"expecting and moved": {"40", map[string]string{"expect-version-id": sandbox.LiveID}, sandbox.Support, expected{code: "ACTION_PHONE_IN_USE", attempts: 1}},
 	} {

@@ -66,7 +66,7 @@ func TestFaultsSignals(t *testing.T) {
 		{"S2/the second attempt in flight", scenario{signalAt: 5 * time.Second}, replying(apiError(500, "FIRST", "first"), silence),
 			expected{status: "unknown", attempts: 2, httpStatus: "500", says: []string{"Cancelled by SIGINT; previous response: the API returned 500 Internal Server Error: first (FIRST)", mayBeApplied, stillLive}}, 2},
 		{"S2/waiting in the queue", scenario{signalAt: 60 * time.Second}, replying(apiError(429, "RATE_LIMITED", "queue", "Retry-After: 40")),
-			expected{httpStatus: "429", attempts: 2, says: []string{"429 Too Many Requests: queue (RATE_LIMITED)", nothingChanged}}, 2},
+			expected{httpStatus: "429", attempts: 2, says: []string{"429 Too Many Requests: queue (RATE_LIMITED)", nothingChanged + ": v1.22.7 was live when this step began"}}, 2},
 
 		{"S3/SIGTERM in flight", scenario{signalAt: 2 * time.Second, signal: syscall.SIGTERM}, replying(silence),
 			expected{status: "unknown", attempts: 1, says: []string{"Cancelled by SIGTERM", mayBeApplied, stillLive}}, 1},

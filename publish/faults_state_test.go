@@ -319,11 +319,13 @@ func testLateRefusal(t *testing.T) {
 	for name, test := range map[string]struct {
 		wait  string // that a 429 asks for before the refusal
 		reads int    // of the live version after the refusal
+		live  string // published by someone else while the step waits
 		says  string
 	}{
-		"at once":           {"", 0, "Nothing was changed: " + stillLive},
-		"after two seconds": {"1", 0, "Nothing was changed: " + stillLive},
-		"after six seconds": {"6", 1, "v1.0.0 is live, but it was neither live before nor requested"},
+		"at once":           {"", 0, "", "Nothing was changed: " + stillLive},
+		"after two seconds": {"1", 0, "", "Nothing was changed: " + stillLive},
+		"after six seconds": {"6", 1, sandbox.OldestID, "v1.0.0 is live, but it was neither live before nor requested"},
+		"although another step published the same": {"6", 1, sandbox.NextID, "Nothing was changed: v1.22.8 is live"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			faults := []sandbox.Fault{refusal}
@@ -332,7 +334,7 @@ func testLateRefusal(t *testing.T) {
 			}
 			api, server := newSandbox(t, faults...)
 			if test.reads > 0 {
-				server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }).Handler
+				server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, test.live) }).Handler
 			}
 			s := scenario{jitter: func(time.Duration) time.Duration { return 0 }}
 			res := s.check(t, server, expected{code: "BAD_PARAMETER", attempts: len(faults), httpStatus: "400", says: []string{test.says, "Check that the version is not a draft"}})
@@ -345,7 +347,7 @@ func testLateRefusal(t *testing.T) {
 			if reads != 1+test.reads {
 				t.Errorf("%d reads of the live version, want %d more than the first", reads, test.reads)
 			}
-			want := map[bool]string{true: "is on `v1.0.0`\n", false: "is still on `v1.22.7`\n"}[test.reads > 0]
+			want := map[string]string{sandbox.OldestID: "is on `v1.0.0`\n", sandbox.NextID: "is on `v1.22.8`\n", "": "is still on `v1.22.7`\n"}[test.live]
 			if !strings.HasPrefix(res.summary, "### ❌ `Front desk` "+want) {
 				t.Error(res.summary)
 			}
