@@ -225,7 +225,7 @@ func TestChangesOfHostileFields(t *testing.T) {
 func wantHarmless(t *testing.T, changes []fieldChange, token string) {
 	t.Helper()
 	p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true"})
-	p.mask(Token(token))
+	p.mask(secretToken(token))
 	masks := len(runner.ReadLog(p.stdout.String()).Commands)
 	full := fullDiff(changes, p.cleaner)
 	p.logLines(full)
@@ -248,7 +248,7 @@ func wantHarmless(t *testing.T, changes []fieldChange, token string) {
 		t.Errorf("the names are more than text: %q", names)
 	}
 	everything := strings.Join(log.Printed, "\n") + "\n" + block + "\n" + names
-	if len(token) >= 8 && Token(token).problem() == "" && !strings.ContainsAny(token, "*`") && len(runner.FindSecret(everything, token)) > 0 { // our own stars and fences may spell a token of them
+	if len(token) >= 8 && secretToken(token).problem() == "" && !strings.ContainsAny(token, "*`") && len(runner.FindSecret(everything, token)) > 0 { // our own stars and fences may spell a token of them
 		t.Errorf("the token shows:\n%s", everything)
 	}
 }

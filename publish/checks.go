@@ -9,7 +9,7 @@ import (
 )
 
 // check refuses a change that cannot be right, given what was read before it.
-func check(in Inputs, p preflight) *failure {
+func check(in inputs, p preflight) *failure {
 	return cmp.Or(
 		checkVersion(in, p),
 		checkExpectation(in, p),
@@ -21,7 +21,7 @@ func check(in Inputs, p preflight) *failure {
 
 // checkVersion refuses a version-id that the agent does not have. The API itself must have said so, and must know the
 // agent: any other response may come from a gateway.
-func checkVersion(in Inputs, p preflight) *failure {
+func checkVersion(in inputs, p preflight) *failure {
 	switch {
 	case p.idsSwapped:
 		return swappedIDs()
@@ -47,7 +47,7 @@ func swappedIDs() *failure {
 }
 
 // checkExpectation refuses a change if the live version is not the expected one.
-func checkExpectation(in Inputs, p preflight) *failure {
+func checkExpectation(in inputs, p preflight) *failure {
 	expected := say("version %s", literal(in.Expect.Version.UUID.String()))
 	switch {
 	case !in.Expect.isSet(), in.Expect.Nothing && p.offline,
@@ -75,7 +75,7 @@ func checkExpectation(in Inputs, p preflight) *failure {
 }
 
 // checkNewer refuses a version with a lower number than the live one, if only-newer is set.
-func checkNewer(in Inputs, p preflight) *failure {
+func checkNewer(in inputs, p preflight) *failure {
 	switch {
 	case !in.OnlyNewer, p.offline, p.target.value.ID == p.version.value.ID:
 		return nil
@@ -101,7 +101,7 @@ func isOlder(p preflight) bool {
 }
 
 // checkPhone refuses a number that cannot be bound: it does not exist, cannot take calls, or belongs to another agent.
-func checkPhone(in Inputs, p preflight, d diga.Direction) *failure {
+func checkPhone(in inputs, p preflight, d diga.Direction) *failure {
 	asked, input := p.phones[d], literal(phoneInputName(in, d))
 	phone := asked.value
 	switch {
@@ -131,7 +131,7 @@ func checkPhone(in Inputs, p preflight, d diga.Direction) *failure {
 }
 
 // phoneInputName is the name of the input that sets the number in direction d.
-func phoneInputName(in Inputs, d diga.Direction) string {
+func phoneInputName(in inputs, d diga.Direction) string {
 	if in.Phones[d].Number != "" {
 		return d.String() + "-phone-number"
 	}

@@ -113,7 +113,7 @@ func FuzzInputs(f *testing.F) {
 }
 
 // checkValid checks that inputs cannot contradict the contract.
-func checkValid(t *testing.T, in Inputs) {
+func checkValid(t *testing.T, in inputs) {
 	t.Helper()
 	chosen := 0
 	for _, is := range []bool{in.Version.Valid, in.VersionName != "", in.Unpublish} {
@@ -288,7 +288,7 @@ func runFuzzed(t *testing.T, env map[string]string, dial func(context.Context, s
 	if rest := OutsideCodeSpans(summary); strings.ContainsAny(rest, "<>[]@!\\") {
 		t.Errorf("the summary is more than text: %q in\n%s", rest, summary)
 	}
-	if Token(token).problem() == "" && len(token) >= 8 && !strings.Contains(token, "*") {
+	if secretToken(token).problem() == "" && len(token) >= 8 && !strings.Contains(token, "*") {
 		everything := strings.Join(log.Printed, "\n") + "\n" + readFile(t, env["GITHUB_OUTPUT"]) + "\n" + summary
 		if seen := runner.FindSecret(everything, token); len(seen) > 0 {
 			t.Errorf("the token shows: %v in\n%s", seen, everything)

@@ -13,9 +13,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Inputs are the step's validated inputs.
-type Inputs struct {
-	Token Token
+// inputs are the step's validated inputs.
+type inputs struct {
+	Token secretToken
 	Agent uuid.UUID
 
 	// Exactly one of these four is chosen.
@@ -24,43 +24,43 @@ type Inputs struct {
 	Unpublish   bool
 	ShowLive    bool // only report what is live
 
-	Phones      [diga.Directions]PhoneInput
+	Phones      [diga.Directions]phoneInput
 	TakeOver    bool // a number may be taken from another agent
-	Expect      Expectation
+	Expect      expectation
 	OnlyNewer   bool // refuse a version with a lower number than the live one
-	ShowChanges Detail
+	ShowChanges changeDetail
 	DryRun      bool
 	APIURL      *url.URL
 	Timeout     time.Duration // 1 s to 30 min
 	MaxRetries  int           // 0 to 10
 }
 
-// PhoneInput is the phone number requested in one direction. At most one field is set.
-type PhoneInput struct {
+// phoneInput is the phone number requested in one direction. At most one field is set.
+type phoneInput struct {
 	ID      uuid.NullUUID
 	Number  string // E.164
 	Release bool   // bind no number
 }
 
 // isSet reports whether anything is requested in this direction.
-func (p PhoneInput) isSet() bool { return p != PhoneInput{} }
+func (p phoneInput) isSet() bool { return p != phoneInput{} }
 
-// Expectation is what must be live for a change to be made. The zero value accepts anything.
-type Expectation struct {
+// expectation is what must be live for a change to be made. The zero value accepts anything.
+type expectation struct {
 	Version uuid.NullUUID
 	Nothing bool // no version is live
 }
 
-func (e Expectation) isSet() bool { return e != Expectation{} }
+func (e expectation) isSet() bool { return e != expectation{} }
 
-// Detail is how much of the configuration changes is shown.
-type Detail string
+// changeDetail is how much of the configuration changes is shown.
+type changeDetail string
 
 // The values of show-changes.
 const (
-	Names Detail = "names" // names of fields, and line counts of texts
-	Full  Detail = "full"  // values too
-	Off   Detail = "off"
+	namesOnly   changeDetail = "names" // names of fields, and line counts of texts
+	fullChanges changeDetail = "full"  // values too
+	noChanges   changeDetail = "off"
 )
 
 // inputNames lists every input, in the order of action.yml. isBool marks booleans.
@@ -82,16 +82,16 @@ type inputReader struct {
 }
 
 // readInputs reads and validates every input. It returns all problems, each beginning with the input's name.
-func readInputs(get func(name string) string) (Inputs, []text) {
+func readInputs(get func(name string) string) (inputs, []text) {
 	r := &inputReader{get: get}
-	in := Inputs{
-		Token:       Token(get("token")),
+	in := inputs{
+		Token:       secretToken(get("token")),
 		Agent:       r.id("agent-id").UUID,
 		Version:     r.id("version-id"),
 		VersionName: get("version-name"),
 		Unpublish:   r.bool("unpublish"),
 		ShowLive:    r.bool("show-live"),
-		Phones:      [diga.Directions]PhoneInput{r.phone("inbound-phone-number"), r.phone("outbound-phone-number")},
+		Phones:      [diga.Directions]phoneInput{r.phone("inbound-phone-number"), r.phone("outbound-phone-number")},
 		TakeOver:    r.bool("take-over"),
 		Expect:      r.expectation("expect-version-id"),
 		OnlyNewer:   r.bool("only-newer"),
@@ -141,7 +141,7 @@ func (r *inputReader) bool(name string) bool {
 }
 
 // phone reads a number from the input of this name, or its ID from the input with the suffix -id.
-func (r *inputReader) phone(name string) (p PhoneInput) {
+func (r *inputReader) phone(name string) (p phoneInput) {
 	number, byID := r.get(name), name+"-id"
 	if p.Release = r.get(byID) == "none"; !p.Release {
 		p.ID = r.id(byID)
@@ -160,16 +160,16 @@ func (r *inputReader) phone(name string) (p PhoneInput) {
 	return p
 }
 
-func (r *inputReader) expectation(name string) Expectation {
+func (r *inputReader) expectation(name string) expectation {
 	if r.get(name) == "none" {
-		return Expectation{Nothing: true}
+		return expectation{Nothing: true}
 	}
-	return Expectation{Version: r.id(name)}
+	return expectation{Version: r.id(name)}
 }
 
-func (r *inputReader) detail(name string) Detail {
-	switch d := Detail(cmp.Or(r.get(name), string(Names))); d {
-	case Names, Full, Off:
+func (r *inputReader) detail(name string) changeDetail {
+	switch d := changeDetail(cmp.Or(r.get(name), string(namesOnly))); d {
+	case namesOnly, fullChanges, noChanges:
 		return d
 	default:
 		r.invalid(name, "must be names, full or off, not %s", literal(quote(string(d))))
@@ -208,7 +208,7 @@ func (r *inputReader) maxRetries(name string) int {
 
 // checkChoice requires exactly one action, and rejects inputs that have no effect with it. Without a version the API
 // would unpublish, so an empty version-id, for example from a misspelled variable, must not pass.
-func (r *inputReader) checkChoice(in Inputs) {
+func (r *inputReader) checkChoice(in inputs) {
 	var chosen []text
 	for _, choice := range []struct {
 		name string

@@ -24,7 +24,7 @@ const (
 )
 
 // readTestInputs reads inputs that publish versionID, but for the changes.
-func readTestInputs(changes map[string]string) (Inputs, error) {
+func readTestInputs(changes map[string]string) (inputs, error) {
 	values := map[string]string{"token": secret, "agent-id": agentID, "version-id": versionID}
 	maps.Copy(values, changes)
 	in, problems := readInputs(func(name string) string { return values[name] })
@@ -43,34 +43,34 @@ func joinProblems(problems []text) error {
 func id(s string) uuid.NullUUID { return uuid.NullUUID{UUID: uuid.MustParse(s), Valid: true} }
 
 func TestReadInputs(t *testing.T) {
-	plain := Inputs{
+	plain := inputs{
 		Token: secret, Agent: uuid.MustParse(agentID), Version: id(versionID),
-		ShowChanges: Names, APIURL: &url.URL{Scheme: "https", Host: "api.diga.io"}, Timeout: 2 * time.Minute, MaxRetries: 4,
+		ShowChanges: namesOnly, APIURL: &url.URL{Scheme: "https", Host: "api.diga.io"}, Timeout: 2 * time.Minute, MaxRetries: 4,
 	}
 	tests := []struct {
 		name    string
 		changes map[string]string
-		want    func(*Inputs)
+		want    func(*inputs)
 	}{
-		{"as little as possible", nil, func(*Inputs) {}},
+		{"as little as possible", nil, func(*inputs) {}},
 		{"the defaults spelled out", map[string]string{
 			"unpublish": "false", "dry-run": "false", "api-url": "https://api.diga.io", "timeout": "2m", "max-retries": "4",
-		}, func(*Inputs) {}},
-		{"upper-case ids", map[string]string{"agent-id": strings.ToUpper(agentID), "version-id": strings.ToUpper(versionID)}, func(*Inputs) {}},
+		}, func(*inputs) {}},
+		{"upper-case ids", map[string]string{"agent-id": strings.ToUpper(agentID), "version-id": strings.ToUpper(versionID)}, func(*inputs) {}},
 		{"both phones", map[string]string{"inbound-phone-number-id": phoneID, "outbound-phone-number-id": phoneID},
-			func(in *Inputs) { in.Phones = [diga.Directions]PhoneInput{{ID: id(phoneID)}, {ID: id(phoneID)}} }},
+			func(in *inputs) { in.Phones = [diga.Directions]phoneInput{{ID: id(phoneID)}, {ID: id(phoneID)}} }},
 		{"a name", map[string]string{"version-id": "", "version-name": "v1 | é"},
-			func(in *Inputs) { in.Version, in.VersionName = uuid.NullUUID{}, "v1 | é" }},
+			func(in *inputs) { in.Version, in.VersionName = uuid.NullUUID{}, "v1 | é" }},
 		{"unpublish", map[string]string{"version-id": "", "unpublish": "true"},
-			func(in *Inputs) { in.Version, in.Unpublish = uuid.NullUUID{}, true }},
+			func(in *inputs) { in.Version, in.Unpublish = uuid.NullUUID{}, true }},
 		{"unpublish in capitals", map[string]string{"version-id": "", "unpublish": "TRUE"},
-			func(in *Inputs) { in.Version, in.Unpublish = uuid.NullUUID{}, true }},
-		{"dry run", map[string]string{"dry-run": "True", "unpublish": "False"}, func(in *Inputs) { in.DryRun = true }},
+			func(in *inputs) { in.Version, in.Unpublish = uuid.NullUUID{}, true }},
+		{"dry run", map[string]string{"dry-run": "True", "unpublish": "False"}, func(in *inputs) { in.DryRun = true }},
 		{"the least", map[string]string{"timeout": "1s", "max-retries": "0", "unpublish": "FALSE"},
-			func(in *Inputs) { in.Timeout, in.MaxRetries = time.Second, 0 }},
+			func(in *inputs) { in.Timeout, in.MaxRetries = time.Second, 0 }},
 		{"the most", map[string]string{"timeout": "30m", "max-retries": "10"},
-			func(in *Inputs) { in.Timeout, in.MaxRetries = 30*time.Minute, 10 }},
-		{"a duration in parts", map[string]string{"timeout": "1m30.5s"}, func(in *Inputs) { in.Timeout = 90500 * time.Millisecond }},
+			func(in *inputs) { in.Timeout, in.MaxRetries = 30*time.Minute, 10 }},
+		{"a duration in parts", map[string]string{"timeout": "1m30.5s"}, func(in *inputs) { in.Timeout = 90500 * time.Millisecond }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -314,9 +314,9 @@ func TestStaysInside(t *testing.T) {
 }
 
 func TestTokenPrintsAsStars(t *testing.T) {
-	token := Token(secret)
+	token := secretToken(secret)
 	for _, format := range []string{"%v", "%s", "%q", "%+v", "%#v", "%x", "%X"} {
-		for _, value := range []any{token, &token, Inputs{Token: token}, []Token{token}, map[string]Token{"a": token}} {
+		for _, value := range []any{token, &token, inputs{Token: token}, []secretToken{token}, map[string]secretToken{"a": token}} {
 			if got := fmt.Sprintf(format, value); len(runner.FindSecret(got, secret)) > 0 {
 				t.Errorf("%s of %T shows the token: %s", format, value, got)
 			}

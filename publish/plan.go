@@ -40,7 +40,7 @@ func bindingTo(phone uuid.UUID) diga.Binding {
 }
 
 // newPlan makes a plan from the inputs and what was read, or refuses a change that cannot be right.
-func newPlan(in Inputs, p preflight) (plan, *failure) {
+func newPlan(in inputs, p preflight) (plan, *failure) {
 	plan := plan{goal: goal{agent: in.Agent, version: in.Version, unpublish: in.Unpublish}}
 	if p.target.known {
 		plan.version = uuid.NullUUID{UUID: p.target.value.ID, Valid: true}

@@ -84,7 +84,7 @@ var errNotNeeded = errors.New("another read failed")
 // readPreflight makes all reads before the change concurrently. Reads that the step depends on are retried; if one
 // fails, its error is returned. Each of the others gets one attempt, of at most optionalReadTime or a quarter of the
 // timeout.
-func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight, err error) {
+func readPreflight(ctx context.Context, c *diga.Client, in inputs) (p preflight, err error) {
 	required, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	limit := min(optionalReadTime, in.Timeout/4) // leave a short timeout to the change
@@ -159,13 +159,13 @@ func readPreflight(ctx context.Context, c *diga.Client, in Inputs) (p preflight,
 }
 
 // needsLive reports whether the step depends on knowing what is live.
-func (in Inputs) needsLive() bool {
+func (in inputs) needsLive() bool {
 	return in.ShowLive || in.Expect.isSet() || in.OnlyNewer || in.Unpublish && in.DryRun
 }
 
 // needsTarget reports whether the step depends on reading the requested version. A plan does, or it could promise to
 // publish a version that does not exist.
-func (in Inputs) needsTarget() bool { return in.DryRun || in.OnlyNewer }
+func (in inputs) needsTarget() bool { return in.DryRun || in.OnlyNewer }
 
 // isNotFound reports whether the API itself, in its own error body, says that something does not exist.
 func isNotFound(err error) bool {

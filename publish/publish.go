@@ -119,7 +119,7 @@ func (r *run) publish(signals context.Context, args arguments, problem text) *fa
 // begin masks the token, validates every input and opens the file for the outputs.
 func (r *run) begin(args arguments, problem text) *failure {
 	get := func(name string) string { return r.input(args.inputs, name) }
-	r.mask(Token(get("token")), Token(args.secret))
+	r.mask(secretToken(get("token")), secretToken(args.secret))
 	r.log(say("publish-agent-version %s", r.Version))
 	in, problems := readInputs(get)
 	problems = append(problems, r.emptyBooleans(args.inputs)...)
@@ -151,7 +151,7 @@ func (r *run) reviewChanges() {
 	if isOlder(r.before) {
 		r.warn("Older version", r.olderWarning())
 	}
-	r.compared = r.in.ShowChanges != Off && r.before.version.known && r.before.target.known
+	r.compared = r.in.ShowChanges != noChanges && r.before.version.known && r.before.target.known
 	if !r.compared {
 		return
 	}
@@ -159,7 +159,7 @@ func (r *run) reviewChanges() {
 	if len(r.changes) > 0 {
 		r.log(say("Configuration fields that differ: %s.", changesText(r.changes)))
 	}
-	if r.in.DryRun && r.in.ShowChanges == Full {
+	if r.in.DryRun && r.in.ShowChanges == fullChanges {
 		r.logLines(fullDiff(r.changes, r.cleaner))
 	}
 }

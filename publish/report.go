@@ -49,7 +49,7 @@ func (w bestEffort) Write(b []byte) (int, error) {
 }
 
 // mask hides the tokens from here on, with the runner's mask and with our own.
-func (r *report) mask(tokens ...Token) {
+func (r *report) mask(tokens ...secretToken) {
 	var secrets []string
 	for _, token := range tokens {
 		secret := token.reveal()

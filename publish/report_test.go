@@ -294,4 +294,4 @@ func TestAddSummary(t *testing.T) {
 	}
 }
 
-func ExampleToken() { fmt.Println(Token("do not print me")) } // Output: ***
+func ExampleToken() { fmt.Println(secretToken("do not print me")) } // Output: ***

@@ -11,7 +11,7 @@ import (
 
 // result is everything known about a run. Messages and outputs are derived from it.
 type result struct {
-	in        Inputs
+	in        inputs
 	requestID uuid.UUID // nil: no request was prepared
 	elapsed   time.Duration
 

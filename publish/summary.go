@@ -41,7 +41,7 @@ func (r *result) summary(c cleaner, uses string) string {
 			title = "What changes"
 		}
 		md.add("**%s:** %s", title, changesText(r.changes).render(md.codeSpan))
-		if r.in.ShowChanges == Full {
+		if r.in.ShowChanges == fullChanges {
 			md.fold("Changes in full", false, md.fence("diff", fullDiff(r.changes, c)))
 		}
 	}

@@ -2,19 +2,19 @@ package publish
 
 import "strings"
 
-// A Token authorizes requests. It prints as stars; only reveal returns it.
-type Token string
+// A secretToken authorizes requests. It prints as stars; only reveal returns it.
+type secretToken string
 
 // String returns stars.
-func (Token) String() string { return "***" }
+func (secretToken) String() string { return "***" }
 
 // GoString returns stars.
-func (Token) GoString() string { return "***" }
+func (secretToken) GoString() string { return "***" }
 
-func (t Token) reveal() string { return string(t) }
+func (t secretToken) reveal() string { return string(t) }
 
 // problem returns what is wrong with the token, without any part of it, or "".
-func (t Token) problem() string {
+func (t secretToken) problem() string {
 	switch token := t.reveal(); {
 	case token == "":
 		return "is missing or empty (in GitHub Actions: is the secret defined, and does the pull request come from a fork, which gets no secrets? Elsewhere, set DIGA_TOKEN)"
