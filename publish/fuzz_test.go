@@ -122,7 +122,7 @@ func checkValid(t *testing.T, in inputs) {
 		}
 	}
 	switch {
-	case chosen != 1, in.Unpublish && (in.Phones[diga.Inbound].isSet() || in.Phones[diga.Outbound].isSet()):
+	case chosen != 1, in.Unpublish && in.Phones != [diga.Directions]phoneInput{}:
 		t.Errorf("more or less than one choice in %+v", in)
 	case in.Timeout < time.Second, in.Timeout > 30*time.Minute, in.MaxRetries < 0, in.MaxRetries > 10:
 		t.Errorf("out of bounds: %+v", in)

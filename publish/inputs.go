@@ -42,9 +42,6 @@ type phoneInput struct {
 	Release bool   // bind no number
 }
 
-// isSet reports whether anything is requested in this direction.
-func (p phoneInput) isSet() bool { return p != phoneInput{} }
-
 // expectation is what must be live for a change to be made. The zero value accepts anything.
 type expectation struct {
 	Version uuid.NullUUID
