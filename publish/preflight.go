@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func (s state) onlyPhone(d diga.Direction) (diga.Phone, bool) {
 // live version or fails, the list of versions decides: each must say that it is not live.
 func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retries, agent uuid.UUID) error {
 	s.version.set(c.PublishedVersion(ctx, retries, agent))
-	if e, ok := errors.AsType[*diga.Error](s.version.err); s.version.known || !ok || e.Status == 0 || e.Status >= 500 || e.Status == http.StatusRequestTimeout || e.Status == http.StatusTooManyRequests {
+	if s.version.known || !mayMeanOffline(s.version.err) {
 		return s.version.err
 	}
 	for v, err := range c.Versions(ctx, retries, agent) {
@@ -63,6 +64,12 @@ func (s *state) readLive(ctx context.Context, c *diga.Client, retries diga.Retri
 	}
 	s.offline = true
 	return nil
+}
+
+// mayMeanOffline reports whether this error of the read of the live version may only mean that none is live.
+func mayMeanOffline(err error) bool {
+	e, ok := errors.AsType[*diga.Error](err)
+	return ok && (200 <= e.Status && e.Status < 300 || isRefusal(e.Status))
 }
 
 // preflight is what was read before the change.
@@ -92,12 +99,11 @@ func readPreflight(ctx context.Context, c *diga.Client, in inputs) (p preflight,
 	defer cancel()
 
 	var reads group
-	const live, target, numbers = 0, 1, 2 // in the order in which their errors are reported
-	var errs [4]error
-	require := func(at int, read func() error) {
+	var liveErr, targetErr, numbersErr error
+	require := func(err *error, read func() error) {
 		reads.run(func() {
 			// "Not found" is a result: together with the other reads, it shows what is wrong.
-			if errs[at] = read(); errs[at] != nil && !isNotFound(errs[at]) {
+			if *err = read(); *err != nil && !isNotFound(*err) {
 				giveUp(errNotNeeded)
 			}
 		})
@@ -105,7 +111,7 @@ func readPreflight(ctx context.Context, c *diga.Client, in inputs) (p preflight,
 
 	switch {
 	case in.needsLive():
-		require(live, func() error { return p.readLive(required, c, diga.WithRetries, in.Agent) })
+		require(&liveErr, func() error { return p.readLive(required, c, diga.WithRetries, in.Agent) })
 	case in.DryRun: // its outputs become expect-version-id, so "no version is live" matters too
 		reads.run(func() { _ = p.readLive(optional, c, diga.Once, in.Agent) })
 	default:
@@ -113,12 +119,12 @@ func readPreflight(ctx context.Context, c *diga.Client, in inputs) (p preflight,
 	}
 	switch {
 	case in.VersionName != "":
-		require(target, func() error {
+		require(&targetErr, func() error {
 			p.target.set(c.VersionNamed(required, diga.WithRetries, in.Agent, in.VersionName))
 			return p.target.err
 		})
 	case in.Version.Valid && in.needsTarget():
-		require(target, func() error {
+		require(&targetErr, func() error {
 			p.target.set(c.Version(required, diga.WithRetries, in.Agent, in.Version.UUID))
 			return p.target.err
 		})
@@ -133,7 +139,7 @@ func readPreflight(ctx context.Context, c *diga.Client, in inputs) (p preflight,
 	}
 	var all []diga.Phone
 	if in.Phones[diga.Inbound].Number+in.Phones[diga.Outbound].Number != "" {
-		require(numbers, func() (err error) {
+		require(&numbersErr, func() (err error) {
 			if all, err = c.Phones(required, diga.WithRetries); err != nil {
 				err = fmt.Errorf("%w: %w", errReadingNumbers, err)
 			}
@@ -142,20 +148,19 @@ func readPreflight(ctx context.Context, c *diga.Client, in inputs) (p preflight,
 	}
 	reads.wait()
 
+	errs := []error{liveErr, targetErr, numbersErr}
 	for d, phone := range in.Phones {
-		if phone.Number != "" && errs[numbers] == nil {
+		if phone.Number != "" && numbersErr == nil {
 			p.phones[d].set(findPhone(all, phone.Number))
-			errs[numbers+d] = p.phones[d].err
+			errs = append(errs, p.phones[d].err)
 		}
 	}
 	if in.Version.Valid && isNotFound(p.version.err) && isNotFound(p.target.err) {
 		_, err := c.Version(optional, diga.Once, in.Version.UUID, in.Agent)
 		p.idsSwapped = err == nil
 	}
-	if i := slices.IndexFunc(errs[:], func(err error) bool { return err != nil && !errors.Is(err, errNotNeeded) }); i >= 0 {
-		return p, errs[i]
-	}
-	return p, nil
+	errs = slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, errNotNeeded) })
+	return p, cmp.Or(errs...)
 }
 
 // needsLive reports whether the step depends on knowing what is live.

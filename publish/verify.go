@@ -44,7 +44,8 @@ func (r *run) verify(signals context.Context, err error) *failure {
 	for {
 		r.after = readState(ctx, r.client, r.in.Agent, directions)
 		seen = r.plan.compare(r.before.state, r.after)
-		if seen == inEffect || effect == diga.NoEffect || readTwice || signals.Err() != nil || !sleep(ctx, replicaLag) {
+		isSure := seen == inEffect || effect == diga.NoEffect || readTwice
+		if isSure || signals.Err() != nil || !sleep(ctx, replicaLag) {
 			break
 		}
 		readTwice = true
@@ -52,13 +53,12 @@ func (r *run) verify(signals context.Context, err error) *failure {
 	if f.signal == 0 {
 		f.signal = signalOf(context.Cause(signals))
 	}
+	r.warnReleased()
 	if seen == inEffect && effect != diga.NoEffect {
 		r.confirmed, r.confirmedAfter = r.plan.observed(r.after), f
 		r.log(say("Read back: the change is in effect."))
-		r.warnReleased()
 		return nil
 	}
-	r.warnReleased()
 	f.status = r.plan.outcome(effect, seen, readTwice)
 	r.explain(f, effect, seen)
 	r.log(say("Read back: %s.", r.liveNow()))
