@@ -66,7 +66,7 @@ func (e *proxyError) Error() string { return "using the proxy" }
 func (e *proxyError) Unwrap() error { return e.err }
 
 // firstConnectionWait is how long requests wait for another's handshake before they open connections of their own.
-const firstConnectionWait = 1 * time.Second
+const firstConnectionWait = 1500 * time.Millisecond
 
 // firstConnection lets one request open the first TLS connection while the others wait: its handshake shows whether
 // they can share it (HTTP/2) or need their own. Plain HTTP does not wait. The zero value is ready for use.

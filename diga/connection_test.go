@@ -157,7 +157,7 @@ func TestRequestsWaitForTheFirstTLSConnection(t *testing.T) {
 		{"refused", syscall.ECONNREFUSED, nil, minute, Unreachable, second, minute, -1, second},
 		{"closed", nil, after(""), minute, Unreachable, second, minute, -1, second},
 		{"not TLS", nil, after("SSH-2.0\r\n"), minute, TLSFailed, second, minute, -1, second},
-		{"hangs", nil, hang, minute, -1, second, minute, -1, second}, // net/http gives it the connection of another
+		{"hangs", nil, hang, minute, -1, firstConnectionWait, minute, -1, firstConnectionWait}, // net/http gives it the connection of another
 		{"hangs, others have no more time", nil, hang, 5 * second, Timeout, 5 * second, second / 2, Timeout, second / 2},
 	}
 	for _, test := range tests {

@@ -189,6 +189,10 @@ func toSet(numbers []int) map[int]bool {
 func TestPartsOfAList(t *testing.T) {
 	const five, endless = `"total_pages":5`, `"total_pages":9007199254740993`
 	tooLarge := response(200, strings.Repeat(" ", maxBodyBytes+1))
+	later := func(r reply) reply {
+		r.pace = time.Nanosecond
+		return r
+	}
 	for _, test := range []struct {
 		name  string
 		total string           // on the first page, which has the versions 9 and 8
@@ -216,7 +220,7 @@ func TestPartsOfAList(t *testing.T) {
 		}, []int{9, 8, 7, 6}, ""},
 		{"a page that is too large", five, map[string]reply{
 			"limit=100&page=4": tooLarge,
-			"limit=25&page=13": pageOf(false, items(5, 4), five),
+			"limit=25&page=13": later(pageOf(false, items(5, 4), five)), // than the other reader gets there
 			afterQuery(100, 8): pageOf(true, items(7, 6), five),
 			afterQuery(100, 6): pageOf(false, items(5, 4), five),
 		}, []int{9, 8, 7, 6, 5, 4}, ""},
@@ -234,7 +238,7 @@ func TestPartsOfAList(t *testing.T) {
 		{"a page by cursor that fails", five, map[string]reply{
 			"limit=100&page=4": pageOf(true, items(5, 4), five),
 			afterQuery(100, 4): {then: silent},
-			afterQuery(100, 8): apiError(404, "NO"),
+			afterQuery(100, 8): later(apiError(404, "NO")),
 		}, []int{9, 8, 5, 4}, "the API returned 404 Not Found: because"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
