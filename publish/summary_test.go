@@ -128,7 +128,7 @@ func TestGolden(t *testing.T) {
 	for _, pattern := range []string{"logs/*", "summaries/*"} {
 		files, err := filepath.Glob(filepath.Join("..", "testdata", pattern))
 		if err != nil || len(files) != len(goldenRuns()) {
-			t.Errorf("%d files of %s, want %d (%v)", len(files), pattern, len(goldenRuns()), err)
+			t.Errorf("%d files of %s, want %d (%v); go test ./publish -update writes missing ones", len(files), pattern, len(goldenRuns()), err)
 		}
 		for _, file := range files {
 			if name := filepath.ToSlash(strings.TrimPrefix(file, filepath.Join("..", "testdata")+string(filepath.Separator))); !kept[name] {
