@@ -6,7 +6,6 @@ import (
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -37,8 +36,7 @@ type simulatedAPI struct {
 	rates    faultRates
 
 	pending    sync.WaitGroup // what is still going to happen to the state
-	serving    sync.WaitGroup
-	mu         sync.Mutex
+	connServer                // its mu guards what follows
 	start      time.Time
 	history    []stateChange
 	exchanges  []*exchange
@@ -48,8 +46,6 @@ type simulatedAPI struct {
 	scheduled  []scheduledEvent // for a PATCH
 	events     []event
 	violations []string // what the client must never do
-	conns      []net.Conn
-	closed     bool
 }
 
 // dialAttempt is an instant at which connections were asked for.

@@ -46,34 +46,7 @@ func (s *simulatedAPI) dial(ctx context.Context, l *memoryNetwork) (net.Conn, er
 
 // Serve answers on the connections that l accepts.
 func (s *simulatedAPI) Serve(l net.Listener) error {
-	defer s.serving.Wait()
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		s.mu.Lock()
-		s.conns = append(s.conns, conn)
-		if s.closed {
-			conn.Close()
-		}
-		s.mu.Unlock()
-		s.serving.Go(func() {
-			defer conn.Close()
-			s.serveConn(conn)
-		})
-	}
-}
-
-// Close ends every connection.
-func (s *simulatedAPI) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	for _, conn := range s.conns {
-		conn.Close()
-	}
-	return nil
+	return s.serve(l, func(_ int, conn net.Conn) { s.serveConn(conn) })
 }
 
 // serveConn answers the requests of one connection.

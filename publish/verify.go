@@ -16,7 +16,7 @@ const (
 	cancelledTime = 800 * time.Millisecond // the same after a signal: the runner kills a step that lingers
 	replicaLag    = 1 * time.Second        // after which a read reflects a change
 	staleAfter    = 5 * time.Second        // after which a read is stale
-	recheckAfter  = 30 * time.Second       // after which the numbers to carry over are read again before a retry
+	recheckAfter  = 30 * time.Second       // after which the numbers are read again before a retry
 )
 
 // verify decides the outcome of an unconfirmed change by the state, not by the status code. It may read past the
