@@ -30,6 +30,6 @@ func main() {
 		}
 	}()
 	os.Exit(publish.Step{
-		Args: os.Args[1:], Getenv: os.Getenv, LookupEnv: os.LookupEnv, Stdout: os.Stdout, Stderr: os.Stderr, Version: version,
+		Args: os.Args[1:], Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr, Version: version,
 	}.Run(ctx))
 }

@@ -3,24 +3,27 @@ package diga
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
+	"sync"
 	"time"
 )
 
 const (
 	attemptTimeout   = 30 * time.Second // for connection, headers and body
 	errorBodyTimeout = 5 * time.Second  // for the body, after a status other than 200
-	maxHeaderBytes   = 64 << 10
-	maxBodyBytes     = 1 << 20 // after decompression
+	maxBodyBytes     = 8 << 20          // after decompression: a page of versions, or one that is very long
 )
 
 // attempt is the result of sending a request once.
 type attempt struct {
 	wire
+	method    string
 	host      string // of the API
 	proxy     string // host of the proxy; empty: none
 	status    int    // of the response, 200 to 599; 0: no response with such a status
@@ -29,49 +32,46 @@ type attempt struct {
 	err       error  // why there is no complete response
 	timedOut  bool   // err comes from attemptTimeout or errorBodyTimeout
 	cancelled error  // why the caller's context ended, if that caused err
-	sent      bool   // some of the request may have left this machine
+	parsed    *reply // of an error status; see reply
 }
 
 // attempt sends req once and reads the whole response, within attemptTimeout.
 func (c *Client) attempt(req *http.Request) attempt {
-	c.connectOnce.Do(c.connect)
+	transport := c.connection()
 	caller := req.Context()
 	ctx, cancel := context.WithTimeout(caller, attemptTimeout)
 	defer cancel()
-	connected := c.first.enter(ctx, req.URL)
-	defer connected()
-	trace := wireTrace{connected: connected, http1: &c.http1}
+	var trace wireTrace
 	req = req.WithContext(httptrace.WithClientTrace(ctx, trace.hooks()))
-	if c.http1.Load() && (req.Body == nil || req.Body == http.NoBody) {
-		// net/http silently resends a request without a body if a reused connection turns out to be closed, and
-		// concurrent requests can pass such connections around endlessly. A body of unknown length prevents that. The
-		// encoding "identity" keeps net/http from waiting for its first byte, and from sending chunks if that byte
-		// takes more than 200 ms. HTTP/2 is exempt: some servers reject a GET with the frame that ends an empty body.
-		req.Body, req.GetBody = io.NopCloser(strings.NewReader("")), nil
-		req.TransferEncoding = []string{"identity"}
-	}
 
-	a := attempt{host: req.URL.Host}
-	if proxy, _ := c.transport.Proxy(req); proxy != nil {
+	a := attempt{method: req.Method, host: req.URL.Host}
+	if proxy, _ := transport.Proxy(req); proxy != nil {
 		a.proxy = proxy.Host
 	}
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := transport.RoundTrip(req)
 	if err == nil {
 		a.status, a.header = resp.StatusCode, resp.Header
-		if a.status != http.StatusOK {
+		if a.hasErrorStatus() {
 			// The status is enough to decide what follows; do not wait long for the error message.
 			defer time.AfterFunc(errorBodyTimeout, cancel).Stop()
 		}
 		a.body, err = readBody(resp)
 	}
-	if a.err = err; err != nil {
-		a.cancelled = context.Cause(caller)
-		a.timedOut = a.cancelled == nil && ctx.Err() != nil
-	}
-	a.wire = trace.result()
-	a.sent = a.status != 0 || a.written > 0 || (a.connected && a.http2) // HTTP/2 may write after RoundTrip has returned
 	if a.status < 200 || a.status > 599 {
 		a.status = 0 // not an HTTP status
+	}
+	a.wire = trace.result()
+	if a.err = err; err == nil {
+		return a
+	}
+	a.cancelled = context.Cause(caller)
+	a.timedOut = a.cancelled == nil && ctx.Err() != nil
+	if ctx.Err() != nil && a.conn != nil {
+		_ = a.conn.Close() // it may be dead, and HTTP/2 would keep it for the next attempt
+	}
+	smallHello := a.handshaking && a.cancelled == nil && !a.isTLS()
+	if http1 := strings.Contains(err.Error(), "HTTP_1_1_REQUIRED"); http1 || smallHello {
+		c.reconnect(http1, smallHello)
 	}
 	return a
 }
@@ -84,7 +84,7 @@ func readBody(resp *http.Response) ([]byte, error) {
 		return nil, fmt.Errorf("%w: status %q", errMalformed, resp.Status)
 	}
 	if coding := resp.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return nil, fmt.Errorf("%w: unexpected Content-Encoding %q", errMalformed, coding) // net/http requests only gzip, and decodes it
+		return nil, fmt.Errorf("%w: unexpected Content-Encoding %q", errMalformed, coding) // net/http asks for gzip and decodes it
 	}
 	var body bytes.Buffer
 	n, err := body.ReadFrom(io.LimitReader(resp.Body, maxBodyBytes+1))
@@ -94,18 +94,13 @@ func readBody(resp *http.Response) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-// ok reports whether the response is a complete 200.
-func (a *attempt) ok() bool { return a.status == http.StatusOK && a.err == nil }
+// ok reports whether the response is complete, and a 200 or, after a POST, a 201.
+func (a *attempt) ok() bool { return a.status != 0 && !a.hasErrorStatus() && a.err == nil }
 
-// hasErrorStatus reports whether there is a response other than a 200. Its status counts even if its body was cut off.
-func (a *attempt) hasErrorStatus() bool { return a.status != 0 && a.status != http.StatusOK }
-
-// toError returns the error of an attempt that is not ok.
-func (a *attempt) toError() *Error {
-	if a.hasErrorStatus() {
-		return a.replyError()
-	}
-	return a.transportError()
+// hasErrorStatus reports whether there is a response with another status. That counts even if its body was cut off.
+func (a *attempt) hasErrorStatus() bool {
+	created := a.status == http.StatusCreated && a.method == http.MethodPost
+	return a.status != 0 && a.status != http.StatusOK && !created
 }
 
 // failure returns why there is no complete response, for the log; nil if there is one.
@@ -115,7 +110,50 @@ func (a *attempt) failure() error {
 		return nil
 	case a.cancelled != nil:
 		return a.cancelled
+	case a.hasErrorStatus():
+		return a.err
 	default:
-		return a.transportError()
+		return a.toError()
 	}
+}
+
+// wire is what is known about an attempt's connection. The zero value means that there was none.
+type wire struct {
+	sent        bool     // there was a connection, so some of the request may have left this machine
+	conn        net.Conn // below TLS
+	http2       bool
+	handshaking bool // a TLS handshake began and did not succeed
+}
+
+// wireTrace observes an attempt from inside net/http, which may call the hooks from goroutines that outlive the attempt.
+type wireTrace struct {
+	mu   sync.Mutex
+	wire wire
+}
+
+func (t *wireTrace) hooks() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		TLSHandshakeStart: func() { t.set(wire{handshaking: true}) },
+		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { t.set(wire{handshaking: err != nil}) },
+		GotConn: func(info httptrace.GotConnInfo) {
+			w := wire{sent: true, conn: info.Conn}
+			for secure, ok := w.conn.(*tls.Conn); ok; secure, ok = w.conn.(*tls.Conn) { // twice, if the proxy speaks TLS
+				w.http2 = w.http2 || secure.ConnectionState().NegotiatedProtocol == "h2"
+				w.conn = secure.NetConn()
+			}
+			t.set(w)
+		},
+	}
+}
+
+func (t *wireTrace) set(w wire) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wire = w
+}
+
+func (t *wireTrace) result() wire {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.wire
 }

@@ -1,20 +1,23 @@
-// Package diga is a client for the Diga API. It publishes versions of an agent, binds them to phone numbers, and reads
-// both.
+// Package diga is a client for the Diga API. It publishes versions of an agent, binds them to phone numbers, launches
+// drafts, and reads all of these.
 //
-// Requests are retried. Errors report what went wrong and, for a change, whether it may have been applied anyway: see
+// Requests are retried. Errors say what went wrong and, for a change, whether it may have been applied anyway: see
 // [Error] and [Effect].
 //
-// The publish operation follows the API's OpenAPI document; the reads follow its public reference.
+// The operations follow the API's OpenAPI document.
 package diga
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,16 +26,15 @@ import (
 
 // Client calls the API. BaseURL and Token are required; the fields must not change after the first call.
 //
-// It is safe for concurrent use and opens as few connections as the protocol allows: one over HTTP/2, otherwise one for
-// each request in flight. It honors the proxy variables of the environment, verifies certificates against the system
-// roots, requires TLS 1.2 and follows no redirect. A request takes at most 30 s. A response may have at most 64 KiB of
-// headers and, after decompression, 1 MiB of body.
+// It is safe for concurrent use, over one connection: over HTTP/1.1, concurrent requests wait for each other. It honors
+// the proxy variables of the environment, verifies certificates against the system roots, requires TLS 1.2 and follows
+// no redirect. Connecting takes at most 10 s, a request at most 30 s. A response may have at most 64 KiB of headers and,
+// after decompression, 8 MiB of body.
 //
-// A request is retried after connection errors, timeouts, truncated responses and the statuses 408, 429, 500, 502, 503,
-// 504 and 520 to 524. The wait before retry n (from 0) is random, from d/2 to d, with d = min(20 s, 1 s × 2ⁿ), or
-// min(20 s, 2 s × 2ⁿ) after a 429 without a Retry-After header. If that header is present, it is the minimum, and the
-// wait is up to 20 s longer. If a retry could not start at least 250 ms before the context's deadline, the call returns
-// the last attempt's error at once.
+// The table [Faults] says what is retried. The wait before retry n (from 0) is random, from d/2 to d, with d = min(20 s,
+// 1 s × 2ⁿ), or min(20 s, 2 s × 2ⁿ) after a 429 without a Retry-After header. If that header is present, it is the
+// minimum, and the wait is up to 20 s longer. If a retry could not start at least 250 ms before the context's deadline,
+// the call returns the last attempt's error at once.
 type Client struct {
 	BaseURL   *url.URL // scheme, host and an optional path prefix
 	Token     string   // sent as "Authorization: Bearer"
@@ -49,37 +51,122 @@ type Client struct {
 	// Jitter returns a duration in [0, limit) for a limit > 0; nil means uniformly at random.
 	Jitter func(limit time.Duration) time.Duration
 
-	// BeforeRetry is called before each retry of a change, after the wait. An error ends the call with the cause Stopped.
-	// It may be nil.
-	BeforeRetry func(context.Context) error
+	// BeforeRetry is called before each retry of a change, after the wait, with the effect of its attempts so far. An
+	// error ends the call with the cause Stopped. It may be nil.
+	BeforeRetry func(context.Context, Effect) error
 
-	// OnAttempt is called after each attempt, and OnWait before each wait for the next. Both may be nil. They are
-	// called concurrently if requests are sent concurrently, which a single call of VersionNamed may do.
+	// OnAttempt is called after each attempt, and OnWait before each wait for the next. Both may be nil. They are called
+	// concurrently if requests are sent concurrently.
 	OnAttempt func(Attempt)
 	OnWait    func(Wait)
 
-	connectOnce sync.Once
-	transport   *http.Transport
-	first       firstConnection
-	http1       atomic.Bool // a connection has negotiated HTTP/1.1, or nothing else is possible
+	mu         sync.Mutex
+	transport  *http.Transport // nil: not made yet
+	http1      bool            // the server does not want HTTP/2
+	smallHello bool            // a TLS handshake was lost: some middleboxes drop a hello of more than one packet
 }
+
+const (
+	connectTimeout = 10 * time.Second // for a connection, and again for its TLS handshake
+	maxHeaderBytes = 64 << 10
+)
+
+// connection returns the transport for the next attempt. It opens no connection.
+func (c *Client) connection() *http.Transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.transport != nil {
+		return c.transport
+	}
+	dial := c.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	if c.BaseURL.Scheme == "https" {
+		// Parsing the system roots takes as long as a handshake. Start early; the result is cached.
+		go func() { _, _ = x509.SystemCertPool() }()
+	}
+	c.transport = &http.Transport{
+		Proxy: proxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			// A dial outlives its request, and the next one would wait for it.
+			ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+			defer cancel()
+			return dial(ctx, network, addr)
+		},
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+			return &proxyError{status: resp.StatusCode}
+		},
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    connectTimeout,
+		ForceAttemptHTTP2:      !c.http1, // setting DialContext turns it off
+		MaxConnsPerHost:        1,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+	}
+	if c.smallHello {
+		c.transport.TLSClientConfig.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256}
+	}
+	return c.transport
+}
+
+// reconnect makes later attempts open a new connection after one that was lost in the TLS handshake, or that the server
+// refused because it speaks HTTP/2.
+func (c *Client) reconnect(http1, smallHello bool) {
+	c.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.http1, c.smallHello, c.transport = c.http1 || http1, c.smallHello || smallHello, nil
+}
+
+// Close closes the connection unless a request is using it.
+func (c *Client) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.transport != nil {
+		c.transport.CloseIdleConnections()
+	}
+}
+
+// proxyFromEnvironment is http.ProxyFromEnvironment, except that it fails for a value that is not a URL, which that
+// would ignore. It also fails for HTTP_PROXY if REQUEST_METHOD is set, as in a CGI program.
+func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
+	name := strings.ToUpper(req.URL.Scheme) + "_PROXY"
+	value := os.Getenv(name)
+	if value == "" {
+		value = os.Getenv(strings.ToLower(name))
+	}
+	if !strings.Contains(value, "://") {
+		value = "http://" + value
+	}
+	if u, err := url.Parse(value); err != nil || value != "http://" && u.Hostname() == "" || strings.ContainsAny(value, `"'#`) {
+		return nil, &proxyError{reason: name + " is not a URL"}
+	}
+	proxy, err := http.ProxyFromEnvironment(req)
+	if err != nil {
+		return nil, &proxyError{reason: err.Error()}
+	}
+	return proxy, nil
+}
+
+// proxyError is a proxy's refusal to connect, or our own refusal to use the proxy from the environment.
+type proxyError struct {
+	status int    // of the response to CONNECT; 0: we refused
+	reason string // why
+}
+
+func (e *proxyError) Error() string { return e.reason }
 
 // request is what every attempt of a call sends.
 type request struct {
-	method  string
-	path    string // below BaseURL; escaped
-	query   url.Values
-	body    any // sent as JSON; nil means no body
-	retries Retries
+	method string
+	path   string // below BaseURL; escaped
+	query  url.Values
+	body   any  // sent as JSON; nil means no body
+	once   bool // not idempotent: retried only while nothing can have come of it
 }
-
-// Retries says whether a failed read is retried. Publish always retries.
-type Retries int
-
-const (
-	WithRetries Retries = iota // as described at Client
-	Once                       // one attempt per request
-)
 
 // newRequest builds r without sending it.
 func (c *Client) newRequest(ctx context.Context, r request) (*retryablehttp.Request, error) {
@@ -103,13 +190,8 @@ func (c *Client) newRequest(ctx context.Context, r request) (*retryablehttp.Requ
 	req.Header.Set("X-Request-Id", c.RequestID.String())
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	} else {
+		req.Header.Set("Cache-Control", "no-cache") // an old state is worse than none
 	}
 	return req, nil
-}
-
-// Close closes the connections that no request is using.
-func (c *Client) Close() {
-	if c.transport != nil {
-		c.transport.CloseIdleConnections()
-	}
 }

@@ -7,40 +7,53 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 )
 
-// object parses a body that must be a single JSON object. Names are case-sensitive and must be unique: encoding/json
-// ignores case and lets the last duplicate win, so two programs could read the same response differently.
+// object parses a body that must be a single JSON object.
 func object(body []byte) (map[string]json.RawMessage, error) {
+	fields := make(map[string]json.RawMessage)
+	err := eachField(body, func(name string, decoder *json.Decoder) error {
+		var value json.RawMessage
+		err := decoder.Decode(&value)
+		fields[name] = value
+		return err
+	})
+	return fields, err
+}
+
+// eachField parses a body that must be a single JSON object. For each field, read must take the value from the decoder.
+// Names are case-sensitive and must be unique: encoding/json ignores case and lets the last duplicate win, so two
+// programs could read the same response differently.
+func eachField(body []byte, read func(name string, decoder *json.Decoder) error) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
-		return nil, errors.New("not a JSON object")
+		return errors.New("not a JSON object")
 	}
-	fields := make(map[string]json.RawMessage)
+	seen := make(map[string]bool)
 	for decoder.More() {
 		name, err := decoder.Token()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		key := name.(string)
-		if _, twice := fields[key]; twice {
-			return nil, fmt.Errorf("duplicate field %q", key)
+		if seen[key] {
+			return fmt.Errorf("duplicate field %q", key)
 		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return nil, err
+		seen[key] = true
+		if err := read(key, decoder); err != nil {
+			return err
 		}
-		fields[key] = value
 	}
 	if _, err := decoder.Token(); err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return nil, errors.New("trailing data after the JSON object")
+		return errors.New("trailing data after the JSON object")
 	}
-	return fields, nil
+	return nil
 }
 
 // idField reads a UUID. The result is null if the field is null or absent.
@@ -58,6 +71,18 @@ func idField(fields map[string]json.RawMessage, name string) (uuid.NullUUID, err
 		return uuid.NullUUID{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return uuid.NullUUID{UUID: id, Valid: true}, nil
+}
+
+// timeField reads a time, in RFC 3339 or, as the API's framework writes a time without a zone, in UTC. Anything else is
+// the zero time.
+func timeField(fields map[string]json.RawMessage, name string) time.Time {
+	s := string(text(fields[name]))
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
+		if at, err := time.Parse(layout, s); err == nil {
+			return at.UTC()
+		}
+	}
+	return time.Time{}
 }
 
 // ParseID parses a UUID of 36 characters: 8-4-4-4-12 hexadecimal digits in either case (RFC 9562, section 4). Unlike

@@ -5,10 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
-	"net/http"
-	"net/url"
+	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/google/uuid"
@@ -26,80 +25,37 @@ const (
 // String returns "inbound" or "outbound".
 func (d Direction) String() string { return [...]string{"inbound", "outbound"}[d] }
 
-// Assigned is the only [Phone] status in which a number can take calls.
-const Assigned = "assigned"
-
-// Phone is a phone number of the company.
+// Phone is a phone number of the project.
 type Phone struct {
-	ID       uuid.UUID
-	Number   string                    // as the API writes it, normally E.164; may be empty
-	Nickname string                    // may be empty
-	Status   string                    // reserved, assigned, released or finished
-	Agents   [Directions]uuid.NullUUID // that it is bound to; null: none
+	ID        uuid.UUID
+	Number    Number
+	Nickname  Foreign                   // may be empty
+	Status    Foreign                   // in lower case; empty: not known
+	Agents    [Directions]uuid.NullUUID // that it is bound to; null: none
+	ReleaseAt time.Time                 // when it is going to be released; zero: it is not
 }
 
-func (p Phone) boundTo(agent uuid.UUID, d Direction) bool {
+// Usable reports whether the number can be bound, as far as the API says: it is not in one of the states before it is
+// assigned or after it was given up. A status that is not documented does not make it unusable.
+func (p Phone) Usable() bool {
+	return !slices.Contains([]Foreign{"reserved", "pending_verification", "released", "finished"}, p.Status)
+}
+
+// IsBound reports whether the number is bound to an agent.
+func (p Phone) IsBound(agent uuid.UUID, d Direction) bool {
 	return p.Agents[d] == uuid.NullUUID{UUID: agent, Valid: true}
 }
 
 const maxPhoneText = 500 // bytes; a list keeps every text in memory
 
-var phoneItems = itemKind[Phone]{
-	plural: "phone numbers",
-	most:   10_000,
-	parse:  readPhone,
-	id:     func(p Phone) uuid.UUID { return p.ID },
-}
-
-// Phone reads one phone number (GET /v1/phone/{phone_id}). The error is an *Error, whose Status is 404 or 400 if there is
-// no such number.
-func (c *Client) Phone(ctx context.Context, retries Retries, id uuid.UUID) (Phone, error) {
-	body, _, err := c.do(ctx, request{method: http.MethodGet, path: "v1/phone/" + id.String(), retries: retries})
-	if err != nil {
-		return Phone{}, err
-	}
-	p, err := readPhone(body)
-	if err != nil {
-		return Phone{}, invalidReply("a phone number", err)
-	}
-	if p.ID != id {
-		return Phone{}, &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf("requested phone number %s, but the API returned %s", id, p.ID)}
-	}
-	return p, nil
-}
-
-// Phones reads all phone numbers that the token can access (GET /v1/phone/), in any order. More than 10,000 numbers are
-// an error. The error is an *Error.
-func (c *Client) Phones(ctx context.Context, retries Retries) ([]Phone, error) {
-	return collect(c.listPhones(ctx, retries, nil))
-}
-
-// PhonesOf reads the phone numbers that are bound to an agent in one direction (GET /v1/phone/?inbound_agent_id=…), in
-// any order. The error is an *Error.
-func (c *Client) PhonesOf(ctx context.Context, retries Retries, agent uuid.UUID, d Direction) ([]Phone, error) {
-	all, err := collect(c.listPhones(ctx, retries, url.Values{d.String() + "_agent_id": {agent.String()}}))
-	var bound []Phone
-	for _, p := range all {
-		if p.boundTo(agent, d) { // in case the API ignores the filter
-			bound = append(bound, p)
-		}
-	}
-	return bound, err
-}
-
-func (c *Client) listPhones(ctx context.Context, retries Retries, filter url.Values) iter.Seq2[Phone, error] {
-	// Without the trailing slash, the API redirects.
-	r := request{method: http.MethodGet, path: "v1/phone/", query: filter, retries: retries}
-	return list(ctx, c, r, phoneItems)
-}
-
-func collect[T any](items iter.Seq2[T, error]) ([]T, error) {
-	var all []T
-	for item, err := range items {
+// Phones reads all phone numbers of the project (GET /v1/phone/). More than 10,000 are an error. The error is an *Error.
+func (c *Client) Phones(ctx context.Context) (all []Phone, err error) {
+	kind := itemKind[Phone]{plural: "phone numbers", most: 10_000, parse: readPhone, id: func(p Phone) uuid.UUID { return p.ID }}
+	for p, err := range list(ctx, c, "v1/phone/", kind) { // without the slash at its end, the API redirects
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, item)
+		all = append(all, p)
 	}
 	return all, nil
 }
@@ -111,45 +67,108 @@ func readPhone(data []byte) (Phone, error) {
 		return Phone{}, err
 	}
 	id, err := idField(fields, "id")
-	if err != nil {
-		return Phone{}, err
+	if err == nil && !id.Valid {
+		err = errors.New("id is missing")
 	}
-	if !id.Valid {
-		return Phone{}, errors.New("id is missing")
-	}
-	p := Phone{ID: id.UUID}
+	p := Phone{ID: id.UUID, ReleaseAt: timeField(fields, "scheduled_release_at")}
 	for d := range Directions {
-		if p.Agents[d], err = idField(fields, d.String()+"_agent_id"); err != nil {
-			return Phone{}, err
+		if err == nil {
+			p.Agents[d], err = idField(fields, d.String()+"_agent_id")
 		}
 	}
+	var number string
 	for _, field := range []struct {
 		name string
 		to   *string
-	}{{"number", &p.Number}, {"nickname", &p.Nickname}, {"status", &p.Status}} {
-		if value, there := fields[field.name]; there && json.Unmarshal(value, field.to) != nil {
-			return Phone{}, fmt.Errorf("%s is not a string", field.name)
+	}{{"number", &number}, {"nickname", (*string)(&p.Nickname)}, {"status", (*string)(&p.Status)}} {
+		if value, ok := fields[field.name]; ok && err == nil && json.Unmarshal(value, field.to) != nil {
+			err = fmt.Errorf("%s is not a string", field.name)
 		}
 		if len(*field.to) > maxPhoneText {
 			*field.to = "" // a truncated text could pass for a complete one
 		}
 	}
-	return p, nil
+	p.Number, p.Status = ParseNumber(number), Foreign(strings.ToLower(string(p.Status)))
+	return p, err
 }
 
-// E164 removes spaces, hyphens, dots and brackets from a phone number. It returns false if the rest is not in the format
-// of ITU-T E.164: a plus sign and 2 to 15 digits, the first of which is not 0. A leading 00 is not replaced.
-func E164(number string) (string, bool) {
-	digits := strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || strings.ContainsRune(".()[]", r) {
+// Number is a phone number or SIP identifier. The zero value is none.
+type Number struct {
+	text      string // as it was written
+	canonical string // equal for all notations of the same number
+}
+
+// ParseNumber reads a number in any notation: E.164 with or without blanks, hyphens, dots, slashes and brackets, national,
+// a tel: URI (RFC 3966), or a SIP identifier such as user@example.com, with or without sip:. Parameters after a semicolon
+// do not count. Nothing is guessed: 00 is not +, and no country code is added.
+func ParseNumber(s string) Number {
+	n := Number{text: strings.TrimSpace(s)}
+	rest, _, _ := strings.Cut(n.text, ";")
+	for _, scheme := range []string{"tel:", "sip:"} {
+		if len(rest) > len(scheme) && strings.EqualFold(rest[:len(scheme)], scheme) {
+			rest = rest[len(scheme):]
+			break
+		}
+	}
+	bare := strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || strings.ContainsRune("−./()[]", r) {
 			return -1
 		}
 		return r
-	}, number)
-	rest, plus := strings.CutPrefix(digits, "+")
-	ok := plus && 2 <= len(rest) && len(rest) <= 15 && rest[0] != '0' && strings.Trim(rest, "0123456789") == ""
-	if !ok {
-		return "", false
+	}, rest)
+	if n.canonical = strings.ToLower(strings.TrimSpace(rest)); strings.Trim(bare, "+0123456789") == "" {
+		n.canonical = bare
 	}
-	return digits, true
+	return n
+}
+
+// Text is the number as it was written.
+func (n Number) Text() Foreign { return Foreign(n.text) }
+
+// IsSIP reports whether the number is a SIP identifier, user@host.
+func (n Number) IsSIP() bool {
+	user, host, ok := strings.Cut(n.canonical, "@")
+	return ok && user != "" && host != ""
+}
+
+// Digits are the digits of a number that has nothing else, but perhaps a plus sign in front of them; otherwise "".
+func (n Number) Digits() string {
+	digits := strings.TrimPrefix(n.canonical, "+")
+	if strings.Trim(digits, "0123456789") != "" {
+		return ""
+	}
+	return digits
+}
+
+// E164 returns the number in the format of ITU-T E.164, a plus sign and 2 to 15 digits, the first of which is not 0. It
+// returns "" if the number is not written with its country code.
+func (n Number) E164() string {
+	digits := n.Digits()
+	if !strings.HasPrefix(n.canonical, "+") || len(digits) < 2 || len(digits) > 15 || digits[0] == '0' {
+		return ""
+	}
+	return n.canonical
+}
+
+// Equal reports whether two notations are of the same number. Digits alone are also equal to the number in E.164 that has
+// just these digits, because YAML reads an unquoted +34910000001 as the integer 34910000001.
+func (n Number) Equal(other Number) bool {
+	if n.canonical == "" || n.canonical == other.canonical {
+		return n.canonical != ""
+	}
+	return "+"+n.canonical == other.E164() || "+"+other.canonical == n.E164()
+}
+
+// Exactly is Equal without the rule for digits alone.
+func (n Number) Exactly(other Number) bool {
+	return n.canonical != "" && n.canonical == other.canonical
+}
+
+// EndsLike reports whether the digits of one number, six at least, are the end of the other's.
+func (n Number) EndsLike(other Number) bool {
+	short, long := n.Digits(), strings.TrimPrefix(other.Digits(), "00")
+	if len(short) > len(long) {
+		short, long = long, strings.TrimPrefix(n.Digits(), "00")
+	}
+	return len(short) >= 6 && strings.HasSuffix(long, short)
 }

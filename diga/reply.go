@@ -1,105 +1,252 @@
 package diga
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"html"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
-// replyError describes a response that is not a 200, with the API's own message if there is one.
-func (a *attempt) replyError() *Error {
-	e := &Error{Cause: Answered, Status: a.status}
-	said := "the API returned " + StatusText(a.status)
-	switch {
-	case a.status == http.StatusProxyAuthRequired && a.proxy != "":
-		e.Cause = ProxyDenied
-		e.Message = fmt.Sprintf("the proxy %s returned %s", a.proxy, StatusText(a.status))
-		return e
-	case a.status < 300:
-		e.Cause = InvalidReply
-		e.Message = said + ", expected 200 OK"
-		return e
-	case a.status < 400:
-		e.Cause = Redirected
-		e.Message = said + " (redirects are not followed)"
-		e.Untrusted = a.redirectHost()
-		return e
-	}
-	var text string
-	fields, err := object(a.body)
-	switch {
-	case err != nil && a.err == nil:
-		text = plainText(a.body)
-	case err == nil:
-		var code string
-		if json.Unmarshal(fields["error_code"], &code) == nil && plainWord(code) {
-			e.Code = code
-		}
-		_ = json.Unmarshal(fields["message"], &text)
-		if detail := fields["detail"]; detail != nil && json.Unmarshal(detail, &text) != nil {
-			e.Details = details(detail)
-		}
-	}
-	e.Message = said
-	if text = strings.TrimSpace(text); text != http.StatusText(a.status) {
-		e.Untrusted = text
-	}
-	return e
+// reply is what the body of an error says.
+type reply struct {
+	own     bool   // it has the shape of the API's own errors, OpenAPI's ErrorResponseSchema
+	code    string // plain word; empty: none
+	text    Foreign
+	details []Detail // of a 422
 }
 
-// plainWord reports whether s is 1 to 64 ASCII letters, digits, underscores, dots and hyphens.
-func plainWord(s string) bool {
-	return 0 < len(s) && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+// reply parses the body, once.
+func (a *attempt) reply() *reply {
+	if a.parsed == nil {
+		a.parsed = new(reply)
+		if a.err == nil {
+			*a.parsed = parseReply(a.body)
+		}
+	}
+	return a.parsed
+}
+
+// parseReply reads an error in the shape of the API, of its framework or of common gateways, or the text of a page.
+func parseReply(body []byte) (r reply) {
+	fields, err := object(body)
+	if err != nil {
+		r.text = pageText(body)
+		return r
+	}
+	detail, _ := object(fields["detail"])
+	for _, f := range []map[string]json.RawMessage{fields, detail} {
+		code, message := text(f["error_code"]), text(f["message"])
+		if r.code == "" && isPlainWord(code) {
+			r.code, r.own = string(code), f["message"] != nil && isString(f["message"])
+			if r.own {
+				r.text = message
+			}
+		}
+	}
+	inner, _ := object(fields["error"])
+	var list []json.RawMessage
+	_ = json.Unmarshal(fields["errors"], &list)
+	var first map[string]json.RawMessage
+	if len(list) > 0 {
+		first, _ = object(list[0])
+	}
+	for _, data := range []json.RawMessage{
+		fields["message"], fields["detail"], detail["message"], inner["message"], fields["error"], first["message"], fields["title"],
+	} {
+		if r.text == "" {
+			r.text = text(data)
+		}
+	}
+	r.details = details(fields["detail"])
+	return r
+}
+
+func isString(data json.RawMessage) bool { return len(data) > 0 && data[0] == '"' }
+
+// text returns a JSON string, trimmed, or "" for anything else.
+func text(data json.RawMessage) Foreign {
+	var s string
+	_ = json.Unmarshal(data, &s)
+	return Foreign(strings.TrimSpace(s))
+}
+
+// isPlainWord reports whether s is 1 to 64 ASCII letters, digits, underscores, dots and hyphens.
+func isPlainWord[T ~string](s T) bool {
+	return 0 < len(s) && len(s) <= 64 && !strings.ContainsFunc(string(s), func(r rune) bool {
 		return (r < 'a' || 'z' < r) && (r < 'A' || 'Z' < r) && (r < '0' || '9' < r) && !strings.ContainsRune("_.-", r)
 	})
 }
 
-// redirectHost names the host of the Location header, or returns "" if there is none. The path and query may be secret.
-func (a *attempt) redirectHost() string {
-	target, err := url.Parse(a.header.Get("Location"))
-	if err != nil || target.Host == "" {
-		return ""
-	}
-	return "redirect to " + target.Host
-}
-
-// details reads OpenAPI's HTTPValidationError. It reads only loc and msg: input, ctx and url echo the request.
-func details(data json.RawMessage) []Detail {
-	var items []struct {
-		Loc []json.RawMessage `json:"loc"`
-		Msg string            `json:"msg"`
-	}
-	if json.Unmarshal(data, &items) != nil {
-		return nil
-	}
-	found := make([]Detail, 0, len(items))
+// details reads OpenAPI's HTTPValidationError, item by item: what cannot be read is left out. It reads only loc and msg:
+// input, ctx and url echo the request.
+func details(data json.RawMessage) (found []Detail) {
+	var items []json.RawMessage
+	_ = json.Unmarshal(data, &items)
 	for _, item := range items {
+		fields, _ := object(item)
+		message, field := text(item), string(text(fields["loc"]))
+		if message == "" {
+			message = text(fields["msg"])
+		}
+		var loc []json.RawMessage
+		_ = json.Unmarshal(fields["loc"], &loc)
 		var path []string
-		for _, part := range item.Loc {
+		for _, part := range loc {
 			if part[0] != '{' && part[0] != '[' { // not part of a path, and may echo the request
 				path = append(path, strings.Trim(string(part), `"`))
 			}
 		}
-		found = append(found, Detail{Field: strings.Join(path, "."), Message: item.Msg})
+		if path != nil {
+			field = strings.Join(path, ".")
+		}
+		if message != "" {
+			found = append(found, Detail{Field: field, Message: message})
+		}
 	}
 	return found
 }
 
-// plainText returns the title of an HTML page, or the text between its tags. It returns "" for invalid JSON, which may
-// echo the request. The text is not truncated: a truncated secret could no longer be recognized.
-func plainText(body []byte) string {
-	text := string(body)
-	if _, rest, ok := strings.Cut(text, "<title>"); ok {
-		text, _, _ = strings.Cut(rest, "</title>")
+// pageText returns the title of an HTML page, or else its visible text. It returns "" for invalid JSON, which may echo
+// the request. The text is not truncated: a truncated secret could no longer be recognized.
+func pageText(body []byte) Foreign {
+	page := string(body)
+	if title := regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`).FindStringSubmatch(page); title != nil {
+		page = title[1]
 	}
-	text = regexp.MustCompile(`<[^>]*>?`).ReplaceAllString(text, " ")
-	text = strings.TrimFunc(text, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) })
-	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
+	page = regexp.MustCompile(`(?is)<!--.*?-->|<style.*?</style|<script.*?</script`).ReplaceAllString(page, " <")
+	page = html.UnescapeString(regexp.MustCompile(`<[^>]*>?`).ReplaceAllString(page, " "))
+	page = strings.TrimFunc(page, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) })
+	if strings.HasPrefix(page, "{") || strings.HasPrefix(page, "[") {
 		return ""
 	}
-	return strings.Join(strings.Fields(text), " ")
+	return Foreign(strings.Join(strings.Fields(page), " "))
+}
+
+// describeStatus completes the error of a response that is not a 200, with the API's own message if there is one.
+func (a *attempt) describeStatus(e *Error) {
+	e.Message = "the API returned " + StatusText(a.status)
+	switch e.Cause {
+	case ProxyRefused:
+		e.Message = fmt.Sprintf("the proxy %s returned %s", a.proxy, StatusText(a.status))
+	case InvalidReply:
+		e.Message += ", expected 200 OK"
+	case Redirected:
+		e.Message += " (redirects are not followed)"
+		// The host alone: the path and query may be secret.
+		if target, err := url.Parse(a.header.Get("Location")); err == nil && target.Host != "" {
+			e.Said = Foreign("redirect to " + target.Host)
+		}
+	default:
+		r := a.reply()
+		e.Code, e.Details = r.code, r.details
+		if string(r.text) != http.StatusText(a.status) {
+			e.Said = r.text
+		}
+	}
+}
+
+// invalidReply is the error for a 200 with an unexpected body. If that has the shape of the API's errors, it says what
+// the API said.
+func invalidReply(wanted string, body []byte, err error) *Error {
+	e := &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API returned 200 OK, but not " + wanted, Said: Foreign(err.Error()), Err: err}
+	if r := parseReply(body); r.own {
+		e.Code, e.Said, e.Message = r.code, r.text, "the API returned 200 OK with an error"
+	}
+	return e
+}
+
+func mismatch(format string, args ...any) *Error {
+	return &Error{Cause: Mismatch, Status: http.StatusOK, Message: fmt.Sprintf(format, args...)}
+}
+
+// innermost returns the innermost error. The outer ones repeat the method, the addresses and even the proxy's password.
+func innermost(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// reason returns the text of the innermost error.
+func reason(err error) Foreign {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return Foreign("DNS lookup: " + dns.Err)
+	}
+	switch inner := innermost(err); {
+	case errors.Is(err, errMalformed):
+		return Foreign(err.Error())
+	case errors.Is(inner, io.EOF):
+		return "the connection was closed"
+	case errors.Is(inner, io.ErrUnexpectedEOF):
+		return "the connection closed early"
+	default:
+		return Foreign(inner.Error())
+	}
+}
+
+// tlsReason explains a TLS error. If the authority is unknown because of SSL_CERT_FILE, it says what is wrong with that.
+func tlsReason(err error) Foreign {
+	if record := "first record does not look like a TLS handshake"; strings.Contains(err.Error(), record) {
+		return "the server does not speak TLS on this port"
+	}
+	file := os.Getenv("SSL_CERT_FILE")
+	if unknown := new(x509.UnknownAuthorityError); !errors.As(err, unknown) || file == "" {
+		return reason(err)
+	}
+	data, readErr := os.ReadFile(file)
+	if readErr != nil {
+		return "SSL_CERT_FILE cannot be read: " + reason(readErr)
+	}
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if _, err := x509.ParseCertificate(block.Bytes); err == nil {
+			return reason(err) + "; SSL_CERT_FILE has another authority's certificate"
+		}
+	}
+	return "the file in SSL_CERT_FILE holds no PEM certificate"
+}
+
+// StatusText returns a status with its name, such as "404 Not Found", or without it if it has none.
+func StatusText(status int) string {
+	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// FormatDuration formats d for a reader: "83 ms", "1.5 s", "61 s", "5 min", "1 h". Long durations are rounded.
+func FormatDuration(d time.Duration) string {
+	number := func(unit time.Duration) string {
+		return strconv.FormatFloat(d.Round(unit/10).Seconds()/unit.Seconds(), 'f', -1, 64)
+	}
+	switch {
+	case d < time.Second:
+		return strconv.FormatInt(max(d.Round(time.Millisecond), time.Millisecond).Milliseconds(), 10) + " ms"
+	case d < 10*time.Second:
+		return number(time.Second) + " s"
+	case d < 2*time.Minute:
+		return strconv.FormatFloat(d.Round(time.Second).Seconds(), 'f', -1, 64) + " s"
+	case d < time.Hour:
+		return number(time.Minute) + " min"
+	default:
+		return number(time.Hour) + " h"
+	}
 }

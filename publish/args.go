@@ -5,10 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
+	"publish-agent-version/diga"
 )
 
 const usage = `publish-agent-version publishes a version of a Diga voice agent.
@@ -18,36 +17,11 @@ Usage:
 
 The API token comes from the environment: DIGA_TOKEN or INPUT_TOKEN. All flags except --output and --summary can also be
 set there, as INPUT_ plus the name in upper case (INPUT_AGENT_ID). Flags take precedence.
+`
 
-What to do:
-  --agent-id=ID                       the agent
-  --version-id=ID                     publish this version
-  --version-name=NAME                 publish the version with exactly this name
-  --unpublish                         take the agent offline
-  --show-live                         only report what is live
-  --dry-run                           check everything and show what would change, but change nothing
-
-Phone numbers (bound numbers stay bound unless you change them here):
-  --inbound-phone-number=+34…         answer this number
-  --inbound-phone-number-id=ID        the same, by ID; none releases the bound number
-  --outbound-phone-number=+34…        call from this number
-  --outbound-phone-number-id=ID       the same, by ID; none releases the bound number
-  --take-over                         take a number from another agent if needed
-
-Safeguards:
-  --expect-version-id=ID              require that this version is live; none: that none is live
-  --only-newer                        refuse a version older than the live one
-
-Output:
+const usageEnd = `
   --output=plain|json|dotenv          format of the results on stdout (default plain: name=value lines)
   --summary=FILE                      write a Markdown summary to FILE
-  --show-changes=names|full|off       configuration changes to show (default names)
-
-Connection:
-  --api-url=URL                       default https://api.diga.io
-  --timeout=DURATION                  for the whole step, 1s to 30m (default 2m)
-  --max-retries=N                     0 to 10 (default 4)
-
   --version                           print the version
   --help                              print this
 
@@ -60,119 +34,6 @@ Examples:
   publish-agent-version --agent-id=a0000000-0000-4000-8000-000000000001 --version-name=v1.4.0 --output=dotenv >publish.env
 `
 
-// arguments is the parsed command line.
-type arguments struct {
-	inputs        map[string]string // by input name
-	output        format
-	summary       string // file for the summary; empty: none
-	help, version bool
-	secret        string // a token given as a flag: masked, never used
-}
-
-// parseArgs parses the command line, up to the first problem.
-func parseArgs(args []string) (a arguments, problem text) {
-	a.inputs = make(map[string]string)
-	flags := flag.NewFlagSet("publish-agent-version", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	for name, set := range map[string]*bool{"help": &a.help, "h": &a.help, "version": &a.version} {
-		flags.BoolFunc(name, "", func(string) error { *set = true; return nil })
-	}
-	flags.StringVar(&a.summary, "summary", "", "")
-	var empty []string
-	output := flags.String("output", string(plain), "")
-	for _, input := range inputNames {
-		set := func(value string) error {
-			a.inputs[input.name] = strings.TrimSpace(value)
-			if isPhone := strings.Contains(input.name, "phone"); a.inputs[input.name] == "" && !isPhone {
-				empty = append(empty, input.name) // an undefined variable must not remove a safeguard
-			}
-			return nil
-		}
-		if input.isBool {
-			flags.BoolFunc(input.name, "", set)
-		} else {
-			flags.Func(input.name, "", set)
-		}
-	}
-	err := flags.Parse(args)
-	if i := slices.IndexFunc(args, func(arg string) bool { return strings.HasSuffix(arg, "-output=json") }); err != nil && i >= 0 {
-		*output = string(asJSON) // report the error as JSON too
-	}
-	a.secret = a.inputs["token"]
-	onToken := err != nil && strings.HasSuffix(err.Error(), "argument: -token")
-	switch a.output = format(*output); {
-	case err != nil && !onToken:
-		return a, flagProblem(flags, err)
-	case onToken || a.secret != "":
-		return a, say("%s is not supported: anyone on this machine can see the command line. Set %s in the environment", literal("--token"), literal("DIGA_TOKEN"))
-	case len(empty) > 0:
-		return a, say("%s is empty (is the variable defined here?): remove the flag, or give it a value", literal("--"+empty[0]))
-	case flags.NArg() > 0:
-		return a, say("Unexpected argument: write flags as %s", literal("--name=value")) // it may be a token
-	case a.output != plain && a.output != asJSON && a.output != dotenv:
-		return a, say("%s must be plain, json or dotenv, not %s", literal("--output"), literal(quote(*output)))
-	}
-	return a, text{}
-}
-
-// flagProblem describes an error of the flag package without any value, which may be a token. For an unknown flag, it
-// suggests the nearest known one.
-func flagProblem(flags *flag.FlagSet, err error) text {
-	problem, _, _ := strings.Cut(err.Error(), "=")
-	name, unknown := strings.CutPrefix(problem, "flag provided but not defined: -")
-	if !unknown {
-		return say("%s", literal(capitalize(strings.Replace(problem, "argument: -", "argument: --", 1))))
-	}
-	nearest, least := "", (len(name)+1)/2
-	flags.VisitAll(func(f *flag.Flag) {
-		if d := levenshtein.ComputeDistance(name, f.Name); d < least {
-			nearest, least = f.Name, d
-		}
-	})
-	if nearest == "" {
-		return say("Unknown flag %s", literal(quote("--"+name)))
-	}
-	return say("Unknown flag %s: did you mean %s?", literal(quote("--"+name)), literal("--"+nearest))
-}
-
-// input returns the trimmed value of an input. Inside Actions it comes from INPUT_<NAME> with the hyphens kept.
-// Elsewhere flags take precedence, hyphens may be underscores, and the token may be in DIGA_TOKEN.
-func (s Step) input(flags map[string]string, name string) string {
-	env := func(name string) string { return strings.TrimSpace(s.Getenv(name)) }
-	key := "INPUT_" + strings.ToUpper(name)
-	if s.inActions() {
-		return env(key)
-	}
-	value := cmp.Or(flags[name], env(key), env(strings.ReplaceAll(key, "-", "_")))
-	if name == "token" {
-		value = cmp.Or(env(key), env("DIGA_TOKEN")) // never from a flag
-	}
-	return value
-}
-
-// emptyBooleans lists the boolean inputs that are set but empty: an undefined variable must not turn a dry run into a
-// real one.
-func (s Step) emptyBooleans(flags map[string]string) (problems []text) {
-	for _, input := range inputNames {
-		if !input.isBool || s.input(flags, input.name) != "" {
-			continue
-		}
-		_, set := flags[input.name]
-		key := "INPUT_" + strings.ToUpper(input.name)
-		for _, name := range []string{key, strings.ReplaceAll(key, "-", "_")} {
-			if s.LookupEnv != nil && !set {
-				_, set = s.LookupEnv(name)
-			}
-		}
-		if set {
-			problems = append(problems, say("%s is empty (is the variable defined here?): it must be true or false", literal(input.name)))
-		}
-	}
-	return problems
-}
-
-func (s Step) inActions() bool { return s.Getenv("GITHUB_ACTIONS") == "true" }
-
 // printUsage handles --help and --version.
 func (s Step) printUsage(a arguments) {
 	if a.version {
@@ -180,4 +41,144 @@ func (s Step) printUsage(a arguments) {
 		return
 	}
 	fmt.Fprint(s.Stdout, usage)
+	var groups []string
+	flags := make(map[string]string)
+	for _, in := range inputTable {
+		if in.group == "" {
+			continue
+		}
+		if flags[in.group] == "" {
+			groups = append(groups, in.group)
+		}
+		help := in.help
+		if in.fallback != "" && in.kind != "" {
+			help += " (default " + in.fallback + ")"
+		}
+		flags[in.group] += fmt.Sprintf("  %-34s  %s\n", "--"+in.name+in.kind, help)
+	}
+	for _, group := range groups {
+		fmt.Fprintf(s.Stdout, "\n%s:\n%s", group, flags[group])
+	}
+	fmt.Fprint(s.Stdout, usageEnd)
+}
+
+// arguments is the parsed command line.
+type arguments struct {
+	inputs        map[string]string // by input name
+	output        format
+	summary       string // file for the summary; empty: none
+	help, version bool
+}
+
+// parseArgs parses the command line, up to the first problem. It describes the problem without any value, which may be
+// a token.
+func parseArgs(args []string) (a arguments, problem message) {
+	a.inputs, a.output = make(map[string]string), plain
+	flags := flag.NewFlagSet("publish-agent-version", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	for name, set := range map[string]*bool{"help": &a.help, "h": &a.help, "version": &a.version} {
+		flags.BoolFunc(name, "", func(string) error { *set = true; return nil })
+	}
+	refuse := func(format string, args ...any) { // the first problem counts
+		if problem.empty() {
+			problem = say(format, args...)
+		}
+	}
+	text := func(name string, to func(string)) func(string) error {
+		return func(value string) error {
+			if value = strings.TrimSpace(value); value == "" && !strings.Contains(name, "phone") {
+				refuse("--%s is empty: remove the flag, or give it a value", name) // an undefined variable must not remove a safeguard
+			}
+			to(value)
+			return nil
+		}
+	}
+	flags.Func("summary", "", text("summary", func(v string) { a.summary = v }))
+	flags.Func("output", "", text("output", func(v string) { a.output = format(v) }))
+	withValue := map[string]bool{"summary": true, "output": true}
+	for _, in := range inputTable {
+		set := text(in.name, func(v string) { a.inputs[in.name] = v })
+		if in.kind == "" {
+			flags.BoolFunc(in.name, "", set)
+		} else {
+			flags.Func(in.name, "", set)
+			withValue[in.name] = true
+		}
+	}
+	for i, arg := range args {
+		name := strings.TrimLeft(arg, "-")
+		if name != arg && withValue[name] && i+1 < len(args) && strings.HasPrefix(args[i+1], "-") {
+			refuse("--%s needs a value, but a flag follows: is a variable empty? A value that begins with a hyphen is written --%s=VALUE", name, name)
+			return a, problem
+		}
+	}
+	err := flags.Parse(args)
+	if token, ok := a.inputs["token"]; ok || err != nil && strings.HasSuffix(err.Error(), "argument: -token") {
+		a.inputs["token"] = token // masked, never used
+		return a, say("--token is not supported: anyone on this machine can see the command line. Set DIGA_TOKEN in the environment")
+	}
+	switch a.output {
+	case plain, asJSON, dotenv:
+	default:
+		refuse("--output must be plain, json or dotenv, not %s", quote(string(a.output)))
+	}
+	switch {
+	case err != nil:
+		return a, flagProblem(err)
+	case flags.NArg() > 0 && problem.empty():
+		after := ""
+		if i := len(args) - flags.NArg() - 1; i >= 0 {
+			after, _, _ = strings.Cut(args[i], "=")
+			after = " after " + after
+		}
+		return a, say("Unexpected argument%s: write flags as --name=value. See --help", diga.Foreign(after))
+	}
+	return a, problem
+}
+
+// flagProblem describes an error of the flag package. For an unknown flag, it suggests the one that was meant.
+func flagProblem(err error) message {
+	problem, _, _ := strings.Cut(err.Error(), "=")
+	name, unknown := strings.CutPrefix(problem, "flag provided but not defined: -")
+	if !unknown {
+		return foreign(strings.Replace(problem, "argument: -", "argument: --", 1))
+	}
+	if in := similarInput(name); in != nil {
+		return say("Unknown flag %s. Did you mean --%s?", quote("--"+name), in.name)
+	}
+	return say("Unknown flag %s. See --help", quote("--"+name))
+}
+
+// readEnv returns the inputs in the environment, by name, and its problems. In Actions, a variable is INPUT_<NAME> with
+// the hyphens kept; elsewhere, hyphens may be underscores. A name that is not an input's is a problem, as a misspelled
+// safeguard would be ignored otherwise. So is an empty boolean: an undefined variable must not turn a dry run into a
+// real one.
+func (s Step) readEnv() (values map[string]string, problems []message) {
+	values = make(map[string]string)
+	for _, variable := range s.Environ {
+		key, value, _ := strings.Cut(variable, "=")
+		name, ok := strings.CutPrefix(key, "INPUT_")
+		if !ok {
+			continue
+		}
+		if name = strings.ToLower(name); !s.inActions() {
+			name = strings.ReplaceAll(name, "_", "-")
+		}
+		switch in := inputNamed(name); {
+		case in == nil:
+			problem := say("Unknown input %s", quote(name))
+			if similar := similarInput(name); similar != nil {
+				problem = say("%s. Did you mean {"+similar.name+"}?", problem)
+			}
+			problems = append(problems, problem)
+		case in.kind == "" && strings.TrimSpace(value) == "":
+			problems = append(problems, say("{"+name+"} is empty: is the variable defined here? It must be true or false"))
+		default:
+			values[name] = cmp.Or(strings.TrimSpace(value), values[name])
+		}
+	}
+	if !s.inActions() && values["token"] == "" {
+		values["token"] = strings.TrimSpace(s.Getenv("DIGA_TOKEN"))
+	}
+	return values, problems
 }

@@ -3,57 +3,57 @@ package publish
 import (
 	"cmp"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"html"
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 )
 
-// Limits on untrusted text, in characters.
+// Limits on foreign text, in characters.
 const (
 	maxText = 400  // one text, such as the API's message
 	maxLine = 3800 // a whole line of several texts; the runner truncates annotations at 4,096
-
-	maxAnnotation    = 400 // an annotation without a list
-	maxFirstSentence = 120 // of such an annotation
 )
 
 // escapeSequence matches a terminal's control sequences and operating system commands (ECMA-48).
 const escapeSequence = `\x1b\[[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`
 
-// A cleaner sanitizes untrusted text before it is shown anywhere.
+// A cleaner sanitizes foreign text before it is shown anywhere.
 type cleaner struct{ secrets *strings.Replacer }
 
 // newCleaner returns a cleaner that replaces secrets with stars, both as they are and in the encodings in which a
-// server may echo them. Empty secrets are ignored.
+// server may echo them: JSON, URL and base64. Empty secrets are ignored.
 func newCleaner(secrets ...string) cleaner {
 	var forms []string
 	for _, secret := range secrets {
-		if secret != "" {
-			forms = append(forms, encodings(strings.ToValidUTF8(secret, "\uFFFD"))...) // as the cleaned texts are
+		if secret == "" {
+			continue
+		}
+		quoted, _ := json.Marshal(secret)
+		forms = append(forms, secret, strings.Trim(string(quoted), `"`), url.QueryEscape(secret), url.PathEscape(secret))
+		for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+			// Inside a longer text, the secret may start at any byte of a group of three. The first and last characters are
+			// left out if they also encode its neighbors.
+			for shift := range 3 {
+				encoded := coding.EncodeToString(append(make([]byte, shift), secret...))
+				first, last := (shift*8+5)/6, (shift+len(secret))*8/6
+				forms = append(forms, encoded[first:last])
+			}
 		}
 	}
 	// Longest first, so that no replacement leaves part of a longer form.
 	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	var pairs []string
-	for _, form := range slices.Compact(forms) {
-		pairs = append(pairs, form, "***")
+	for _, form := range forms {
+		if len(form) >= 4 { // shorter ones would mask unrelated text
+			pairs = append(pairs, form, "***")
+		}
 	}
 	return cleaner{strings.NewReplacer(pairs...)}
 }
-
-var (
-	namedEntities = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")
-	slashKept     = strings.NewReplacer("%2F", "/")                                                 // as Python escapes URLs
-	marksKept     = strings.NewReplacer("%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*") // as JavaScript does
-	secondGrammar = strings.NewReplacer("##[", "## [")
-)
 
 // clean returns text as one line of valid UTF-8, at most n characters, without control, format, bidi or separator
 // characters, runner commands in either grammar, or secrets. The result is plain text, not Markdown.
@@ -63,6 +63,9 @@ func (c cleaner) clean(text string, n int) string {
 	return truncate(disarm(text), n)
 }
 
+// text cleans one of several texts on a line.
+func (c cleaner) text(text string) string { return c.clean(text, maxText) }
+
 // line is like clean but keeps white space, for example in a diff.
 func (c cleaner) line(text string, n int) string {
 	text = c.secrets.Replace(printable(text))
@@ -71,7 +74,9 @@ func (c cleaner) line(text string, n int) string {
 }
 
 // isVisible reports whether text is visible after cleaning.
-func isVisible(text string) bool { return cleaner{strings.NewReplacer()}.clean(text, maxText) != "" }
+func isVisible[T ~string](text T) bool {
+	return cleaner{strings.NewReplacer()}.text(string(text)) != ""
+}
 
 // printable replaces every kind of white space with a space and removes invisible characters.
 func printable(text string) string {
@@ -92,7 +97,7 @@ func printable(text string) string {
 
 // disarm breaks up anything that the runner would parse as a command.
 func disarm(text string) string {
-	text = secondGrammar.Replace(text)
+	text = strings.ReplaceAll(text, "##[", "## [")
 	indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
 	if rest, isCommand := strings.CutPrefix(text[len(indent):], "::"); isCommand {
 		text = indent + ": :" + rest
@@ -104,56 +109,23 @@ func disarm(text string) string {
 // command from the runner, which compares strings by the rules of a culture.
 func combines(r rune) bool { return unicode.IsMark(r) || r == '\uFF9E' || r == '\uFF9F' }
 
-// encodings lists the forms of secret to search for.
-func encodings(secret string) []string {
-	quoted, _ := json.Marshal(secret)
-	var everyByte strings.Builder
-	for _, b := range []byte(secret) {
-		fmt.Fprintf(&everyByte, "%%%02X", b)
+// truncate cuts s to at most n characters, between words if there is a space in the second half.
+func truncate(s string, n int) string {
+	runes := []rune(s)
+	if len(runes) <= n {
+		return s
 	}
-	plainHex := hex.EncodeToString([]byte(secret))
-	inGo := strings.Trim(strconv.Quote(secret), `"`)
-	forms := []string{
-		secret, strings.Trim(string(quoted), `"`), inGo, strings.ReplaceAll(inGo, "/", `\/`), // the last as PHP writes JSON
-		html.EscapeString(secret), namedEntities.Replace(secret), strings.ReplaceAll(namedEntities.Replace(secret), "&apos;", "&#x27;"),
-		plainHex, strings.ToUpper(plainHex),
+	cut := string(runes[:max(n-1, 0)])
+	if space := strings.LastIndexByte(cut, ' '); space > len(cut)/2 {
+		cut = cut[:space]
 	}
-	query := url.QueryEscape(secret)
-	for _, escaped := range []string{query, slashKept.Replace(query), marksKept.Replace(query), url.PathEscape(secret), everyByte.String()} {
-		forms = append(forms, escaped, lowerEscapes(escaped))
-	}
-	for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-		forms = append(forms, coding.EncodeToString([]byte(secret)))
-		// Inside a longer text, the secret may start at any byte of a group of three. The first and last characters are
-		// left out if they also encode its neighbours.
-		for shift := range 3 {
-			encoded := coding.EncodeToString(append(make([]byte, shift), secret...))
-			first, last := (shift*8+5)/6, (shift+len(secret))*8/6
-			if last-first >= 4 { // shorter ones would mask unrelated text
-				forms = append(forms, encoded[first:last])
-			}
-		}
-	}
-	return forms
+	return cut + "…"
 }
-
-// lowerEscapes returns s, in which each percent sign begins an escape, with the escapes in lower case.
-func lowerEscapes(s string) string {
-	parts := strings.Split(s, "%")
-	for i, part := range parts[1:] {
-		parts[i+1] = strings.ToLower(part[:2]) + part[2:]
-	}
-	return strings.Join(parts, "%")
-}
-
-// text cleans one of several texts on a line.
-func (c cleaner) text(text string) string { return c.clean(text, maxText) }
 
 // codeSpan returns text, cleaned, as a Markdown code span, in which Markdown, HTML, links and mentions have no effect.
 // In a table, pipes must be escaped as well.
 func (c cleaner) codeSpan(text string) string {
-	text = c.clean(text, maxText)
-	if text == "" {
+	if text = c.text(text); text == "" {
 		return ""
 	}
 	// Use the shortest fence that is not in the text: GitHub renders a fence of more than 80 backticks as plain text,
@@ -170,8 +142,7 @@ func (c cleaner) codeSpan(text string) string {
 
 // codeHTML returns text, cleaned, as an HTML code element, for places where Markdown is not parsed.
 func (c cleaner) codeHTML(text string) string {
-	text = c.clean(text, maxText)
-	if text == "" {
+	if text = c.text(text); text == "" {
 		return ""
 	}
 	return "<code>" + html.EscapeString(text) + "</code>"

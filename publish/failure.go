@@ -2,153 +2,226 @@ package publish
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
 )
+
+// status is the step output of this name.
+type status string
+
+const (
+	published   status = "published"
+	unpublished status = "unpublished"
+	dryRun      status = "dry-run"
+	live        status = "live"
+	offline     status = "offline"
+	failed      status = "failed"  // the change is not in effect, and no request can still apply it
+	unknown     status = "unknown" // the outcome is uncertain
+)
+
+// Code documents an error code: what it means and what to do.
+type Code struct{ Name, Status, Means, Do string }
+
+// The step's own codes of failures that are not a request's; diga.Faults has the others.
+const (
+	codeInputInvalid      = "ACTION_INPUT_INVALID"
+	codeOutputUnwritable  = "ACTION_OUTPUT_UNWRITABLE"
+	codeVersionNotFound   = "ACTION_VERSION_NOT_FOUND"
+	codeVersionAmbiguous  = "ACTION_VERSION_AMBIGUOUS"
+	codeUnexpectedVersion = "ACTION_UNEXPECTED_VERSION"
+	codeNotNewer          = "ACTION_NOT_NEWER"
+	codePhoneNotFound     = "ACTION_PHONE_NOT_FOUND"
+	codePhoneUnusable     = "ACTION_PHONE_UNUSABLE"
+	codePhoneInUse        = "ACTION_PHONE_IN_USE"
+)
+
+var (
+	codeResponseInvalid  = diga.Faults[diga.InvalidReply].Code
+	codeResponseMismatch = diga.Faults[diga.Mismatch].Code
+	codeInternal         = diga.Faults[diga.Internal].Code
+)
+
+var ownCodes = []Code{
+	{codeInputInvalid, "", "An input is missing, malformed or unknown, or conflicts with another. No request was sent.",
+		"Fix each input named in the message."},
+	{codeOutputUnwritable, "", "The results cannot be written. If that shows only after the change, the message says what is live.",
+		"Free up disk space, or check what overrides `GITHUB_OUTPUT`."},
+	{codeVersionNotFound, "", "No version has this name or ID, or only a draft has it.",
+		"Choose a name listed in the message, or save the draft as a version in Diga."},
+	{codeVersionAmbiguous, "", "Several versions have the name in `version-name`.", "Set `version-id` to one of the IDs in the message."},
+	{codeUnexpectedVersion, "", "The live version is not the one in `expect-version-id`.", "Someone may have published: make a new plan."},
+	{codeNotNewer, "", "`only-newer` is set, and the version is older than the live one.", "To roll back on purpose, remove `only-newer`."},
+	{codePhoneNotFound, "", "No phone number matches, or several do.", "Use a number listed in the message, or set its ID."},
+	{codePhoneUnusable, "", "The phone number is reserved, not yet verified, released or finished.",
+		"Choose another number, or have this one assigned in Diga."},
+	{codePhoneInUse, "", "Another agent uses the phone number in this direction, or the bound numbers changed while the step waited.",
+		"Choose another number, set `take-over: true`, or run the step again: see the message."},
+}
+
+// Codes lists the error codes in the order of docs/errors.md.
+func Codes() []Code {
+	codes := slices.Clone(ownCodes)
+	markdown := renderer{literal: func(s string) string { return "`" + s + "`" }}
+	for _, f := range diga.Faults {
+		name := f.Code
+		if name == "" && f.Status != "" {
+			name = "the API's, or HTTP_" + f.Status
+			if strings.Contains(f.Status, " ") {
+				name = "the API's, or HTTP_<status>"
+			}
+		}
+		if name != "" {
+			codes = append(codes, Code{name, f.Status, markdown.text(say(f.Means)), markdown.text(say(f.Advice))})
+		}
+	}
+	return codes
+}
 
 // failure is why the step fails, in words for the user.
 type failure struct {
 	code   string
 	status status
-	what   text   // what happened: one sentence
-	items  []text // a list that follows it, such as one problem per input
-	cause  text   // what happened to a request, as a clause
-	live   text   // what is live now: one sentence; may be empty
-	advice text   // what to do: whole sentences
-	http   int    // status of the last HTTP response; 0: none
+	what   message   // what happened, as a clause
+	more   message   // clauses that an annotation leaves out if it gets too long
+	items  []message // a list that follows it, such as one problem per input
+	live   message   // what is live now; may be empty
+	advice message   // what to do
+	http   int       // status of the last HTTP response; 0: none
 	signal syscall.Signal
+}
+
+// refusal is the failure of a check before the change.
+func refusal(code string, advice message, format string, args ...any) *failure {
+	return &failure{code: code, status: failed, advice: advice, what: say(format, args...)}
+}
+
+// whole is what happened, with all clauses and items.
+func (f *failure) whole(r renderer) string {
+	what := f.what
+	if !f.more.empty() {
+		what = say("%s; %s", what, f.more)
+	}
+	if len(f.items) > 0 {
+		what = say("%s: %s", what, join(f.items, "; "))
+	}
+	return r.sentence(what)
 }
 
 // message is what happened and what is live, on one line.
 func (f *failure) message(r renderer) string {
-	what := f.what.render(r)
-	if len(f.items) > 0 {
-		what = strings.TrimSuffix(what, ".") + ": " + join(f.items, "; ").render(r)
-	}
-	return strings.TrimSpace(sentence(what) + " " + sentence(f.live.render(r)))
+	return strings.TrimSpace(f.whole(r) + " " + r.sentence(f.live))
 }
 
-// annotation is what happened, what is live and what to do. Unless it contains a list, it has at most maxAnnotation
-// characters, and its first sentence at most maxFirstSentence. The job summary has the full text.
+// annotation is what happened, what is live and what to do, without the clauses for which it has no room.
 func (f *failure) annotation(r renderer) string {
-	advice := f.advice.render(r)
-	if len(f.items) > 0 || f.code == codeInputInvalid {
-		return f.message(r) + " " + advice
+	const maxAnnotation = 500
+	rest := " " + r.sentences(f.live, f.advice)
+	if whole := f.whole(r); len(f.items) > 0 || len([]rune(whole+rest)) <= maxAnnotation {
+		return strings.TrimSpace(whole + rest)
 	}
-	what := truncate(sentence(f.what.render(r)), maxFirstSentence)
-	live := truncate(sentence(f.live.render(r)), maxAnnotation-len([]rune(what))-len([]rune(advice))-2)
-	return strings.Join(strings.Fields(what+" "+live+" "+advice), " ")
+	return strings.TrimSpace(truncate(r.sentence(f.what), maxAnnotation-min(len([]rune(rest)), maxAnnotation/2)) + rest)
+}
+
+// explain adds the issues that may be why the API refused a version.
+func (f *failure) explain(issues []diga.Foreign) {
+	if len(issues) > 0 && f.http >= 400 && f.http < 500 && len(f.items) == 0 {
+		f.items = some(3, issues, foreign)
+	}
 }
 
 // invalidInputs is the failure for invalid inputs.
-func invalidInputs(problems []text) *failure {
-	f := &failure{code: codeInputInvalid, status: failed, advice: say("Nothing was sent.")}
-	if f.what = problems[0]; len(problems) > 1 {
+func invalidInputs(problems []message) *failure {
+	f := refusal(codeInputInvalid, say("Nothing was sent."), "%s", problems[0])
+	if len(problems) > 1 {
 		f.what, f.items = say("%d problems with the inputs", len(problems)), problems
 	}
 	return f
 }
 
-// outputsUnwritable is the failure of a step that changes nothing because it could not set its outputs.
-func outputsUnwritable(err error) *failure {
-	return &failure{
-		code: codeOutputUnwritable, status: failed,
-		what:   say("Cannot write step outputs: %s", literal(err.Error())),
-		advice: say("Nothing was sent. The runner provides this file: check what changes or removes it."),
-	}
-}
-
-// outputsLost is the failure of a step that succeeded but could not set its outputs.
-func (r *result) outputsLost(err error) *failure {
-	_, message := r.success()
-	outputs := say("the outputs")
-	if id := r.final().liveID(); id != "" && !r.in.DryRun {
-		outputs = say("published-version-id (%s) and the other outputs", literal(id))
-	}
-	return &failure{
-		code: codeOutputUnwritable, status: r.status(),
-		what:   message,
-		live:   say("Could not write %s: %s", outputs, literal(err.Error())),
-		advice: say("Free up disk space, then run this step again: that is safe."),
-	}
-}
-
-// readFailure is the failure of a read that the change depends on.
-func (r *result) readFailure(err error) *failure {
-	if f := checkVersion(r.in, r.before); f != nil {
-		f.live = r.nothingChanged()
-		return f
-	}
-	if noPhone, ok := errors.AsType[*phoneNotFoundError](err); ok {
-		f := noPhone.failure()
-		f.live = r.nothingChanged()
-		return f
-	}
-	f, _ := r.apiFailure(err)
-	if errors.Is(err, errReadingNumbers) && f.signal == 0 {
-		f.what = say("Could not read the phone numbers: %s", f.cause)
-		f.advice = say("%s Or pass the number's ID in the input that ends in %s.", f.advice, literal("-id"))
+// outputsUnwritable is the failure of a step that could not write its results; done is what it did, if anything.
+func outputsUnwritable(err error, s status, done message) *failure {
+	f := refusal(codeOutputUnwritable, say("Free up disk space, then run this step again: that is safe."),
+		"could not write the results: %s", diga.Foreign(err.Error()))
+	f.status, f.live = s, done
+	if done.empty() {
+		f.advice = say("Nothing was sent. The runner provides this file: check what changes or removes it.")
 	}
 	return f
 }
 
-// failure lists numbers that the user may have meant.
-func (e *phoneNotFoundError) failure() *failure {
-	f := &failure{
-		code: codePhoneNotFound, status: failed, what: say("Phone number %s not found", literal(spaced(e.number))),
-		advice: say("Check the number, or set its ID instead."),
-	}
-	candidates := slices.DeleteFunc(slices.Clone(e.all), func(p diga.Phone) bool { return p.Status != diga.Assigned })
-	switch {
-	case len(e.same) > 0:
-		f.what = say("%d phone numbers match %s", len(e.same), literal(spaced(e.number)))
-		f.advice = say("Set its ID instead.")
-		candidates = e.same
-	case len(candidates) == 0:
-		f.what = say("%s: this token has no assigned phone numbers", f.what)
-	default:
-		f.what = say("%s; the assigned ones are", f.what)
-	}
-	const maxListed = 5
-	for _, p := range candidates[:min(len(candidates), maxListed)] {
-		f.items = append(f.items, say("%s, ID %s", phoneName(p), literal(p.ID.String())))
-	}
-	if more := len(candidates) - maxListed; more > 0 {
-		f.items = append(f.items, say("and %d more", more))
-	}
-	return f
-}
-
-// stoppedError carries the failure that prevented a retry.
-type stoppedError struct{ failure *failure }
-
-func (e *stoppedError) Error() string { return "the checks no longer pass" }
-
-// apiFailure describes an error of the API client, and returns what the change may have done anyway.
-func (r *result) apiFailure(err error) (*failure, diga.Effect) {
+// apiFailure describes an error of the API client.
+func (r *run) apiFailure(err error) *failure {
 	e, ok := errors.AsType[*diga.Error](err)
 	if !ok {
-		e = &diga.Error{Cause: diga.Internal, Message: "the request could not be made", Untrusted: err.Error()}
+		e = &diga.Error{Message: "the request could not be made", Said: diga.Foreign(fmt.Sprint(err))}
 	}
-	if stopped, ok := errors.AsType[*stoppedError](err); ok {
-		stopped.failure.live, stopped.failure.http = r.nothingChanged(), e.Status
-		return stopped.failure, e.Effect
+	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure != nil {
+		stopped.failure.http, stopped.failure.live = e.Status, r.nothingChanged()
+		return stopped.failure
 	}
-	f := &failure{status: failed, http: e.Status, signal: signalOf(e), live: r.nothingChanged()}
-	f.code, f.advice = classify(e)
-	f.what, f.items = r.describe(e).capitalized(), listDetails(e.Details)
-	cause := *e
-	cause.GaveUp = "" // irrelevant once the change is confirmed
-	f.cause = r.describe(&cause)
-	if name, ok := errors.AsType[*diga.NameError](e); ok {
-		if f.items = listVersions(name); name.Matches == 0 {
-			f.what = say("%s; similar names", f.what)
+	if e.Cause == diga.Stopped && e.Last != nil { // in force: the failure is the answer before that
+		e = e.Last
+	}
+	f := &failure{code: e.Code, status: failed, http: e.Status, signal: signalOf(e), live: r.nothingChanged(), advice: say(e.Advice())}
+	if own := diga.Faults[e.Cause].Code; own != "" && !(e.Cause == diga.InvalidReply && e.Code != "") {
+		f.code = own
+	} else if e.Code == "" || strings.HasPrefix(e.Code, "ACTION_") { // reserved for the step
+		f.code = fmt.Sprintf("HTTP_%d", e.Status)
+	}
+	f.what = r.describe(e)
+	var more []message
+	if e.GaveUp != "" {
+		more = append(more, say("%s", e.GaveUp))
+	}
+	if last := e.Last; last != nil {
+		m := say("previous response: %s", r.describe(last))
+		if last.Code != "" {
+			m = say("%s (%s)", m, diga.Foreign(last.Code))
+		}
+		more = append(more, m)
+	}
+	f.more = join(more, "; ")
+	f.items = some(5, e.Details, func(d diga.Detail) message {
+		if d.Field == "" {
+			return foreign(d.Message)
+		}
+		return say("%s: %s", diga.Foreign(inputOf(d.Field)), d.Message)
+	})
+	return f
+}
+
+// describe describes an error, as a clause.
+func (r *run) describe(e *diga.Error) message {
+	m := say("%s", e.Message)
+	if r.changing && e.Code != "" && e.Status >= 400 && e.Effect == diga.NoEffect && e.Cause != diga.Limited {
+		m = say("Diga refused %s", r.wished())
+		if e.Said == "" && len(e.Details) == 0 {
+			m = say("%s (%s)", m, diga.StatusText(e.Status))
 		}
 	}
-	return f, e.Effect
+	if e.Said != "" {
+		m = say("%s: %s", m, diga.Foreign(strings.TrimSuffix(string(e.Said), ".")))
+	}
+	return m
+}
+
+// inputOf is the input that sets a field of the request; other fields keep the API's name.
+func inputOf(field string) string {
+	inputs := map[string]string{
+		"body.version_id": "version-id", "path.agent_id": "agent-id", "body.version_name": "version-name",
+		"body.inbound_phone_number_id": "inbound-phone-number-id", "body.outbound_phone_number_id": "outbound-phone-number-id",
+	}
+	if input, ok := inputs[field]; ok {
+		return input
+	}
+	return field
 }
 
 // signalOf returns the signal that err reports; 0: none.
@@ -158,30 +231,148 @@ func signalOf(err error) syscall.Signal {
 	return number
 }
 
+// nothingChanged says what is live when nothing was changed.
+func (r *run) nothingChanged() message {
+	if r.in.ShowLive {
+		return message{}
+	}
+	m := say("Nothing was changed")
+	if r.launched {
+		m = say("%s was launched and is not live", versionName(r.wish.version))
+	}
+	if live := r.liveNow(); !live.empty() {
+		m = say("%s: %s", m, live)
+	}
+	return m
+}
+
+// liveNow says what is live by the last reading, as a clause. What was read before an attempt at a change, or long ago,
+// is not said to be so still.
+func (r *run) liveNow() message {
+	before, now := r.before.live, r.now.live
+	switch {
+	case now.known() && now.value.ID == uuid.Nil:
+		return say("no version is live")
+	case now.known() && before.known() && before.value.ID == now.value.ID && now.at.After(r.lastAttempt):
+		return say("%s is still live", r.name(now.value))
+	case now.known():
+		return say("%s is live", r.name(now.value))
+	case !before.known():
+		return message{}
+	}
+	is, what := "is", say("no version")
+	if before.value.ID != uuid.Nil {
+		what = r.name(before.value)
+	}
+	if r.attempts > 0 || before.isOlder(maxAge) {
+		is = "was"
+	}
+	m := say("%s %s live", what, is)
+	if is == "was" {
+		m = say("%s when this step read it, %s ago", m, diga.FormatDuration(time.Since(before.at)))
+	}
+	return m
+}
+
+// explain fills in what is live now and what to do after a change that was not confirmed.
+func (r *run) explain(f *failure, effect diga.Effect, seen observation) {
+	now := r.liveNow()
+	if effect == diga.NoEffect && seen != replaced {
+		f.explain(r.wish.version.Issues)
+		f.live = r.nothingChanged()
+		if seen == partial { // somebody else did that
+			f.live = say("%s, but %s", now, r.difference())
+		}
+		return
+	}
+	if f.status == unknown && f.code != codeResponseMismatch {
+		f.advice = say("Run this step again: that is safe.")
+		if f.code == codeResponseInvalid {
+			f.advice = say("Check that {api-url} points to the API, then run this step again: that is safe.")
+		}
+	}
+	switch seen {
+	case unreadable:
+		reason := "no response"
+		if err := r.now.err(); err != nil {
+			reason = strings.TrimSuffix(err.Error(), ".")
+		}
+		f.live = say("the change may have been applied: could not read what is live (%s)", diga.Foreign(reason))
+		if r.now.live.known() {
+			f.live = say("%s, but the phone numbers could not be read (%s)", now, diga.Foreign(reason))
+		}
+	case partial:
+		f.live = say("only part of it was applied: %s, but %s", now, r.difference())
+	case replaced:
+		f.live = say("%s, which was neither live before nor requested", now)
+		if r.now.offline() {
+			f.live = say("%s is offline: %s is no longer live", r.agent(), r.name(r.before.live.value))
+		} else if effect > diga.NoEffect {
+			f.advice = say("Find out who else publishes this agent, then run this step again if needed: that is safe.")
+		}
+	default:
+		switch {
+		case f.status == unknown:
+			f.live = say("%s, but the change may still be applied", now)
+		case r.before.live.known():
+			f.live = r.nothingChanged()
+		default:
+			f.live = now
+		}
+	}
+}
+
+// difference names what shows that only part of the change was applied.
+func (r *run) difference() message {
+	missing := r.now.isLive(r.wish.version.ID) // look for what is missing, or else for what is applied
+	for d, n := range r.wish.numbers {
+		switch met := r.wish.isMet(diga.Direction(d), r.now); {
+		case !n.asked || met == missing:
+		case n.phone.ID == uuid.Nil && met:
+			return say("its %s number is released", diga.Direction(d))
+		case n.phone.ID == uuid.Nil:
+			return say("its %s number is not released", diga.Direction(d))
+		case met:
+			return say("%s is bound", phoneName(n.phone))
+		default:
+			return say("%s is not bound", phoneName(n.phone))
+		}
+	}
+	lost := lostNumbers(r.wish, r.before, r.now)
+	return say("%s no longer bound", isOrAre(slices.Concat(lost[diga.Inbound], lost[diga.Outbound])))
+}
+
+// isOrAre names phones as the subject of a sentence.
+func isOrAre(phones []diga.Phone) message {
+	if len(phones) == 1 {
+		return say("%s is", phoneName(phones[0]))
+	}
+	return say("%s are", phoneNames(phones))
+}
+
 // reportPanic reports a panic without printing its value or stack, which may hold secrets, and returns the exit status.
 func (r *run) reportPanic() (exit int) {
 	defer func() {
 		_ = recover() // there is no way left to report it
 		exit = 1
 	}()
-	f := &failure{
-		code: codeInternal, status: failed, what: say("The action crashed"), live: say("Nothing was changed"),
-		advice: say("Report this as a bug and include this log."),
-	}
+	f := refusal(codeInternal, say(diga.Faults[diga.Internal].Advice), "the action crashed")
+	f.live = say("nothing was changed")
 	switch {
-	case r.confirmed != nil:
-		f.live = say("The change is in effect")
+	case r.confirmed:
+		f.live = say("the change is in effect")
 		f.status = unknown // "failed" would tell later steps that nothing was changed
-	case r.changeSent && (r.failure == nil || r.failure.status == unknown):
-		f.live = say("The change may have been applied; running this step again is safe")
+	case r.changing && (r.failure == nil || r.failure.status == unknown):
+		f.live = say("the change may have been applied; running this step again is safe")
 		f.status = unknown
 	}
 	r.failure = f
-	annotation := f.annotation(func(s string) string { return s })
+	plainly := renderer{literal: func(s string) string { return s }}
+	annotation := f.annotation(plainly)
 	defer func() { r.fail(f.code, annotation) }() // even if writing the outputs panics too
 	if r.outputFile == nil {
 		_ = r.openOutputs()
 	}
-	_ = r.setOutputs(r.outputs(r.text))
+	_ = r.setOutputs(r.outputs("", r.renderer()))
 	return 1
 }

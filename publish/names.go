@@ -1,25 +1,33 @@
 package publish
 
 import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
 )
 
-// versionName names a version by its name, or else by its number or its id.
-func versionName(v diga.Version) text {
+// versionName names a version by its name, or else by its number or its ID.
+func versionName(v diga.Version) message {
 	switch {
 	case isVisible(v.Name):
-		return say("%s", literal(v.Name))
+		return foreign(v.Name)
 	case v.Number != 0:
 		return say("version %d", v.Number)
 	default:
-		return say("version %s", literal(v.ID.String()))
+		return say("version %s", diga.Foreign(v.ID.String()))
 	}
 }
 
 // fullVersionName is the name with the number.
-func fullVersionName(v diga.Version) text {
+func fullVersionName(v diga.Version) message {
 	name := versionName(v)
 	if isVisible(v.Name) && v.Number != 0 {
 		name = say("%s (%d)", name, v.Number)
@@ -31,55 +39,235 @@ func fullVersionName(v diga.Version) text {
 }
 
 // name names a version, with its number if another version in this run has the same name.
-func (r *result) name(v diga.Version) text {
-	for _, other := range []lookup[diga.Version]{r.before.version, r.before.target, r.after.version} {
-		if other.known && other.value.Name == v.Name && other.value.ID != v.ID {
+func (r *run) name(v diga.Version) message {
+	for _, other := range []diga.Version{r.before.live.value, r.wish.version, r.now.live.value} {
+		if other.ID != uuid.Nil && other.Name == v.Name && other.ID != v.ID {
 			return fullVersionName(v)
 		}
 	}
 	return versionName(v)
 }
 
-func (r *result) agent() text { return r.before.agent(r.in.Agent) }
+// agent names the agent by its name, or else by its ID.
+func (r *run) agent() message {
+	name := cmp.Or(r.before.live.value.AgentName, r.target.value.AgentName, r.wish.version.AgentName)
+	if len(r.versions.value) > 0 {
+		name = cmp.Or(name, r.versions.value[0].AgentName)
+	}
+	if isVisible(name) {
+		return foreign(name)
+	}
+	return say("agent %s", diga.Foreign(r.in.Agent.String()))
+}
 
-// requested is the change, as the object of "refused".
-func (r *result) requested() text {
+// wished is the change, as the object of "refused".
+func (r *run) wished() message {
 	if r.in.Unpublish {
 		return say("to unpublish")
 	}
-	return r.name(r.target())
+	return r.name(r.wish.version)
 }
 
-// phoneName names a phone by its number and nickname, or else by its id.
-func phoneName(p diga.Phone) text {
+// sameName reports whether two names of versions are the same but for the blanks around them and for characters that
+// cannot be seen.
+func sameName[A, B ~string](a A, b B) bool { return visible(string(a)) == visible(string(b)) }
+
+// visible removes what cannot be seen from a name, and the blanks around it.
+func visible(name string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.In(r, unicode.C):
+			return -1
+		}
+		return r
+	}, name))
+}
+
+// foldName removes what most often differs between a tag and a version's name: case and a leading v.
+func foldName(name string) string { return strings.TrimPrefix(strings.ToLower(visible(name)), "v") }
+
+// pickVersion finds the one saved version with the wanted name. If there is none and the draft is to be launched, it
+// returns the zero Version.
+func (r *run) pickVersion() (diga.Version, *failure) {
+	all, name := r.versions.value, r.in.VersionName
+	var saved, similar, lookalikes []diga.Version
+	var draft, zeros diga.Version
+	for _, v := range all {
+		switch {
+		case sameName(v.Name, name) && v.Draft:
+			draft = v
+		case sameName(v.Name, name):
+			saved = append(saved, v)
+		case foldName(string(v.Name)) == foldName(name):
+			similar = append(similar, v)
+		case isSameNumber(name, string(v.Name)):
+			zeros = v
+		case looksLike(string(v.Name), name):
+			lookalikes = append(lookalikes, v)
+		}
+	}
 	switch {
-	case !isVisible(p.Number):
-		return say("phone number %s", literal(p.ID.String()))
-	case !isVisible(p.Nickname):
-		return say("%s", literal(spaced(p.Number)))
+	case len(saved) == 1:
+		if zeros.ID != uuid.Nil {
+			r.warn("Version name", say("There is also a version %s. YAML reads %s as %s: if you mean that one, put the name in quotes.",
+				quote(string(zeros.Name)), zeros.Name, diga.Foreign(name)))
+		}
+		return saved[0], nil
+	case len(saved) > 1:
+		return diga.Version{}, ambiguous(name, saved)
+	case r.in.LaunchDraft:
+		return diga.Version{}, nil
+	}
+	f := refusal(codeVersionNotFound, say("Correct {version-name}, give a version this name in Diga, or set {launch-draft: true}."),
+		"no version is named %s", quote(name))
+	switch _, isRef := strings.CutPrefix(name, "refs/"); {
+	case draft.ID != uuid.Nil:
+		f.what = say("%s is only a draft", quote(name))
+		f.advice = say("Save it as a version in Diga, or set {launch-draft: true}.")
+	case isRef:
+		f.advice = say("Use the short name of the tag or branch: github.ref_name.")
+	case zeros.ID != uuid.Nil:
+		f.advice = say("YAML reads %s as %s: put the name in quotes.", zeros.Name, diga.Foreign(name))
+	case len(similar) > 0:
+		f.more = say("did you mean %s?", list(some(5, similar, quoted)))
+	case len(lookalikes) > 0:
+		other := string(lookalikes[0].Name)
+		f.more = say("%s looks like it, but has %s", quote(other), diga.Foreign(firstDifference(other, name)))
+	case len(all) > 0:
+		newest := slices.DeleteFunc(slices.Clone(all), func(v diga.Version) bool { return v.Draft || !isVisible(v.Name) })
+		slices.SortStableFunc(newest, func(a, b diga.Version) int { return cmp.Compare(b.Number, a.Number) })
+		f.more = say("the newest of %s: %s", count(len(all), "version"), list(some(5, newest[:min(5, len(newest))], quoted)))
 	default:
-		return say("%s (%s)", literal(spaced(p.Number)), literal(p.Nickname))
+		f.more = say("the agent has no versions")
+	}
+	return diga.Version{}, f
+}
+
+// quoted is a version's name, in quotes if it contains blanks.
+func quoted(v diga.Version) message {
+	if strings.ContainsFunc(string(v.Name), unicode.IsSpace) {
+		return foreign(quote(string(v.Name)))
+	}
+	return versionName(v)
+}
+
+// ambiguous lists the versions that have the same name.
+func ambiguous(name string, same []diga.Version) *failure {
+	f := refusal(codeVersionAmbiguous, say("Set {version-id} instead."), "%d versions are named %s", len(same), quote(name))
+	f.items = some(5, same, func(v diga.Version) message {
+		notes := strconv.Itoa(v.Number)
+		if !v.Created.IsZero() {
+			notes += ", created " + v.Created.Format("2006-01-02 15:04 MST")
+		}
+		return say("%s (%s)", diga.Foreign(v.ID.String()), notes)
+	})
+	return f
+}
+
+var decimal = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
+
+// isSameNumber reports whether other is the number that YAML shortens to name: 1.10 to 1.1, 3.0 to 3.
+func isSameNumber(name, other string) bool {
+	short, isNumber := strings.CutPrefix(other, name)
+	return isNumber && short != "" && decimal.MatchString(name) && decimal.MatchString(other) &&
+		strings.Trim(strings.TrimPrefix(short, "."), "0") == "" && strings.Contains(other, ".")
+}
+
+// looksLike reports whether two names differ only in characters that are not ASCII, such as a Cyrillic letter for a Latin
+// one, a hyphen of another kind, or a combining accent.
+func looksLike(a, b string) bool {
+	letters := func(s string) []rune { return slices.DeleteFunc([]rune(s), unicode.IsMark) }
+	return slices.EqualFunc(letters(a), letters(b), func(x, y rune) bool { return x == y || max(x, y) > unicode.MaxASCII })
+}
+
+// firstDifference says which character of a is not in the same place in b.
+func firstDifference(a, b string) string {
+	other := []rune(b)
+	for i, r := range []rune(a) {
+		if i >= len(other) || other[i] != r {
+			return fmt.Sprintf("%U at position %d", r, i+1)
+		}
+	}
+	return fmt.Sprintf("%d characters", len([]rune(a)))
+}
+
+// phoneName names a phone by its number and nickname, or else by its ID.
+func phoneName(p diga.Phone) message {
+	number := spaced(p.Number)
+	switch {
+	case !isVisible(number):
+		return say("phone number %s", diga.Foreign(p.ID.String()))
+	case !isVisible(p.Nickname):
+		return foreign(number)
+	default:
+		return say("%s", number+" ("+p.Nickname+")")
 	}
 }
 
-func phoneNames(phones []diga.Phone) text {
-	var names []text
+func phoneNames(phones []diga.Phone) message {
+	var names []message
 	for _, p := range phones {
 		names = append(names, phoneName(p))
 	}
 	return list(names)
 }
 
+// pickPhone returns the one phone with this number that can be bound. If none can, it returns one that the checks then
+// refuse.
+func pickPhone(phones []diga.Phone, number diga.Number) (diga.Phone, *failure) {
+	var same, usable, close []diga.Phone
+	exact := slices.ContainsFunc(phones, func(p diga.Phone) bool { return p.Number.Exactly(number) })
+	for _, p := range phones {
+		switch {
+		case p.Number.Exactly(number), !exact && p.Number.Equal(number):
+			same = append(same, p)
+			if p.Usable() {
+				usable = append(usable, p)
+			}
+		case p.Usable() && p.Number.EndsLike(number):
+			close = append(close, p)
+		}
+	}
+	switch {
+	case len(usable) == 1:
+		return usable[0], nil
+	case len(usable) == 0 && len(same) > 0:
+		return same[0], nil
+	}
+	withID := func(p diga.Phone) message { return say("%s, ID %s", phoneName(p), diga.Foreign(p.ID.String())) }
+	asked := diga.Foreign(spaced(number))
+	if len(usable) > 1 {
+		f := refusal(codePhoneNotFound, say("Set its ID instead."), "%d phone numbers match %s", len(usable), asked)
+		f.items = some(5, usable, withID)
+		return diga.Phone{}, f
+	}
+	f := refusal(codePhoneNotFound, say("Check the number, or set its ID instead."), "phone number %s not found", asked)
+	if len(close) > 0 {
+		f.advice = say("Diga writes it %s: use that.", close[0].Number.Text())
+	}
+	rest := slices.DeleteFunc(slices.Clone(phones), func(p diga.Phone) bool {
+		return !p.Usable() || slices.ContainsFunc(close, func(c diga.Phone) bool { return c.ID == p.ID })
+	})
+	if f.items = some(5, append(close, rest...), withID); len(f.items) == 0 {
+		f.what = say("%s: this key sees no assigned phone numbers", f.what)
+	} else {
+		f.what = say("%s; the assigned ones are", f.what)
+	}
+	return diga.Phone{}, f
+}
+
 // twoDigitCodes are the two-digit country codes of E.164. +1 and +7 have one digit, all others three.
 const twoDigitCodes = "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 " +
 	"81 82 84 86 90 91 92 93 94 95 98"
 
-// spaced splits an E.164 number into its country code and groups of three digits, such as +34 910 000 001. The last
-// group may have four digits or two. A number in any other format is returned unchanged.
-func spaced(number string) string {
-	digits, isPlain := strings.CutPrefix(number, "+")
-	if e164, ok := diga.E164(number); !isPlain || !ok || e164 != number || len(digits) < 7 {
-		return number
+// spaced writes a number as people do: in E.164, with its country code and groups of three digits, such as +34 910 000 001.
+// The last group may have four digits or two. A number in any other format is as it was written.
+func spaced(number diga.Number) diga.Foreign {
+	digits := strings.TrimPrefix(number.E164(), "+")
+	if len(digits) < 7 {
+		return number.Text()
 	}
 	code := 3
 	switch {
@@ -92,5 +280,5 @@ func spaced(number string) string {
 	for len(rest) > 4 {
 		groups, rest = append(groups, rest[:3]), rest[3:]
 	}
-	return strings.Join(append(groups, rest), " ")
+	return diga.Foreign(strings.Join(append(groups, rest), " "))
 }

@@ -2,12 +2,14 @@
 package publish
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,12 +20,8 @@ import (
 
 // Step is one run of the program.
 type Step struct {
-	Args   []string                 // after the program's name
-	Getenv func(name string) string // the environment
-
-	// LookupEnv distinguishes an empty variable from an unset one; nil: empty variables count as unset.
-	LookupEnv func(name string) (value string, set bool)
-
+	Args    []string // after the program's name
+	Environ []string // the environment, in the form "name=value"
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Version string // of this program
@@ -35,174 +33,213 @@ type Step struct {
 	Jitter func(limit time.Duration) time.Duration
 }
 
-// Signal is the cause of a context that was cancelled by a signal.
+// Getenv returns the value of a variable, or "".
+func (s Step) Getenv(name string) string {
+	for _, variable := range s.Environ {
+		if rest, ok := strings.CutPrefix(variable, name+"="); ok {
+			return rest
+		}
+	}
+	return ""
+}
+
+func (s Step) inActions() bool { return s.Getenv("GITHUB_ACTIONS") == "true" }
+
+// Signal is the cause of a context that was canceled by a signal.
 type Signal struct{ os.Signal }
 
 func (s Signal) Error() string {
 	switch s.Signal {
 	case syscall.SIGINT:
-		return "cancelled by SIGINT"
+		return "canceled by SIGINT"
 	case syscall.SIGTERM:
-		return "cancelled by SIGTERM"
+		return "canceled by SIGTERM"
 	default:
-		return "cancelled by a signal"
+		return "canceled by a signal"
 	}
 }
 
-// run is a Step in progress.
+// run is a Step in progress, and everything that is known about it.
 type run struct {
 	Step
 	*report
-	result
-	client *diga.Client
-	start  time.Time
+	in        inputs
+	client    *diga.Client
+	start     time.Time
+	elapsed   time.Duration
+	requestID uuid.UUID // nil: no request was prepared
 
-	numbersReadAt time.Time // when the numbers were last read before an attempt
+	// Before the change.
+	before   view // and while nothing can have come of it
+	target   reading[diga.Version]
+	versions reading[[]diga.Version] // by name
+	wish     wish
+	launched bool          // wish.version was launched from the draft by this run
+	changes  []fieldChange // configuration fields that differ between the versions before and after
+	compared bool          // both versions were read, so changes is complete
+
+	// The change.
+	changing       bool // it may have been sent
+	attempts       int  // requests for it that were sent
+	lastAttempt    time.Time
+	confirmed      bool
+	confirmedAfter *failure // why it had to be read back; nil: the API confirmed it
+
+	// The end.
+	now     view // after the change
+	failure *failure
+	status  status
+	lost    [diga.Directions][]diga.Phone // that nobody asked to release
 }
 
-// Run returns the exit status: 0 for success, 1 for failure, 130 or 143 when ctx was cancelled with a Signal as its cause.
+// Run returns the exit status: 0 for success, 1 for failure, 130 or 143 when ctx was canceled with a Signal as its cause.
 func (s Step) Run(ctx context.Context) (exit int) {
 	args, problem := parseArgs(s.Args)
 	if (args.help || args.version) && !s.inActions() {
 		s.printUsage(args)
 		return 0
 	}
-	r := &run{Step: s, report: newReport(s, args, true), start: time.Now()}
+	r := &run{Step: s, report: newReport(s, args, s.inActions()), start: time.Now()}
 	defer func() {
 		if recover() != nil {
 			exit = r.reportPanic()
 		}
 	}()
-	r.report = newReport(s, args, s.inActions())
-	r.failure = r.publish(ctx, args, problem)
+	r.failure = r.publish(ctx, problem)
 	return r.finish()
 }
 
 // publish runs the step. It changes nothing until every check has passed and every read that the change depends on has
 // succeeded.
-func (r *run) publish(signals context.Context, args arguments, problem text) *failure {
-	if f := r.begin(args, problem); f != nil {
+func (r *run) publish(signals context.Context, problem message) *failure {
+	if f := r.begin(problem); f != nil {
 		return f
 	}
 	defer r.client.Close()
-	budget := fmt.Errorf("gave up after %s", shortDuration(r.in.Timeout))
+	budget := fmt.Errorf("within the timeout of %s", diga.FormatDuration(r.in.Timeout))
 	ctx, cancel := context.WithDeadlineCause(signals, r.start.Add(r.in.Timeout), budget)
 	defer cancel()
 
-	var err error
-	r.before, err = readPreflight(ctx, r.client, r.in)
-	r.readAt = time.Now()
-	r.numbersReadAt = r.readAt
-	r.logAll(r.preflightLines())
-	var refused *failure
-	r.plan, refused = newPlan(r.in, r.before)
-	switch {
-	case err != nil:
-		return r.readFailure(err)
-	case r.in.ShowLive:
-		return nil
-	case refused != nil:
-		refused.live = r.nothingChanged()
-		return refused
+	r.readAll(ctx)
+	r.logView()
+	if f := r.unreadable(); f != nil {
+		return f
 	}
-	r.reviewChanges()
+	var f *failure
+	if r.wish, f = r.newWish(); f != nil {
+		f.live = r.nothingChanged()
+		return f
+	}
+	if r.wish.launch {
+		if f := r.readDraft(ctx); f != nil {
+			return f
+		}
+	}
+	if r.in.ShowLive {
+		return nil
+	}
+	r.logWish()
+	r.warnBefore()
+	r.compareVersions()
 	if r.in.DryRun {
 		return nil
 	}
-	if err := r.change(ctx); err != nil {
-		return r.verify(signals, err)
+	if r.wish.launch {
+		if f := r.launch(ctx, signals); f != nil {
+			return f
+		}
 	}
-	r.checkReleased(signals)
-	return nil
+	return r.change(ctx, signals)
 }
 
 // begin masks the token, validates every input and opens the file for the outputs.
-func (r *run) begin(args arguments, problem text) *failure {
-	get := func(name string) string { return r.input(args.inputs, name) }
-	r.mask(secretToken(get("token")), secretToken(args.secret))
+func (r *run) begin(problem message) *failure {
+	env, problems := r.readEnv()
+	get := func(name string) string {
+		if name != "token" {
+			return cmp.Or(r.args.inputs[name], env[name])
+		}
+		return env[name] // never from a flag
+	}
+	r.mask(secretToken(get("token")), secretToken(r.args.inputs["token"]))
 	r.log(say("publish-agent-version %s", r.Version))
-	in, problems := readInputs(get)
-	problems = append(problems, r.emptyBooleans(args.inputs)...)
+	in, invalid := readInputs(get)
+	problems = append(problems, invalid...)
 	switch {
-	case !problem.empty():
-		problems = []text{problem}
 	case len(r.Args) > 0 && r.inActions():
-		problems = []text{say("Command-line arguments are not supported in GitHub Actions: set the inputs under %s", literal("with:"))}
+		problems = []message{say("Command-line arguments are not supported in GitHub Actions: set the inputs under with:")}
+	case !problem.empty():
+		problems = []message{problem}
 	}
 	outputsErr := r.openOutputs()
 	if len(problems) > 0 {
 		return invalidInputs(problems)
 	}
 	if outputsErr != nil {
-		return outputsUnwritable(outputsErr)
+		return outputsUnwritable(outputsErr, failed, message{})
 	}
 	r.in, r.requestID = in, uuid.New()
 	r.client = &diga.Client{
 		BaseURL: in.APIURL, Token: in.Token.reveal(), MaxRetries: in.MaxRetries, Dial: r.Dial, Jitter: r.Jitter,
 		UserAgent: "publish-agent-version/" + r.Version, RequestID: r.requestID,
-		BeforeRetry: r.recheck, OnAttempt: r.logAttempt, OnWait: func(w diga.Wait) { r.log(waitLine(w)) },
+		BeforeRetry: r.ready, OnAttempt: r.logAttempt, OnWait: r.logWait,
 	}
-	r.log(say("Agent %s: %s. Request ID %s.", literal(in.Agent.String()), r.request(), literal(r.requestID.String())))
+	r.log(say("Agent %s: %s. Request ID %s.", diga.Foreign(in.Agent.String()), r.request(), diga.Foreign(r.requestID.String())))
 	return nil
 }
 
-// reviewChanges compares the live version with its replacement, and warns if that is older.
-func (r *run) reviewChanges() {
-	if isOlder(r.before) {
-		r.warn("Older version", r.olderWarning())
+// readDraft reads the draft that is to be launched.
+func (r *run) readDraft(ctx context.Context) *failure {
+	draft, err := r.client.Draft(ctx, r.in.Agent)
+	if err != nil {
+		f := r.apiFailure(err)
+		if e, ok := errors.AsType[*diga.Error](err); ok && e.Cause == diga.NotFound {
+			f.code = codeVersionNotFound
+			f.what = say("no version is named %s, and the agent has no draft to launch", quote(r.in.VersionName))
+			f.advice = say("Check {version-name}, or edit the agent in Diga: that makes a draft.")
+		}
+		return f
 	}
-	r.compared = r.in.ShowChanges != noChanges && r.before.version.known && r.before.target.known
+	r.wish.version = draft
+	return nil
+}
+
+// compareVersions compares the live version with its replacement.
+func (r *run) compareVersions() {
+	was, is := r.before.live, r.wish.version
+	r.compared = r.in.ShowChanges != "off" && was.known() && was.value.Config != nil && is.Config != nil
 	if !r.compared {
 		return
 	}
-	r.changes = compareConfig(r.before.version.value, r.before.target.value)
+	r.changes = compareConfig(was.value, is)
 	if len(r.changes) > 0 {
 		r.log(say("Configuration fields that differ: %s.", changesText(r.changes)))
 	}
-	if r.in.DryRun && r.in.ShowChanges == fullChanges {
+	if r.in.DryRun && r.in.ShowChanges == "full" {
 		r.logLines(fullDiff(r.changes, r.cleaner))
 	}
 }
 
-// change sends the change. The error is why it was not confirmed.
-func (r *run) change(ctx context.Context) error {
-	if ctx.Err() == nil {
-		r.log(say("PATCH %s", literal(r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())))
-	}
-	r.changeSent = true
-	confirmed, _, err := r.client.Publish(ctx, r.plan.change())
-	if err == nil {
-		r.confirmed = &confirmed
-	}
-	return err
-}
-
-// logAttempt logs attempts at the change. Attempts at reads go to the debug log.
-func (r *run) logAttempt(a diga.Attempt) {
-	line := attemptLine(a)
-	if a.Method == http.MethodPatch {
-		r.attempts = a.Number
-		r.log(line)
-	} else {
-		r.debug(say("%s %s: %s", a.Method, literal(a.Path), line))
-	}
-	r.debug(say("Connection reused: %t; HTTP/2: %t.", a.Reused, a.HTTP2))
-}
-
 // finish reports the result and returns the exit status.
 func (r *run) finish() int {
-	r.elapsed = time.Since(r.start)
-	if f := r.failure; f != nil && r.text(f.code) != f.code { // a server can send the token as its code
-		f.code = fmt.Sprint(codeHTTPPrefix, f.http)
+	r.conclude()
+	r.warnAfter()
+	markdown := r.summary()
+	summaryErr := r.addSummary(markdown)
+	err := cmp.Or(r.setOutputs(r.outputs(shortSummary(markdown), r.renderer())), summaryErr)
+	switch {
+	case err != nil && r.failure != nil:
+		r.log(say("Could not write the results: %s.", diga.Foreign(err.Error())))
+	case err != nil:
+		_, done := r.success()
+		r.failure = outputsUnwritable(err, r.status, done)
 	}
-	if err := r.setOutputs(r.outputs(r.text)); err != nil && r.failure != nil {
-		r.log(say("Could not write the outputs: %s.", literal(err.Error())))
-	} else if err != nil {
-		r.failure = r.outputsLost(err)
-	}
-	r.addSummary(r.summary(r.cleaner, r.uses()))
 	if f := r.failure; f != nil {
-		r.fail(f.code, f.annotation(r.text))
+		whole, annotation := f.message(r.renderer()), f.annotation(r.renderer())
+		if f.http != 0 && whole+" "+r.renderer().sentence(f.advice) != annotation {
+			r.log(foreign(whole)) // the annotation leaves something out
+		}
+		r.fail(f.code, annotation)
 		if f.signal != 0 {
 			return 128 + int(f.signal) // as a shell reports a process that a signal ended
 		}

@@ -26,12 +26,12 @@ type report struct {
 	args    arguments
 
 	outputFile *os.File // nil: there is none
-	written    bool     // the outputs are in the file
-	sizeBefore int64    // of the file, without them
+	printed    bool     // the results are on stdout
+	warnings   []warning
 }
 
 func newReport(s Step, args arguments, actions bool) *report {
-	r := &report{cleaner: newCleaner(), actions: actions, stdout: bestEffort{s.Stdout}, args: args}
+	r := &report{cleaner: newCleaner(), actions: actions, stdout: s.Stdout, args: args}
 	log := s.Stdout
 	if !r.actions {
 		log = s.Stderr
@@ -48,14 +48,19 @@ func (w bestEffort) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// renderer renders messages for the log, annotations and outputs.
+func (r *report) renderer() renderer { return renderer{r.text, !r.actions} }
+
 // mask hides the tokens from here on, with the runner's mask and with our own.
 func (r *report) mask(tokens ...secretToken) {
 	var secrets []string
 	for _, token := range tokens {
 		secret := token.reveal()
+		if len(secret) < minToken {
+			continue // it would mask unrelated text, and it is refused
+		}
 		secrets = append(secrets, secret)
-		first, _ := utf8.DecodeRuneInString(secret)
-		if r.actions && secret != "" && !combines(first) { // the runner would reject an empty mask, and print this one
+		if first, _ := utf8.DecodeRuneInString(secret); r.actions && !combines(first) { // the runner would print this one
 			r.action.AddMask(secret)
 		}
 	}
@@ -63,14 +68,8 @@ func (r *report) mask(tokens ...secretToken) {
 }
 
 // log writes one line.
-func (r *report) log(line text) {
-	r.logLines([]string{r.clean(line.render(r.text), maxLine)})
-}
-
-func (r *report) logAll(lines []text) {
-	for _, line := range lines {
-		r.log(line)
-	}
+func (r *report) log(line message) {
+	r.logLines([]string{r.clean(r.renderer().text(line), maxLine)})
 }
 
 // logLines writes lines that are already clean.
@@ -83,18 +82,19 @@ func (r *report) logLines(lines []string) {
 }
 
 // debug writes one line if debug logging is on.
-func (r *report) debug(line text) {
+func (r *report) debug(line message) {
 	if r.action.Getenv("RUNNER_DEBUG") == "1" {
-		r.annotate((*githubactions.Action).Debugf, "debug", "", line.render(r.text))
+		r.annotate((*githubactions.Action).Debugf, "debug", "", r.renderer().text(line))
 	}
 }
 
-func (r *report) notice(title string, message text) {
-	r.annotate((*githubactions.Action).Noticef, "notice", title, truncate(message.render(r.text), maxAnnotation))
+func (r *report) notice(title string, m message) {
+	r.annotate((*githubactions.Action).Noticef, "notice", title, r.renderer().sentence(m))
 }
 
-func (r *report) warn(title string, message text) {
-	r.annotate((*githubactions.Action).Warningf, "warning", title, message.render(r.text))
+func (r *report) warn(title string, m message) {
+	r.warnings = append(r.warnings, warning{title, m})
+	r.annotate((*githubactions.Action).Warningf, "warning", title, r.renderer().sentence(m))
 }
 
 func (r *report) fail(code, message string) {
@@ -102,7 +102,7 @@ func (r *report) fail(code, message string) {
 }
 
 func (r *report) annotate(issue func(*githubactions.Action, string, ...any), level, title, message string) {
-	title, message = r.clean(title, maxText), r.clean(message, maxLine)
+	title, message = r.text(title), r.clean(message, maxLine)
 	if !r.actions {
 		if title != "" {
 			level += ": " + title
@@ -158,56 +158,49 @@ func withoutPath(err error) error {
 	return err
 }
 
-// setOutputs writes all outputs or none. A second call replaces what the first one wrote to the file.
+// setOutputs writes all outputs, or none to the runner's file.
 func (r *report) setOutputs(outputs []output) error {
-	for i := range outputs {
-		outputs[i].value = r.clean(outputs[i].value, maxLine)
-	}
-	if !r.actions && !r.written {
+	if !r.actions && !r.printed {
 		printed, left := r.args.output.print(outputs)
-		_, _ = io.WriteString(r.stdout, printed)
+		r.printed = true
+		if _, err := io.WriteString(r.stdout, printed); err != nil {
+			return fmt.Errorf("writing to stdout: %w", withoutPath(err))
+		}
 		if len(left) > 0 {
 			r.log(say("Omitted from the dotenv output, which cannot represent their values: %s.", strings.Join(left, ", ")))
 		}
 	}
 	if r.outputFile == nil {
-		r.written = true
 		return nil
 	}
-	if r.written {
-		if err := r.outputFile.Truncate(r.sizeBefore); err != nil {
-			return err
-		}
-	}
-	// One line each: a clean value has no line break, so the runner finds no delimiter and no second name in it.
-	text, _ := plain.print(outputs)
-	size, err := appendWhole(r.outputFile, text)
-	r.sizeBefore, r.written = size, err == nil
-	return err
+	return appendWhole(r.outputFile, outputFileText(outputs))
 }
 
-// addSummary writes the job summary. Errors are only warnings.
-func (r *report) addSummary(markdown string) {
+// addSummary writes the summary to the file that the command line asks for, whose error it returns, and to the job
+// summary. An error of that is only a warning.
+func (r *report) addSummary(markdown string) (err error) {
 	if path := r.args.summary; path != "" && !r.actions {
-		if err := os.WriteFile(path, []byte(markdown), 0o644); err != nil { //nolint:gosec // other users may read it, as they may the log
-			r.warn("No summary", say("Writing %s failed: %s.", literal(path), literal(withoutPath(err).Error())))
+		//nolint:gosec // other users may read it, as they may the log
+		if err = withoutPath(os.WriteFile(path, []byte(markdown), 0o644)); err != nil {
+			err = fmt.Errorf("writing the summary: %w", err)
 		}
 	}
 	path := r.action.Getenv("GITHUB_STEP_SUMMARY")
 	if path == "" {
 		if r.actions {
-			r.warn("No job summary", say("GITHUB_STEP_SUMMARY is not set."))
+			r.warn("No job summary", say("GITHUB_STEP_SUMMARY is not set"))
 		}
-		return
+		return err
 	}
-	file, err := openAppend(path)
-	if err == nil {
+	file, openErr := openAppend(path)
+	if openErr == nil {
 		defer file.Close()
-		_, err = appendWhole(file, markdown)
+		openErr = appendWhole(file, markdown)
 	}
-	if err != nil {
-		r.warn("No job summary", say("Writing it failed: %s.", literal(err.Error())))
+	if openErr != nil {
+		r.warn("No job summary", say("Writing it failed: %s", openErr.Error()))
 	}
+	return err
 }
 
 // uses is the value of "uses" for this action: the repository and ref from the runner, or else the workflow's own
@@ -224,15 +217,14 @@ func (r *report) uses() string {
 	}
 }
 
-// appendWhole appends text to a file in one write, starting on a new line, and returns the file's previous size. If the
-// write fails, it truncates the file to that size: the runner would take half an output for an error or, worse, for an
-// output.
-func appendWhole(file *os.File, text string) (size int64, err error) {
+// appendWhole appends text to a file in one write, starting on a new line. If the write fails, it truncates the file to
+// its previous size: the runner would take half an output for an error or, worse, for an output.
+func appendWhole(file *os.File, text string) error {
 	info, err := file.Stat()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	size = info.Size()
+	size := info.Size()
 	if size > 0 {
 		last := make([]byte, 1)
 		if _, err := file.ReadAt(last, size-1); err != nil || last[0] != '\n' {
@@ -241,7 +233,7 @@ func appendWhole(file *os.File, text string) (size int64, err error) {
 	}
 	if _, err := file.WriteString(text); err != nil {
 		_ = file.Truncate(size)
-		return size, withoutPath(err)
+		return withoutPath(err)
 	}
-	return size, nil
+	return nil
 }

@@ -5,260 +5,332 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"publish-agent-version/diga"
 
 	"github.com/google/uuid"
 )
 
-// summary returns the job summary in Markdown. Text from the workflow or a server is in code spans. uses is the value
-// of "uses" in the rollback step.
-func (r *result) summary(c cleaner, uses string) string {
-	md := &markdown{cleaner: c}
-	md.add("### %s", r.headline().render(md.codeSpan))
-	if f := r.failure; f != nil {
-		md.failure(f, f.status == unknown || !r.isStillLive())
+// markdown builds a document of blocks.
+type markdown struct {
+	renderer
+	strings.Builder
+}
+
+// add appends a block.
+func (md *markdown) add(format string, args ...any) {
+	if md.Len() > 0 {
+		md.WriteString("\n")
 	}
-	for _, warning := range r.warnings {
-		md.add("⚠️ %s", warning.render(md.codeSpan))
+	fmt.Fprintf(md, format+"\n", args...)
+}
+
+// fold appends a collapsible block. The title is HTML.
+func (md *markdown) fold(title string, open bool, block string) {
+	attribute := ""
+	if open {
+		attribute = " open"
+	}
+	md.add("<details%s><summary>%s</summary>\n\n%s\n\n</details>", attribute, title, block)
+}
+
+// summary returns the job summary in Markdown. Text from the workflow or a server is in code spans.
+func (r *run) summary() string {
+	md := &markdown{renderer: renderer{r.codeSpan, !r.actions}}
+	md.add("### %s", md.text(r.headline()))
+	if r.failure != nil {
+		md.failure(r.failure)
+	}
+	for _, w := range r.warnings {
+		md.add("⚠️ %s", md.sentence(w.text))
 	}
 	if r.requestID == uuid.Nil {
 		return md.String()
 	}
-	if table := r.table(); !isUnknown(table) {
-		md.table(table)
-	}
+	r.table(md)
 	for _, line := range r.takenOver() {
-		md.add("%s Rolling back does not return it to that agent: bind it there in Diga.", line.render(md.codeSpan))
+		md.add("%s Undoing this run does not return it to that agent: bind it there in Diga.", md.text(line))
 	}
-	if f := r.confirmedAfter; f != nil {
-		md.add("The request failed (%s), but reading back confirmed the change.", f.cause.render(md.codeSpan))
+	if f := r.confirmedAfter; f != nil && r.failure == nil {
+		md.add("The request failed (%s), but reading back confirmed the change.", md.text(f.what))
+	}
+	if r.changed() {
+		md.add("Calls in progress end on the version they began with. New calls use %s.", md.text(r.name(r.wish.version)))
 	}
 	if len(r.changes) > 0 {
 		title := "What changed"
-		if r.confirmed == nil {
-			title = "What changes"
+		if r.status != published {
+			title = "What would change"
 		}
-		md.add("**%s:** %s", title, changesText(r.changes).render(md.codeSpan))
-		if r.in.ShowChanges == fullChanges {
-			md.fold("Changes in full", false, md.fence("diff", fullDiff(r.changes, c)))
+		md.add("**%s:** %s", title, md.text(changesText(r.changes)))
+		if r.in.ShowChanges == "full" {
+			md.fold("Changes in full", false, fence("diff", fullDiff(r.changes, r.cleaner)))
 		}
+	} else if r.compared && !r.before.isLive(r.wish.version.ID) {
+		md.add("No configuration field differs.")
 	}
-	if steps := r.rollback(c, uses); steps != nil {
-		title := "Roll back to " + fullVersionName(r.before.version.value).render(md.codeHTML)
-		block := md.fence("yaml", steps)
-		if r.in.Unpublish && !(r.before.bound[diga.Inbound].known && r.before.bound[diga.Outbound].known) {
-			block += "\n\nAdd the phone numbers that the agent had: unpublishing may have released them."
-		}
-		md.fold(title, r.failure != nil, block)
+	if title, block := r.undo(); block != "" {
+		md.fold(renderer{r.codeHTML, !r.actions}.text(title), r.failure != nil, block)
 	}
 	md.fold("Details", false, r.details(md))
 	return md.String()
 }
 
-// headline is the first line, which must be enough on its own.
-func (r *result) headline() text {
-	if r.failure != nil {
-		return r.failureHeadline(r.failure)
+// failure appends what happened, what is live and what to do.
+func (md *markdown) failure(f *failure) {
+	if live := md.sentence(f.live); live != "" {
+		md.add("%s", live)
 	}
-	icon, headline := r.successHeadline()
-	return say("%s %s", icon, headline)
-}
-
-func (r *result) successHeadline() (icon string, headline text) {
-	agent, target := r.agent(), r.name(r.target())
-	switch r.status() {
-	case live:
-		return "📞", say("%s: %s is live", agent, target)
-	case offline:
-		return "📴", say("%s: no version is live", agent)
-	case dryRun:
-		if r.in.Unpublish {
-			return "🔍", say("Dry run: %s would be offline", agent)
+	what := f.what
+	if !f.more.empty() {
+		what = say("%s; %s", what, f.more)
+	}
+	if len(f.items) == 0 {
+		md.add("**%s** %s", md.literal(f.code), md.sentence(what))
+	} else {
+		md.add("**%s** %s:", md.literal(f.code), strings.TrimSuffix(md.sentence(what), "."))
+		var items []string
+		for _, item := range f.items {
+			items = append(items, "- "+md.text(item))
 		}
-		return "🔍", say("Dry run: %s would be on %s", agent, target)
-	case unpublished:
-		return "✅", say("%s is offline", agent)
-	default:
-		if len(r.warnings) > 0 {
-			return "⚠️", say("%s: %s is live, but lost a phone number", agent, target)
-		}
-		return "✅", say("%s: %s is live", agent, target)
+		md.add("%s", strings.Join(items, "\n"))
+	}
+	if f.code != codeInputInvalid {
+		md.add("**What to do:** %s", md.sentence(f.advice))
 	}
 }
 
-// failureHeadline says what is live, if known, rather than what failed.
-func (r *result) failureHeadline(f *failure) text {
-	agent, target, was := r.agent(), r.name(r.target()), r.before.version
-	named := r.target().Name != ""
+// headline is the first line, which must be enough on its own: what is live, rather than what failed.
+func (r *run) headline() message {
+	agent, target, f := r.agent(), r.name(r.wish.version), r.failure
+	_, done := r.success()
 	switch {
+	case f == nil:
+		return r.successHeadline()
 	case r.requestID == uuid.Nil && len(f.items) > 0:
 		return say("❌ Nothing was sent: %d inputs to fix", len(f.items))
 	case r.requestID == uuid.Nil:
 		return say("❌ Nothing was sent")
 	case f.code == codeOutputUnwritable:
-		_, headline := r.successHeadline()
-		return say("⚠️ %s, but the step failed", headline)
+		return say("⚠️ The step failed, but: %s", done)
 	case r.in.ShowLive:
 		return say("❌ %s: could not read what is live", agent)
-	case r.after.offline && !r.before.offline && !r.in.Unpublish:
+	case f.status == unknown && r.now.offline() && !r.in.Unpublish:
 		return say("⚠️ %s is offline", agent)
-	case f.status == unknown && !was.known && !named:
-		return say("⚠️ Could not confirm the change") // without names, it would be only IDs
 	case f.status == unknown && r.in.Unpublish:
 		return say("⚠️ %s: could not confirm that it is offline", agent)
 	case f.status == unknown:
 		return say("⚠️ %s: could not confirm %s", agent, target)
-	case r.isStillLive():
-		return say("❌ %s is still on %s", agent, r.name(was.value))
-	case r.final().version.known:
-		return say("❌ %s is on %s", agent, r.name(r.final().version.value))
+	case r.now.offline():
+		return say("❌ %s is offline", agent)
+	case r.now.live.known() && r.before.isLive(r.now.live.value.ID):
+		return say("❌ %s is still on %s", agent, r.name(r.now.live.value))
+	case r.now.live.known():
+		return say("❌ %s is on %s", agent, r.name(r.now.live.value))
 	case r.in.Unpublish:
 		return say("❌ %s was not unpublished", agent)
-	case !named:
-		return say("❌ Nothing was published")
 	default:
 		return say("❌ %s: %s was not published", agent, target)
 	}
 }
 
-// isStale reports whether what was read before the change may no longer be true, and nothing was read since.
-func (r *result) isStale() bool {
-	return !r.after.version.known && !r.after.offline && time.Since(r.readAt) > staleAfter
-}
-
-// isStillLive reports whether the version that was live before the run is known to be live after it.
-func (r *result) isStillLive() bool {
-	was, is := r.before.version, r.final().version
-	return !r.isStale() && was.known && is.known && was.value.ID == is.value.ID
+func (r *run) successHeadline() message {
+	agent, target := r.agent(), r.name(r.wish.version)
+	inbound, outbound := len(r.lost[diga.Inbound]), len(r.lost[diga.Outbound])
+	switch {
+	case r.status == live:
+		return say("📞 %s is on %s", agent, target)
+	case r.status == offline:
+		return say("📴 %s: no version is live", agent)
+	case r.status == dryRun && r.in.Unpublish:
+		return say("🔍 Dry run: %s would be offline", agent)
+	case r.status == dryRun && r.wish.launch:
+		return say("🔍 Dry run: %s would be on %s, launched from the draft", agent, diga.Foreign(r.in.VersionName))
+	case r.status == dryRun:
+		return say("🔍 Dry run: %s would be on %s", agent, target)
+	case r.status == unpublished:
+		return say("✅ %s is offline", agent)
+	case inbound > 0 && len(r.now.bound[diga.Inbound].value) == 0:
+		return say("🚨 %s is on %s, but nobody can call it: it lost %s", agent, target, count(inbound+outbound, "phone number"))
+	case inbound+outbound > 0:
+		return say("⚠️ %s is on %s, but lost %s", agent, target, count(inbound+outbound, "phone number"))
+	case len(r.warnings) > 0:
+		return say("⚠️ %s is on %s", agent, target)
+	default:
+		return say("✅ %s is on %s", agent, target)
+	}
 }
 
 // cell is a cell of the table.
 type cell struct {
-	text  text
+	text  message
 	known bool
 }
 
-// table compares the state before with the state after, or with the requested one. The first row is the header; empty
-// rows are omitted.
-func (r *result) table() [][]cell {
-	head := func(names ...string) (row []cell) {
-		for _, name := range names {
-			row = append(row, cell{say("%s", name), true})
-		}
-		return row
-	}
-	before, after := "before", "now"
-	was, is := r.before.state, r.final()
-	switch {
-	case r.status() == dryRun:
-		before, after = "now", "after a real run"
-	case r.status() == failed:
-		before, after = "live", "requested"
-		was, is = is, state{version: lookup[diga.Version]{value: r.target(), known: !r.in.Unpublish}, offline: r.in.Unpublish}
-		for d := range diga.Directions {
-			is.bound[d] = r.planned(d)
+// table appends a table of the state before and after, or of what is live and what was requested. Rows in which nothing
+// is known, or there is nothing, are left out.
+func (r *run) table(md *markdown) {
+	head, was, is := "| | before | now |\n|:--|:--|:--|", r.before, r.now
+	switch r.status {
+	case live, offline:
+		head = "| | now |\n|:--|:--|"
+	case dryRun:
+		head = "| | now | after a real run |\n|:--|:--|:--|"
+	case failed:
+		head, is = "| | live | requested |\n|:--|:--|:--|", planned(r.wish, r.before)
+		if r.now.live.known() {
+			was = r.now
 		}
 	}
-	table := [][]cell{head("", before, after)}
-	row := func(name string, was, is cell) {
-		if was.known && is.known && was.text.empty() && is.text.empty() {
+	rows := []string{head}
+	row := func(name string, cells ...cell) {
+		if strings.Count(head, "|") < 10 {
+			cells = cells[:1]
+		}
+		if !slices.ContainsFunc(cells, func(c cell) bool { return c.known && !c.text.empty() }) {
 			return
 		}
-		table = append(table, append(head(name), was, is))
+		line := "| " + name
+		for i, c := range cells {
+			shown := md.text(c.text)
+			switch {
+			case !c.known:
+				shown = "unknown"
+			case shown == "":
+				shown = "–"
+			case i > 0 && cells[0].known && shown == md.text(cells[0].text):
+				shown = "unchanged"
+			case i > 0:
+				shown = "**" + shown + "**"
+			}
+			line += " | " + strings.ReplaceAll(shown, "|", `\|`)
+		}
+		rows = append(rows, line+" |")
 	}
-	row("Version", was.versionCell(), is.versionCell())
+	version := cell{r.versionOf(is), is.live.known()}
+	if r.wish.launch {
+		version.text = say("%s, from the draft", diga.Foreign(r.in.VersionName))
+	}
+	row("Version", cell{r.versionOf(was), was.live.known()}, version)
 	for d, name := range [diga.Directions]string{"Inbound", "Outbound"} {
-		now := phonesCell(is.bound[d])
-		if other := r.perhapsStill(diga.Direction(d)); len(other) > 0 {
-			now.text = say("%s; not checked: %s", now.text, phoneNames(other))
-		}
-		row(name, phonesCell(was.bound[d]), now)
+		row(name, cell{phoneNames(was.bound[d].value), was.bound[d].known()},
+			cell{phoneNames(is.bound[d].value), is.bound[d].known() || len(is.bound[d].value) > 0})
 	}
-	if r.in.ShowLive {
-		for i := range table {
-			table[i] = table[i][:2]
-		}
-		table[0][1] = head("now")[0]
+	if len(rows) > 1 {
+		md.add("%s", strings.Join(rows, "\n"))
 	}
-	return table
 }
 
-func (s state) versionCell() cell {
-	if !s.version.known {
-		return cell{known: s.offline}
+func (r *run) versionOf(v view) message {
+	if v.live.value.ID == uuid.Nil {
+		return message{}
 	}
-	return cell{fullVersionName(s.version.value), true}
-}
-
-func phonesCell(phones lookup[[]diga.Phone]) cell {
-	return cell{phoneNames(phones.value), phones.known}
-}
-
-// isUnknown reports whether a table has no known cell.
-func isUnknown(table [][]cell) bool {
-	for _, row := range table[1:] {
-		if slices.ContainsFunc(row[1:], func(c cell) bool { return c.known }) {
-			return false
-		}
-	}
-	return true
+	return fullVersionName(v.live.value)
 }
 
 // details are the IDs and figures that few readers need.
-func (r *result) details(md *markdown) string {
+func (r *run) details(md *markdown) string {
 	var lines []string
 	add := func(name, value string) { lines = append(lines, fmt.Sprintf("- %s<br>%s", name, value)) }
-	add("agent", md.codeSpan(r.in.Agent.String()))
-	if target := r.target(); target.ID != uuid.Nil && !r.in.ShowLive {
-		add("requested version", md.codeSpan(target.ID.String()))
+	add("agent", md.literal(r.in.Agent.String()))
+	if id := r.wish.version.ID; id != uuid.Nil && !r.wish.launch {
+		name := "requested version"
+		if r.in.ShowLive {
+			name = "live version"
+		}
+		add(name, md.literal(id.String()))
 	}
-	if r.before.version.known {
-		add("previous version", md.codeSpan(r.before.version.value.ID.String()))
+	if was := r.before.live.value.ID; was != uuid.Nil && !r.in.ShowLive {
+		add("previous version", md.literal(was.String()))
 	}
 	var seen []uuid.UUID
 	for d := range diga.Directions {
-		for _, p := range slices.Concat(r.planned(d).value, r.before.bound[d].value) {
+		for _, p := range slices.Concat([]diga.Phone{r.wish.numbers[d].phone}, r.before.bound[d].value) {
 			if p.ID != uuid.Nil && !slices.Contains(seen, p.ID) {
 				seen = append(seen, p.ID)
-				add("phone number "+md.codeSpan(spaced(p.Number)), md.codeSpan(p.ID.String()))
+				add("phone number "+md.literal(string(spaced(p.Number))), md.literal(p.ID.String()))
 			}
 		}
 	}
 	if r.attempts > 0 {
 		add("publish requests", strconv.Itoa(r.attempts))
 	}
-	add("time", shortDuration(r.elapsed))
-	add("request ID", md.codeSpan(r.requestID.String()))
+	add("time", diga.FormatDuration(r.elapsed))
+	add("request ID", md.literal(r.requestID.String()))
 	return strings.Join(lines, "\n")
 }
 
-// rollback returns the lines of a step that restores what was live before, if that has changed or may have; nil
-// otherwise.
-func (r *result) rollback(c cleaner, uses string) []string {
-	was := r.before.version
-	nothingAsked := r.plan.compare(state{}, r.before.state) == inEffect
-	if !was.known || !r.changeSent || r.status() == failed && r.confirmed == nil || nothingAsked {
-		return nil
+// undo returns what restores the state before a change that is, or may be, in effect: a step or, outside Actions, a
+// command, and what it does not undo.
+func (r *run) undo() (title message, block string) {
+	was := r.before.live.value
+	if was.ID == uuid.Nil || !r.changing || r.status == failed || r.wish.isInForce(r.before) {
+		return message{}, ""
 	}
-	lines := []string{"- uses: " + c.text(uses), "  with:"}
-	with := func(name, value string) { lines = append(lines, fmt.Sprintf("    %s: %s", name, value)) }
-	with("token", "${{ secrets.DIGA_TOKEN }}")
-	with("agent-id", r.in.Agent.String())
-	with("version-id", was.value.ID.String())
+	values := [][2]string{{"agent-id", r.in.Agent.String()}, {"version-id", was.ID.String()}}
+	var notes []string
+	md := renderer{r.codeSpan, !r.actions}
 	for d, bound := range r.before.bound {
-		name := diga.Direction(d).String() + "-phone-number-id"
-		phone, only := r.before.onlyPhone(diga.Direction(d))
+		input, n, direction := diga.Direction(d).String()+"-phone-number-id", r.wish.numbers[d], diga.Direction(d)
 		switch {
-		case only:
-			with(name, phone.ID.String())
-		case bound.known && len(bound.value) == 0 && r.plan.bindings[d].Phone.Valid:
-			with(name, "none")
+		case r.before.only(direction).ID != uuid.Nil:
+			values = append(values, [2]string{input, r.before.only(direction).ID.String()})
+		case bound.known() && len(bound.value) == 0 && n.phone.ID != uuid.Nil:
+			values = append(values, [2]string{input, "none"})
+		case len(bound.value) > 1:
+			notes = append(notes, fmt.Sprintf("It binds no %s number: bind %s in Diga if they are not bound any more.", direction, md.text(phoneNames(bound.value))))
+		}
+		if n.asked && n.phone.ID != uuid.Nil && len(bound.value) > 0 && !r.before.has(direction, n.phone.ID) {
+			notes = append(notes, fmt.Sprintf("It does not release %s: do that in Diga.", md.text(phoneName(n.phone))))
 		}
 	}
-	if address := r.in.APIURL.String(); address != defaultAPIURL {
-		with("api-url", strconv.Quote(c.text(address)))
+	if r.in.Unpublish && !r.before.bound[diga.Inbound].known() {
+		notes = append(notes, "Add the phone numbers that the agent had: unpublishing may have released them.")
 	}
-	return lines
+	if address := r.in.APIURL.String(); address != inputNamed("api-url").fallback {
+		values = append(values, [2]string{"api-url", strconv.Quote(r.text(address))})
+	}
+	lines, language := []string{"- uses: " + r.text(r.uses()), "  with:", "    token: ${{ secrets.DIGA_TOKEN }}"}, "yaml"
+	if !r.actions {
+		lines, language = []string{"publish-agent-version"}, "sh"
+	}
+	for _, v := range values {
+		if r.actions {
+			lines = append(lines, fmt.Sprintf("    %s: %s", v[0], v[1]))
+		} else {
+			lines[0] += fmt.Sprintf(" --%s=%s", v[0], v[1])
+		}
+	}
+	title = say("Undo: publish %s again", fullVersionName(was))
+	if r.status == unknown {
+		title = say("To stay on %s instead", fullVersionName(was))
+	}
+	return title, strings.Join(append([]string{fence(language, lines)}, notes...), "\n\n")
+}
+
+// fence returns clean lines as a code block that none of them can close.
+func fence(language string, lines []string) string {
+	// GitHub's renderer counts at most 255 backticks of an opening fence, so longer runs are broken up.
+	const longRun = 100
+	block := strings.ReplaceAll(strings.Join(lines, "\n"), strings.Repeat("`", longRun), strings.Repeat("`", longRun-1)+"…")
+	fence := "```"
+	for strings.Contains(block, fence) {
+		fence += "`"
+	}
+	return fence + language + "\n" + block + "\n" + fence
+}
+
+const maxSummary = 60 << 10 // bytes of the output summary; GitHub takes comments of up to 64 KiB
+
+// shortSummary cuts a summary to what the output may have, between two blocks.
+func shortSummary(markdown string) string {
+	const note = "\n_The rest is in the job summary._\n"
+	if len(markdown) <= maxSummary {
+		return markdown
+	}
+	end := strings.LastIndex(markdown[:maxSummary-len(note)], "\n\n<details")
+	if end < 0 {
+		end = strings.LastIndex(markdown[:maxSummary-len(note)], "\n\n")
+	}
+	return markdown[:max(end, 0)+1] + note
 }

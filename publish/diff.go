@@ -24,11 +24,13 @@ const (
 )
 
 // shownFields are the configuration fields whose values may be shown. The others may hold credentials or customers'
-// data, as integrations, call_tools and dynamic_variables do. So may any field that the API's reference does not list.
+// data, as integrations, call_tools, dynamic_variables and flows do. So may any field that the API's document does not
+// list.
 var shownFields = []string{
-	"voice", "language", "mode", "description", "prompt", "greeting", "time_before_start", "voice_speed", "boosted_keywords",
-	"max_reminder_count", "reminder_frequency_ms", "reminder_messages", "knowledge_base_ids", "conversational_path_id",
-	"background_audio", "pronunciation_dict",
+	"voice", "volume", "language", "mode", "description", "prompt", "greeting", "time_before_start", "max_reminder_count",
+	"reminder_frequency_ms", "reminder_messages", "knowledge_base_ids", "knowledge_item_ids", "conversational_path_id",
+	"background_audio", "source_template_id", "voicemail_detection", "voicemail_action", "voicemail_message",
+	"phone_menu_detection", "phone_menu_action", "phone_menu_navigation_mode", "phone_menu_goal", "phone_menu_key_sequence",
 }
 
 // fieldChange is a configuration field that differs between two versions.
@@ -37,7 +39,7 @@ type fieldChange struct {
 	added, removed int    // lines of a text; both 0 for any other value
 	shown          bool   // its values may be shown
 	was, is        json.RawMessage
-	diff           []string // line diff of a text, untrusted; nil for any other value
+	diff           []string // line diff of a text, unclean; nil for any other value
 }
 
 // compareConfig returns the fields that differ between two versions, by name. Values are compared as JSON, ignoring key
@@ -47,8 +49,8 @@ func compareConfig(before, after diga.Version) []fieldChange {
 	maps.Copy(names, after.Config)
 	var changes []fieldChange
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		was, is := before.Config[name], after.Config[name]
-		if sameJSON(was, is) {
+		was, is := orNull(before.Config[name]), orNull(after.Config[name])
+		if bytes.Equal(was, is) || reflect.DeepEqual(decodeJSON(was), decodeJSON(is)) {
 			continue
 		}
 		c := fieldChange{name: name, was: was, is: is, shown: slices.Contains(shownFields, name)}
@@ -63,7 +65,7 @@ func compareConfig(before, after diga.Version) []fieldChange {
 // compareText computes the line diff of a long text. Null counts as empty.
 func (c *fieldChange) compareText() {
 	var before, after string
-	isText := json.Unmarshal(orNull(c.was), &before) == nil && json.Unmarshal(orNull(c.is), &after) == nil
+	isText := json.Unmarshal(c.was, &before) == nil && json.Unmarshal(c.is, &after) == nil
 	if !isText || max(len(before), len(after)) <= longText && !strings.Contains(before+after, "\n") {
 		return
 	}
@@ -92,31 +94,23 @@ func (c *fieldChange) compareText() {
 	}
 }
 
-// text names the field and, for a text, counts the lines added and removed.
-func (c fieldChange) text() text {
-	switch {
+// message names the field and, for a text, counts the lines added and removed.
+func (c fieldChange) message() message {
+	switch name := diga.Foreign(c.name); {
 	case c.added > 0 && c.removed > 0:
-		return say("%s (+%d −%d lines)", literal(c.name), c.added, c.removed)
+		return say("%s (+%d −%d lines)", name, c.added, c.removed)
 	case c.added > 0:
-		return say("%s (+%s)", literal(c.name), count(c.added, "line"))
+		return say("%s (+%s)", name, count(c.added, "line"))
 	case c.removed > 0:
-		return say("%s (−%s)", literal(c.name), count(c.removed, "line"))
+		return say("%s (−%s)", name, count(c.removed, "line"))
 	default:
-		return say("%s", literal(c.name))
+		return foreign(name)
 	}
 }
 
 // changesText names the fields that differ, at most 20.
-func changesText(changes []fieldChange) text {
-	const maxFields = 20
-	var names []text
-	for _, c := range changes[:min(len(changes), maxFields)] {
-		names = append(names, c.text())
-	}
-	if more := len(changes) - maxFields; more > 0 {
-		names = append(names, say("and %d more", more))
-	}
-	return join(names, ", ")
+func changesText(changes []fieldChange) message {
+	return join(some(20, changes, fieldChange.message), ", ")
 }
 
 // fullDiff returns all changes as clean lines, within the limits.
@@ -127,7 +121,8 @@ func fullDiff(changes []fieldChange, c cleaner) []string {
 		case !change.shown:
 			all = append(all, change.name+": changed (value not shown)")
 		case change.diff == nil:
-			all = append(all, fmt.Sprintf("%s: %s → %s", change.name, c.line(normalJSON(change.was), maxDiffValue), c.line(normalJSON(change.is), maxDiffValue)))
+			all = append(all, fmt.Sprintf("%s: %s → %s", change.name,
+				c.line(normalJSON(change.was), maxDiffValue), c.line(normalJSON(change.is), maxDiffValue)))
 		case len(change.diff) == 0:
 			all = append(all, change.name+": only line breaks changed")
 		default:
@@ -144,11 +139,6 @@ func fullDiff(changes []fieldChange, c cleaner) []string {
 	return all
 }
 
-// sameJSON reports whether two values are equal as JSON.
-func sameJSON(a, b json.RawMessage) bool {
-	return bytes.Equal(a, b) || reflect.DeepEqual(decodeJSON(a), decodeJSON(b))
-}
-
 // normalJSON formats a value canonically: with sorted keys, and without white space or needless escapes.
 func normalJSON(data json.RawMessage) string {
 	var b strings.Builder
@@ -158,14 +148,15 @@ func normalJSON(data json.RawMessage) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// decodeJSON decodes a value, keeping numbers as written. An absent value is null.
+// decodeJSON decodes a value, keeping numbers as written.
 func decodeJSON(data json.RawMessage) (value any) {
-	decoder := json.NewDecoder(bytes.NewReader(orNull(data)))
+	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
 	_ = decoder.Decode(&value) // it was valid when the version was read
 	return value
 }
 
+// orNull is null for an absent value.
 func orNull(data json.RawMessage) json.RawMessage {
 	if data == nil {
 		return json.RawMessage("null")
@@ -180,13 +171,6 @@ func endLine(s string) string {
 		return s
 	}
 	return s + "\n"
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // fieldNames lists the fields for a step output, separated by commas. It omits names that are not plain words.

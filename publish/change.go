@@ -1,0 +1,380 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
+)
+
+const (
+	maxAge        = 10 * time.Second       // of a reading that a check rests on
+	readBackTime  = 5 * time.Second        // for reading back what a change did, even after the timeout
+	cancelledTime = 800 * time.Millisecond // the same after a signal: the runner kills a step that lingers
+)
+
+// looks are the times at which the state is read after an answer that leaves it open. A replica or a cache may still show
+// the old state; only one that is seen again 10 s later counts.
+var looks = []time.Duration{0, time.Second, 3 * time.Second, 10 * time.Second}
+
+// stoppedError stops the change before an attempt.
+type stoppedError struct{ failure *failure } // nil: what was wanted is in force
+
+func (e *stoppedError) Error() string { return "stopped before an attempt" }
+
+// ready is called before each attempt at the change, with the effect of the earlier ones. If one may have been applied,
+// or a reading that a check rests on is older than maxAge, it reads again. It stops the change with a stoppedError if a
+// check now refuses it, or if what was wanted is in force.
+func (r *run) ready(ctx context.Context, effect diga.Effect) error {
+	maybe := effect > diga.NoEffect
+	guarded := r.in.Expect.isSet() || r.in.OnlyNewer
+	checked := r.before.bound[diga.Inbound].known() && !r.in.Unpublish // the numbers
+	needLive := guarded && (maybe || r.before.live.isOlder(maxAge))
+	needPhones := checked && r.before.bound[diga.Inbound].isOlder(maxAge)
+	if !maybe && !needLive && !needPhones {
+		return nil
+	}
+	now := r.before
+	again := func(need bool, read func(context.Context) error) *failure {
+		if !need && !maybe {
+			return nil
+		}
+		if !need {
+			limited, cancel := context.WithTimeout(ctx, optionalTime)
+			defer cancel()
+			ctx = limited
+		}
+		if err := read(ctx); err != nil && need && !isFinal(err) {
+			f := r.apiFailure(err)
+			f.what = say("could not check again what is live: %s", f.what)
+			return f
+		}
+		return nil
+	}
+	f := again(needPhones, func(ctx context.Context) error {
+		phones := readNow(r.client.Phones(ctx))
+		if phones.err == nil {
+			now.setPhones(r.in.Agent, phones)
+		}
+		return phones.err
+	})
+	if f == nil {
+		f = again(needLive, func(ctx context.Context) error {
+			live := readNow(r.client.Live(ctx, r.in.Agent))
+			if live.err == nil {
+				now.live = live
+			}
+			return live.err
+		})
+	}
+	switch {
+	case f != nil:
+		return &stoppedError{f}
+	case maybe && r.wish.isInForce(now):
+		r.now = now
+		return &stoppedError{}
+	case maybe:
+		r.now = now
+	default:
+		r.before = now
+	}
+	if guarded && !(maybe && now.isLive(r.wish.version.ID)) { // what our own attempt published passes
+		f = r.refuseVersion(r.wish, now)
+	}
+	for d := range diga.Directions {
+		if f == nil {
+			f = r.refusePhone(r.wish, now, d)
+		}
+	}
+	if f != nil {
+		return &stoppedError{f}
+	}
+	return nil
+}
+
+// launch makes a version from the draft, and makes it the one to publish. The request is not idempotent; the name makes
+// it so: after an unclear answer, the list of versions decides.
+func (r *run) launch(ctx context.Context, signals context.Context) *failure {
+	if stopped, ok := errors.AsType[*stoppedError](r.ready(ctx, diga.NoEffect)); ok {
+		return stopped.failure
+	}
+	name := r.in.VersionName
+	r.log(say("Launching the draft as %s.", diga.Foreign(name)))
+	for tries := 0; ; tries++ {
+		version, err := r.client.Launch(ctx, r.in.Agent, name)
+		if err == nil {
+			r.setLaunched(version)
+			return nil
+		}
+		e, _ := errors.AsType[*diga.Error](err)
+		f := r.apiFailure(err)
+		f.explain(r.wish.version.Issues)
+		f.live = r.nothingChanged()
+		if e.Effect == diga.NoEffect {
+			return f
+		}
+		f.live = say("%s. %s may still appear: run this step again, and it will be found by its name", f.live, diga.Foreign(name))
+		if e.Cause == diga.InvalidReply || e.Cause == diga.Mismatch {
+			return f
+		}
+		found, isSure := r.findLaunched(ctx, signals)
+		switch {
+		case len(found) == 1:
+			r.setLaunched(found[0])
+			return nil
+		case len(found) > 1:
+			return ambiguous(name, found)
+		case e.Effect != diga.MaybeApplied || !isSure || tries == r.in.MaxRetries || ctx.Err() != nil:
+			return f
+		}
+	}
+}
+
+func (r *run) setLaunched(v diga.Version) {
+	r.wish.version, r.wish.launch, r.launched = v, false, true
+	r.log(say("Launched %s from the draft: version %s.", versionName(v), diga.Foreign(v.ID.String())))
+}
+
+// findLaunched looks for versions with the wanted name. It is sure that there is none only if it could look to the end.
+func (r *run) findLaunched(ctx, signals context.Context) (found []diga.Version, isSure bool) {
+	r.lookBack(ctx, signals, func(ctx context.Context) bool {
+		found, isSure = nil, true
+		for v, err := range r.client.Versions(ctx, r.in.Agent) {
+			if err != nil {
+				isSure = false
+				break
+			}
+			if v.Agent == r.in.Agent && sameName(v.Name, r.in.VersionName) && !v.Draft {
+				found = append(found, v)
+			}
+		}
+		return len(found) > 0
+	})
+	return found, isSure
+}
+
+// lookBack calls look at the times in looks until that returns true, and reports whether it came to the end. It may look
+// past the timeout, and once more after a signal.
+func (r *run) lookBack(ctx, signals context.Context, look func(context.Context) bool) (spanned bool) {
+	limit, parent := readBackTime, signals
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = max(limit, min(time.Until(deadline), looks[len(looks)-1]+readBackTime))
+	}
+	if signals.Err() != nil {
+		limit, parent = cancelledTime, context.WithoutCancel(signals)
+	}
+	within := fmt.Errorf("within %s", diga.FormatDuration(limit))
+	ctx, cancel := context.WithTimeoutCause(parent, limit, within)
+	defer cancel()
+	start := time.Now()
+	for _, at := range looks {
+		if at > 0 && (signals.Err() != nil || !sleep(ctx, time.Until(start.Add(at)))) {
+			return false
+		}
+		if look(ctx) {
+			return false
+		}
+	}
+	return true
+}
+
+// change makes the change and finds out what came of it.
+func (r *run) change(ctx, signals context.Context) *failure {
+	if stopped, ok := errors.AsType[*stoppedError](r.ready(ctx, diga.NoEffect)); ok {
+		stopped.failure.live = r.nothingChanged()
+		return stopped.failure
+	}
+	if ctx.Err() == nil {
+		r.log(say("PATCH %s", diga.Foreign(r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())))
+	}
+	r.changing = true
+	reply, err := r.client.Publish(ctx, r.wish.change())
+	if err != nil {
+		return r.settle(ctx, signals, err)
+	}
+	r.confirmed = true
+	r.now = r.confirm(reply)
+	r.checkKept(signals)
+	return nil
+}
+
+// confirm is the view after a reply that confirms the change. What the reply does not say is not known.
+func (r *run) confirm(reply diga.Change) view {
+	v := view{live: readNow(r.wish.version, nil), phones: r.before.phones}
+	for d, before := range r.before.bound {
+		named, stated := reply.Phones[d].Phone, reply.Phones[d].Stated
+		var phones []diga.Phone
+		if named.Valid {
+			phones = []diga.Phone{r.before.phone(named.UUID)}
+		}
+		others := slices.ContainsFunc(before.value, func(p diga.Phone) bool { return !named.Valid || p.ID != named.UUID })
+		if r.wish.numbers[d].asked && !named.Valid {
+			others = false // released
+		}
+		v.bound[d].value = phones
+		if (before.known() || stated) && !others {
+			v.bound[d].at = time.Now()
+		}
+	}
+	return v
+}
+
+// checkKept reads the numbers after a confirmed change if some were bound before that the reply does not name: it has
+// only one in each direction.
+func (r *run) checkKept(signals context.Context) {
+	open := func(d diga.Direction) bool { return !r.now.bound[d].known() && len(r.before.bound[d].value) > 0 }
+	if !open(diga.Inbound) && !open(diga.Outbound) {
+		return
+	}
+	phones := reading[[]diga.Phone]{err: context.Cause(signals)}
+	if sleep(signals, looks[1]) {
+		ctx, cancel := context.WithTimeout(signals, optionalTime)
+		defer cancel()
+		phones = readNow(r.client.Phones(ctx))
+	}
+	if phones.known() {
+		r.now.setPhones(r.in.Agent, phones)
+		return
+	}
+	r.log(say("The phone numbers could not be read after the change, so a released one may have gone unnoticed: %s.",
+		diga.Foreign(fmt.Sprint(phones.err))))
+}
+
+// settle decides the outcome of an unconfirmed change by the state, not by the status code.
+func (r *run) settle(ctx, signals context.Context, err error) *failure {
+	f, effect := r.apiFailure(err), diga.NoEffect
+	if e, ok := errors.AsType[*diga.Error](err); ok {
+		effect = e.Effect
+	}
+	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure == nil {
+		r.confirmAfter(f)
+		return nil
+	}
+	seen, spanned := unreadable, false
+	if effect > diga.NoEffect || f.http != 0 && signals.Err() == nil {
+		steady := true
+		spanned = r.lookBack(ctx, signals, func(ctx context.Context) bool {
+			now := r.readView(ctx)
+			steady = steady && compare(r.wish, r.before, now) == unchanged
+			if now.live.known() || !r.now.live.known() {
+				r.now = now
+			}
+			seen = compare(r.wish, r.before, r.now)
+			return effect == diga.NoEffect || seen == inEffect
+		}) && steady
+	}
+	if f.signal == 0 {
+		f.signal = signalOf(context.Cause(signals))
+	}
+	if seen == inEffect && effect > diga.NoEffect {
+		r.confirmAfter(f)
+		return nil
+	}
+	if f.status = failed; effect == diga.MaybePending || effect == diga.MaybeApplied && !(seen == unchanged && spanned) {
+		f.status = unknown
+	}
+	r.explain(f, effect, seen)
+	r.log(say("Read back: %s.", r.liveNow()))
+	return f
+}
+
+// confirmAfter reports success that was found by reading back after this failure.
+func (r *run) confirmAfter(f *failure) {
+	r.confirmed, r.confirmedAfter = true, f
+	r.log(say("Read back: the change is in effect."))
+}
+
+// observation is what reading back shows of a change.
+type observation int
+
+const (
+	unreadable observation = iota // something that was wanted could not be read
+	unchanged                     // none of it is in effect
+	partial                       // part of it is in effect, or a number is no longer bound
+	replaced                      // another version is live than before, or none, and that was not wanted
+	inEffect                      // all of it is in effect
+)
+
+// compare says how much of a wish came true. It judges only what is known.
+func compare(w wish, before, now view) observation {
+	isLive := now.isLive(w.version.ID)
+	some := isLive && !before.isLive(w.version.ID)
+	for d, n := range w.numbers {
+		some = some || n.asked && w.isMet(diga.Direction(d), now) && before.bound[d].known() && !w.isMet(diga.Direction(d), before)
+	}
+	lost := lostNumbers(w, before, now)
+	switch {
+	case !w.isReadable(now):
+		return unreadable
+	case w.isInForce(now):
+		return inEffect
+	case some, len(lost[diga.Inbound])+len(lost[diga.Outbound]) > 0:
+		return partial
+	case !isLive && before.live.known() && now.live.value.ID != before.live.value.ID:
+		return replaced
+	default:
+		return unchanged
+	}
+}
+
+// lostNumbers lists the phones that are known to be bound before and not any more, although nobody asked to release them.
+func lostNumbers(w wish, before, now view) (lost [diga.Directions][]diga.Phone) {
+	for d, was := range before.bound {
+		released := w.numbers[d].asked && w.numbers[d].phone.ID == uuid.Nil
+		for _, p := range was.value {
+			if now.bound[d].known() && !now.has(diga.Direction(d), p.ID) && !released && w.version.ID != uuid.Nil {
+				lost[d] = append(lost[d], p)
+			}
+		}
+	}
+	return lost
+}
+
+// logAttempt logs attempts at a change. Attempts at reads go to the debug log.
+func (r *run) logAttempt(a diga.Attempt) {
+	outcome := say("%s", diga.StatusText(a.Status))
+	switch {
+	case a.Status == 0 && a.Err != nil:
+		outcome = foreign(a.Err.Error())
+	case a.Err != nil:
+		outcome = say("%s, but %s", outcome, diga.Foreign(a.Err.Error()))
+	}
+	line := say("Attempt %d: %s (%s).", a.Number, outcome, diga.FormatDuration(a.Elapsed))
+	if a.Method == http.MethodGet {
+		r.debug(say("GET %s: %s", diga.Foreign(a.Path), line))
+		return
+	}
+	if a.Method == http.MethodPatch {
+		r.attempts, r.lastAttempt = a.Number, time.Now()
+	}
+	r.log(line)
+}
+
+func (r *run) logWait(w diga.Wait) {
+	next := say("Waiting %s before attempt %d", diga.FormatDuration(w.Duration), w.Next)
+	if w.Asked > 0 {
+		next = say("%s (Retry-After: %s)", next, diga.FormatDuration(w.Asked))
+	}
+	if w.Method == http.MethodGet {
+		next = say("%s %s failed (%s). %s", w.Method, diga.Foreign(w.Path), diga.Foreign(w.After.Error()), next)
+	}
+	r.log(say("%s.", next))
+}
+
+// sleep waits for d and reports whether ctx lasted that long.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

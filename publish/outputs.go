@@ -1,0 +1,163 @@
+package publish
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
+)
+
+// format is the format of the results outside GitHub Actions.
+type format string
+
+const (
+	plain  format = "plain"  // name=value lines
+	asJSON format = "json"   // one object
+	dotenv format = "dotenv" // NAME=value lines that GitLab's dotenv reports and a shell's source read alike
+)
+
+// output is one step output.
+type output struct{ name, value string }
+
+// outputs returns the step outputs that this run has a value for. A value is exact: one that cannot be written as it is
+// becomes empty.
+func (r *run) outputs(markdown string, render renderer) []output {
+	list := []output{{"status", string(r.status)}}
+	set := func(name, value string) { list = append(list, output{name, value}) }
+	exact := func(name, value string) {
+		if r.line(value, maxText) != value {
+			r.log(say("The output %s is empty: its exact value cannot be written.", name))
+			value = ""
+		}
+		set(name, value)
+	}
+	if was := r.before.live; was.known() && !r.in.ShowLive {
+		set("previous-version-id", idOrEmpty(was.value.ID))
+		exact("previous-version-name", string(was.value.Name))
+	}
+	for d := range diga.Directions {
+		if r.before.bound[d].known() && !r.in.ShowLive {
+			set("previous-"+d.String()+"-phone-number-id", idOrEmpty(r.before.only(d).ID))
+		}
+	}
+	if v := r.wish.version; v.ID != uuid.Nil || r.status == live {
+		id := idOrEmpty(v.ID)
+		if r.wish.launch {
+			id = "" // it is the draft's
+		}
+		set("version-id", id)
+		if name := string(v.Name); name != "" && !r.wish.launch {
+			exact("version-name", name)
+		} else if r.in.VersionName != "" {
+			exact("version-name", r.in.VersionName)
+		}
+	}
+	if r.in.LaunchDraft {
+		set("launched", strconv.FormatBool(r.launched))
+	}
+	if r.compared {
+		set("changed-fields", fieldNames(r.changes))
+	}
+	if r.attempts > 0 {
+		set("attempts", strconv.Itoa(r.attempts))
+	}
+	if f := r.failure; f != nil {
+		set("error-code", f.code)
+		set("error-message", r.clean(f.message(render), maxLine))
+		if f.http != 0 {
+			set("http-status", strconv.Itoa(f.http))
+		}
+	} else {
+		set("agent-id", r.in.Agent.String())
+		if r.status != dryRun {
+			set("published-version-id", idOrEmpty(r.now.live.value.ID))
+		}
+		for d := range diga.Directions {
+			phone, none := r.outputPhone(d)
+			set(d.String()+"-phone-number-id", none+idOrEmpty(phone.ID))
+			number := phone.Number.E164()
+			if number == "" {
+				number = string(phone.Number.Text())
+			}
+			exact(d.String()+"-phone-number", number)
+		}
+	}
+	if markdown != "" {
+		set("summary", markdown)
+	}
+	return list
+}
+
+// outputPhone is the phone in direction d: of several, the one that was requested; the zero Phone if there is none or it is
+// ambiguous. In a dry run it is what a real run would send, in the format of the input: none is "none" if the run would
+// release the number.
+func (r *run) outputPhone(d diga.Direction) (phone diga.Phone, none string) {
+	n := r.wish.numbers[d]
+	switch {
+	case r.status == dryRun && n.asked && n.phone.ID == uuid.Nil:
+		return diga.Phone{}, "none"
+	case r.status == dryRun, n.asked && r.now.has(d, n.phone.ID):
+		return n.phone, ""
+	default:
+		return r.now.only(d), ""
+	}
+}
+
+func idOrEmpty(id uuid.UUID) string {
+	if id == uuid.Nil {
+		return ""
+	}
+	return id.String()
+}
+
+// print returns the outputs in format f, and the names of those that it cannot represent.
+func (f format) print(outputs []output) (printed string, left []string) {
+	var b strings.Builder
+	if f == asJSON {
+		values := make(map[string]any, len(outputs))
+		for _, o := range outputs {
+			values[o.name] = o.value
+			switch o.name {
+			case "attempts", "http-status", "launched":
+				values[o.name] = json.RawMessage(o.value)
+			}
+		}
+		encoder := json.NewEncoder(&b)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		_ = encoder.Encode(values) // encoding strings cannot fail
+		return b.String(), nil
+	}
+	for _, o := range outputs {
+		switch {
+		case strings.Contains(o.value, "\n") && o.name == "summary":
+		case f == dotenv && !isPlainInDotenv(o.value):
+			left = append(left, o.name)
+		case f == dotenv:
+			fmt.Fprintf(&b, "%s=%s\n", strings.ToUpper(strings.ReplaceAll(o.name, "-", "_")), o.value)
+		default:
+			fmt.Fprintf(&b, "%s=%s\n", o.name, o.value)
+		}
+	}
+	return b.String(), left
+}
+
+// outputFileText returns the outputs for the runner's file: a line each, but the summary between delimiters that nobody
+// can guess.
+func outputFileText(outputs []output) string {
+	text, _ := plain.print(outputs)
+	for _, o := range outputs {
+		if o.name == "summary" {
+			delimiter := "summary-" + uuid.NewString()
+			text += fmt.Sprintf("summary<<%s\n%s\n%s\n", delimiter, strings.TrimSuffix(o.value, "\n"), delimiter)
+		}
+	}
+	return text
+}
+
+// isPlainInDotenv reports whether a value means the same to a shell and to GitLab, which keeps quotes and has no escapes.
+func isPlainInDotenv(value string) bool { return value == "" || isName("0"+value, "_./:+@%,-") }

@@ -1,0 +1,268 @@
+package publish
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"time"
+
+	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
+)
+
+// A reading is something that was read, and when, or why it could not be. The zero value is one that was not tried.
+type reading[T any] struct {
+	value T
+	at    time.Time // zero: not known
+	err   error
+}
+
+func readNow[T any](value T, err error) reading[T] {
+	if err != nil {
+		return reading[T]{err: err}
+	}
+	return reading[T]{value: value, at: time.Now()}
+}
+
+func (r reading[T]) known() bool { return !r.at.IsZero() }
+
+// isOlder reports whether the reading is not known, or older than d.
+func (r reading[T]) isOlder(d time.Duration) bool { return time.Since(r.at) > d }
+
+// A view is what is known about an agent at one time.
+type view struct {
+	live   reading[diga.Version]                  // the zero Version: none is live
+	bound  [diga.Directions]reading[[]diga.Phone] // that the agent has in each direction
+	phones []diga.Phone                           // all of the project's; nil: not read
+}
+
+func (v view) offline() bool { return v.live.known() && v.live.value.ID == uuid.Nil }
+
+// isLive reports whether this version is known to be live, or for a null one, that none is.
+func (v view) isLive(version uuid.UUID) bool { return v.live.known() && v.live.value.ID == version }
+
+// has reports whether a phone is known to be bound in direction d.
+func (v view) has(d diga.Direction, phone uuid.UUID) bool {
+	for _, p := range v.bound[d].value {
+		if p.ID == phone {
+			return true
+		}
+	}
+	return false
+}
+
+// only returns the one phone that is bound in direction d, or the zero Phone if there is none or more than one.
+func (v view) only(d diga.Direction) diga.Phone {
+	if phones := v.bound[d].value; len(phones) == 1 {
+		return phones[0]
+	}
+	return diga.Phone{}
+}
+
+// carried returns the phone to bind again in direction d if nothing is asked for it: the only one, unless Diga would
+// refuse it; otherwise the zero Phone.
+func (v view) carried(d diga.Direction) diga.Phone {
+	if p := v.only(d); p.Usable() {
+		return p
+	}
+	return diga.Phone{}
+}
+
+// phone returns a phone with everything that is known about it.
+func (v view) phone(id uuid.UUID) diga.Phone {
+	for _, p := range v.phones {
+		if p.ID == id {
+			return p
+		}
+	}
+	return diga.Phone{ID: id}
+}
+
+// err is why something is not known; nil: everything is.
+func (v view) err() error {
+	return cmp.Or(v.live.err, v.bound[diga.Inbound].err)
+}
+
+// setPhones derives what is bound from the list of all phones.
+func (v *view) setPhones(agent uuid.UUID, all reading[[]diga.Phone]) {
+	v.phones = all.value
+	for d := range diga.Directions {
+		v.bound[d] = reading[[]diga.Phone]{at: all.at, err: all.err}
+		for _, p := range all.value {
+			if p.IsBound(agent, d) {
+				v.bound[d].value = append(v.bound[d].value, p)
+			}
+		}
+	}
+}
+
+// needs says which readings a step depends on. Those have the whole budget, the others optionalTime.
+type needs struct{ live, target, phones bool }
+
+const optionalTime = 5 * time.Second
+
+func (in inputs) needs() needs {
+	n := needs{
+		live:   in.Expect.isSet() || in.OnlyNewer || in.DryRun || in.ShowLive,
+		target: in.OnlyNewer || in.DryRun || in.VersionName != "",
+		phones: in.DryRun || in.ShowLive,
+	}
+	for _, p := range in.Phones {
+		n.phones = n.phones || !in.Unpublish && p.isOpen() || p.Number != diga.Number{}
+	}
+	return n
+}
+
+// readAll reads everything before the change, at the same time: the phones, what is live, and the requested version.
+func (r *run) readAll(ctx context.Context) {
+	need := r.in.needs()
+	byName := r.in.VersionName != ""
+	optional := fmt.Errorf("within %s", diga.FormatDuration(min(optionalTime, r.in.Timeout/4)))
+	limited := func(ctx context.Context, required bool) (context.Context, context.CancelFunc) {
+		if required {
+			return ctx, func() {}
+		}
+		return context.WithTimeoutCause(ctx, min(optionalTime, r.in.Timeout/4), optional)
+	}
+	// The phones come first, so that no other answer holds them up on the one connection.
+	connected := make(chan struct{})
+	first := sync.OnceFunc(func() { close(connected) })
+	together(func() {
+		defer first()
+		trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { first() }}
+		ctx, cancel := limited(httptrace.WithClientTrace(ctx, trace), need.phones)
+		defer cancel()
+		r.before.setPhones(r.in.Agent, readNow(r.client.Phones(ctx)))
+	}, func() {
+		<-connected
+		if byName {
+			return // the list of versions shows it
+		}
+		ctx, cancel := limited(ctx, need.live)
+		defer cancel()
+		r.before.live = readNow(r.client.Live(ctx, r.in.Agent))
+	}, func() {
+		<-connected
+		ctx, cancel := limited(ctx, need.target)
+		defer cancel()
+		switch {
+		case byName:
+			r.readVersions(ctx)
+		case r.in.Version.Valid:
+			r.target = readNow(r.client.Version(ctx, r.in.Agent, r.in.Version.UUID))
+		}
+	})
+}
+
+// readVersions reads the list of versions, which shows the requested one and the live one. A list that takes long to read
+// is as old as the page with the live version, or as its beginning if none is live.
+func (r *run) readVersions(ctx context.Context) {
+	none := reading[diga.Version]{}
+	live, all, err := none, []diga.Version{}, error(nil)
+	for v, e := range r.client.Versions(ctx, r.in.Agent) {
+		if err = e; err != nil {
+			break
+		}
+		if !none.known() {
+			none.at = time.Now()
+		}
+		if v.Agent != r.in.Agent {
+			continue
+		}
+		if v.Published {
+			live = readNow(v, nil)
+		}
+		if !v.Published && !sameName(v.Name, r.in.VersionName) {
+			v.Config = nil // not needed, and it may be large
+		}
+		all = append(all, v)
+	}
+	r.versions = readNow(all, err)
+	switch {
+	case err != nil:
+		r.before.live = reading[diga.Version]{err: err}
+	case live.known():
+		r.before.live = live
+	case none.known():
+		r.before.live = none
+	}
+}
+
+// readView reads what is live and the phones, each within the context.
+func (r *run) readView(ctx context.Context) (v view) {
+	together(
+		func() { v.live = readNow(r.client.Live(ctx, r.in.Agent)) },
+		func() { v.setPhones(r.in.Agent, readNow(r.client.Phones(ctx))) },
+	)
+	return v
+}
+
+// together runs functions concurrently. A panic in one of them is raised again here: otherwise it would end the process
+// unreported.
+func together(functions ...func()) {
+	var running sync.WaitGroup
+	panics := make([]any, len(functions))
+	for i, f := range functions {
+		running.Go(func() {
+			defer func() { panics[i] = recover() }()
+			f()
+		})
+	}
+	running.Wait()
+	for _, p := range panics {
+		if p != nil {
+			panic(p)
+		}
+	}
+}
+
+// unreadable is the failure of a reading without which nothing is sent, or nil: a key that the API does not know, or
+// something that the step needs. A read of the phones that is refused for good does not stop a change, as the API may
+// simply not offer it.
+func (r *run) unreadable() *failure {
+	need := r.in.needs()
+	phones := r.before.bound[diga.Inbound].err
+	target := cmp.Or(r.target.err, r.versions.err)
+	for _, err := range []error{phones, target, r.before.live.err} {
+		if e, ok := errors.AsType[*diga.Error](err); ok && e.Status == http.StatusUnauthorized {
+			return r.apiFailure(err)
+		}
+	}
+	byNumber := r.in.Phones[diga.Inbound].Number != diga.Number{} || r.in.Phones[diga.Outbound].Number != diga.Number{}
+	switch {
+	case target != nil && need.target && !r.isMissing():
+		f := r.apiFailure(target)
+		if r.in.VersionName != "" {
+			f.what = say("could not read the versions: %s", f.what)
+		}
+		return f
+	case r.before.live.err != nil && need.live && !r.isMissing():
+		return r.apiFailure(r.before.live.err)
+	case phones != nil && need.phones && (byNumber || !isFinal(phones)):
+		f := r.apiFailure(phones)
+		f.what = say("could not read the phone numbers: %s", f.what)
+		if f.signal == 0 && !r.in.ShowLive && !r.in.DryRun {
+			f.advice = say("%s To publish without this read, set both numbers by ID: {inbound-phone-number-id} and "+
+				"{outbound-phone-number-id}, each an ID or none.", f.advice)
+		}
+		return f
+	}
+	return nil
+}
+
+// isMissing reports whether the API itself says that there is no such version, while it knows the agent.
+func (r *run) isMissing() bool {
+	e, ok := errors.AsType[*diga.Error](r.target.err)
+	return ok && (e.Cause == diga.NotFound || e.Cause == diga.BadRequest) && r.before.live.known()
+}
+
+// isFinal reports whether a read was refused for good.
+func isFinal(err error) bool {
+	e, ok := errors.AsType[*diga.Error](err)
+	return ok && e.IsFinal()
+}

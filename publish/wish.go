@@ -1,0 +1,210 @@
+package publish
+
+import (
+	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
+)
+
+// A wish is what the step is going to bring about.
+type wish struct {
+	agent   uuid.UUID
+	version diga.Version // the zero Version: none is to be live
+	launch  bool         // version is the draft, to be launched first
+	numbers [diga.Directions]wantedNumber
+}
+
+// wantedNumber is a phone in one direction. The zero value leaves the direction open.
+type wantedNumber struct {
+	asked bool       // by an input; otherwise the phone is carried over
+	phone diga.Phone // the zero Phone: none
+}
+
+func (n wantedNumber) isOpen() bool { return !n.asked && n.phone.ID == uuid.Nil }
+
+// change is the request. Whether the API keeps a number that is left out is not documented, so a bound one is sent along
+// even if it was not asked for: this is correct either way.
+func (w wish) change() diga.Change {
+	c := diga.Change{
+		Agent: w.agent, Version: uuid.NullUUID{UUID: w.version.ID, Valid: w.version.ID != uuid.Nil}, Unpublish: w.version.ID == uuid.Nil,
+	}
+	for d, n := range w.numbers {
+		if !n.isOpen() {
+			c.Phones[d] = diga.Binding{Stated: true, Phone: uuid.NullUUID{UUID: n.phone.ID, Valid: n.phone.ID != uuid.Nil}}
+		}
+	}
+	return c
+}
+
+// isMet reports whether a direction is known to be as wanted. An open one always is.
+func (w wish) isMet(d diga.Direction, v view) bool {
+	switch n := w.numbers[d]; {
+	case n.isOpen():
+		return true
+	case n.phone.ID == uuid.Nil:
+		return v.bound[d].known() && len(v.bound[d].value) == 0
+	default:
+		return v.has(d, n.phone.ID)
+	}
+}
+
+// isInForce reports whether everything wanted is known to be so.
+func (w wish) isInForce(v view) bool {
+	return v.isLive(w.version.ID) && w.isMet(diga.Inbound, v) && w.isMet(diga.Outbound, v)
+}
+
+// isReadable reports whether v shows everything that the wish is about.
+func (w wish) isReadable(v view) bool {
+	for d, n := range w.numbers {
+		if !n.isOpen() && !v.bound[d].known() {
+			return false
+		}
+	}
+	return v.live.known()
+}
+
+// newWish makes a wish from the inputs and what was read, or refuses what cannot be right.
+func (r *run) newWish() (wish, *failure) {
+	w := wish{agent: r.in.Agent}
+	switch {
+	case r.in.ShowLive:
+		return wish{agent: r.in.Agent, version: r.before.live.value}, nil
+	case r.in.VersionName != "":
+		version, f := r.pickVersion()
+		if f != nil {
+			return w, f
+		}
+		w.version, w.launch = version, version.ID == uuid.Nil
+	case r.target.known():
+		w.version = r.target.value
+	case !r.in.Unpublish:
+		w.version = diga.Version{ID: r.in.Version.UUID}
+		if r.before.isLive(r.in.Version.UUID) {
+			w.version = r.before.live.value
+		}
+	}
+	for d, asked := range r.in.Phones {
+		n := &w.numbers[d]
+		switch {
+		case asked.Release:
+			n.asked = true
+		case asked.ID.Valid:
+			*n = wantedNumber{true, r.before.phone(asked.ID.UUID)}
+		case asked.Number != diga.Number{}:
+			phone, f := pickPhone(r.before.phones, asked.Number)
+			if f != nil {
+				return w, f
+			}
+			*n = wantedNumber{true, phone}
+		case !r.in.Unpublish:
+			n.phone = r.before.carried(diga.Direction(d))
+		}
+	}
+	return w, r.refuse(w, r.before)
+}
+
+// refuse is the failure of a check, given a view of the agent; nil: all pass.
+func (r *run) refuse(w wish, v view) *failure {
+	if r.isMissing() {
+		advice := say("Check {version-id}.")
+		if r.in.Version.UUID == r.in.Agent {
+			advice = say("Check {version-id}: it has the value of {agent-id}.")
+		}
+		return refusal(codeVersionNotFound, advice, "%s has no version %s", r.agent(), diga.Foreign(r.in.Version.UUID.String()))
+	}
+	if w.version.Draft && r.in.DryRun && !w.launch {
+		return refusal(codeVersionNotFound, say("Save it as a version in Diga, or publish it by name with {launch-draft: true}."),
+			"%s is a draft, which Diga does not publish", versionName(w.version))
+	}
+	if f := r.refuseVersion(w, v); f != nil {
+		return f
+	}
+	for d := range diga.Directions {
+		if f := r.refusePhone(w, v, d); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// refuseVersion checks the live version: expect-version-id and only-newer.
+func (r *run) refuseVersion(w wish, v view) *failure {
+	live := v.live.value
+	expected := r.in.Expect.Version
+	switch {
+	case !r.in.Expect.isSet(), v.isLive(expected.UUID):
+	case expected.Valid && v.offline():
+		return refusal(codeUnexpectedVersion, say("Make a new plan, or correct {expect-version-id}."),
+			"expected version %s to be live, but none is", diga.Foreign(expected.UUID.String()))
+	case live.ID == w.version.ID:
+		return refusal(codeUnexpectedVersion, say("To bind its numbers too, remove {expect-version-id}."),
+			"expected %s, but %s is live, perhaps from an earlier run", r.expected(w), fullVersionName(live))
+	default:
+		return refusal(codeUnexpectedVersion, say("Someone may have published in the meantime: make a new plan."),
+			"expected %s, but %s is live", r.expected(w), fullVersionName(live))
+	}
+	switch {
+	case !r.in.OnlyNewer, v.offline(), w.launch, w.version.ID == live.ID:
+		return nil
+	case w.version.Number <= 0 || live.Number <= 0:
+		return refusal(codeResponseInvalid, say("Remove {only-newer} to publish regardless."),
+			"could not tell which version is newer: a version number is missing")
+	case isOlder(w, v):
+		return refusal(codeNotNewer, say("To roll back on purpose, remove {only-newer}."),
+			"%s is older than %s, which is live", fullVersionName(w.version), fullVersionName(live))
+	}
+	return nil
+}
+
+func (r *run) expected(w wish) message {
+	switch expected := r.in.Expect.Version; {
+	case !expected.Valid:
+		return say("no live version")
+	case expected.UUID == w.version.ID:
+		return fullVersionName(w.version)
+	default:
+		return say("version %s", diga.Foreign(expected.UUID.String()))
+	}
+}
+
+// isOlder reports whether the version is known to be older than the live one.
+func isOlder(w wish, v view) bool {
+	return v.live.known() && 0 < w.version.Number && w.version.Number < v.live.value.Number
+}
+
+// refusePhone checks the number in direction d: that it exists, can be bound, and does not belong to another agent. A
+// number that is carried over must still be what is bound.
+func (r *run) refusePhone(w wish, v view, d diga.Direction) *failure {
+	n := w.numbers[d]
+	if !v.bound[d].known() || !r.before.bound[d].known() || r.in.Unpublish {
+		return nil
+	}
+	phone := v.phone(n.phone.ID)
+	owner := phone.Agents[d]
+	taken := owner.Valid && owner.UUID != r.in.Agent
+	if !n.asked {
+		if v.carried(d).ID == n.phone.ID || r.attempts > 0 && !taken {
+			return nil // what our own attempt released may be bound again
+		}
+		return refusal(codePhoneInUse, say("Run this step again: it will start from what is bound then."),
+			"someone changed the %s numbers of %s while this step waited", d, r.agent())
+	}
+	name := phoneName(n.phone)
+	input := "{" + d.String() + "-phone-number-id}"
+	if r.in.Phones[d].Number != (diga.Number{}) {
+		input = "{" + d.String() + "-phone-number}"
+	}
+	switch {
+	case n.phone.ID == uuid.Nil:
+		return nil
+	case phone.Number == diga.Number{} && phone.Status == "":
+		return refusal(codePhoneNotFound, say("Check "+input+"."), "phone number ID %s not found", diga.Foreign(n.phone.ID.String()))
+	case !phone.Usable():
+		return refusal(codePhoneUnusable, say("Choose another number in "+input+", or have this one assigned in Diga."),
+			"%s cannot be used: it is %s", name, phone.Status)
+	case taken && !r.in.TakeOver:
+		return refusal(codePhoneInUse, say("Choose another number, or set {take-over: true} to take it from that agent."),
+			"%s is already the %s number of another agent, %s", name, d, diga.Foreign(owner.UUID.String()))
+	}
+	return nil
+}

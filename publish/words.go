@@ -1,0 +1,295 @@
+package publish
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
+)
+
+// warning is an annotation about something that did not stop the step. The summary has it too.
+type warning struct {
+	title string
+	text  message
+}
+
+// request describes what is requested, for the log.
+func (r *run) request() message {
+	var parts []message
+	switch {
+	case r.in.ShowLive:
+		parts = append(parts, say("show what is live"))
+	case r.in.Unpublish:
+		parts = append(parts, say("unpublish"))
+	case r.in.VersionName != "":
+		parts = append(parts, say("publish %s", diga.Foreign(r.in.VersionName)))
+	default:
+		parts = append(parts, say("publish version %s", diga.Foreign(r.in.Version.UUID.String())))
+	}
+	for d, p := range r.in.Phones {
+		direction := diga.Direction(d)
+		switch {
+		case p.Release:
+			parts = append(parts, say("release the %s number", direction))
+		case p.ID.Valid:
+			parts = append(parts, say("%s number %s", direction, diga.Foreign(p.ID.UUID.String())))
+		case !p.isOpen():
+			parts = append(parts, say("%s number %s", direction, p.Number.Text()))
+		}
+	}
+	return join(parts, ", ")
+}
+
+// logView logs what was read before the change.
+func (r *run) logView() {
+	b := r.before
+	switch {
+	case b.offline():
+		r.log(say("No version is live now."))
+	case b.live.known():
+		r.log(say("Live version of %s: %s.", r.agent(), fullVersionName(b.live.value)))
+	case b.live.err != nil:
+		r.log(say("Could not read the live version: %s.", diga.Foreign(b.live.err.Error())))
+	}
+	for d, bound := range b.bound {
+		if len(bound.value) > 0 {
+			noun := "number"
+			if len(bound.value) > 1 {
+				noun = "numbers"
+			}
+			r.log(say("Bound %s %s: %s.", diga.Direction(d), noun, phoneNames(bound.value)))
+		}
+	}
+	for err, what := range map[error]string{b.bound[diga.Inbound].err: "phone numbers", r.target.err: "requested version"} {
+		if err != nil {
+			r.log(say("Could not read the %s: %s.", what, diga.Foreign(err.Error())))
+		}
+	}
+}
+
+// logWish logs what the inputs were found to mean.
+func (r *run) logWish() {
+	switch {
+	case r.wish.launch:
+		r.log(say("No version is named %s: the draft would become it.", diga.Foreign(r.in.VersionName)))
+	case r.wish.version.ID == uuid.Nil:
+	case r.before.isLive(r.wish.version.ID):
+		r.log(say("%s is already live; only phone numbers may change.", r.name(r.wish.version)))
+	case r.in.VersionName != "":
+		r.log(say("%s is version %s.", versionName(r.wish.version), diga.Foreign(r.wish.version.ID.String())))
+	}
+}
+
+// warnBefore gives the warnings about the wish.
+func (r *run) warnBefore() {
+	w, v := r.wish, r.before
+	if isOlder(w, v) {
+		verb := "replaces"
+		if r.in.DryRun {
+			verb = "would replace"
+		}
+		r.warn("Older version", say("This run %s %s with the older %s. Set {only-newer: true} to refuse older versions.",
+			verb, fullVersionName(v.live.value), fullVersionName(w.version)))
+	}
+	if issues := w.version.Issues; len(issues) > 0 && r.in.DryRun {
+		r.warn("Validation issues", say("Diga may refuse %s: %s.", r.name(w.version), join(some(3, issues, foreign), "; ")))
+	}
+	var leaving []diga.Phone
+	for d, n := range w.numbers {
+		for _, p := range append([]diga.Phone{n.phone}, v.bound[d].value...) {
+			same := func(other diga.Phone) bool { return other.ID == p.ID }
+			if !p.ReleaseAt.IsZero() && !slices.ContainsFunc(leaving, same) && w.version.ID != uuid.Nil {
+				leaving = append(leaving, p)
+			}
+		}
+	}
+	if len(leaving) > 0 {
+		r.warn("Number will be released", say("Diga is going to release %s. Stop that in Diga if calls depend on it.",
+			list(some(3, leaving, func(p diga.Phone) message { return say("%s on %s", phoneName(p), p.ReleaseAt.Format("2 January 2006")) }))))
+	}
+	if !r.in.DryRun {
+		return
+	}
+	for d, n := range w.numbers {
+		others := slices.DeleteFunc(slices.Clone(v.bound[d].value), func(p diga.Phone) bool { return p.ID == n.phone.ID })
+		if len(others) > 0 && !(n.asked && n.phone.ID == uuid.Nil) && w.version.ID != uuid.Nil {
+			r.warn("Several numbers", say("A request can name only one %s number. Diga may release %s.", diga.Direction(d), phoneNames(others)))
+		}
+	}
+}
+
+// warnAfter gives the warnings about a change that is, or may be, in effect.
+func (r *run) warnAfter() {
+	for d, phones := range r.lost {
+		if len(phones) == 0 {
+			continue
+		}
+		verb, pronoun, end := "answers", "it", ""
+		if d == int(diga.Outbound) {
+			verb = "calls from"
+		} else if len(r.now.bound[d].value) == 0 {
+			end = " Nobody can call it now."
+		}
+		if len(phones) > 1 {
+			pronoun = "them"
+		}
+		r.warn("Phone number released", say("%s no longer %s %s, although this step did not request that.%s "+
+			"Bind %s again in Diga: a request can bind only one number in each direction.", r.agent(), verb, phoneNames(phones), end, pronoun))
+	}
+	if err := r.before.bound[diga.Inbound].err; err != nil && r.status == published {
+		var open, empty []message
+		for d, n := range r.wish.numbers {
+			if direction := diga.Direction(d); n.isOpen() {
+				open = append(open, say("%s", direction))
+				if r.now.bound[d].known() || len(r.now.bound[d].value) == 0 {
+					empty = append(empty, say("%s", direction))
+				}
+			}
+		}
+		if len(open) == 0 {
+			return
+		}
+		m := say("The phone numbers could not be read (%s), so %s numbers that were bound could not be protected. "+
+			"Check them in Diga; set {inbound-phone-number-id} and {outbound-phone-number-id}, or give the key Read on Phones.",
+			diga.Foreign(err.Error()), list(open))
+		if len(empty) > 0 {
+			m = say("%s The reply names no %s number.", m, list(empty))
+		}
+		r.warn("Phone numbers not protected", m)
+	}
+}
+
+// takenOver says which agents a run takes, or would take, numbers from.
+func (r *run) takenOver() (lines []message) {
+	verb := map[status]string{published: "was", dryRun: "would be"}[r.status]
+	for d, n := range r.wish.numbers {
+		owner := r.before.phone(n.phone.ID).Agents[d]
+		if n.asked && n.phone.ID != uuid.Nil && owner.Valid && owner.UUID != r.in.Agent && verb != "" {
+			lines = append(lines, say("%s %s taken from another agent, %s, which used it for %s calls.",
+				phoneName(n.phone), verb, diga.Foreign(owner.UUID.String()), diga.Direction(d)))
+		}
+	}
+	return lines
+}
+
+// success is the notice of a successful step.
+func (r *run) success() (title string, m message) {
+	agent, target, was := r.agent(), r.name(r.wish.version), r.before.live
+	switch r.status {
+	case live:
+		return "Live", say("%s is on %s%s", agent, target, r.onNumbers())
+	case offline:
+		return "Offline", say("%s: no version is live", agent)
+	case unpublished:
+		title, m = "Unpublished", say("%s is offline", agent)
+		if was.known() && was.value.ID != uuid.Nil {
+			m = say("%s (was on %s)", m, r.name(was.value))
+		}
+	case dryRun:
+		title = "Dry run"
+		switch {
+		case r.in.Unpublish && r.before.offline():
+			return title, say("%s: no version is live, so there is nothing to unpublish", agent)
+		case r.in.Unpublish:
+			return title, say("a real run would take %s offline (now on %s)", agent, r.name(was.value))
+		case r.wish.launch:
+			m = say("a real run would launch the draft as %s and put %s on it", diga.Foreign(r.in.VersionName), agent)
+		default:
+			m = say("a real run would put %s on %s", agent, target)
+		}
+		if was.known() && was.value.ID != uuid.Nil && was.value.ID != r.wish.version.ID {
+			m = say("%s (now on %s)", m, r.name(was.value))
+		}
+		return title, say("%s%s", m, r.onNumbers())
+	default:
+		title, m = "Published", say("%s is now on %s", agent, target)
+		switch {
+		case r.before.isLive(r.wish.version.ID):
+			m = say("%s is on %s", agent, target)
+		case was.known() && was.value.ID != uuid.Nil:
+			m = say("%s (was %s)", m, r.name(was.value))
+		}
+		m = say("%s%s", m, r.onNumbers())
+		if r.launched {
+			m = say("launched %s from the draft. %s", target, m)
+		}
+	}
+	if f := r.confirmedAfter; f != nil {
+		m = say("%s. The request failed (%s), but reading back confirmed the change", m, f.what)
+	}
+	return title, m
+}
+
+// onNumbers says which numbers the agent answers and calls from, as the end of a sentence.
+func (r *run) onNumbers() message {
+	answers, calls := " and answers %s", " and calls from %s"
+	if r.status == dryRun {
+		answers, calls = ", answering %s", ", calling from %s"
+	}
+	inbound, outbound := r.now.bound[diga.Inbound].value, r.now.bound[diga.Outbound].value
+	switch {
+	case len(inbound) > 0 && len(outbound) > 0:
+		return say("%s%s", say(answers, phoneNames(inbound)), say(calls, phoneNames(outbound)))
+	case len(inbound) > 0:
+		return say(answers, phoneNames(inbound))
+	case len(outbound) > 0:
+		return say(calls, phoneNames(outbound))
+	case r.now.bound[diga.Inbound].known() && r.now.bound[diga.Outbound].known():
+		return say(", without a phone number")
+	default:
+		return say("")
+	}
+}
+
+// changed reports whether the change put another version live.
+func (r *run) changed() bool {
+	return r.status == published && !r.before.isLive(r.wish.version.ID)
+}
+
+// planned is the view after the change if everything goes as wished. What Diga does with numbers that a request does not
+// name is not known; they are kept.
+func planned(w wish, before view) view {
+	v := before
+	v.live = readNow(w.version, nil)
+	for d, n := range w.numbers {
+		switch {
+		case w.version.ID == uuid.Nil && !w.launch:
+			v.bound[d] = reading[[]diga.Phone]{} // unpublishing may release them
+		case n.isOpen():
+		case n.phone.ID == uuid.Nil:
+			v.bound[d] = readNow([]diga.Phone(nil), nil)
+		case !before.has(diga.Direction(d), n.phone.ID):
+			phones := append([]diga.Phone{n.phone}, before.bound[d].value...)
+			v.bound[d] = readNow(phones, nil)
+		}
+	}
+	return v
+}
+
+// conclude decides, at the end of a run, what its views show.
+func (r *run) conclude() {
+	r.elapsed = time.Since(r.start)
+	switch {
+	case r.failure != nil:
+		r.status = r.failure.status
+	case r.in.ShowLive && r.before.offline():
+		r.status, r.now = offline, r.before
+	case r.in.ShowLive:
+		r.status, r.now = live, r.before
+	case r.in.DryRun:
+		r.status, r.now = dryRun, planned(r.wish, r.before)
+	case r.in.Unpublish:
+		r.status = unpublished
+	default:
+		r.status = published
+	}
+	if r.status == published || r.status == unknown {
+		r.lost = lostNumbers(r.wish, r.before, r.now)
+	}
+	if f := r.failure; f != nil && r.text(f.code) != f.code { // a server can send the token as its code
+		f.code = fmt.Sprintf("HTTP_%d", f.http)
+	}
+}
