@@ -280,7 +280,9 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 		f.status = unknown
 	}
 	r.explain(f, effect, seen)
-	r.log(say("Read back: %s.", r.liveNow()))
+	if live := r.liveNow(); !live.empty() && r.now.live.known() {
+		r.log(say("Read back: %s.", live))
+	}
 	return f
 }
 

@@ -121,16 +121,31 @@ func (r *run) headline() message {
 		return say("⚠️ %s: could not confirm that it is offline", agent)
 	case f.status == unknown:
 		return say("⚠️ %s: could not confirm %s", agent, target)
-	case r.now.offline():
-		return say("❌ %s is offline", agent)
-	case r.now.live.known() && r.before.isLive(r.now.live.value.ID):
-		return say("❌ %s is still on %s", agent, r.name(r.now.live.value))
-	case r.now.live.known():
-		return say("❌ %s is on %s", agent, r.name(r.now.live.value))
 	case r.in.Unpublish:
-		return say("❌ %s was not unpublished", agent)
+		return say("❌ Not unpublished: %s", r.isOn())
 	default:
-		return say("❌ %s: %s was not published", agent, target)
+		return say("❌ Not published: %s", r.isOn())
+	}
+}
+
+// isOn says which version the agent is on, by the last reading.
+func (r *run) isOn() message {
+	agent, live, verb := r.agent(), r.now.live, "is"
+	if !live.known() {
+		live = r.before.live
+	} else if r.before.isLive(live.value.ID) && live.at.After(r.lastAttempt) {
+		verb = "is still"
+	}
+	if live.isOlder(maxAge) || live.at.Before(r.lastAttempt) {
+		verb = "was"
+	}
+	switch {
+	case !live.known():
+		return r.name(r.wish.version)
+	case live.value.ID == uuid.Nil:
+		return say("%s %s offline", agent, verb)
+	default:
+		return say("%s %s on %s", agent, verb, r.name(live.value))
 	}
 }
 
@@ -170,23 +185,21 @@ type cell struct {
 // table appends a table of the state before and after, or of what is live and what was requested. Rows in which nothing
 // is known, or there is nothing, are left out.
 func (r *run) table(md *markdown) {
-	head, was, is := "| | before | now |\n|:--|:--|:--|", r.before, r.now
+	head, was, is := []string{"before", "now"}, r.before, r.now
 	switch r.status {
 	case live, offline:
-		head = "| | now |\n|:--|:--|"
+		head = []string{"now"}
 	case dryRun:
-		head = "| | now | after a real run |\n|:--|:--|:--|"
+		head = []string{"now", "after a real run"}
 	case failed:
-		head, is = "| | live | requested |\n|:--|:--|:--|", planned(r.wish, r.before)
+		head, is = []string{"live", "requested"}, planned(r.wish, r.before)
 		if r.now.live.known() {
 			was = r.now
 		}
 	}
-	rows := []string{head}
+	rows := []string{"| | " + strings.Join(head, " | ") + " |\n|:--|" + strings.Repeat(":--|", len(head))}
 	row := func(name string, cells ...cell) {
-		if strings.Count(head, "|") < 10 {
-			cells = cells[:1]
-		}
+		cells = cells[:len(head)]
 		if !slices.ContainsFunc(cells, func(c cell) bool { return c.known && !c.text.empty() }) {
 			return
 		}

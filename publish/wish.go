@@ -65,10 +65,11 @@ func (w wish) isReadable(v view) bool {
 
 // newWish makes a wish from the inputs and what was read, or refuses what cannot be right.
 func (r *run) newWish() (wish, *failure) {
-	w := wish{agent: r.in.Agent}
+	w := r.wish
 	switch {
 	case r.in.ShowLive:
-		return wish{agent: r.in.Agent, version: r.before.live.value}, nil
+		w.version = r.before.live.value
+		return w, nil
 	case r.in.VersionName != "":
 		version, f := r.pickVersion()
 		if f != nil {
@@ -77,11 +78,8 @@ func (r *run) newWish() (wish, *failure) {
 		w.version, w.launch = version, version.ID == uuid.Nil
 	case r.target.known():
 		w.version = r.target.value
-	case !r.in.Unpublish:
-		w.version = diga.Version{ID: r.in.Version.UUID}
-		if r.before.isLive(r.in.Version.UUID) {
-			w.version = r.before.live.value
-		}
+	case r.in.Version.Valid && r.before.isLive(r.in.Version.UUID):
+		w.version = r.before.live.value
 	}
 	for d, asked := range r.in.Phones {
 		n := &w.numbers[d]
