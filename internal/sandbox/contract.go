@@ -3,7 +3,6 @@ package sandbox
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,31 +11,19 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"publish-agent-version/testdata"
 )
 
-// contract checks requests and responses against the OpenAPI document. It rejects fields and query parameters that the
-// document does not list, which would otherwise hide a misspelled name, and it requires the error body for statuses that
-// the document does not list.
+// contract checks requests and responses against an OpenAPI document.
 type contract struct {
-	router  routers.Router
+	doc     *openapi3.T
 	options *openapi3filter.Options
-}
-
-// call is a parsed request: its operation, its path parameters, and its query with the document's defaults.
-type call struct {
-	*openapi3filter.RequestValidationInput // nil if routeErr is set
-
-	routeErr error    // no such operation: an error of package routers
-	token    string   // the bearer token, or ""
-	body     any      // the decoded body, or nil
-	details  []detail // violations of the document
 }
 
 // detail is one validation error, in the form of FastAPI's 422 responses.
@@ -47,76 +34,132 @@ type detail struct {
 	Input any      `json:"input"`
 }
 
-func newContract() (*contract, error) {
-	doc, err := openapi3.NewLoader().LoadFromData(testdata.OpenAPI)
+// projectContract is the contract of the project's own document, which all sandboxes share. It rejects fields that the
+// document does not list, which would otherwise hide a misspelled name.
+var projectContract = sync.OnceValue(func() *contract {
+	ct, err := newContract(testdata.OpenAPI)
 	if err != nil {
-		return nil, fmt.Errorf("reading the OpenAPI document: %w", err)
+		panic(err) // the document is embedded in the program
 	}
-	doc.Servers = nil // the sandbox is not at the address of the live service
-	for name, schema := range doc.Components.Schemas {
-		if name != "ValidationError" { // FastAPI adds fields to it
+	for name, schema := range ct.doc.Components.Schemas {
+		// FastAPI adds fields to the errors. An agent has fields of the kind that a test wants to see handled with care.
+		if schema.Value.Type.Includes("object") && !strings.Contains(name, "ValidationError") {
 			schema.Value.AdditionalProperties.Has = new(false)
 		}
 	}
+	return ct
+})
+
+// newContract returns the contract of a document, which requires the API's error body for a status that it does not list.
+func newContract(document []byte) (*contract, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(document)
+	if err != nil {
+		return nil, fmt.Errorf("reading the OpenAPI document: %w", err)
+	}
+	failure := openapi3.NewResponse().WithDescription("Any error").
+		WithJSONSchemaRef(openapi3.NewSchemaRef("#/components/schemas/ErrorResponseSchema", doc.Components.Schemas["ErrorResponseSchema"].Value))
 	for _, path := range doc.Paths.Map() {
 		for _, operation := range path.Operations() {
-			operation.Responses.Set("default", doc.Components.Responses["Broken"])
+			operation.Responses.Set("default", &openapi3.ResponseRef{Value: failure})
 		}
 	}
-	router, err := gorillamux.NewRouter(doc)
-	if err != nil {
-		return nil, fmt.Errorf("routing by the OpenAPI document: %w", err)
-	}
-	return &contract{router: router, options: &openapi3filter.Options{
+	uuid := regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	return &contract{doc: doc, options: &openapi3filter.Options{
 		MultiError:                        true,
 		RejectWhenRequestBodyNotSpecified: true,
-		AuthenticationFunc:                requireBearer,
+		AuthenticationFunc:                openapi3filter.NoopAuthenticationFunc,
 		// The library accepts any string as a UUID by default.
 		SchemaValidationOptions: []openapi3.SchemaValidationOption{
-			openapi3.WithStringFormatValidator("uuid", openapi3.NewCallbackValidator(uuidValidator())),
+			openapi3.WithStringFormatValidator("uuid", openapi3.NewCallbackValidator(func(s string) error {
+				if !uuid.MatchString(s) {
+					return errors.New("want 36 characters, 8-4-4-4-12 hexadecimal digits")
+				}
+				return nil
+			})),
 		},
 	}}, nil
 }
 
-// parse validates r, whose body was read into body.
-func (ct *contract) parse(r *http.Request, body []byte) call {
-	r = r.Clone(r.Context()) // ValidateRequest adds defaults to the query
-	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	route, params, err := ct.router.FindRoute(r)
-	if err != nil {
-		return call{routeErr: err}
-	}
-	c := call{token: bearer(r), RequestValidationInput: &openapi3filter.RequestValidationInput{
-		Request: r, PathParams: params, Route: route, Options: ct.options,
-	}}
-	err = openapi3filter.ValidateRequest(r.Context(), c.RequestValidationInput)
-	c.details = append(checkQuery(r, route), errorDetails(nil, err)...)
-	// The library ignores what follows the first JSON value.
-	if err := json.Unmarshal(body, &c.body); err != nil && len(body) > 0 && len(c.details) == 0 {
-		c.details = []detail{{[]string{"body"}, err.Error(), "json_invalid", nil}}
-	}
-	return c
-}
-
-// checkResponse validates a response to c.
-func (ct *contract) checkResponse(c call, resp response) error {
-	input := &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: c.RequestValidationInput, Status: resp.status, Header: resp.header, Options: ct.options,
-	}
-	return openapi3filter.ValidateResponse(c.Request.Context(), input.SetBodyBytes(resp.body))
-}
-
-// checkQuery rejects unknown and repeated query parameters, which the library ignores.
-func checkQuery(r *http.Request, route *routers.Route) []detail {
-	var details []detail
-	for name, values := range r.URL.Query() {
-		if route.Operation.Parameters.GetByInAndName(openapi3.ParameterInQuery, name) == nil {
-			details = append(details, detail{[]string{"query", name}, "no such parameter", "extra_forbidden", values[0]})
-		} else if len(values) > 1 {
-			details = append(details, detail{[]string{"query", name}, "given more than once", "value_error", values})
+// locate returns the document's path that matches a request's path, and the id in it.
+func locate(path string) (pattern, id string) {
+	for _, pattern := range []string{"/v1/agent/{agent_id}", phonePath} {
+		collection, _, _ := strings.Cut(pattern, "{")
+		rest, ok := strings.CutPrefix(path, collection)
+		if !ok {
+			continue
 		}
+		id, tail, more := strings.Cut(rest, "/")
+		if id == "" {
+			pattern = collection
+		}
+		if more {
+			pattern += "/" + tail
+		}
+		return pattern, id
+	}
+	return path, ""
+}
+
+// otherSlash returns the path with a slash at its end, or without.
+func otherSlash(path string) string {
+	if other, ok := strings.CutSuffix(path, "/"); ok {
+		return other
+	}
+	return path + "/"
+}
+
+// methods returns the document's operations on one of its paths, by method.
+func (ct *contract) methods(path string) map[string]*openapi3.Operation {
+	if item := ct.doc.Paths.Value(path); item != nil {
+		return item.Operations()
+	}
+	return nil
+}
+
+// input describes c for the library.
+func (ct *contract) input(c call) *openapi3filter.RequestValidationInput {
+	return &openapi3filter.RequestValidationInput{
+		Request:    c.Request,
+		PathParams: map[string]string{"agent_id": c.id, "phone_id": c.id},
+		Options:    ct.options,
+		Route: &routers.Route{
+			Spec: ct.doc, Path: c.path, PathItem: ct.doc.Paths.Value(c.path), Method: c.Method, Operation: ct.methods(c.path)[c.Method],
+		},
+	}
+}
+
+// checkRequest returns what in c, whose body was read, violates the document.
+func (ct *contract) checkRequest(c call, body []byte) []detail {
+	c.Request = c.Clone(c.Context()) // ValidateRequest adds defaults to the query
+	c.Body, c.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	input := ct.input(c)
+	var details []detail
+	if c.token == "" {
+		details = append(details, detail{[]string{"header", "authorization"}, "want Bearer and a token", "missing", nil})
+	}
+	for name, values := range c.URL.Query() { // the library ignores unknown and repeated parameters
+		if slices.ContainsFunc(input.Route.Operation.Parameters, func(p *openapi3.ParameterRef) bool { return p.Value.In == "query" && p.Value.Name == name }) {
+			if len(values) > 1 {
+				details = append(details, detail{[]string{"query", name}, "given more than once", "value_error", values})
+			}
+			continue
+		}
+		details = append(details, detail{[]string{"query", name}, "no such parameter", "extra_forbidden", values[0]})
+	}
+	details = append(details, errorDetails(nil, openapi3filter.ValidateRequest(c.Context(), input))...)
+	// The library ignores what follows the first JSON value.
+	if err := json.Unmarshal(body, new(any)); err != nil && len(body) > 0 && len(details) == 0 {
+		details = []detail{{[]string{"body"}, err.Error(), "json_invalid", nil}}
 	}
 	return details
+}
+
+// checkResponse returns why a response to c violates the document.
+func (ct *contract) checkResponse(c call, resp response) error {
+	input := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: ct.input(c), Status: resp.status, Header: resp.header, Options: ct.options,
+	}
+	return openapi3filter.ValidateResponse(c.Context(), input.SetBodyBytes(resp.body))
 }
 
 // errorDetails flattens the library's tree of errors, which may be nil, into one detail for each invalid value.
@@ -132,8 +175,6 @@ func errorDetails(loc []string, err error) []detail {
 			details = append(details, errorDetails(loc, one)...)
 		}
 		return details
-	case *openapi3filter.SecurityRequirementsError:
-		d.Loc = []string{"header", "authorization"}
 	case *openapi3filter.RequestError:
 		d.Loc = []string{"body"}
 		if p := err.Parameter; p != nil {
@@ -158,13 +199,6 @@ func errorDetails(loc []string, err error) []detail {
 	return []detail{d}
 }
 
-func requireBearer(_ context.Context, input *openapi3filter.AuthenticationInput) error {
-	if bearer(input.RequestValidationInput.Request) == "" {
-		return errors.New("want the header Authorization: Bearer and a token")
-	}
-	return nil
-}
-
 // bearer returns the token of r's Authorization header, or "" unless there is exactly one.
 func bearer(r *http.Request) string {
 	if values := r.Header.Values("Authorization"); len(values) == 1 {
@@ -173,14 +207,4 @@ func bearer(r *http.Request) string {
 		}
 	}
 	return ""
-}
-
-func uuidValidator() func(string) error {
-	uuid := regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-	return func(s string) error {
-		if !uuid.MatchString(s) {
-			return errors.New("want 36 characters, 8-4-4-4-12 hexadecimal digits")
-		}
-		return nil
-	}
 }

@@ -2,16 +2,16 @@ package sandbox
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
-
-// The tests serve their requests in memory: send serves a request made by newRequest, and get and patch do both. Only
-// faults_test.go uses a real connection, where a fault breaks it. The want functions compare the sandbox with what is
-// expected, by its methods and by what it answers.
 
 const (
 	unknownID   = "a0000000-0000-4000-8000-00000000dead"
@@ -20,9 +20,52 @@ const (
 	listPath    = agentPath + "/version"
 	publishPath = agentPath + "/published_version"
 	publishNext = `{"version_id":"` + NextID + `"}`
+	inboundID   = `,"inbound_phone_number_id":`
+	outboundID  = `,"outbound_phone_number_id":`
 )
 
 type object = map[string]any
+
+// vendorContract is the contract of the vendor's own document, if DIGA_OPENAPI names its file, or nil.
+var vendorContract = sync.OnceValue(func() *contract {
+	file := os.Getenv("DIGA_OPENAPI")
+	if file == "" {
+		return nil
+	}
+	document, err := os.ReadFile(file)
+	if err != nil {
+		panic(err)
+	}
+	ct, err := newContract(document)
+	if err != nil {
+		panic(err)
+	}
+	return ct
+})
+
+// newSandbox returns a sandbox whose responses must be valid by the vendor's document too, if there is one. At the end of
+// the test there must be as many violations as the test has looked for.
+func newSandbox(t *testing.T) *Sandbox {
+	s := New()
+	if vendor := vendorContract(); vendor != nil {
+		s.contracts = append(s.contracts, vendor)
+	}
+	t.Cleanup(func() {
+		for _, v := range s.Violations() {
+			t.Errorf("violation: %s", v)
+		}
+	})
+	return s
+}
+
+// takeViolations returns the violations so far and forgets them.
+func (s *Sandbox) takeViolations() []string {
+	s.lock()
+	defer s.mu.Unlock()
+	violations := s.violations
+	s.violations = nil
+	return violations
+}
 
 // newRequest is a request with the token that may publish.
 func newRequest(method, target, body string) *http.Request {
@@ -49,70 +92,46 @@ func patch(s *Sandbox, body string) (int, object) {
 	return send(s, newRequest("PATCH", publishPath, body))
 }
 
+func launchNamed(s *Sandbox, name string) (int, object) {
+	return send(s, newRequest("POST", listPath, `{"version_name":"`+name+`"}`))
+}
+
 // ids returns a field of each item on a page.
 func ids(page object, field string) []string {
 	var all []string
 	for _, item := range page["data"].([]any) {
-		all = append(all, item.(object)[field].(string))
+		value, _ := item.(object)[field].(string)
+		all = append(all, value)
 	}
 	return all
 }
 
-func anyOrNil(id string) any {
-	if id == "" {
-		return nil
+// short names a response by its status and its code, if it has one.
+func short(status int, body object) string {
+	if code, ok := body["error_code"]; ok {
+		return fmt.Sprint(status, " ", code)
 	}
-	return id
+	return fmt.Sprint(status)
 }
 
-func wantError(t *testing.T, status int, body object, wantStatus int, wantCode string) {
-	t.Helper()
-	if code, _ := body["error_code"].(string); status != wantStatus || code != wantCode {
-		t.Errorf("got %d %v, want %d %s", status, body, wantStatus, wantCode)
-	}
-}
-
-func wantNoViolations(t *testing.T, s *Sandbox) {
-	t.Helper()
-	for _, v := range s.Violations() {
-		t.Errorf("violation: %s", v)
-	}
-}
-
-// binding is what Live returns.
-type binding struct{ version, inbound, outbound string }
-
-func wantLive(t *testing.T, s *Sandbox, agentID string, want binding) {
-	t.Helper()
-	version, inbound, outbound := s.Live(agentID)
-	if got := (binding{version, inbound, outbound}); got != want {
-		t.Errorf("live: got %+v, want %+v", got, want)
-	}
-}
-
-func wantApplied(t *testing.T, s *Sandbox, want bool) {
-	t.Helper()
-	if version, _, _ := s.Live(FrontDesk); (version == NextID) != want {
-		t.Errorf("got %s live, want applied: %v", version, want)
-	}
-}
-
-// wantNumbers compares an agent's numbers as Numbers, Phones and the list of phone numbers return them.
-func wantNumbers(t *testing.T, s *Sandbox, agentID string, inbound, outbound []string) {
-	t.Helper()
-	for d, want := range map[Direction][]string{Inbound: inbound, Outbound: outbound} {
-		if got := s.Numbers(agentID, d); !slices.Equal(got, want) {
-			t.Errorf("%s numbers of %s: got %q, want %q", d, agentID, got, want)
-		}
-		_, page := get(s, "/v1/phone/?"+d.String()+"_agent_id="+agentID)
-		if listed := ids(page, "id"); !slices.Equal(slices.Sorted(slices.Values(listed)), slices.Sorted(slices.Values(want))) {
-			t.Errorf("%s numbers of %s: listed %q, want %q", d, agentID, listed, want)
-		}
-		for _, p := range s.Phones() {
-			agent := map[Direction]*string{Inbound: p.InboundAgentID, Outbound: p.OutboundAgentID}[d]
-			if (orEmpty(agent) == agentID) != slices.Contains(want, p.ID) {
-				t.Errorf("%s: got the %s agent %s", p.ID, d, orEmpty(agent))
+// summary names an agent's state: version, inbound numbers and outbound numbers by their last digits.
+func summary(s *Sandbox, agentID string) string {
+	version, _, _ := s.Live(agentID)
+	tails := []string{tail(version)}
+	for _, d := range directions {
+		var numbers []string
+		for _, id := range s.Numbers(agentID, d) {
+			numbers = append(numbers, tail(id))
+			if i := slices.IndexFunc(s.Phones(), func(p Phone) bool { return p.ID == id }); s.State().Owner(id, d) != agentID || i < 0 {
+				numbers = append(numbers, "not listed")
 			}
 		}
+		tails = append(tails, strings.Join(numbers, " "))
 	}
+	return strings.Join(tails, "|")
 }
+
+// tail is what an id ends with.
+func tail(id string) string { return strings.TrimLeft(id[max(0, len(id)-12):], "0") }
+
+func wait(d time.Duration) { <-time.After(d) }

@@ -1,27 +1,30 @@
-// Package sandbox implements the Diga API in memory, as an [http.Handler] for tests and local trials.
+// Package sandbox implements the Diga API in memory, as an [http.Handler] for tests, local trials and simulations.
 //
-// [New] returns a [Sandbox] with a fixed set of agents, versions and phone numbers, which the package's constants name.
-// Faults can be injected into it, and every request and response is checked against the OpenAPI document.
-// [Sandbox.Violations] lists whatever does not conform.
+// [New] returns a [Sandbox] with a fixed set of agents, versions and phone numbers, which the package's constants name;
+// [NewEmpty] returns one without any. Faults can be injected into it, and every request and response is checked against
+// the OpenAPI document. [Sandbox.Violations] lists whatever does not conform. [Sandbox.State] is the true state at any
+// time, and [Sandbox.Changes] is how it came about.
 //
-// The document leaves some points open. The sandbox resolves them as follows:
-//   - A phone number that a publish request omits stays bound to its agent, and so do the agent's other numbers in a
-//     direction for which the request names one. ReleaseOmitted releases both.
+// The sources leave some points open. [Behavior] lists those that can go either way, with their defaults. The others are
+// resolved as follows:
 //   - null in a publish request releases every number that the agent has in that direction.
-//   - A number that another agent has in that direction is refused, unless AllowTakeOver moves it to the new agent.
-//   - A number that is not assigned is refused.
+//   - A number that is not assigned is refused, and so is a version with validation_issues. A draft is refused.
 //   - A publish response names one number in each direction: the one that was published last.
-//   - Unpublishing releases all of the agent's numbers; naming one in the same request is refused.
-//   - Reading the published version of an agent that has none, or a version that the agent does not have, is a 404.
-//   - A read that names no version returns the newest one.
+//   - A publish request that unpublishes and names a number is refused.
+//   - Reading the published version of an agent that has none, the draft of an agent that has none, or a version that the
+//     agent does not have, is a 404. So is launching a draft that does not exist.
+//   - A launched version gets the next number, the draft's configuration and the time. The draft stays as it is.
 //   - A list takes at most one of after, before and page. has_more is true if items follow the page in the list's order,
 //     whichever of the three was given. The id in after or before must pass the list's filters.
 //   - Phone numbers are ordered by the time at which they were added. The list for an unknown agent is empty.
-//   - Every known token may read phone numbers.
-//   - A request that does not conform to the document, or that has a field the document does not list, is a 422.
+//   - A released number has no agents and is in no list.
+//   - A request that does not conform to the document, or that has a field or parameter that the document does not list,
+//     is a 422; for the list of phone numbers in the error shape that the document has there.
+//   - A key is checked before the request's form, and its permissions after that.
 package sandbox
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -31,8 +34,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/getkin/kin-openapi/routers"
 )
 
 // maxBody is the largest request body in bytes. A larger one aborts the connection.
@@ -41,33 +42,36 @@ const maxBody = 1 << 20
 // Sandbox is an in-memory Diga API. It is safe for concurrent use. It starts no goroutines and uses only [time.Now] and
 // [time.NewTimer], so it also runs in the virtual time of testing/synctest.
 type Sandbox struct {
-	contract *contract
+	contracts []*contract // the document, and in tests another that the responses must be valid by
 
 	mu         sync.Mutex
-	agents     map[string]*agent
-	phones     []Phone
-	tokens     map[string]bool // whether the token may publish
-	current    state
-	previous   state // before the last change
-	staleLeft  int   // how many more reads see previous
+	behavior   Behavior
+	keys       map[string]Key
+	changes    []Change
+	floor      int // the oldest change that a replica shows
 	faults     []Fault
-	limit      limit
+	late       []lateCall // in the order in which they are due
+	serving    int        // how many requests are in progress
+	full       time.Time  // see excess
+	cache      map[string]cached
 	requests   []Request
 	violations []string
-
-	releaseOmitted, allowTakeOver, withoutPhones bool
-	staleReads                                   int
 }
 
 // New returns a sandbox that holds the agents, versions and phone numbers described by the constants.
 func New() *Sandbox {
-	contract, err := newContract()
-	if err != nil {
-		panic(err) // the document is embedded in the program
-	}
-	s := &Sandbox{contract: contract}
+	s := NewEmpty()
 	s.addFixtures()
 	return s
+}
+
+// NewEmpty returns a sandbox that knows only the keys. It is cheap.
+func NewEmpty() *Sandbox {
+	return &Sandbox{
+		contracts: []*contract{projectContract()},
+		keys:      map[string]Key{Token: {Write, Write}, ReadToken: {Read, Read}, AgentsToken: {Write, NoAccess}},
+		changes:   []Change{{time.Now(), -1, &State{agents: map[string]*agent{}}}},
+	}
 }
 
 // Request is a request as the sandbox received it.
@@ -80,15 +84,66 @@ type Request struct {
 	Time     time.Time
 }
 
-// ServeHTTP responds to r as the API would, unless a fault was injected for it.
+// Change is a change of the state, or a publish request that was performed and found it as it should be.
+type Change struct {
+	Time    time.Time
+	Request int    // the index in Requests of the request that made it, or -1 for a change behind the clients' backs
+	State   *State // from then on
+}
+
+// call is a request that was read.
+type call struct {
+	*http.Request
+
+	index   int    // of the request
+	path    string // the document's path
+	id      string // the id in it
+	token   string // the bearer token, or ""
+	lost    int    // the status of a request for no operation, or 0
+	body    map[string]any
+	details []detail // violations of the document
+}
+
+// lateCall is a call to be performed at a time.
+type lateCall struct {
+	call
+	due time.Time
+}
+
+// cached is a response of a read.
+type cached struct {
+	response
+	until time.Time
+}
+
+// response is an HTTP response before it is written.
+type response struct {
+	status int
+	header http.Header
+	body   []byte
+	plain  bool // not an operation's response: the document does not apply
+}
+
+// ServeHTTP responds to r as the API would, unless there is a fault for it.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	c := s.contract.parse(r, body)
-	fault, wait := s.receive(r, string(body), c)
-	resp := fault.respond(r.Context(), func() response { return s.answer(c, wait) })
+	c, fault, limited := s.receive(r, body)
+	defer func() {
+		s.lock()
+		s.serving--
+		s.mu.Unlock()
+	}()
+	if limited == nil {
+		limited = func() response {
+			s.lock()
+			defer s.mu.Unlock()
+			return s.perform(c, time.Now())
+		}
+	}
+	resp := fault.respond(r.Context(), limited)
 
 	maps.Copy(w.Header(), resp.header)
 	if fault.Drop != DropBody {
@@ -103,45 +158,173 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// receive records r and its violations. It returns the fault for r, or how long it must wait under the rate limit.
-func (s *Sandbox) receive(r *http.Request, body string, c call) (Fault, time.Duration) {
-	s.mu.Lock()
+// receive records r and its violations. It returns the fault for r, or the response if r exceeds the limit.
+func (s *Sandbox) receive(r *http.Request, body []byte) (call, Fault, func() response) {
+	s.lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	s.requests = append(s.requests, Request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), body, now})
-	target := r.Method + " " + r.URL.RequestURI()
-	if c.routeErr != nil {
-		s.violations = append(s.violations, fmt.Sprintf("%s: %v", target, c.routeErr))
-	}
+	c := s.parse(r, body)
+	s.requests = append(s.requests, Request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), string(body), now})
 	for _, d := range c.details {
-		s.violations = append(s.violations, fmt.Sprintf("%s: %s: %s", target, strings.Join(d.Loc, "."), d.Msg))
+		s.violate("%s %s: %s: %s", r.Method, r.URL.RequestURI(), strings.Join(d.Loc, "."), d.Msg)
 	}
-	if wait := s.limit.take(now); wait > 0 {
-		return Fault{}, wait
+	s.serving++
+	if wait := s.excess(now); wait > 0 {
+		resp := s.tooMany(wait)
+		return c, Fault{}, func() response { return resp }
 	}
-	return s.nextFault(r.Method, r.URL.RequestURI()), 0
+	fault, ok := s.nextFault(r)
+	if decide := s.behavior.Fault; !ok && decide != nil {
+		s.mu.Unlock() // it may ask for the state
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+		fault = decide(r)
+		s.lock()
+	}
+	if fault.Late > 0 {
+		s.late = append(s.late, lateCall{c, now.Add(fault.Late)})
+		slices.SortStableFunc(s.late, func(a, b lateCall) int { return a.due.Compare(b.due) })
+	}
+	return c, fault, nil
 }
 
-// answer performs c, or rejects it if wait is positive, and records a response that violates the contract.
-func (s *Sandbox) answer(c call, wait time.Duration) response {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.withoutPhones && c.routeErr == nil && strings.HasPrefix(c.Route.Path, phonesPath) {
-		c.routeErr = routers.ErrPathNotFound // also exempts the response from the document's rules for this path
-	}
-	resp := s.perform(c, wait)
-	if c.routeErr == nil {
-		if err := s.contract.checkResponse(c, resp); err != nil {
-			reason, _, _ := strings.Cut(err.Error(), "\n")
-			s.violations = append(s.violations, fmt.Sprintf("reply %d to %s %s: %s", resp.status, c.Request.Method, c.Request.URL.Path, reason))
+// parse reads r. The caller holds s.mu.
+func (s *Sandbox) parse(r *http.Request, body []byte) call {
+	c := call{Request: r, index: len(s.requests), token: bearer(r)}
+	c.path, c.id = locate(r.URL.EscapedPath())
+	methods := s.contracts[0].methods(c.path)
+	switch {
+	case methods[r.Method] != nil:
+		if !s.behavior.Unchecked {
+			c.details = s.contracts[0].checkRequest(c, body)
 		}
+		c.id = strings.ToLower(c.id)
+		_ = json.Unmarshal(body, &c.body) // what is wrong with it is in the details
+	case methods != nil:
+		c.lost = http.StatusMethodNotAllowed
+	case s.contracts[0].methods(otherSlash(c.path)) != nil:
+		c.lost = http.StatusTemporaryRedirect
+	default:
+		c.lost = http.StatusNotFound
 	}
-	return resp
+	if c.lost != 0 {
+		s.violate("%s %s: no such operation", r.Method, r.URL.RequestURI())
+	}
+	return c
+}
+
+// lock locks s and performs the late requests that are due.
+func (s *Sandbox) lock() {
+	s.mu.Lock()
+	for now := time.Now(); len(s.late) > 0 && !s.late[0].due.After(now); {
+		due := s.late[0]
+		s.late = s.late[1:]
+		s.perform(due.call, due.due)
+	}
+}
+
+func (s *Sandbox) violate(format string, args ...any) {
+	s.violations = append(s.violations, fmt.Sprintf(format, args...))
+}
+
+// state returns the state. The caller holds s.mu.
+func (s *Sandbox) state() *State { return s.changes[len(s.changes)-1].State }
+
+// change changes the state without a request.
+func (s *Sandbox) change(edit func(*State)) {
+	s.lock()
+	defer s.mu.Unlock()
+	st := s.state().clone()
+	edit(st)
+	s.changes = append(s.changes, Change{time.Now(), -1, st})
+}
+
+// AddAgent adds an agent with no versions. Its id is in lower case.
+func (s *Sandbox) AddAgent(id, name string) {
+	s.change(func(st *State) { st.agents[id] = &agent{name: name} })
+}
+
+// AddVersion adds a version, or the draft, to an agent and returns its id.
+func (s *Sandbox) AddVersion(agentID string, v Version) (id string) {
+	s.change(func(st *State) { id = st.edit(agentID).add(agentID, v).ID })
+	return id
+}
+
+// DeleteVersion deletes a version of an agent, or its draft. It panics if there is no such version or it is published.
+func (s *Sandbox) DeleteVersion(agentID, versionID string) {
+	s.change(func(st *State) {
+		a := st.edit(agentID)
+		if a.find(versionID) == nil || a.published == versionID {
+			panic(fmt.Sprintf("sandbox: no version %q to delete", versionID))
+		}
+		a.versions = slices.DeleteFunc(slices.Clone(a.versions), func(v *version) bool { return v.ID == versionID })
+	})
+}
+
+// SetPhone adds a phone number, or replaces the one that has the same id, and returns its id. Bind sets the agents.
+func (s *Sandbox) SetPhone(p Phone) (id string) {
+	s.change(func(st *State) { id = st.setPhone(p) })
+	return id
+}
+
+// SetPublished publishes a version of an agent without a request, as another client would. The agent keeps its phone
+// numbers. An empty versionID unpublishes the agent and releases its numbers. It panics on an unknown agent or version.
+func (s *Sandbox) SetPublished(agentID, versionID string) {
+	s.change(func(st *State) {
+		if st.agents[agentID] == nil || versionID != "" && st.agents[agentID].find(versionID) == nil {
+			panic(fmt.Sprintf("sandbox: no agent %q with a version %q", agentID, versionID))
+		}
+		a := st.edit(agentID)
+		a.published = versionID
+		if versionID == "" {
+			a.numbers = [len(directions)][]string{}
+		}
+	})
+}
+
+// Bind moves a phone number to an agent in a direction without a request, as another client would, regardless of the
+// number's status. It becomes the agent's last number. An empty agentID only releases the number. Bind panics on an
+// unknown phone number or agent.
+func (s *Sandbox) Bind(phoneID string, d Direction, agentID string) {
+	s.change(func(st *State) {
+		if st.phone(phoneID) < 0 || agentID != "" && st.agents[agentID] == nil {
+			panic(fmt.Sprintf("sandbox: no phone number %q or no agent %q", phoneID, agentID))
+		}
+		st.bind(phoneID, d, agentID, false)
+	})
+}
+
+// State returns the true state.
+func (s *Sandbox) State() *State {
+	s.lock()
+	defer s.mu.Unlock()
+	return s.state()
+}
+
+// Live is State().Live.
+func (s *Sandbox) Live(agentID string) (versionID, inbound, outbound string) {
+	return s.State().Live(agentID)
+}
+
+// Numbers is State().Numbers.
+func (s *Sandbox) Numbers(agentID string, d Direction) []string { return s.State().Numbers(agentID, d) }
+
+// Phones is State().Phones, with the numbers as the API writes them.
+func (s *Sandbox) Phones() []Phone {
+	s.lock()
+	defer s.mu.Unlock()
+	return s.phones(s.state())
+}
+
+// Changes returns the changes of the state so far, in order. The first is the empty state.
+func (s *Sandbox) Changes() []Change {
+	s.lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.changes)
 }
 
 // Requests returns the requests received so far, in order.
 func (s *Sandbox) Requests() []Request {
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
@@ -149,7 +332,7 @@ func (s *Sandbox) Requests() []Request {
 // Violations describes, in order, what in the requests and in the sandbox's own responses did not conform to the OpenAPI
 // document. Responses made by a fault are not checked.
 func (s *Sandbox) Violations() []string {
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.violations)
 }

@@ -1,8 +1,13 @@
 package sandbox
 
 import (
+	"cmp"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 )
 
 // Direction is the direction of the calls that a phone number is used for, as seen by the agent.
@@ -15,41 +20,107 @@ const (
 
 var directions = [...]Direction{Inbound, Outbound}
 
-// String returns "inbound" or "outbound".
-func (d Direction) String() string { return [...]string{"inbound", "outbound"}[d] }
-
 // field is the direction's field in a publish request.
 func (d Direction) field() string { return d.String() + "_phone_number_id" }
 
-// state maps each agent that has a published version or a phone number to its publication.
-type state map[string]publication
+// String returns "inbound" or "outbound".
+func (d Direction) String() string { return [...]string{"inbound", "outbound"}[d] }
 
-// publication is an agent's published version and its phone numbers by direction, both as ids. The slices are never
-// modified in place, because copies of a state share them.
-type publication struct {
-	version string
-	numbers [len(directions)][]string
+// Version is one version of an agent, or its draft.
+type Version struct {
+	ID            string         // empty: made of the agent's last digit and the number, as in the constants
+	Number        int            // 0: the next one
+	Name          string         // empty: null
+	Draft         bool           // of several drafts, the last is the agent's draft
+	Issues        []Issue        // a version that has any can be neither launched nor published
+	Configuration map[string]any // fields of the document's AgentVersion, over the least that it requires; never modified
+	Created       time.Time      // zero: as many hours after January 5, 2026, as Number says
 }
 
-// first is the phone number that a publish response names, or "".
-func (a publication) first(d Direction) string {
-	if len(a.numbers[d]) == 0 {
-		return ""
+// Issue is one of the document's validation_issues.
+type Issue struct {
+	Code    string            `json:"message_code"`
+	Message string            `json:"message"`
+	Params  map[string]string `json:"params"`
+}
+
+// Phone is the document's Phone. Its agents are set when it is read.
+type Phone struct {
+	ID                 string         `json:"id"` // empty: made of how many there are, as in the constants
+	Number             string         `json:"number"`
+	Nickname           *string        `json:"nickname"`
+	Status             string         `json:"status"` // any word, in any case of letters; empty: assigned
+	Provider           string         `json:"telephony_provider"`
+	InboundAgentID     *string        `json:"inbound_agent_id"`
+	OutboundAgentID    *string        `json:"outbound_agent_id"`
+	AssignedAt         *time.Time     `json:"assigned_at"`
+	ReleasedAt         *time.Time     `json:"released_at"`
+	ScheduledReleaseAt *time.Time     `json:"scheduled_release_at"`
+	SIPConfig          map[string]any `json:"sip_config"`
+	CheckoutURL        *string        `json:"checkout_url"`
+	ReservedUntil      *time.Time     `json:"reservation_expires_at"`
+	RegionCodes        []string       `json:"region_codes"`
+}
+
+// State is everything that the API knows at one time. It never changes.
+type State struct {
+	agents map[string]*agent
+	phones []Phone // without their agents
+}
+
+// agent is immutable, and so is all that it refers to, except that a version is encoded when it is first read.
+type agent struct {
+	name      string
+	versions  []*version // in the order in which they were added
+	published string     // "" if nothing is
+	numbers   [len(directions)][]string
+}
+
+type version struct {
+	Version
+	encoded []byte // JSON, without is_published
+}
+
+// Live returns the ids of an agent's published version and of its first phone number in each direction, or "" where
+// there is none.
+func (st *State) Live(agentID string) (versionID, inbound, outbound string) {
+	if a := st.agents[agentID]; a != nil {
+		return a.published, a.first(Inbound), a.first(Outbound)
 	}
-	return a.numbers[d][0]
+	return "", "", ""
 }
 
-func (st state) clone() state { return maps.Clone(st) }
-
-func (st state) equal(other state) bool {
-	return maps.EqualFunc(st, other, func(a, b publication) bool {
-		return a.version == b.version && slices.EqualFunc(a.numbers[:], b.numbers[:], slices.Equal)
-	})
+// Numbers returns the ids of an agent's phone numbers in a direction, the one that was published last first.
+func (st *State) Numbers(agentID string, d Direction) []string {
+	if a := st.agents[agentID]; a != nil {
+		return slices.Clone(a.numbers[d])
+	}
+	return nil
 }
 
-// boundTo returns the agent that has a phone number in a direction, or "".
-func (st state) boundTo(phoneID string, d Direction) string {
-	for id, a := range st {
+// Versions returns an agent's versions and its draft in the order in which they were added.
+func (st *State) Versions(agentID string) []Version {
+	var all []Version
+	if a := st.agents[agentID]; a != nil {
+		for _, v := range a.versions {
+			all = append(all, v.Version)
+		}
+	}
+	return all
+}
+
+// Phones returns all phone numbers, oldest first.
+func (st *State) Phones() []Phone {
+	phones := slices.Clone(st.phones)
+	for i, p := range phones {
+		phones[i].InboundAgentID, phones[i].OutboundAgentID = orNull(st.Owner(p.ID, Inbound)), orNull(st.Owner(p.ID, Outbound))
+	}
+	return phones
+}
+
+// Owner returns the id of the agent that has a phone number in a direction, or "".
+func (st *State) Owner(phoneID string, d Direction) string {
+	for id, a := range st.agents {
 		if slices.Contains(a.numbers[d], phoneID) {
 			return id
 		}
@@ -57,52 +128,126 @@ func (st state) boundTo(phoneID string, d Direction) string {
 	return ""
 }
 
-// publish sets the agent's published version and keeps its phone numbers.
-func (st state) publish(agentID, versionID string) {
-	a := st[agentID]
-	a.version = versionID
-	st[agentID] = a
+// phone finds a phone number by its id, or returns -1.
+func (st *State) phone(id string) int {
+	return slices.IndexFunc(st.phones, func(p Phone) bool { return p.ID == id })
 }
 
-// release removes all of the agent's phone numbers in a direction.
-func (st state) release(agentID string, d Direction) {
-	a := st[agentID]
-	a.numbers[d] = nil
-	st[agentID] = a
+// setPhone adds or replaces a phone number.
+func (st *State) setPhone(p Phone) string {
+	p.ID = cmp.Or(p.ID, fmt.Sprintf("c0000000-0000-4000-8000-%012d", len(st.phones)+1))
+	p.Status, p.Provider = cmp.Or(p.Status, "assigned"), cmp.Or(p.Provider, "netelip")
+	p.RegionCodes = append([]string{}, p.RegionCodes...) // never null
+	st.phones = slices.Clone(st.phones)
+	if i := st.phone(p.ID); i >= 0 {
+		st.phones[i] = p
+	} else {
+		st.phones = append(st.phones, p)
+	}
+	if strings.EqualFold(p.Status, "released") {
+		st.bind(p.ID, Inbound, "", false)
+		st.bind(p.ID, Outbound, "", false)
+	}
+	return p.ID
+}
+
+// find returns an agent's version by its id in any case, or nil.
+func (a *agent) find(id string) *version {
+	if i := slices.IndexFunc(a.versions, func(v *version) bool { return strings.EqualFold(v.ID, id) }); i >= 0 {
+		return a.versions[i]
+	}
+	return nil
+}
+
+// draft returns the agent's draft, or nil.
+func (a *agent) draft() *version {
+	for _, v := range slices.Backward(a.versions) {
+		if v.Draft {
+			return v
+		}
+	}
+	return nil
+}
+
+// first is the phone number that a publish response names, or "".
+func (a *agent) first(d Direction) string {
+	if len(a.numbers[d]) == 0 {
+		return ""
+	}
+	return a.numbers[d][0]
+}
+
+// add appends a version and completes it.
+func (a *agent) add(agentID string, v Version) *version {
+	if v.Number == 0 {
+		for _, old := range a.versions {
+			v.Number = max(v.Number, old.Number)
+		}
+		v.Number++
+	}
+	if v.ID == "" {
+		v.ID = fmt.Sprintf("b%s000000-0000-4000-8000-%012d", agentID[len(agentID)-1:], v.Number)
+	}
+	if v.Created.IsZero() {
+		v.Created = started.Add(time.Duration(v.Number) * time.Hour)
+	}
+	added := &version{Version: v}
+	a.versions = append(slices.Clip(a.versions), added)
+	return added
+}
+
+// clone returns a copy that edit and bind may change.
+func (st *State) clone() *State { return &State{maps.Clone(st.agents), st.phones} }
+
+// edit returns an agent to be changed, which must exist.
+func (st *State) edit(agentID string) *agent {
+	a := *st.agents[agentID]
+	st.agents[agentID] = &a
+	return &a
 }
 
 // bind moves a phone number to an agent in a direction, as the agent's first number or its last. An empty agentID only
 // releases the number.
-func (st state) bind(phoneID string, d Direction, agentID string, first bool) {
-	if other := st.boundTo(phoneID, d); other != "" {
-		a := st[other]
+func (st *State) bind(phoneID string, d Direction, agentID string, first bool) {
+	if other := st.Owner(phoneID, d); other != "" {
+		a := st.edit(other)
 		a.numbers[d] = slices.DeleteFunc(slices.Clone(a.numbers[d]), func(id string) bool { return id == phoneID })
-		st[other] = a
 	}
 	if agentID == "" {
 		return
 	}
-	a := st[agentID]
-	if first {
-		a.numbers[d] = slices.Concat([]string{phoneID}, a.numbers[d])
-	} else {
-		a.numbers[d] = slices.Concat(a.numbers[d], []string{phoneID})
+	at, a := 0, st.edit(agentID)
+	if !first {
+		at = len(a.numbers[d])
 	}
-	st[agentID] = a
+	a.numbers[d] = slices.Insert(slices.Clone(a.numbers[d]), at, phoneID)
 }
 
-// commit makes next the current state. As many reads as StaleReads set still see the previous one. The caller holds
-// s.mu.
-func (s *Sandbox) commit(next state) {
-	s.previous, s.staleLeft = s.current, s.staleReads
-	s.current = next
+// encode returns a version as the document's AgentVersion.
+func (a *agent) encode(agentID string, v *version) json.RawMessage {
+	if v.encoded == nil {
+		fields := maps.Clone(leastConfiguration)
+		maps.Copy(fields, v.Configuration)
+		maps.Copy(fields, map[string]any{
+			"agent_id": agentID, "version_id": v.ID, "version_number": v.Number, "version_name": orNull(v.Name), "is_draft": v.Draft,
+			"name": a.name, "created_at": started, "modified_at": v.Created, "version_created_at": v.Created, "validation_issues": v.Issues,
+		})
+		v.encoded = mustJSON(fields)
+	}
+	return fmt.Appendf(nil, `{"is_published":%t,%s`, a.published == v.ID, v.encoded[1:])
 }
 
-// readState returns the state that a read sees. The caller holds s.mu.
-func (s *Sandbox) readState() state {
-	if s.staleLeft > 0 {
-		s.staleLeft--
-		return s.previous
+func orNull(s string) *string {
+	if s == "" {
+		return nil
 	}
-	return s.current
+	return &s
+}
+
+func mustJSON(v any) []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // only a configuration that a test made can be impossible
+	}
+	return data
 }

@@ -1,0 +1,204 @@
+package sandbox
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Behavior is what the sandbox does where no source says what the API does, or what a deployment may do. The zero value
+// is the default.
+type Behavior struct {
+	Notation func(e164 string) string // how phone numbers are written: RFC3966, International, National; nil: E.164
+
+	ReleaseOmitted bool // a publish request releases the numbers of a direction that it does not name; default: they stay
+	DropOthers     bool // a request that names a number drops the agent's others in that direction; default: they stay
+	AllowTakeOver  bool // a request may take another agent's number; default: it is refused
+	KeepNumbers    bool // unpublishing leaves the agent's numbers bound; default: it releases them
+	OnlyNamed      bool // a publish response shows the numbers that the request names; default: those that are bound
+
+	PhonesIfNamed   bool // publishing needs Write on Phones if it names a number or null; default: always
+	PatchOnly       bool // the API knows no operation but the PATCH; every other is a 404
+	WithoutPhones   bool // the API does not have the operations that read phone numbers
+	IgnorePublished bool // the list of versions ignores is_published
+	BarePages       bool // pages have no first_id, last_id, current_page and total_pages
+	CursorStatus    int  // the status for a cursor that is not in the list; 0: 422
+	Limit           Limit
+	ReplicaLag      time.Duration               // reads see the state of so long ago, but none from before Set
+	CacheFor        time.Duration               // a 200 to a read is repeated for so long unless a request has Cache-Control: no-cache
+	Fault           func(r *http.Request) Fault // the fault for a request that no injected fault matches; may read the body
+	Unchecked       bool                        // requests and responses are not checked against the document, which takes time
+}
+
+// Limit limits requests over all methods and keys. What exceeds it gets a 429.
+type Limit struct {
+	Requests   int           // how many may come in a burst, refilled evenly over Interval (a token bucket); 0: any
+	Interval   time.Duration // must be set if Requests is
+	AtATime    int           // how many may be in progress; 0: any
+	RetryAfter bool          // a 429 says when to come again
+	Page       bool          // a 429 is a gateway's page; default: an error of the API
+}
+
+// Set makes the sandbox behave as b says, from now on.
+func (s *Sandbox) Set(b Behavior) {
+	s.lock()
+	defer s.mu.Unlock()
+	s.behavior, s.floor, s.full, s.cache = b, len(s.changes)-1, time.Time{}, map[string]cached{}
+}
+
+// excess takes a token from the bucket and returns 0, or returns how long to wait. s.full is the time at which the bucket
+// will be full again (the generic cell rate algorithm). The caller holds s.mu.
+func (s *Sandbox) excess(now time.Time) time.Duration {
+	l := s.behavior.Limit
+	if l.AtATime > 0 && s.serving > l.AtATime {
+		return time.Second
+	}
+	if l.Requests == 0 {
+		return 0
+	}
+	if s.full.Before(now) {
+		s.full = now
+	}
+	step := l.Interval / time.Duration(l.Requests)
+	if wait := s.full.Add(step - l.Interval).Sub(now); wait > 0 {
+		return wait
+	}
+	s.full = s.full.Add(step)
+	return 0
+}
+
+// RFC3966 writes a Spanish number as older pages of the reference show it: tel:+34-910-00-00-01.
+func RFC3966(e164 string) string { return grouped(e164, "tel:+34-", "-") }
+
+// International writes a Spanish number as +34 910 00 00 01.
+func International(e164 string) string { return grouped(e164, "+34 ", " ") }
+
+// National writes a Spanish number as 910 00 00 01.
+func National(e164 string) string { return grouped(e164, "", " ") }
+
+// grouped writes a Spanish number after a prefix, and leaves every other one as it is.
+func grouped(e164, prefix, separator string) string {
+	n, ok := strings.CutPrefix(e164, "+34")
+	if !ok || len(n) != 9 {
+		return e164
+	}
+	return prefix + strings.Join([]string{n[:3], n[3:5], n[5:7], n[7:]}, separator)
+}
+
+// Access is what a key may do with agents or with phones.
+type Access int
+
+const (
+	NoAccess Access = iota
+	Read
+	Write // includes Read
+)
+
+// Key is what an API key may do.
+type Key struct{ Agents, Phones Access }
+
+// AddKey makes a token known, or changes what it may do.
+func (s *Sandbox) AddKey(token string, k Key) {
+	s.lock()
+	defer s.mu.Unlock()
+	s.keys[token] = k
+}
+
+// Fault describes how the sandbox misbehaves on the next requests that match it. The zero value matches one PATCH and
+// answers it normally, which skips a request in a sequence of faults. For example:
+//
+//	Fault{Status: 503}                       rejected with an empty body
+//	Fault{Status: 502, Applied: true}        applied, but a gateway loses the response
+//	Fault{Status: 504, Late: time.Minute}    a gateway gives up, and the request is performed a minute later
+//	Fault{Drop: DropReply}                   disconnected before anything is applied
+//	Fault{Drop: DropReply, Applied: true}    applied, then disconnected
+//	Fault{Drop: DropBody}                    applied, the response is truncated
+//	Fault{Body: "{}"}                        applied, with another response body
+//	Fault{Delay: time.Hour}                  no response in time
+//	Fault{Method: "POST", Drop: DropReply, Applied: true}
+//	                                         the draft is launched, and the response is lost
+//	Fault{Method: "GET", Path: "/v1/phone/", Status: 500, Times: -1}
+//	                                         phone numbers cannot be read
+//	Fault{Method: "GET", Path: "is_published=true", Status: 500}
+//	                                         the published version cannot be read, once
+type Fault struct {
+	Method  string        // matches requests with this method; empty means PATCH
+	Path    string        // matches requests whose path and query, as sent, contain this
+	Status  int           // the response's status, without performing the request; 0 performs it
+	Header  http.Header   // added to the response's header
+	Body    string        // replaces the response's body; empty keeps it, or is an empty body if Status is set
+	Delay   time.Duration // before the response or the disconnection
+	Drop    Drop          // where the connection is aborted
+	Applied bool          // performs the request before the delay, regardless of Status and Drop
+	Late    time.Duration // performs the request so long after it came, whatever its client does; needs Status or DropReply
+	Times   int           // how many requests to match; 0 means one, negative means all
+}
+
+// Drop is the point at which a connection is aborted. The zero value keeps the connection.
+type Drop int
+
+const (
+	DropReply Drop = iota + 1 // before the first byte of the response
+	DropBody                  // in the middle of the response's body
+)
+
+// Inject appends faults to a queue. Each request takes the first fault that matches it, unless the rate limit rejects the
+// request.
+func (s *Sandbox) Inject(faults ...Fault) {
+	s.lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, faults...)
+}
+
+// nextFault takes the first matching fault off the queue. The caller holds s.mu.
+func (s *Sandbox) nextFault(r *http.Request) (Fault, bool) {
+	for i, f := range s.faults {
+		if cmp.Or(f.Method, http.MethodPatch) != r.Method || !strings.Contains(r.URL.RequestURI(), f.Path) {
+			continue
+		}
+		switch {
+		case f.Times > 1:
+			s.faults[i].Times--
+		case f.Times >= 0:
+			s.faults = append(s.faults[:i:i], s.faults[i+1:]...)
+		}
+		return f, true
+	}
+	return Fault{}, false
+}
+
+// respond returns the API's response as altered by f, or aborts the connection. It calls answer at most once. A client
+// that disconnects during the delay aborts it too.
+func (f Fault) respond(ctx context.Context, answer func() response) response {
+	var resp response
+	if f.Applied {
+		resp = answer()
+	}
+	if f.Delay > 0 {
+		timer := time.NewTimer(f.Delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			panic(http.ErrAbortHandler)
+		}
+	}
+	switch {
+	case f.Drop == DropReply:
+		panic(http.ErrAbortHandler)
+	case f.Status != 0:
+		resp = response{status: f.Status, header: http.Header{}}
+	case !f.Applied:
+		resp = answer()
+	}
+	if f.Body != "" {
+		resp.body = []byte(f.Body)
+		resp.header.Set("Content-Type", "application/json")
+	}
+	for name, values := range f.Header {
+		resp.header[http.CanonicalHeaderKey(name)] = values
+	}
+	return resp
+}

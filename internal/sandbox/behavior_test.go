@@ -1,0 +1,414 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// exchange is what a client receives: the status, or 0 if there is no response, and the body, with an ellipsis if it is
+// truncated.
+type exchange struct {
+	status int
+	body   string
+}
+
+func TestFaults(t *testing.T) {
+	const full = `{"agent_id":"` + FrontDesk + `","inbound_phone_number_id":"` + Reception + `","outbound_phone_number_id":null,"published_version_id":"` + NextID + `"}`
+	html := http.Header{"Retry-After": {"7"}, "Content-Type": {"text/html"}}
+	tests := []struct {
+		name    string
+		faults  []Fault
+		want    []exchange
+		applied []bool // after each request
+	}{
+		{"none", nil, []exchange{{200, full}}, []bool{true}},
+		{"the zero fault", []Fault{{}, {Status: 503}}, []exchange{{200, full}, {503, ""}}, []bool{true, true}},
+		{"a sequence", []Fault{{Status: 503}, {Status: 500, Body: "{}"}}, []exchange{{503, ""}, {500, "{}"}, {200, full}}, []bool{false, false, true}},
+		{"twice", []Fault{{Status: 503, Times: 2}}, []exchange{{503, ""}, {503, ""}, {200, full}}, []bool{false, false, true}},
+		{"all requests", []Fault{{Status: 503, Times: -1}, {Status: 418}}, []exchange{{503, ""}, {503, ""}, {503, ""}}, []bool{false, false, false}},
+		{"for another method", []Fault{{Method: "GET", Status: 503}}, []exchange{{200, full}}, []bool{true}},
+		{"a gateway that lost the reply", []Fault{{Status: 502, Applied: true, Header: html, Body: "<p>"}}, []exchange{{502, "<p>"}}, []bool{true}},
+		{"a dropped request", []Fault{{Drop: DropReply}}, []exchange{{}}, []bool{false}},
+		{"a lost reply", []Fault{{Drop: DropReply, Applied: true}}, []exchange{{}, {200, full}}, []bool{true, true}},
+		{"a truncated reply", []Fault{{Drop: DropBody}}, []exchange{{200, full[:len(full)/2] + "…"}}, []bool{true}},
+		{"a truncated error", []Fault{{Drop: DropBody, Status: 500, Body: "12345678"}}, []exchange{{500, "1234…"}}, []bool{false}},
+		{"a detail that is an object", []Fault{{Status: 422, Body: `{"detail":{"message":"a"}}`}}, []exchange{{422, `{"detail":{"message":"a"}}`}}, []bool{false}},
+		{"another reply", []Fault{{Body: "[]"}}, []exchange{{200, "[]"}}, []bool{true}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSandbox(t)
+			server := httptest.NewServer(s)
+			defer server.Close()
+			s.Inject(tt.faults...)
+			for i, want := range tt.want {
+				server.Client().CloseIdleConnections() // net/http repeats a request if a reused connection breaks
+				r := newRequest("PATCH", server.URL+publishPath, publishNext)
+				r.RequestURI = ""
+				reply, err := server.Client().Do(r)
+				got := exchange{}
+				if err == nil {
+					body, err := io.ReadAll(reply.Body)
+					reply.Body.Close()
+					got = exchange{reply.StatusCode, string(body)}
+					if err != nil {
+						got.body += "…"
+					}
+					if i < len(tt.faults) {
+						for name, values := range tt.faults[i].Header {
+							if !slices.Equal(reply.Header[name], values) {
+								t.Errorf("%s: got %q", name, reply.Header[name])
+							}
+						}
+					}
+				}
+				if version, _, _ := s.Live(FrontDesk); got != want || (version == NextID) != tt.applied[i] {
+					t.Errorf("request %d: got %+v and %s live, want %+v", i+1, got, version, want)
+				}
+			}
+			if got := len(s.Requests()); got != len(tt.want) {
+				t.Errorf("got %d requests, want %d", got, len(tt.want))
+			}
+		})
+	}
+}
+
+// serve serves r, and returns the status, or 0 if the connection is aborted.
+func serve(s *Sandbox, r *http.Request) (status int) {
+	defer func() {
+		if err, ok := recover().(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			status = 0
+		}
+	}()
+	status, _ = send(s, r)
+	return status
+}
+
+func TestDelay(t *testing.T) {
+	tests := []struct {
+		name    string
+		fault   Fault
+		cancel  time.Duration // when the client disconnects; 0: never
+		elapsed time.Duration
+		status  int
+		applied bool
+	}{
+		{"a slow reply", Fault{Delay: 5 * time.Second}, 0, 5 * time.Second, 200, true},
+		{"a slow error", Fault{Delay: 5 * time.Second, Status: 504}, 0, 5 * time.Second, 504, false},
+		{"a slow disconnection", Fault{Delay: 5 * time.Second, Drop: DropReply}, 0, 5 * time.Second, 0, false},
+		{"the client disconnects before the change", Fault{Delay: time.Hour}, time.Minute, time.Minute, 0, false},
+		{"the client disconnects after the change", Fault{Delay: time.Hour, Applied: true}, time.Minute, time.Minute, 0, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSandbox(t)
+				s.Inject(tt.fault)
+				ctx := t.Context()
+				if tt.cancel > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tt.cancel)
+					defer cancel()
+				}
+				start := time.Now()
+				status := serve(s, newRequest("PATCH", publishPath, publishNext).WithContext(ctx))
+				version, _, _ := s.Live(FrontDesk)
+				if elapsed := time.Since(start); elapsed != tt.elapsed || status != tt.status || (version == NextID) != tt.applied {
+					t.Errorf("got %d after %v, want %d after %v", status, elapsed, tt.status, tt.elapsed)
+				}
+			})
+		})
+	}
+}
+
+// A launch and a change come through after a gateway has given up, in the order in which they are due, and at that time.
+func TestLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, start := newSandbox(t), time.Now()
+		s.Inject(Fault{Status: 504, Late: 9 * time.Second}, Fault{Method: "POST", Drop: DropReply, Late: 3 * time.Second})
+		if status := serve(s, newRequest("PATCH", publishPath, publishNext)); status != 504 {
+			t.Errorf("got %d", status)
+		}
+		if status := serve(s, newRequest("POST", listPath, `{"version_name":"late"}`)); status != 0 {
+			t.Errorf("got %d", status)
+		}
+		for _, want := range []struct {
+			newest, live string
+			changes      int
+		}{{DraftName, LiveID, 0}, {"late", LiveID, 1}, {"late", NextID, 2}} {
+			_, page := get(s, listPath)
+			if live, _, _ := s.Live(FrontDesk); live != want.live || ids(page, "version_name")[0] != want.newest || len(s.Changes()) != want.changes+2 {
+				t.Errorf("after %v: got %s live, and %q", time.Since(start), live, ids(page, "version_name"))
+			}
+			wait(5 * time.Second)
+		}
+		if c := s.Changes()[2:]; c[0].Time.Sub(start) != 3*time.Second || c[0].Request != 1 || c[1].Time.Sub(start) != 9*time.Second || c[1].Request != 0 {
+			t.Errorf("got %v", c)
+		}
+	})
+}
+
+func TestFaultsByRequest(t *testing.T) {
+	s := newSandbox(t)
+	s.Inject(
+		Fault{Method: "GET", Path: "/v1/phone/", Status: 503, Times: 2},
+		Fault{Method: "GET", Path: "is_published=true", Status: 502},
+		Fault{Path: "/v1/phone/", Status: 500, Times: -1}, // matches no PATCH
+	)
+	s.Set(Behavior{Fault: func(r *http.Request) Fault {
+		if body, _ := io.ReadAll(r.Body); strings.Contains(string(body), OldestID) && s.State() != nil {
+			return Fault{Status: 418}
+		}
+		return Fault{}
+	}})
+	phones := request("GET", "/v1/phone/?inbound_agent_id="+FrontDesk)
+	for i, tt := range []struct {
+		r    *http.Request
+		want int
+	}{
+		{request("GET", listPath), 200}, {request("GET", livePath), 502}, {request("GET", livePath), 200}, {phones, 503}, {request("GET", "/v1/phone/"+Switch), 503},
+		{phones, 200}, {newRequest("PATCH", publishPath, publishNext), 200}, {newRequest("PATCH", publishPath, `{"version_id":"`+OldestID+`"}`), 418},
+	} {
+		if got, _ := send(s, tt.r); got != tt.want {
+			t.Errorf("request %d: got %d, want %d", i+1, got, tt.want)
+		}
+	}
+	s.Inject(Fault{Status: 503})
+	patch(s, `{"version":"v1"}`)
+	if got := s.takeViolations(); len(got) != 1 {
+		t.Errorf("a fault hid the violations: got %q", got)
+	}
+}
+
+func request(method, target string) *http.Request { return newRequest(method, target, "") }
+
+func TestLimit(t *testing.T) {
+	type step struct {
+		at         time.Duration
+		status     int
+		retryAfter string
+	}
+	const s, m = time.Second, time.Minute
+	for _, tt := range []struct {
+		name  string
+		limit Limit
+		steps []step
+	}{
+		{"a burst, then one by one", Limit{Requests: 3, Interval: 30 * s, RetryAfter: true}, []step{
+			{0, 200, ""}, {0, 200, ""}, {0, 200, ""}, {0, 429, "10"}, {s, 429, "9"}, {9500 * time.Millisecond, 429, "1"},
+			{10 * s, 200, ""}, {10 * s, 429, "10"}, {m, 200, ""}, {m, 200, ""}, {m, 200, ""}, {m, 429, "10"},
+		}},
+		{"without the header", Limit{Requests: 1, Interval: m}, []step{{0, 200, ""}, {59 * s, 429, ""}, {m, 200, ""}}},
+		{"an interval that n does not divide", Limit{Requests: 3, Interval: s, RetryAfter: true}, []step{{0, 200, ""}, {0, 200, ""}, {0, 200, ""}, {0, 429, "1"}, {s, 200, ""}}},
+		{"none", Limit{}, []step{{0, 200, ""}, {0, 200, ""}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSandbox(t)
+				s.Set(Behavior{Limit: tt.limit})
+				s.Inject(Fault{Times: len(tt.steps)}, Fault{Status: 503}) // a limited request takes no fault
+				start := time.Now()
+				for i, step := range tt.steps {
+					wait(step.at - time.Since(start))
+					w := httptest.NewRecorder()
+					s.ServeHTTP(w, newRequest("PATCH", publishPath, publishNext))
+					if w.Code != step.status || w.Header().Get("Retry-After") != step.retryAfter {
+						t.Errorf("step %d: got %d, Retry-After %q, want %+v", i+1, w.Code, w.Header().Get("Retry-After"), step)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestLimitOfRequestsAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSandbox(t)
+		s.Set(Behavior{Limit: Limit{AtATime: 1, Page: true, RetryAfter: true}})
+		s.Inject(Fault{Delay: time.Second})
+		first := make(chan int)
+		go func() { first <- serve(s, newRequest("PATCH", publishPath, publishNext)) }()
+		synctest.Wait()
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, request("GET", listPath))
+		if w.Code != 429 || w.Header().Get("Content-Type") != "text/html" || w.Header().Get("Retry-After") != "1" {
+			t.Errorf("got %d %v %s", w.Code, w.Header(), w.Body)
+		}
+		if got := <-first; got != 200 {
+			t.Errorf("the first: got %d", got)
+		}
+		if got, _ := get(s, listPath); got != 200 {
+			t.Errorf("after the first: got %d", got)
+		}
+	})
+}
+
+// What reads see of a change, a second after each other, by the version that is live.
+func TestOldReadings(t *testing.T) {
+	const seconds = time.Second
+	for _, tt := range []struct {
+		name     string
+		behavior Behavior
+		header   string
+		want     []string
+	}{
+		{"neither", Behavior{}, "", []string{LiveID, NextID, OldestID, OldestID, OldestID}},
+		{"a replica", Behavior{ReplicaLag: 2 * seconds}, "", []string{LiveID, LiveID, LiveID, NextID, OldestID}},
+		{"a replica, asked for fresh data", Behavior{ReplicaLag: 2 * seconds}, "no-cache", []string{LiveID, LiveID, LiveID, NextID, OldestID}},
+		{"a cache", Behavior{CacheFor: 3 * seconds}, "", []string{LiveID, LiveID, LiveID, OldestID, OldestID}},
+		{"a cache, asked for fresh data", Behavior{CacheFor: 3 * seconds}, "no-cache", []string{LiveID, NextID, OldestID, OldestID, OldestID}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSandbox(t)
+				s.Set(tt.behavior)
+				changes := []func(){func() {}, func() { patch(s, publishNext) }, func() { s.SetPublished(FrontDesk, OldestID) }}
+				for i, want := range tt.want {
+					if i < len(changes) {
+						changes[i]()
+					}
+					r := request("GET", listPath+"?is_published=true")
+					r.Header.Set("Cache-Control", tt.header)
+					if _, page := send(s, r); !slices.Equal(ids(page, "version_id"), []string{want}) {
+						t.Errorf("after %d s: got %v, want %s", i, ids(page, "version_id"), want)
+					}
+					wait(seconds)
+				}
+			})
+		})
+	}
+}
+
+func TestMissingOperations(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		behavior Behavior
+		want     []int // the live version, the list of versions, the list of numbers, a number, and the change
+	}{
+		{"no phones", Behavior{WithoutPhones: true}, []int{200, 200, 404, 404, 200}},
+		{"nothing but the change", Behavior{PatchOnly: true}, []int{404, 404, 404, 404, 200}},
+	} {
+		s := newSandbox(t)
+		s.Set(tt.behavior)
+		for i, r := range []*http.Request{request("GET", livePath), request("GET", listPath), request("GET", "/v1/phone/"), request("GET", "/v1/phone/"+Reception), newRequest("PATCH", publishPath, publishNext)} {
+			if status, body := send(s, r); status != tt.want[i] || status == 404 && body["detail"] != "Not Found" {
+				t.Errorf("%s: %s: got %d %v", tt.name, r.URL, status, body)
+			}
+		}
+	}
+}
+
+func TestOtherBehavior(t *testing.T) {
+	s := newSandbox(t)
+	s.Set(Behavior{IgnorePublished: true, BarePages: true, CursorStatus: 400})
+	_, page := get(s, listPath+"?is_published=true&limit=1")
+	if !slices.Equal(ids(page, "version_id"), []string{DraftID}) || len(page) != 2 {
+		t.Errorf("got %v", page)
+	}
+	s.DeleteVersion(FrontDesk, NextID)
+	if got := short(get(s, listPath+"?after="+NextID)); got != "400 INVALID_PAGINATION_PARAMETERS" {
+		t.Errorf("got %s", got)
+	}
+	s.Set(Behavior{Unchecked: true})
+	if got := short(patch(s, `{"version":1}`)); got != "200" { // which unpublishes
+		t.Errorf("got %s", got)
+	}
+	if got := short(get(s, listPath+"?limit=3&is_published=true")); got != "200" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestNotation(t *testing.T) {
+	for name, tt := range map[string]struct {
+		notation func(string) string
+		want     string
+	}{
+		"E.164":         {nil, "+34910000001"},
+		"RFC 3966":      {RFC3966, "tel:+34-910-00-00-01"},
+		"an extension":  {func(n string) string { return RFC3966(n) + ";ext=12" }, "tel:+34-910-00-00-01;ext=12"},
+		"INTERNATIONAL": {International, "+34 910 00 00 01"},
+		"NATIONAL":      {National, "910 00 00 01"},
+	} {
+		s := newSandbox(t)
+		s.Set(Behavior{Notation: tt.notation})
+		_, page := get(s, "/v1/phone/?order=asc")
+		_, phone := get(s, "/v1/phone/"+Reception)
+		numbers := ids(page, "number")
+		if numbers[0] != tt.want || phone["number"] != tt.want || s.Phones()[0].Number != tt.want || !strings.HasPrefix(numbers[6], PBXNumber) || s.State().Phones()[0].Number != ReceptionNumber {
+			t.Errorf("%s: got %q and %q, want %q", name, numbers, phone["number"], tt.want)
+		}
+	}
+}
+
+func TestPhonesOfAnyStatus(t *testing.T) {
+	s := newSandbox(t)
+	released := time.Date(2026, time.December, 1, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct{ status, publish string }{
+		{"ASSIGNED", "200"}, {"suspended", "200"}, {"Reserved", "400 BAD_PARAMETER"}, {"pending_verification", "400 BAD_PARAMETER"}, {"RELEASED", "400 BAD_PARAMETER"},
+	} {
+		p := s.State().Phones()[0]
+		p.Status, p.ScheduledReleaseAt = tt.status, &released
+		s.SetPhone(p)
+		_, phone := get(s, "/v1/phone/"+Reception)
+		if phone["status"] != tt.status || phone["scheduled_release_at"] != "2026-12-01T00:00:00Z" || (phone["inbound_agent_id"] == nil) != (tt.status == "RELEASED") {
+			t.Errorf("got %v", phone)
+		}
+		if _, page := get(s, "/v1/phone/?order=asc"); slices.Contains(ids(page, "id"), Reception) != (tt.status != "RELEASED") {
+			t.Errorf("%s: listed %v", tt.status, ids(page, "id"))
+		}
+		if got := short(patch(s, `{"version_id":"`+NextID+`"`+inboundID+`"`+Reception+`"}`)); got != tt.publish {
+			t.Errorf("%s: got %s, want %s", tt.status, got, tt.publish)
+		}
+	}
+}
+
+func TestChangesBehindTheClientsBacks(t *testing.T) {
+	s := newSandbox(t)
+	s.Bind(Reception, Inbound, Support)
+	s.Bind(Switch, Outbound, Support)
+	s.Bind(Hotline, Outbound, "")
+	s.SetPublished(FrontDesk, OldestID)
+	if got := summary(s, FrontDesk) + " " + summary(s, Support); got != "1|| 2|4 1|2" {
+		t.Errorf("got %s", got)
+	}
+	s.SetPublished(Support, "")
+	if got := summary(s, Support); got != "||" {
+		t.Errorf("got %s", got)
+	}
+	if changes := s.Changes(); len(changes) != 7 || changes[6].Request != -1 || len(changes[1].State.Numbers(Support, Outbound)) != 1 || len(s.Requests()) != 0 {
+		t.Errorf("got %v", changes)
+	}
+
+	empty := NewEmpty()
+	empty.AddAgent(unknownID, "New")
+	version, phone := empty.AddVersion(unknownID, Version{ID: NextID, Number: 7, Configuration: object{"greeting": strings.Repeat("a", 1<<20)}}), empty.SetPhone(Phone{Number: "+34910000009"})
+	empty.SetPublished(unknownID, version)
+	if status, body := send(empty, newRequest("GET", "/v1/agent/"+unknownID+"?is_published=true", "")); status != 200 || body["version_number"] != 7.0 || len(body["greeting"].(string)) != 1<<20 || phone != Reception {
+		t.Errorf("got %d, and the phone %s", status, phone)
+	}
+
+	for name, control := range map[string]func(*Sandbox){
+		"an unknown agent":         func(s *Sandbox) { s.SetPublished(unknownID, NextID) },
+		"another agent's version":  func(s *Sandbox) { s.SetPublished(FrontDesk, NightID) },
+		"an unknown number":        func(s *Sandbox) { s.Bind(unknownID, Inbound, FrontDesk) },
+		"a number's unknown agent": func(s *Sandbox) { s.Bind(Switch, Inbound, unknownID) },
+		"deleting what is live":    func(s *Sandbox) { s.DeleteVersion(FrontDesk, LiveID) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			control(New())
+		}()
+	}
+}

@@ -1,0 +1,352 @@
+package sandbox
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestPublish(t *testing.T) {
+	null := func(field string) string { return publishNext[:len(publishNext)-1] + field + `null}` }
+	with := func(field, id string) string { return publishNext[:len(publishNext)-1] + field + `"` + id + `"}` }
+	refused, unchanged := "400 BAD_PARAMETER", "228|1 2|3"
+	tests := []struct {
+		name     string
+		behavior Behavior
+		agent    string
+		body     string
+		want     string
+		state    string // of the agent, afterwards
+	}{
+		{"omitted", Behavior{}, FrontDesk, publishNext, "200", "229|1 2|3"},
+		{"omitted and released", Behavior{ReleaseOmitted: true}, FrontDesk, publishNext, "200", "229||"},
+		{"omitted, and others dropped", Behavior{DropOthers: true}, FrontDesk, publishNext, "200", "229|1 2|3"},
+		{"null", Behavior{}, FrontDesk, null(inboundID), "200", "229||3"},
+		{"null, the other omitted and released", Behavior{ReleaseOmitted: true}, FrontDesk, null(outboundID), "200", "229||"},
+		{"the second", Behavior{}, FrontDesk, with(inboundID, Switch), "200", "229|2 1|3"},
+		{"the second in upper case", Behavior{}, FrontDesk, with(inboundID, strings.ToUpper(Switch)), "200", "229|2 1|3"},
+		{"an imported one", Behavior{}, FrontDesk, with(inboundID, PBX), "200", "229|8 1 2|3"},
+		{"the second, the other direction released", Behavior{ReleaseOmitted: true}, FrontDesk, with(inboundID, Switch), "200", "229|2 1|"},
+		{"the second, the first dropped", Behavior{DropOthers: true}, FrontDesk, with(inboundID, Switch), "200", "229|2|3"},
+		{"in use", Behavior{ReleaseOmitted: true}, FrontDesk, with(inboundID, Hotline), refused, unchanged},
+		{"in use and taken over", Behavior{AllowTakeOver: true}, FrontDesk, with(inboundID, Hotline), "200", "229|4 1 2|3"},
+		{"in use in the other direction", Behavior{}, FrontDesk, with(outboundID, Reception), "200", "229|1 2|1 3"},
+		{"one valid, one in use", Behavior{}, FrontDesk, with(inboundID, Switch)[:len(with(inboundID, Switch))-1] + outboundID + `"` + Hotline + `"}`, refused, unchanged},
+		{"reserved", Behavior{AllowTakeOver: true}, FrontDesk, with(inboundID, Reserved), refused, unchanged},
+		{"released", Behavior{AllowTakeOver: true}, FrontDesk, with(outboundID, Released), refused, unchanged},
+		{"finished", Behavior{AllowTakeOver: true}, FrontDesk, with(inboundID, Retired), refused, unchanged},
+		{"an unknown number", Behavior{}, FrontDesk, with(outboundID, unknownID), refused, unchanged},
+		{"nothing", Behavior{}, FrontDesk, `{"version_id":null}`, "200", "||"},
+		{"nothing by leaving it out", Behavior{}, FrontDesk, `{}`, "200", "||"},
+		{"nothing, and numbers stay", Behavior{KeepNumbers: true}, FrontDesk, `{}`, "200", "|1 2|3"},
+		{"nothing on a number", Behavior{}, FrontDesk, `{"inbound_phone_number_id":"` + Switch + `"}`, refused, unchanged},
+		{"the draft", Behavior{}, FrontDesk, `{"version_id":"` + DraftID + `"}`, refused, unchanged},
+		{"a version with issues", Behavior{}, FrontDesk, `{"version_id":"b1000000-0000-4000-8000-000000000231"}`, refused, unchanged},
+		{"an unknown version", Behavior{}, FrontDesk, `{"version_id":"` + unknownID + `"}`, refused, unchanged},
+		{"another agent's version", Behavior{}, FrontDesk, `{"version_id":"` + NightID + `"}`, refused, unchanged},
+		{"ids in upper case", Behavior{}, strings.ToUpper(FrontDesk), `{"version_id":"` + strings.ToUpper(NextID) + `"}`, "200", "229|1 2|3"},
+		{"an unknown agent", Behavior{}, unknownID, publishNext, "404 AGENT_NOT_FOUND", "||"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSandbox(t)
+			s.Bind(Switch, Inbound, FrontDesk)
+			s.Bind(Callback, Outbound, FrontDesk)
+			s.AddVersion(FrontDesk, Version{Issues: []Issue{{Code: "a", Message: "b"}}})
+			s.Set(tt.behavior)
+			before := len(s.Changes())
+			status, body := send(s, newRequest("PATCH", "/v1/agent/"+tt.agent+"/published_version", tt.body))
+			if got := short(status, body); got != tt.want {
+				t.Errorf("got %s %v, want %s", got, body["message"], tt.want)
+			}
+			agent := strings.ToLower(tt.agent)
+			if got := summary(s, agent); got != tt.state {
+				t.Errorf("got %s, want %s", got, tt.state)
+			}
+			if got, want := summary(s, Support), strings.Replace("2|4|4", "|4|4", map[bool]string{true: "||4", false: "|4|4"}[tt.behavior.AllowTakeOver && status == 200], 1); got != want {
+				t.Errorf("Support: got %s, want %s", got, want)
+			}
+			changes := s.Changes()[before:]
+			if status != 200 {
+				if len(changes) != 0 {
+					t.Errorf("got the changes %v", changes)
+				}
+				return
+			}
+			version, inbound, outbound := s.Live(agent)
+			want := object{"agent_id": agent, "published_version_id": orNil(version), "inbound_phone_number_id": orNil(inbound), "outbound_phone_number_id": orNil(outbound)}
+			if !reflect.DeepEqual(body, want) {
+				t.Errorf("got %v, want %v", body, want)
+			}
+			if len(changes) != 1 || changes[0].Request != 0 || changes[0].State != s.State() {
+				t.Errorf("got the changes %v", changes)
+			}
+		})
+	}
+	s := newSandbox(t)
+	s.Set(Behavior{OnlyNamed: true})
+	if _, body := patch(s, publishNext); body["inbound_phone_number_id"] != nil || summary(s, FrontDesk) != "229|1|" {
+		t.Errorf("got %v", body)
+	}
+}
+
+func orNil(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func TestLaunch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSandbox(t)
+		status, first := launchNamed(s, LiveName)
+		_, second := launchNamed(s, LiveName)
+		_, draft := get(s, agentPath)
+		for field, want := range map[string]any{"version_number": 231.0, "version_name": LiveName, "is_draft": false, "is_published": false, "prompt": draft["prompt"], "version_created_at": "2000-01-01T00:00:00Z"} {
+			if status != 201 || first[field] != want {
+				t.Errorf("%s: got %d %v, want %v", field, status, first[field], want)
+			}
+		}
+		if first["version_id"] == second["version_id"] || second["version_number"] != 232.0 || draft["version_id"] != DraftID || draft["is_draft"] != true {
+			t.Errorf("got %v and %v, and then the draft %v", first["version_id"], second["version_id"], draft["version_id"])
+		}
+		if _, page := get(s, listPath+"?limit=3"); !slices.Equal(ids(page, "version_name"), []string{LiveName, LiveName, DraftName}) {
+			t.Errorf("got %v", ids(page, "version_name"))
+		}
+		if _, page := get(s, listPath+"?limit=3"); page["data"].([]any)[2].(object)["is_draft"] != true {
+			t.Error("the draft is not in the list")
+		}
+
+		s.DeleteVersion(FrontDesk, DraftID)
+		id := s.AddVersion(FrontDesk, Version{Draft: true, Issues: []Issue{{"no_tool", "A step has no tool.", map[string]string{"step": "2"}}}})
+		_, draft = get(s, agentPath)
+		if issues, _ := draft["validation_issues"].([]any); draft["version_id"] != id || len(issues) != 1 || issues[0].(object)["message"] != "A step has no tool." {
+			t.Errorf("got %v", draft)
+		}
+		for _, tt := range []struct{ target, want string }{
+			{listPath, "400 BAD_PARAMETER"}, {"/v1/agent/" + NightDesk + "/version", "404 AGENT_NOT_FOUND"}, {"/v1/agent/" + unknownID + "/version", "404 AGENT_NOT_FOUND"},
+		} {
+			if got := short(send(s, newRequest("POST", tt.target, `{}`))); got != tt.want {
+				t.Errorf("%s: got %s, want %s", tt.target, got, tt.want)
+			}
+		}
+		s.DeleteVersion(FrontDesk, id)
+		s.AddVersion(FrontDesk, Version{Draft: true})
+		if status, body := send(s, newRequest("POST", listPath, `{"version_name":null}`)); status != 201 || body["version_name"] != nil {
+			t.Errorf("got %d %v", status, body)
+		}
+	})
+}
+
+func TestReads(t *testing.T) {
+	s := newSandbox(t)
+	for _, tt := range []struct{ target, want, id string }{
+		{livePath, "200", LiveID},
+		{agentPath + "?version_id=" + NextID, "200", NextID},
+		{agentPath + "?version_id=" + strings.ToUpper(OldestID) + "&is_published=false", "200", OldestID},
+		{agentPath, "200", DraftID},
+		{agentPath + "?version_id=" + NextID + "&is_published=true", "400 BAD_PARAMETER", ""},
+		{agentPath + "?version_id=" + NightID, "404 AGENT_NOT_FOUND", ""},
+		{"/v1/agent/" + NightDesk + "?is_published=true", "404 AGENT_NOT_FOUND", ""},
+		{"/v1/agent/" + NightDesk, "404 AGENT_NOT_FOUND", ""},
+		{"/v1/agent/" + unknownID, "404 AGENT_NOT_FOUND", ""},
+		{"/v1/agent/" + unknownID + "/version", "404 AGENT_NOT_FOUND", ""},
+		{listPath + "?after=" + NightID, "422 INVALID_PAGINATION_PARAMETERS", ""},
+		{listPath + "?after=" + LiveID + "&before=" + NextID, "422 INVALID_PAGINATION_PARAMETERS", ""},
+		{listPath + "?after=" + LiveID + "&page=1", "422 INVALID_PAGINATION_PARAMETERS", ""},
+		{"/v1/phone/?before=" + unknownID, "422 INVALID_PAGINATION_PARAMETERS", ""},
+		{"/v1/phone/?status=reserved&after=" + Switch, "422 INVALID_PAGINATION_PARAMETERS", ""},
+		{"/v1/phone/" + strings.ToUpper(Hotline), "200", ""},
+		{"/v1/phone/" + unknownID, "404 PHONE_NOT_FOUND", ""},
+	} {
+		status, body := get(s, tt.target)
+		if got := short(status, body); got != tt.want || tt.id != "" && (body["version_id"] != tt.id || body["is_published"] != (tt.id == LiveID)) {
+			t.Errorf("%s: got %s %v, want %s %s", tt.target, got, body["version_id"], tt.want, tt.id)
+		}
+	}
+}
+
+// numbered returns ids with numbers from one to another, in either order.
+func numbered(prefix string, from, to int) []string {
+	var all []string
+	for n := min(from, to); n <= max(from, to); n++ {
+		all = append(all, fmt.Sprintf("%s000000-0000-4000-8000-%012d", prefix, n))
+	}
+	if from > to {
+		slices.Reverse(all)
+	}
+	return all
+}
+
+func TestPages(t *testing.T) {
+	const phones, v = "/v1/phone/", "b1000000-0000-4000-8000-000000000"
+	tests := []struct {
+		target         string
+		ids            []string
+		more           bool
+		current, total int
+	}{
+		{listPath, numbered("b1", 230, 221), true, 1, 23},
+		{listPath + "?order=asc", numbered("b1", 1, 10), true, 1, 23},
+		{listPath + "?limit=100&after=" + v + "131", numbered("b1", 130, 31), true, 2, 3},
+		{listPath + "?limit=100&after=" + v + "031", numbered("b1", 30, 1), false, 3, 3},
+		{listPath + "?limit=100&after=" + v + "001", nil, false, 3, 3},
+		{listPath + "?limit=100&order=asc&after=" + v + "200", numbered("b1", 201, 230), false, 3, 3},
+		{listPath + "?limit=3&before=" + v + "200", numbered("b1", 203, 201), true, 10, 77},
+		{listPath + "?limit=3&before=" + v + "229", numbered("b1", 230, 230), true, 1, 77},
+		{listPath + "?limit=3&order=asc&before=" + v + "200", numbered("b1", 197, 199), true, 66, 77},
+		{listPath + "?page=23", numbered("b1", 10, 1), false, 23, 23},
+		{listPath + "?page=24", nil, false, 24, 23},
+		{listPath + "?page=9223372036854775807&limit=100", nil, false, 3, 3},
+		{listPath + "?is_published=true&limit=1", []string{LiveID}, false, 1, 1},
+		{listPath + "?is_published=false&limit=1", []string{DraftID}, true, 1, 230},
+		{"/v1/agent/" + NightDesk + "/version?is_published=true", nil, false, 1, 0},
+		{listPath + "?mode=free&limit=1", []string{DraftID}, true, 1, 230},
+		{listPath + "?mode=path", nil, false, 1, 0},
+
+		{phones, slices.Concat(numbered("c0", 8, 7), numbered("c0", 5, 1)), false, 1, 1},
+		{phones + "?order=asc&limit=3", numbered("c0", 1, 3), true, 1, 3},
+		{phones + "?limit=3&after=" + Reserved, numbered("c0", 4, 2), true, 2, 3},
+		{phones + "?limit=2&before=" + Callback, numbered("c0", 5, 4), true, 2, 4},
+		{phones + "?inbound_agent_id=" + strings.ToUpper(Support), []string{Hotline}, false, 1, 1},
+		{phones + "?outbound_agent_id=" + Support, []string{Hotline}, false, 1, 1},
+		{phones + "?inbound_agent_id=" + FrontDesk + "&outbound_agent_id=" + Support, nil, false, 1, 0},
+		{phones + "?inbound_agent_id=" + unknownID, nil, false, 1, 0},
+		{phones + "?status=finished", []string{Retired}, false, 1, 1},
+		{phones + "?status=released", nil, false, 1, 0},
+		{phones + "?start_assigned_at=2026-01-06T00:00:00Z&end_assigned_at=2026-01-07T09:00:00Z", numbered("c0", 3, 2), false, 1, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.target, func(t *testing.T) {
+			s := newSandbox(t)
+			status, body := get(s, tt.target)
+			if status != 200 {
+				t.Fatalf("got %d %v", status, body)
+			}
+			field := "version_id"
+			if strings.HasPrefix(tt.target, phones) {
+				field = "id"
+			}
+			if got := ids(body, field); !slices.Equal(got, tt.ids) {
+				t.Errorf("got %v, want %v", got, tt.ids)
+			}
+			var first, last any
+			if len(tt.ids) > 0 {
+				first, last = tt.ids[0], tt.ids[len(tt.ids)-1]
+			}
+			delete(body, "data")
+			want := object{"has_more": tt.more, "current_page": float64(tt.current), "total_pages": float64(tt.total), "first_id": first, "last_id": last}
+			if !reflect.DeepEqual(body, want) {
+				t.Errorf("got %v, want %v", body, want)
+			}
+		})
+	}
+}
+
+func TestKeys(t *testing.T) {
+	const nobody, agents, phones, viewPhones = "nobody", AgentsToken, "phones-only", "agents-and-numbers-to-read"
+	named := `{"version_id":"` + NextID + `"` + inboundID + `null}`
+	type request struct{ method, target, body string }
+	read, list, number := request{"GET", agentPath, ""}, request{"GET", "/v1/phone/", ""}, request{"GET", "/v1/phone/" + Switch, ""}
+	publish, launch := request{"PATCH", publishPath, publishNext}, request{"POST", listPath, `{}`}
+	for _, tt := range []struct {
+		authorization []string
+		request       request
+		ifNamed       bool
+		want          string
+		violations    int
+	}{
+		{nil, publish, false, "403 Not authenticated", 1},
+		{[]string{"Basic " + Token}, publish, false, "403 Not authenticated", 1},
+		{[]string{"Bearer "}, read, false, "403 Not authenticated", 1},
+		{[]string{"Bearer " + Token, "Bearer " + ReadToken}, read, false, "403 Not authenticated", 1},
+		{[]string{"bearer " + Token}, publish, false, "200", 0},
+		{[]string{"Bearer " + nobody}, publish, false, "401 INVALID_API_KEY", 0},
+		{[]string{"Bearer " + nobody}, list, false, "401 INVALID_API_KEY", 0},
+		{[]string{"Bearer " + ReadToken}, read, false, "200", 0},
+		{[]string{"Bearer " + ReadToken}, list, false, "200", 0},
+		{[]string{"Bearer " + ReadToken}, publish, false, "403 Missing required permissions to update agents or phones", 0},
+		{[]string{"Bearer " + ReadToken}, launch, false, "403 Missing required permissions to update agents", 0},
+		{[]string{"Bearer " + agents}, launch, false, "201", 0},
+		{[]string{"Bearer " + agents}, list, false, "403 Missing required permissions", 0},
+		{[]string{"Bearer " + agents}, number, false, "403 Missing required permissions", 0},
+		{[]string{"Bearer " + agents}, publish, false, "403 Missing required permissions to update agents or phones", 0},
+		{[]string{"Bearer " + agents}, publish, true, "200", 0},
+		{[]string{"Bearer " + viewPhones}, request{"PATCH", publishPath, named}, true, "403 Missing required permissions to update agents or phones", 0},
+		{[]string{"Bearer " + phones}, publish, true, "403 Missing required permissions to update agents or phones", 0},
+		{[]string{"Bearer " + phones}, read, false, "403 Missing required permissions to view agents", 0},
+		{[]string{"Bearer " + phones}, list, false, "200", 0},
+	} {
+		s := newSandbox(t)
+		s.AddKey(phones, Key{Phones: Write})
+		s.AddKey(viewPhones, Key{Write, Read})
+		s.Set(Behavior{PhonesIfNamed: tt.ifNamed})
+		r := newRequest(tt.request.method, tt.request.target, tt.request.body)
+		r.Header["Authorization"] = tt.authorization
+		status, body := send(s, r)
+		got := fmt.Sprint(status)
+		for field, onlyFor := range map[string]int{"message": 403, "detail": 403, "error_code": 401} {
+			if text, ok := body[field].(string); ok && status == onlyFor {
+				got += " " + text
+			}
+		}
+		if violations := s.takeViolations(); got != tt.want && got != tt.want+" " || len(violations) != tt.violations {
+			t.Errorf("%s %s with %q: got %s and %q, want %s", r.Method, r.URL, tt.authorization, got, violations, tt.want)
+		}
+	}
+}
+
+func TestFixtures(t *testing.T) {
+	s := newSandbox(t)
+	names := map[string][]int{}
+	for _, v := range s.State().Versions(FrontDesk) {
+		names[v.Name] = append(names[v.Name], v.Number)
+		if v.Draft != (v.ID == DraftID) {
+			t.Errorf("%s: is a draft: %v", v.ID, v.Draft)
+		}
+	}
+	for name, want := range map[string][]int{LiveName: {228}, NextName: {229}, DraftName: {230}, OldestName: {1}, SharedName: {20, 200}, "": {226}} {
+		if !slices.Equal(names[name], want) {
+			t.Errorf("versions named %q: got %v, want %v", name, names[name], want)
+		}
+	}
+	if summary(s, FrontDesk)+" "+summary(s, NightDesk)+" "+summary(s, Support) != "228|1| || 2|4|4" || len(names) != Versions-1 {
+		t.Errorf("got %s, %s, %s and %d names", summary(s, FrontDesk), summary(s, NightDesk), summary(s, Support), len(names))
+	}
+
+	read := func(agentID, versionID string) object {
+		_, body := get(s, "/v1/agent/"+agentID+"?version_id="+versionID)
+		return body
+	}
+	oldest, live, next := read(FrontDesk, OldestID), read(FrontDesk, LiveID), read(FrontDesk, NextID)
+	changed := func(from, to object) (fields []string) {
+		identity := []string{"version_id", "version_number", "version_name", "is_published", "modified_at", "version_created_at"}
+		for field := range from {
+			if !slices.Contains(identity, field) && !reflect.DeepEqual(from[field], to[field]) {
+				fields = append(fields, field)
+			}
+		}
+		slices.Sort(fields)
+		return fields
+	}
+	if got := changed(oldest, live); got != nil {
+		t.Errorf("the oldest differs from the live one in %q", got)
+	}
+	if got := changed(live, next); !slices.Equal(got, []string{"call_tools", "prompt", "voice"}) {
+		t.Errorf("the live one differs from the next in %q", got)
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, newRequest("GET", listPath+"?limit=100", ""))
+	if size := w.Body.Len(); size < 100_000 || size > 400_000 || strings.Count(w.Body.String(), secretVariable) != 100 {
+		t.Errorf("a page has %d bytes, and the secret %d times", size, strings.Count(w.Body.String(), secretVariable))
+	}
+	if got := s.Requests(); len(got) != 4 || got[3].RawQuery != "limit=100" || got[3].Path != listPath || got[3].Method != "GET" || got[3].Header.Get("Authorization") == "" || time.Since(got[3].Time) > time.Minute {
+		t.Errorf("got %+v", got)
+	}
+}
