@@ -139,6 +139,16 @@ func (s scenario) environment(t *testing.T) (env map[string]string, outputs, sum
 	return env, outputs, summary
 }
 
+// environ is an environment without the variables that are empty.
+func environ(env map[string]string) (list []string) {
+	for name, value := range env {
+		if value != "" {
+			list = append(list, name+"="+value)
+		}
+	}
+	return list
+}
+
 // run runs the step in this process and checks what is true of every run.
 func (s scenario) run(t *testing.T) result {
 	t.Helper()
@@ -154,8 +164,8 @@ func (s scenario) run(t *testing.T) result {
 	}
 	var stdout, stderr bytes.Buffer
 	step := publish.Step{
-		Getenv: func(name string) string { return env[name] },
-		Stdout: &stdout, Stderr: &stderr, Version: "test", Dial: s.dial, Jitter: s.jitter,
+		Environ: environ(env),
+		Stdout:  &stdout, Stderr: &stderr, Version: "test", Dial: s.dial, Jitter: s.jitter,
 	}
 	if s.modify != nil {
 		s.modify(&step, cancel)
@@ -434,8 +444,8 @@ func (res *result) check(t *testing.T, w expected) {
 		}
 	}
 	headline := map[string][]string{
-		"published": {"is live"}, "unpublished": {"is offline"}, "dry-run": {"Dry run"},
-		"failed": {"is still on", "is on", "is offline", "was not", "Nothing was sent", "Nothing was published", "but the step failed", "could not read what is live"}, "unknown": {"ould not confirm", "is offline", "but the step failed"},
+		"published": {"is on"}, "unpublished": {"is offline"}, "dry-run": {"Dry run"},
+		"failed": {"Not published", "Not unpublished", "Nothing was sent", "The step failed", "could not read what is live"}, "unknown": {"ould not confirm", "is offline", "The step failed"},
 	}[status]
 	first, _, _ := strings.Cut(res.summary, "\n")
 	if res.summary != "" && !slices.ContainsFunc(headline, func(part string) bool { return strings.Contains(first, part) }) {
