@@ -2,9 +2,7 @@ package publish
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
-	"io"
 	"strings"
 
 	"publish-agent-version/diga"
@@ -17,10 +15,11 @@ Usage:
 
 The API token comes from the environment: DIGA_TOKEN or INPUT_TOKEN. All flags except --output and --summary can also be
 set there, as INPUT_ plus the name in upper case (INPUT_AGENT_ID). Flags take precedence.
+
+Flags:
 `
 
-const usageEnd = `
-  --output=plain|json|dotenv          format of the results on stdout (default plain: name=value lines)
+const usageEnd = `  --output=plain|json|dotenv          format of the results on stdout (default plain: name=value lines)
   --summary=FILE                      write a Markdown summary to FILE
   --version                           print the version
   --help                              print this
@@ -41,23 +40,12 @@ func (s Step) printUsage(a arguments) {
 		return
 	}
 	fmt.Fprint(s.Stdout, usage)
-	var groups []string
-	flags := make(map[string]string)
-	for _, in := range inputTable {
-		if in.group == "" {
-			continue
-		}
-		if flags[in.group] == "" {
-			groups = append(groups, in.group)
-		}
+	for _, in := range inputTable[1:] { // but the token
 		help := in.help
 		if in.fallback != "" && in.kind != "" {
 			help += " (default " + in.fallback + ")"
 		}
-		flags[in.group] += fmt.Sprintf("  %-34s  %s\n", "--"+in.name+in.kind, help)
-	}
-	for _, group := range groups {
-		fmt.Fprintf(s.Stdout, "\n%s:\n%s", group, flags[group])
+		fmt.Fprintf(s.Stdout, "  %-34s  %s\n", "--"+in.name+in.kind, help)
 	}
 	fmt.Fprint(s.Stdout, usageEnd)
 }
@@ -70,83 +58,64 @@ type arguments struct {
 	help, version bool
 }
 
-// parseArgs parses the command line, up to the first problem. It describes the problem without any value, which may be
-// a token.
+// parseArgs parses the command line, up to the first problem, which it describes without any value that may be a token.
+// A value that is a word of its own must not begin with a hyphen: after an empty variable, that would be the next flag.
 func parseArgs(args []string) (a arguments, problem message) {
 	a.inputs, a.output = make(map[string]string), plain
-	flags := flag.NewFlagSet("publish-agent-version", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	for name, set := range map[string]*bool{"help": &a.help, "h": &a.help, "version": &a.version} {
-		flags.BoolFunc(name, "", func(string) error { *set = true; return nil })
-	}
-	refuse := func(format string, args ...any) { // the first problem counts
-		if problem.empty() {
-			problem = say(format, args...)
+	for i := 0; i < len(args); i++ {
+		flag := args[i]
+		name, value, hasValue := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(flag, "-"), "-"), "=")
+		in := inputNamed(name)
+		switch {
+		case !strings.HasPrefix(flag, "-") && i > 0:
+			before, _, _ := strings.Cut(args[i-1], "=")
+			return a, say("Unexpected argument after %s: write flags as --name=value. See --help", diga.Foreign(before))
+		case !strings.HasPrefix(flag, "-"):
+			return a, say("Unexpected argument: write flags as --name=value. See --help")
+		case name == "help", name == "h", name == "version":
+			a.help, a.version = a.help || name != "version", a.version || name == "version"
+			continue
+		case name == "token":
+			a.inputs[name] = value // masked, never used
+			return a, say("--token is not supported: anyone on this machine can see the command line. " +
+				"Set DIGA_TOKEN in the environment")
+		case in == nil && name != "output" && name != "summary":
+			return a, unknownInput("flag", "--"+name)
+		case hasValue:
+		case in != nil && in.kind == "":
+			value = "true"
+		case i+1 == len(args) || strings.HasPrefix(args[i+1], "-"):
+			return a, say("--%s needs a value: is a variable empty? One that begins with a hyphen is written --%s=VALUE", name, name)
+		default:
+			i++
+			value = args[i]
 		}
-	}
-	text := func(name string, to func(string)) func(string) error {
-		return func(value string) error {
-			if value = strings.TrimSpace(value); value == "" && !strings.Contains(name, "phone") {
-				refuse("--%s is empty: remove the flag, or give it a value", name) // an undefined variable must not remove a safeguard
+		value = strings.TrimSpace(value)
+		if value == "" && !strings.Contains(name, "phone") { // an undefined variable must not remove a safeguard
+			return a, say("--%s is empty: remove the flag, or give it a value", name)
+		}
+		switch name {
+		case "summary":
+			a.summary = value
+		case "output":
+			if a.output = format(value); a.output != plain && a.output != asJSON && a.output != dotenv {
+				a.output = plain
+				return a, say("--output must be plain, json or dotenv, not %s", quote(value))
 			}
-			to(value)
-			return nil
+		default:
+			a.inputs[name] = value
 		}
-	}
-	flags.Func("summary", "", text("summary", func(v string) { a.summary = v }))
-	flags.Func("output", "", text("output", func(v string) { a.output = format(v) }))
-	withValue := map[string]bool{"summary": true, "output": true}
-	for _, in := range inputTable {
-		set := text(in.name, func(v string) { a.inputs[in.name] = v })
-		if in.kind == "" {
-			flags.BoolFunc(in.name, "", set)
-		} else {
-			flags.Func(in.name, "", set)
-			withValue[in.name] = true
-		}
-	}
-	for i, arg := range args {
-		name := strings.TrimLeft(arg, "-")
-		if name != arg && withValue[name] && i+1 < len(args) && strings.HasPrefix(args[i+1], "-") {
-			refuse("--%s needs a value, but a flag follows: is a variable empty? A value that begins with a hyphen is written --%s=VALUE", name, name)
-			return a, problem
-		}
-	}
-	err := flags.Parse(args)
-	if token, ok := a.inputs["token"]; ok || err != nil && strings.HasSuffix(err.Error(), "argument: -token") {
-		a.inputs["token"] = token // masked, never used
-		return a, say("--token is not supported: anyone on this machine can see the command line. Set DIGA_TOKEN in the environment")
-	}
-	switch a.output {
-	case plain, asJSON, dotenv:
-	default:
-		refuse("--output must be plain, json or dotenv, not %s", quote(string(a.output)))
-	}
-	switch {
-	case err != nil:
-		return a, flagProblem(err)
-	case flags.NArg() > 0 && problem.empty():
-		after := ""
-		if i := len(args) - flags.NArg() - 1; i >= 0 {
-			after, _, _ = strings.Cut(args[i], "=")
-			after = " after " + after
-		}
-		return a, say("Unexpected argument%s: write flags as --name=value. See --help", diga.Foreign(after))
 	}
 	return a, problem
 }
 
-// flagProblem describes an error of the flag package. For an unknown flag, it suggests the one that was meant.
-func flagProblem(err error) message {
-	problem, _, _ := strings.Cut(err.Error(), "=")
-	name, unknown := strings.CutPrefix(problem, "flag provided but not defined: -")
-	if !unknown {
-		return foreign(strings.Replace(problem, "argument: -", "argument: --", 1))
-	}
+// unknownInput is the problem of a name that is no input's. It suggests the one that was meant.
+func unknownInput(kind, name string) message {
+	m := say("Unknown %s %s", kind, quote(name))
 	if in := similarInput(name); in != nil {
-		return say("Unknown flag %s. Did you mean --%s?", quote("--"+name), in.name)
+		m = say("%s: did you mean {"+in.name+"}?", m)
 	}
-	return say("Unknown flag %s. See --help", quote("--"+name))
+	return m
 }
 
 // readEnv returns the inputs in the environment, by name, and its problems. In Actions, a variable is INPUT_<NAME> with
@@ -166,11 +135,7 @@ func (s Step) readEnv() (values map[string]string, problems []message) {
 		}
 		switch in := inputNamed(name); {
 		case in == nil:
-			problem := say("Unknown input %s", quote(name))
-			if similar := similarInput(name); similar != nil {
-				problem = say("%s. Did you mean {"+similar.name+"}?", problem)
-			}
-			problems = append(problems, problem)
+			problems = append(problems, unknownInput("input", name))
 		case in.kind == "" && strings.TrimSpace(value) == "":
 			problems = append(problems, say("{"+name+"} is empty: is the variable defined here? It must be true or false"))
 		default:

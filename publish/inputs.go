@@ -20,33 +20,30 @@ type input struct {
 	name     string
 	kind     string // in --help: =ID and so on; empty: a boolean
 	fallback string // the default
-	group    string // in --help; empty: not a flag
 	help     string
 }
 
-const phoneGroup = "Phone numbers (bound numbers stay bound unless you change them here)"
-
 // inputTable is every input, in the order of action.yml.
 var inputTable = []input{
-	{"token", "=TOKEN", "", "", ""},
-	{"agent-id", "=ID", "", "What to do", "the agent"},
-	{"version-id", "=ID", "", "What to do", "publish this version"},
-	{"version-name", "=NAME", "", "What to do", "publish the version with this name"},
-	{"launch-draft", "", "false", "What to do", "if no version has that name, launch the draft under it first"},
-	{"unpublish", "", "false", "What to do", "take the agent offline"},
-	{"inbound-phone-number-id", "=ID", "", phoneGroup, "answer the number with this ID; none releases the bound number"},
-	{"outbound-phone-number-id", "=ID", "", phoneGroup, "call from it; none releases the bound number"},
-	{"inbound-phone-number", "=NUMBER", "", phoneGroup, "answer this number, such as +34910000001"},
-	{"outbound-phone-number", "=NUMBER", "", phoneGroup, "call from this number"},
-	{"take-over", "", "false", phoneGroup, "take a number from another agent if needed"},
-	{"expect-version-id", "=ID", "", "Safeguards", "require that this version is live; none: that none is live"},
-	{"only-newer", "", "false", "Safeguards", "refuse a version older than the live one"},
-	{"show-changes", "=names|full|off", "names", "Output", "configuration changes to show"},
-	{"dry-run", "", "false", "What to do", "check everything and show what would change, but change nothing"},
-	{"show-live", "", "false", "What to do", "only report what is live"},
-	{"api-url", "=URL", "https://api.diga.io", "Connection", "base URL of the API"},
-	{"timeout", "=DURATION", "2m", "Connection", "for the whole step, 1s to 30m"},
-	{"max-retries", "=N", "4", "Connection", "of each request, 0 to 10"},
+	{"token", "=TOKEN", "", ""},
+	{"agent-id", "=ID", "", "the agent"},
+	{"version-id", "=ID", "", "publish this version"},
+	{"version-name", "=NAME", "", "publish the version with this name"},
+	{"launch-draft", "", "false", "if no version has that name, launch the draft under it first"},
+	{"unpublish", "", "false", "take the agent offline"},
+	{"inbound-phone-number-id", "=ID", "", "answer the number with this ID; none releases it; empty keeps what is bound"},
+	{"outbound-phone-number-id", "=ID", "", "call from it; none releases the bound number"},
+	{"inbound-phone-number", "=NUMBER", "", "answer this number, such as +34910000001"},
+	{"outbound-phone-number", "=NUMBER", "", "call from this number"},
+	{"take-over", "", "false", "take a number from another agent if needed"},
+	{"expect-version-id", "=ID", "", "require that this version is live; none: that none is live"},
+	{"only-newer", "", "false", "refuse a version older than the live one"},
+	{"show-changes", "=names|full|off", "names", "configuration changes to show"},
+	{"dry-run", "", "false", "check everything and show what would change, but change nothing"},
+	{"show-live", "", "false", "only report what is live"},
+	{"api-url", "=URL", "https://api.diga.io", "base URL of the API"},
+	{"timeout", "=DURATION", "2m", "for the whole step, 1s to 30m"},
+	{"max-retries", "=N", "4", "of each request, 0 to 10"},
 }
 
 // inputNamed returns the input of this name, or nil.
@@ -231,14 +228,11 @@ func (r *inputReader) apiURL(name string) *url.URL {
 	switch {
 	case u.User != nil:
 		r.invalid(name, "must not contain a user name or a password")
-	case u.Scheme != "https" && u.Scheme != "http", u.Opaque != "":
-		r.invalid(name, "must be a URL that begins with https://, not %s", quote(value))
-	case address == nil && (!isName(host, "._-") || strings.TrimRight(host, "._-") != host), portErr != nil, port < 1, port > 65535:
-		r.invalid(name, "has no valid host: %s", quote(value))
-	case u.RawQuery != "", u.ForceQuery, u.Fragment != "", strings.Contains(value, "#"):
-		r.invalid(name, "must not contain a query or a fragment")
-	case slices.Contains(strings.Split(u.Path, "/"), ".."):
-		r.invalid(name, "must not contain .. in its path")
+	case u.RawQuery != "", u.ForceQuery, strings.Contains(value, "#"), slices.Contains(strings.Split(u.Path, "/"), ".."):
+		r.invalid(name, "must not contain a query, a fragment or .. in its path")
+	case u.Scheme != "https" && u.Scheme != "http", u.Opaque != "", portErr != nil, port < 1, port > 65535,
+		address == nil && (!isName(host, "._-") || strings.TrimRight(host, "._-") != host):
+		r.invalid(name, "must be a URL such as https://api.diga.io, not %s", quote(value))
 	case u.Scheme == "http" && !isLocal(host, address):
 		r.invalid(name, "must begin with https://, not %s: http would send the token unencrypted "+
 			"(allowed for localhost and service containers only)", quote(value))
@@ -332,7 +326,7 @@ func (t secretToken) problem() string {
 	}
 	switch {
 	case token == "":
-		return "is missing or empty"
+		return "is missing or empty: is the secret defined here? Pull requests from forks get none"
 	case starts("bearer ", "bearer:", "token=", "token:", "diga_token="):
 		return "must be the key alone, without a prefix such as Bearer"
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
