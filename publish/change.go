@@ -1,10 +1,10 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
@@ -33,64 +33,37 @@ func (e *stoppedError) Error() string { return "stopped before an attempt" }
 // check now refuses it, or if what was wanted is in force.
 func (r *run) ready(ctx context.Context, effect diga.Effect) error {
 	maybe := effect > diga.NoEffect
-	guarded := r.in.Expect.isSet() || r.in.OnlyNewer
-	checked := r.before.bound[diga.Inbound].known() && !r.in.Unpublish // the numbers
-	needLive := guarded && (maybe || r.before.live.isOlder(maxAge))
-	needPhones := checked && r.before.bound[diga.Inbound].isOlder(maxAge)
-	if !maybe && !needLive && !needPhones {
+	guarded, checked := r.in.isGuarded(), r.before.bound[diga.Inbound].known() && !r.in.Unpublish
+	live := guarded && r.before.live.isOlder(maxAge)
+	phones := checked && r.before.bound[diga.Inbound].isOlder(maxAge)
+	if !maybe && !live && !phones {
 		return nil
 	}
-	now := r.before
-	again := func(need bool, read func(context.Context) error) *failure {
-		if !need && !maybe {
-			return nil
-		}
-		if !need {
-			limited, cancel := context.WithTimeout(ctx, optionalTime)
-			defer cancel()
-			ctx = limited
-		}
-		if err := read(ctx); err != nil && need && !isFinal(err) {
+	limited, cancel := r.limited(ctx, live || phones || maybe && guarded)
+	defer cancel()
+	fresh := r.readView(limited, live || maybe, phones || maybe)
+	now := r.before.updated(fresh)
+	for err, needed := range map[error]bool{fresh.live.err: live || maybe && guarded, fresh.bound[diga.Inbound].err: phones} {
+		if err != nil && needed && !isFinal(err) {
 			f := r.apiFailure(err)
 			f.what = say("could not check again what is live: %s", f.what)
-			return f
+			return &stoppedError{f}
 		}
-		return nil
 	}
-	f := again(needPhones, func(ctx context.Context) error {
-		phones := readNow(r.client.Phones(ctx))
-		if phones.err == nil {
-			now.setPhones(r.in.Agent, phones)
-		}
-		return phones.err
-	})
-	if f == nil {
-		f = again(needLive, func(ctx context.Context) error {
-			live := readNow(r.client.Live(ctx, r.in.Agent))
-			if live.err == nil {
-				now.live = live
-			}
-			return live.err
-		})
-	}
-	switch {
-	case f != nil:
-		return &stoppedError{f}
-	case maybe && r.wish.isInForce(now):
+	if maybe {
 		r.now = now
-		return &stoppedError{}
-	case maybe:
-		r.now = now
-	default:
+	} else {
 		r.before = now
 	}
+	if maybe && r.wish.isInForce(fresh) {
+		return &stoppedError{}
+	}
+	var f *failure
 	if guarded && !(maybe && now.isLive(r.wish.version.ID)) { // what our own attempt published passes
 		f = r.refuseVersion(r.wish, now)
 	}
 	for d := range diga.Directions {
-		if f == nil {
-			f = r.refusePhone(r.wish, now, d)
-		}
+		f = cmp.Or(f, r.refusePhone(r.wish, now, d))
 	}
 	if f != nil {
 		return &stoppedError{f}
@@ -114,7 +87,7 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 		}
 		e, _ := errors.AsType[*diga.Error](err)
 		f := r.apiFailure(err)
-		f.explain(r.wish.version.Issues)
+		f.addIssues(r.wish.version.Issues)
 		f.live = r.nothingChanged()
 		if e.Effect == diga.NoEffect {
 			return f
@@ -260,7 +233,7 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 	if effect > diga.NoEffect || f.http != 0 && signals.Err() == nil {
 		steady := true
 		spanned = r.lookBack(ctx, signals, func(ctx context.Context) bool {
-			now := r.readView(ctx)
+			now := r.readView(ctx, true, true)
 			steady = steady && compare(r.wish, r.before, now) == unchanged
 			if now.live.known() || !r.now.live.known() {
 				r.now = now
@@ -336,37 +309,6 @@ func lostNumbers(w wish, before, now view) (lost [diga.Directions][]diga.Phone) 
 		}
 	}
 	return lost
-}
-
-// logAttempt logs attempts at a change. Attempts at reads go to the debug log.
-func (r *run) logAttempt(a diga.Attempt) {
-	outcome := say("%s", diga.StatusText(a.Status))
-	switch {
-	case a.Status == 0 && a.Err != nil:
-		outcome = foreign(a.Err.Error())
-	case a.Err != nil:
-		outcome = say("%s, but %s", outcome, diga.Foreign(a.Err.Error()))
-	}
-	line := say("Attempt %d: %s (%s).", a.Number, outcome, diga.FormatDuration(a.Elapsed))
-	if a.Method == http.MethodGet {
-		r.debug(say("GET %s: %s", diga.Foreign(a.Path), line))
-		return
-	}
-	if a.Method == http.MethodPatch {
-		r.attempts, r.lastAttempt = a.Number, time.Now()
-	}
-	r.log(line)
-}
-
-func (r *run) logWait(w diga.Wait) {
-	next := say("Waiting %s before attempt %d", diga.FormatDuration(w.Duration), w.Next)
-	if w.Asked > 0 {
-		next = say("%s (Retry-After: %s)", next, diga.FormatDuration(w.Asked))
-	}
-	if w.Method == http.MethodGet {
-		next = say("%s %s failed (%s). %s", w.Method, diga.Foreign(w.Path), diga.Foreign(w.After.Error()), next)
-	}
-	r.log(say("%s.", next))
 }
 
 // sleep waits for d and reports whether ctx lasted that long.

@@ -129,8 +129,8 @@ func (f *failure) annotation(r renderer) string {
 	return strings.TrimSpace(truncate(r.sentence(f.what), maxAnnotation-min(len([]rune(rest)), maxAnnotation/2)) + rest)
 }
 
-// explain adds the issues that may be why the API refused a version.
-func (f *failure) explain(issues []diga.Foreign) {
+// addIssues adds the issues that may be why the API refused a version.
+func (f *failure) addIssues(issues []diga.Foreign) {
 	if len(issues) > 0 && f.http >= 400 && f.http < 500 && len(f.items) == 0 {
 		f.items = some(3, issues, foreign)
 	}
@@ -276,23 +276,18 @@ func (r *run) liveNow() message {
 
 // explain fills in what is live now and what to do after a change that was not confirmed.
 func (r *run) explain(f *failure, effect diga.Effect, seen observation) {
-	now := r.liveNow()
-	if effect == diga.NoEffect && seen != replaced {
-		f.explain(r.wish.version.Issues)
-		f.live = r.nothingChanged()
-		if seen == partial { // somebody else did that
-			f.live = say("%s, but %s", now, r.difference())
-		}
-		return
-	}
 	if f.status == unknown && f.code != codeResponseMismatch {
 		f.advice = say("Run this step again: that is safe.")
 		if f.code == codeResponseInvalid {
 			f.advice = say("Check that {api-url} points to the API, then run this step again: that is safe.")
 		}
 	}
-	switch seen {
-	case unreadable:
+	now := r.liveNow()
+	switch {
+	case effect == diga.NoEffect:
+		f.addIssues(r.wish.version.Issues)
+		f.live = r.nothingChanged()
+	case seen == unreadable:
 		reason := "no response"
 		if err := r.now.err(); err != nil {
 			reason = strings.TrimSuffix(err.Error(), ".")
@@ -301,53 +296,20 @@ func (r *run) explain(f *failure, effect diga.Effect, seen observation) {
 		if r.now.live.known() {
 			f.live = say("%s, but the phone numbers could not be read (%s)", now, diga.Foreign(reason))
 		}
-	case partial:
-		f.live = say("only part of it was applied: %s, but %s", now, r.difference())
-	case replaced:
+	case seen == partial:
+		f.live = say("only part of it was applied: %s%s", r.isOn(), r.onNumbers())
+	case seen == replaced && r.now.offline():
+		f.live = say("%s is offline: %s is no longer live", r.agent(), r.name(r.before.live.value))
+	case seen == replaced:
 		f.live = say("%s, which was neither live before nor requested", now)
-		if r.now.offline() {
-			f.live = say("%s is offline: %s is no longer live", r.agent(), r.name(r.before.live.value))
-		} else if effect > diga.NoEffect {
-			f.advice = say("Find out who else publishes this agent, then run this step again if needed: that is safe.")
-		}
+		f.advice = say("Find out who else publishes this agent, then run this step again if needed: that is safe.")
+	case f.status == unknown:
+		f.live = say("%s, but the change may still be applied", now)
+	case r.before.live.known():
+		f.live = r.nothingChanged()
 	default:
-		switch {
-		case f.status == unknown:
-			f.live = say("%s, but the change may still be applied", now)
-		case r.before.live.known():
-			f.live = r.nothingChanged()
-		default:
-			f.live = now
-		}
+		f.live = now
 	}
-}
-
-// difference names what shows that only part of the change was applied.
-func (r *run) difference() message {
-	missing := r.now.isLive(r.wish.version.ID) // look for what is missing, or else for what is applied
-	for d, n := range r.wish.numbers {
-		switch met := r.wish.isMet(diga.Direction(d), r.now); {
-		case !n.asked || met == missing:
-		case n.phone.ID == uuid.Nil && met:
-			return say("its %s number is released", diga.Direction(d))
-		case n.phone.ID == uuid.Nil:
-			return say("its %s number is not released", diga.Direction(d))
-		case met:
-			return say("%s is bound", phoneName(n.phone))
-		default:
-			return say("%s is not bound", phoneName(n.phone))
-		}
-	}
-	lost := lostNumbers(r.wish, r.before, r.now)
-	return say("%s no longer bound", isOrAre(slices.Concat(lost[diga.Inbound], lost[diga.Outbound])))
-}
-
-// isOrAre names phones as the subject of a sentence.
-func isOrAre(phones []diga.Phone) message {
-	if len(phones) == 1 {
-		return say("%s is", phoneName(phones[0]))
-	}
-	return say("%s are", phoneNames(phones))
 }
 
 // reportPanic reports a panic without printing its value or stack, which may hold secrets, and returns the exit status.

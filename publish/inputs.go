@@ -88,6 +88,9 @@ type inputs struct {
 	MaxRetries  int           // 0 to 10
 }
 
+// isGuarded reports whether the change depends on what is live.
+func (in inputs) isGuarded() bool { return in.Expect != expectation{} || in.OnlyNewer }
+
 // phoneInput is the phone number requested in one direction. At most one field is set.
 type phoneInput struct {
 	ID      uuid.NullUUID
@@ -102,8 +105,6 @@ type expectation struct {
 	Version uuid.NullUUID
 	Nothing bool // no version is live
 }
-
-func (e expectation) isSet() bool { return e != expectation{} }
 
 // inputReader reads inputs by name and collects their problems.
 type inputReader struct {

@@ -108,7 +108,7 @@ const optionalTime = 5 * time.Second
 
 func (in inputs) needs() needs {
 	n := needs{
-		live:   in.Expect.isSet() || in.OnlyNewer || in.DryRun || in.ShowLive,
+		live:   in.isGuarded() || in.DryRun || in.ShowLive,
 		target: in.OnlyNewer || in.DryRun || in.VersionName != "",
 		phones: in.DryRun || in.ShowLive,
 	}
@@ -118,63 +118,61 @@ func (in inputs) needs() needs {
 	return n
 }
 
-// readAll reads everything before the change, at the same time: the phones, what is live, and the requested version.
+// limited is ctx for a read that has the whole budget if it is needed, and otherwise optionalTime.
+func (r *run) limited(ctx context.Context, needed bool) (context.Context, context.CancelFunc) {
+	if needed {
+		return ctx, func() {}
+	}
+	limit := min(optionalTime, r.in.Timeout/4) // leave a short timeout to the change
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("within %s", diga.FormatDuration(limit)))
+}
+
+// readAll reads everything before the change, at the same time: the phones, what is live, and the requested version. The
+// phones come first, so that no other answer holds them up on the one connection.
 func (r *run) readAll(ctx context.Context) {
 	need := r.in.needs()
 	byName := r.in.VersionName != ""
-	optional := fmt.Errorf("within %s", diga.FormatDuration(min(optionalTime, r.in.Timeout/4)))
-	limited := func(ctx context.Context, required bool) (context.Context, context.CancelFunc) {
-		if required {
-			return ctx, func() {}
-		}
-		return context.WithTimeoutCause(ctx, min(optionalTime, r.in.Timeout/4), optional)
-	}
-	// The phones come first, so that no other answer holds them up on the one connection.
 	connected := make(chan struct{})
 	first := sync.OnceFunc(func() { close(connected) })
 	together(func() {
 		defer first()
 		trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { first() }}
-		ctx, cancel := limited(httptrace.WithClientTrace(ctx, trace), need.phones)
+		ctx, cancel := r.limited(httptrace.WithClientTrace(ctx, trace), need.phones)
 		defer cancel()
 		r.before.setPhones(r.in.Agent, readNow(r.client.Phones(ctx)))
 	}, func() {
 		<-connected
-		if byName {
-			return // the list of versions shows it
-		}
-		ctx, cancel := limited(ctx, need.live)
+		ctx, cancel := r.limited(ctx, need.live)
 		defer cancel()
-		r.before.live = readNow(r.client.Live(ctx, r.in.Agent))
+		if !byName { // the list of versions shows it too
+			r.before.live = readNow(r.client.Live(ctx, r.in.Agent))
+		}
 	}, func() {
 		<-connected
-		ctx, cancel := limited(ctx, need.target)
+		ctx, cancel := r.limited(ctx, need.target)
 		defer cancel()
-		switch {
-		case byName:
+		if byName {
 			r.readVersions(ctx)
-		case r.in.Version.Valid:
+		} else if r.in.Version.Valid {
 			r.target = readNow(r.client.Version(ctx, r.in.Agent, r.in.Version.UUID))
 		}
 	})
 }
 
-// readVersions reads the list of versions, which shows the requested one and the live one. A list that takes long to read
-// is as old as the page with the live version, or as its beginning if none is live.
+// readVersions reads the list of versions, which shows the requested one and the live one. That is as old as the page it
+// is on or, if none is live, as the first page.
 func (r *run) readVersions(ctx context.Context) {
-	none := reading[diga.Version]{}
-	live, all, err := none, []diga.Version{}, error(nil)
-	for v, e := range r.client.Versions(ctx, r.in.Agent) {
-		if err = e; err != nil {
-			break
-		}
-		if !none.known() {
-			none.at = time.Now()
+	var live reading[diga.Version]
+	var all []diga.Version
+	for v, err := range r.client.Versions(ctx, r.in.Agent) {
+		if err != nil {
+			r.versions.err, r.before.live = err, reading[diga.Version]{err: err}
+			return
 		}
 		if v.Agent != r.in.Agent {
 			continue
 		}
-		if v.Published {
+		if v.Published || !live.known() {
 			live = readNow(v, nil)
 		}
 		if !v.Published && !sameName(v.Name, r.in.VersionName) {
@@ -182,23 +180,38 @@ func (r *run) readVersions(ctx context.Context) {
 		}
 		all = append(all, v)
 	}
-	r.versions = readNow(all, err)
+	r.versions = readNow(all, nil)
 	switch {
-	case err != nil:
-		r.before.live = reading[diga.Version]{err: err}
-	case live.known():
-		r.before.live = live
-	case none.known():
-		r.before.live = none
+	case len(all) == 0:
+		live = readNow(diga.Version{}, nil)
+	case !live.value.Published:
+		live.value = diga.Version{}
 	}
+	r.before.live = live
 }
 
-// readView reads what is live and the phones, each within the context.
-func (r *run) readView(ctx context.Context) (v view) {
-	together(
-		func() { v.live = readNow(r.client.Live(ctx, r.in.Agent)) },
-		func() { v.setPhones(r.in.Agent, readNow(r.client.Phones(ctx))) },
-	)
+// readView reads what is live, the phones, or both.
+func (r *run) readView(ctx context.Context, live, phones bool) (v view) {
+	together(func() {
+		if live {
+			v.live = readNow(r.client.Live(ctx, r.in.Agent))
+		}
+	}, func() {
+		if phones {
+			v.setPhones(r.in.Agent, readNow(r.client.Phones(ctx)))
+		}
+	})
+	return v
+}
+
+// updated is v with everything that newer knows.
+func (v view) updated(newer view) view {
+	if newer.live.known() {
+		v.live = newer.live
+	}
+	if newer.bound[diga.Inbound].known() {
+		v.bound, v.phones = newer.bound, newer.phones
+	}
 	return v
 }
 

@@ -1,6 +1,8 @@
 package publish
 
 import (
+	"cmp"
+
 	"publish-agent-version/diga"
 
 	"github.com/google/uuid"
@@ -114,15 +116,11 @@ func (r *run) refuse(w wish, v view) *failure {
 		return refusal(codeVersionNotFound, say("Save it as a version in Diga, or publish it by name with {launch-draft: true}."),
 			"%s is a draft, which Diga does not publish", versionName(w.version))
 	}
-	if f := r.refuseVersion(w, v); f != nil {
-		return f
-	}
+	f := r.refuseVersion(w, v)
 	for d := range diga.Directions {
-		if f := r.refusePhone(w, v, d); f != nil {
-			return f
-		}
+		f = cmp.Or(f, r.refusePhone(w, v, d))
 	}
-	return nil
+	return f
 }
 
 // refuseVersion checks the live version: expect-version-id and only-newer.
@@ -130,7 +128,7 @@ func (r *run) refuseVersion(w wish, v view) *failure {
 	live := v.live.value
 	expected := r.in.Expect.Version
 	switch {
-	case !r.in.Expect.isSet(), v.isLive(expected.UUID):
+	case r.in.Expect == expectation{}, v.isLive(expected.UUID):
 	case expected.Valid && v.offline():
 		return refusal(codeUnexpectedVersion, say("Make a new plan, or correct {expect-version-id}."),
 			"expected version %s to be live, but none is", diga.Foreign(expected.UUID.String()))
