@@ -74,12 +74,13 @@ func (r *run) ready(ctx context.Context, effect diga.Effect) error {
 // launch makes a version from the draft, and makes it the one to publish. The request is not idempotent; the name makes
 // it so: after an unclear answer, the list of versions decides.
 func (r *run) launch(ctx context.Context, signals context.Context) *failure {
-	if stopped, ok := errors.AsType[*stoppedError](r.ready(ctx, diga.NoEffect)); ok {
-		return stopped.failure
-	}
 	name := r.in.VersionName
-	r.log(say("Launching the draft as %s.", diga.Foreign(name)))
 	for tries := 0; ; tries++ {
+		if stopped, ok := errors.AsType[*stoppedError](r.ready(ctx, diga.NoEffect)); ok {
+			stopped.failure.live = r.nothingChanged()
+			return stopped.failure
+		}
+		r.log(say("Launching the draft as %s.", diga.Foreign(name)))
 		version, err := r.client.Launch(ctx, r.in.Agent, name)
 		if err == nil {
 			r.setLaunched(version)
@@ -205,8 +206,10 @@ func (r *run) checkKept(signals context.Context) {
 	if !open(diga.Inbound) && !open(diga.Outbound) {
 		return
 	}
-	phones := reading[[]diga.Phone]{err: context.Cause(signals)}
-	if sleep(signals, looks[1]) {
+	var phones reading[[]diga.Phone]
+	if !sleep(signals, looks[1]) {
+		phones.err = context.Cause(signals)
+	} else {
 		ctx, cancel := context.WithTimeout(signals, optionalTime)
 		defer cancel()
 		phones = readNow(r.client.Phones(ctx))
@@ -303,7 +306,7 @@ func lostNumbers(w wish, before, now view) (lost [diga.Directions][]diga.Phone) 
 	for d, was := range before.bound {
 		released := w.numbers[d].asked && w.numbers[d].phone.ID == uuid.Nil
 		for _, p := range was.value {
-			if now.bound[d].known() && !now.has(diga.Direction(d), p.ID) && !released && w.version.ID != uuid.Nil {
+			if now.bound[d].known() && !now.has(diga.Direction(d), p.ID) && !released && !w.unpublish {
 				lost[d] = append(lost[d], p)
 			}
 		}

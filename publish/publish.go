@@ -179,7 +179,7 @@ func (r *run) begin(problem message) *failure {
 		return outputsUnwritable(outputsErr, failed, message{})
 	}
 	r.in, r.requestID = in, uuid.New()
-	r.wish = wish{agent: in.Agent, version: diga.Version{ID: in.Version.UUID, Name: diga.Foreign(in.VersionName)}}
+	r.wish = wish{agent: in.Agent, unpublish: in.Unpublish, version: diga.Version{ID: in.Version.UUID, Name: diga.Foreign(in.VersionName)}}
 	r.client = &diga.Client{
 		BaseURL: in.APIURL, Token: in.Token.reveal(), MaxRetries: in.MaxRetries, Dial: r.Dial, Jitter: r.Jitter,
 		UserAgent: "publish-agent-version/" + r.Version, RequestID: r.requestID,

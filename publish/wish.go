@@ -10,10 +10,11 @@ import (
 
 // A wish is what the step is going to bring about.
 type wish struct {
-	agent   uuid.UUID
-	version diga.Version // the zero Version: none is to be live
-	launch  bool         // version is the draft, to be launched first
-	numbers [diga.Directions]wantedNumber
+	agent     uuid.UUID
+	version   diga.Version // the zero Version: none
+	unpublish bool         // no version is to be live; said twice, as a request without a version unpublishes
+	launch    bool         // version is the draft, to be launched first
+	numbers   [diga.Directions]wantedNumber
 }
 
 // wantedNumber is a phone in one direction. The zero value leaves the direction open.
@@ -28,7 +29,7 @@ func (n wantedNumber) isOpen() bool { return !n.asked && n.phone.ID == uuid.Nil 
 // even if it was not asked for: this is correct either way.
 func (w wish) change() diga.Change {
 	c := diga.Change{
-		Agent: w.agent, Version: uuid.NullUUID{UUID: w.version.ID, Valid: w.version.ID != uuid.Nil}, Unpublish: w.version.ID == uuid.Nil,
+		Agent: w.agent, Version: uuid.NullUUID{UUID: w.version.ID, Valid: w.version.ID != uuid.Nil}, Unpublish: w.unpublish,
 	}
 	for d, n := range w.numbers {
 		if !n.isOpen() {

@@ -34,7 +34,7 @@ func (r *run) warnBefore() {
 	for d, n := range w.numbers {
 		for _, p := range append([]diga.Phone{n.phone}, v.bound[d].value...) {
 			same := func(other diga.Phone) bool { return other.ID == p.ID }
-			if !p.ReleaseAt.IsZero() && !slices.ContainsFunc(leaving, same) && w.version.ID != uuid.Nil {
+			if !p.ReleaseAt.IsZero() && !slices.ContainsFunc(leaving, same) && !w.unpublish {
 				leaving = append(leaving, p)
 			}
 		}
@@ -48,7 +48,7 @@ func (r *run) warnBefore() {
 	}
 	for d, n := range w.numbers {
 		others := slices.DeleteFunc(slices.Clone(v.bound[d].value), func(p diga.Phone) bool { return p.ID == n.phone.ID })
-		if len(others) > 0 && !(n.asked && n.phone.ID == uuid.Nil) && w.version.ID != uuid.Nil {
+		if len(others) > 0 && !(n.asked && n.phone.ID == uuid.Nil) && !w.unpublish {
 			r.warn("Several numbers", say("A request can name only one %s number. Diga may release %s.", diga.Direction(d), phoneNames(others)))
 		}
 	}
@@ -72,7 +72,7 @@ func (r *run) warnAfter() {
 		r.warn("Phone number released", say("%s no longer %s %s, although this step did not request that.%s "+
 			"Bind %s again in Diga: a request can bind only one number in each direction.", r.agent(), verb, phoneNames(phones), end, pronoun))
 	}
-	if err := r.before.bound[diga.Inbound].err; err != nil && r.status == published {
+	if err := r.before.bound[diga.Inbound].err; err != nil && (r.status == published || r.status == dryRun) {
 		var open, empty []message
 		for d, n := range r.wish.numbers {
 			if direction := diga.Direction(d); n.isOpen() {
@@ -88,7 +88,7 @@ func (r *run) warnAfter() {
 		m := say("The phone numbers could not be read (%s), so %s numbers that were bound could not be protected. "+
 			"Check them in Diga; set {inbound-phone-number-id} and {outbound-phone-number-id}, or give the key Read on Phones.",
 			diga.Foreign(err.Error()), list(open))
-		if len(empty) > 0 {
+		if len(empty) > 0 && r.status == published {
 			m = say("%s The reply names no %s number.", m, list(empty))
 		}
 		r.warn("Phone numbers not protected", m)
@@ -189,7 +189,7 @@ func planned(w wish, before view) view {
 	v.live = readNow(w.version, nil)
 	for d, n := range w.numbers {
 		switch {
-		case w.version.ID == uuid.Nil && !w.launch:
+		case w.unpublish:
 			v.bound[d] = reading[[]diga.Phone]{} // unpublishing may release them
 		case n.isOpen():
 		case n.phone.ID == uuid.Nil:
