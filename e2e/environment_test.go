@@ -100,8 +100,8 @@ func TestFullDisk(t *testing.T) {
 	if want := []string{"add-mask", "error ACTION_OUTPUT_UNWRITABLE"}; r.exit != 1 || !slices.Equal(r.commands, want) {
 		t.Errorf("exit status %d and commands %q, want 1 and %q", r.exit, r.commands, want)
 	}
-	if shown := r.log.Annotations(); len(shown) != 1 || !strings.Contains(shown[0].Message, sandbox.NextName+" is live") {
-		t.Errorf("annotations %+v, want one that says that %s is live", shown, sandbox.NextName)
+	if shown := r.log.Annotations(); len(shown) != 1 || !strings.Contains(shown[0].Message, "is now on "+sandbox.NextName) {
+		t.Errorf("annotations %+v, want one that says that the agent is on %s", shown, sandbox.NextName)
 	}
 	if after := j.read("disk/set_output"); after != before {
 		t.Errorf("the output file ends with %q", after[len(after)-min(len(after), 40):])
@@ -125,7 +125,7 @@ func TestNoNetwork(t *testing.T) {
 	j := newJob(t, defaults(t)["api-url"], map[string]string{"version-id": sandbox.NextID, "max-retries": "0"})
 	j.network = "none"
 	j.run().want(t, 1, []string{"add-mask", "error ACTION_NETWORK_ERROR"}, map[string]string{
-		"status": "failed", "error-code": "ACTION_NETWORK_ERROR", "attempts": "1", "version-id": sandbox.NextID,
+		"status": "failed", "error-code": "ACTION_NETWORK_ERROR", "version-id": sandbox.NextID,
 	})
 }
 
@@ -139,7 +139,7 @@ func TestTLS(t *testing.T) {
 	inputs := map[string]string{"version-id": sandbox.NextID}
 
 	newJob(t, server.URL, inputs).run().want(t, 1, []string{"add-mask", "error ACTION_TLS_ERROR"}, map[string]string{
-		"status": "failed", "error-code": "ACTION_TLS_ERROR", "attempts": "1", "version-id": sandbox.NextID,
+		"status": "failed", "error-code": "ACTION_TLS_ERROR", "version-id": sandbox.NextID,
 	})
 
 	j := newJob(t, server.URL, inputs)

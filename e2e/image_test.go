@@ -20,8 +20,8 @@ import (
 
 // Limits for the image in bytes: on disk, and compressed as in a registry.
 const (
-	maxBytes      = 7_500_000
-	maxCompressed = 3_200_000
+	maxBytes      = 8_500_000
+	maxCompressed = 3_600_000
 )
 
 // engineFiles are created in every container by the engine.

@@ -57,7 +57,7 @@ func (s *step) quoted() string {
 type result struct {
 	exit     int
 	log      *runner.Log
-	outputs  map[string]string // without error-message
+	outputs  map[string]string // without error-message and summary
 	message  string            // error-message
 	summary  string
 	commands []string // "name title", in order
@@ -101,6 +101,10 @@ func (s *step) finish() result {
 	}
 	r.message = r.outputs["error-message"]
 	delete(r.outputs, "error-message")
+	if output, set := r.outputs["summary"]; set && output+"\n" != r.summary {
+		s.Errorf("the output summary is not the job summary:\n%s", output)
+	}
+	delete(r.outputs, "summary")
 
 	for where, text := range map[string]string{
 		"log": strings.Join(r.log.Printed, "\n"), "output file": file, "summary": r.summary, "command line": strings.Join(s.client.Args, " "),

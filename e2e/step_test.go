@@ -19,7 +19,7 @@ const changedFields = "call_tools,prompt,voice"
 func outputs(own map[string]string) map[string]string {
 	all := map[string]string{
 		"previous-version-id": sandbox.LiveID, "previous-version-name": sandbox.LiveName,
-		"previous-inbound-phone-number-id": sandbox.Reception,
+		"previous-inbound-phone-number-id": sandbox.Reception, "previous-outbound-phone-number-id": "",
 	}
 	maps.Copy(all, own)
 	return all
@@ -39,9 +39,7 @@ func published(id, name, inbound, outbound, attempts string) map[string]string {
 		sandbox.Reception: sandbox.ReceptionNumber, sandbox.Switch: sandbox.SwitchNumber, sandbox.Callback: sandbox.CallbackNumber,
 	}
 	for direction, id := range map[string]string{"inbound": inbound, "outbound": outbound} {
-		if id != "" {
-			all[direction+"-phone-number"] = numbers[id]
-		}
+		all[direction+"-phone-number"] = numbers[id]
 	}
 	return all
 }
@@ -64,7 +62,7 @@ func TestStep(t *testing.T) {
 			inputs:   map[string]string{"version-id": sandbox.NextID, "outbound-phone-number-id": sandbox.Callback},
 			commands: []string{"add-mask", "notice Published"},
 			outputs:  published(sandbox.NextID, sandbox.NextName, sandbox.Reception, sandbox.Callback, "1"),
-			requests: "GET GET GET GET GET PATCH",
+			requests: "GET GET GET PATCH",
 			live:     [3]string{sandbox.NextID, sandbox.Reception, sandbox.Callback},
 		},
 		{
@@ -72,7 +70,7 @@ func TestStep(t *testing.T) {
 			inputs:   map[string]string{"version-name": sandbox.OldestName, "inbound-phone-number-id": sandbox.Switch},
 			commands: []string{"add-mask", "warning Older version", "notice Published"},
 			outputs:  published(sandbox.OldestID, sandbox.OldestName, sandbox.Switch, "", "1"),
-			requests: "GET GET GET GET GET GET GET PATCH", // among them three pages of versions
+			requests: "GET GET GET GET PATCH GET", // among them three pages of versions
 			live:     [3]string{sandbox.OldestID, sandbox.Switch, ""},
 		},
 		{
@@ -81,9 +79,10 @@ func TestStep(t *testing.T) {
 			commands: []string{"add-mask", "notice Unpublished"},
 			outputs: outputs(map[string]string{
 				"status": "unpublished", "agent-id": sandbox.FrontDesk, "published-version-id": "",
-				"inbound-phone-number-id": "", "outbound-phone-number-id": "", "attempts": "1",
+				"inbound-phone-number-id": "", "outbound-phone-number-id": "", "inbound-phone-number": "", "outbound-phone-number": "",
+				"attempts": "1",
 			}),
-			requests: "GET GET GET PATCH",
+			requests: "GET GET PATCH GET",
 		},
 		{
 			name:     "dry run",
@@ -92,9 +91,9 @@ func TestStep(t *testing.T) {
 			outputs: outputs(map[string]string{
 				"status": "dry-run", "agent-id": sandbox.FrontDesk, "version-id": sandbox.NextID, "version-name": sandbox.NextName,
 				"changed-fields": changedFields, "inbound-phone-number-id": sandbox.Reception,
-				"inbound-phone-number": sandbox.ReceptionNumber,
+				"inbound-phone-number": sandbox.ReceptionNumber, "outbound-phone-number-id": "", "outbound-phone-number": "",
 			}),
-			requests: "GET GET GET GET",
+			requests: "GET GET GET",
 			live:     live,
 		},
 		{
@@ -102,9 +101,12 @@ func TestStep(t *testing.T) {
 			inputs:   map[string]string{"version-id": sandbox.NextID, "agent-id": sandbox.Callback}, // not an agent
 			exit:     1,
 			commands: []string{"add-mask", "error AGENT_NOT_FOUND"},
-			outputs:  map[string]string{"status": "failed", "error-code": "AGENT_NOT_FOUND", "http-status": "404", "attempts": "1", "version-id": sandbox.NextID},
-			message:  "There is no agent " + sandbox.Callback,
-			requests: "GET GET GET GET GET PATCH",
+			outputs: map[string]string{
+				"status": "failed", "error-code": "AGENT_NOT_FOUND", "http-status": "404", "attempts": "1",
+				"version-id": sandbox.NextID, "previous-inbound-phone-number-id": "", "previous-outbound-phone-number-id": "",
+			},
+			message:  "Agent " + sandbox.Callback + " not found",
+			requests: "GET GET GET PATCH GET GET",
 			live:     live,
 		},
 		{
@@ -113,7 +115,7 @@ func TestStep(t *testing.T) {
 			faults:   []sandbox.Fault{{Status: http.StatusServiceUnavailable}},
 			commands: []string{"add-mask", "notice Published"},
 			outputs:  published(sandbox.NextID, sandbox.NextName, sandbox.Reception, "", "2"),
-			requests: "GET GET GET GET PATCH PATCH",
+			requests: "GET GET GET PATCH GET GET PATCH",
 			live:     [3]string{sandbox.NextID, sandbox.Reception, ""},
 		},
 		{

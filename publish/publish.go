@@ -221,20 +221,26 @@ func (r *run) compareVersions() {
 	}
 }
 
-// finish reports the result and returns the exit status.
-func (r *run) finish() int {
-	r.conclude()
-	r.warnAfter()
-	markdown := r.summary()
-	summaryErr := r.addSummary(markdown)
-	err := cmp.Or(r.setOutputs(r.outputs(shortSummary(markdown), r.renderer())), summaryErr)
+// check makes a step fail that could not write its results.
+func (r *run) check(err error) {
 	switch {
 	case err != nil && r.failure != nil:
 		r.log(say("Could not write the results: %s.", diga.Foreign(err.Error())))
 	case err != nil:
 		_, done := r.success()
+		if id := r.now.live.value.ID; id != uuid.Nil && r.status != dryRun {
+			done = say("%s (version %s)", done, diga.Foreign(id.String()))
+		}
 		r.failure = outputsUnwritable(err, r.status, done)
 	}
+}
+
+// finish reports the result and returns the exit status.
+func (r *run) finish() int {
+	r.conclude()
+	r.warnAfter()
+	r.check(r.setOutputs(r.outputs(shortSummary(r.summary()), r.renderer())))
+	r.check(r.addSummary(r.summary()))
 	if f := r.failure; f != nil {
 		whole, annotation := f.message(r.renderer()), f.annotation(r.renderer())
 		if f.http != 0 && whole+" "+r.renderer().sentence(f.advice) != annotation {

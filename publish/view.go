@@ -258,8 +258,11 @@ func (r *run) unreadable() *failure {
 		return r.apiFailure(r.before.live.err)
 	case phones != nil && need.phones && (byNumber || !isFinal(phones)):
 		f := r.apiFailure(phones)
+		if f.http == 0 {
+			return f // nothing can be read
+		}
 		f.what = say("could not read the phone numbers: %s", f.what)
-		if f.signal == 0 && !r.in.ShowLive && !r.in.DryRun {
+		if !r.in.ShowLive && !r.in.DryRun {
 			f.advice = say("%s To publish without this read, set both numbers by ID: {inbound-phone-number-id} and "+
 				"{outbound-phone-number-id}, each an ID or none.", f.advice)
 		}
