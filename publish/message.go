@@ -74,13 +74,19 @@ func (r renderer) input(mention string) string {
 	}
 }
 
-// sentence is the text with a capital first letter, unless it begins with foreign text, and a period.
-func (r renderer) sentence(m message) string {
+// capitalized is the text with a capital first letter, unless it begins with foreign text.
+func (r renderer) capitalized(m message) string {
 	s := r.text(m)
 	if begin := m.begin(); begin != "" && begin[0] != '%' && begin[0] != '{' {
 		first, size := utf8.DecodeRuneInString(s)
 		s = string(unicode.ToUpper(first)) + s[size:]
 	}
+	return s
+}
+
+// sentence is the capitalized text with a period.
+func (r renderer) sentence(m message) string {
+	s := r.capitalized(m)
 	if s == "" || strings.TrimRight(s, ".?!…") != s {
 		return s
 	}

@@ -227,7 +227,7 @@ func (r *run) check(err error) {
 	case err != nil && r.failure != nil:
 		r.log(say("Could not write the results: %s.", diga.Foreign(err.Error())))
 	case err != nil:
-		_, done := r.success()
+		_, _, done := r.success()
 		if id := r.now.live.value.ID; id != uuid.Nil && r.status != dryRun {
 			done = say("%s (version %s)", done, diga.Foreign(id.String()))
 		}
@@ -252,6 +252,10 @@ func (r *run) finish() int {
 		}
 		return 1
 	}
-	r.notice(r.success())
+	title, _, m := r.success()
+	if f := r.confirmedAfter; f != nil {
+		m = say("%s. The request failed (%s), but reading back confirmed the change", m, f.what)
+	}
+	r.notice(title, m)
 	return 0
 }

@@ -37,7 +37,8 @@ func (md *markdown) fold(title string, open bool, block string) {
 // summary returns the job summary in Markdown. Text from the workflow or a server is in code spans.
 func (r *run) summary() string {
 	md := &markdown{renderer: renderer{r.codeSpan, !r.actions}}
-	md.add("### %s", md.text(r.headline()))
+	icon, headline := r.headline()
+	md.add("### %s %s", icon, md.capitalized(headline))
 	if r.failure != nil {
 		md.failure(r.failure)
 	}
@@ -101,30 +102,32 @@ func (md *markdown) failure(f *failure) {
 }
 
 // headline is the first line, which must be enough on its own: what is live, rather than what failed.
-func (r *run) headline() message {
+func (r *run) headline() (icon string, m message) {
 	agent, target, f := r.agent(), r.name(r.wish.version), r.failure
-	_, done := r.success()
+	title, icon, done := r.success()
 	switch {
+	case f == nil && r.status == dryRun:
+		return icon, say("%s: %s", title, done)
 	case f == nil:
-		return r.successHeadline()
+		return icon, done
 	case r.requestID == uuid.Nil && len(f.items) > 0:
-		return say("❌ Nothing was sent: %d inputs to fix", len(f.items))
+		return "❌", say("nothing was sent: %d inputs to fix", len(f.items))
 	case r.requestID == uuid.Nil:
-		return say("❌ Nothing was sent")
+		return "❌", say("nothing was sent")
 	case f.code == codeOutputUnwritable:
-		return say("⚠️ The step failed, but: %s", done)
+		return "⚠️", say("the step failed, but: %s", done)
 	case r.in.ShowLive:
-		return say("❌ %s: could not read what is live", agent)
+		return "❌", say("%s: could not read what is live", agent)
 	case f.status == unknown && r.now.offline() && !r.in.Unpublish:
-		return say("⚠️ %s is offline", agent)
+		return "⚠️", say("%s is offline", agent)
 	case f.status == unknown && r.in.Unpublish:
-		return say("⚠️ %s: could not confirm that it is offline", agent)
+		return "⚠️", say("%s: could not confirm that it is offline", agent)
 	case f.status == unknown:
-		return say("⚠️ %s: could not confirm %s", agent, target)
+		return "⚠️", say("%s: could not confirm %s", agent, target)
 	case r.in.Unpublish:
-		return say("❌ Not unpublished: %s", r.isOn())
+		return "❌", say("not unpublished: %s", r.isOn())
 	default:
-		return say("❌ Not published: %s", r.isOn())
+		return "❌", say("not published: %s", r.isOn())
 	}
 }
 
@@ -146,33 +149,6 @@ func (r *run) isOn() message {
 		return say("%s %s offline", agent, verb)
 	default:
 		return say("%s %s on %s", agent, verb, r.name(live.value))
-	}
-}
-
-func (r *run) successHeadline() message {
-	agent, target := r.agent(), r.name(r.wish.version)
-	inbound, outbound := len(r.lost[diga.Inbound]), len(r.lost[diga.Outbound])
-	switch {
-	case r.status == live:
-		return say("📞 %s is on %s", agent, target)
-	case r.status == offline:
-		return say("📴 %s: no version is live", agent)
-	case r.status == dryRun && r.in.Unpublish:
-		return say("🔍 Dry run: %s would be offline", agent)
-	case r.status == dryRun && r.wish.launch:
-		return say("🔍 Dry run: %s would be on %s, launched from the draft", agent, diga.Foreign(r.in.VersionName))
-	case r.status == dryRun:
-		return say("🔍 Dry run: %s would be on %s", agent, target)
-	case r.status == unpublished:
-		return say("✅ %s is offline", agent)
-	case inbound > 0 && len(r.now.bound[diga.Inbound].value) == 0:
-		return say("🚨 %s is on %s, but nobody can call it: it lost %s", agent, target, count(inbound+outbound, "phone number"))
-	case inbound+outbound > 0:
-		return say("⚠️ %s is on %s, but lost %s", agent, target, count(inbound+outbound, "phone number"))
-	case len(r.warnings) > 0:
-		return say("⚠️ %s is on %s", agent, target)
-	default:
-		return say("✅ %s is on %s", agent, target)
 	}
 }
 

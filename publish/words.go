@@ -108,52 +108,59 @@ func (r *run) takenOver() (lines []message) {
 	return lines
 }
 
-// success is the notice of a successful step.
-func (r *run) success() (title string, m message) {
-	agent, target, was := r.agent(), r.name(r.wish.version), r.before.live
+// success says what a successful step did, or what is live, with a title and an icon for it.
+func (r *run) success() (title, icon string, m message) {
+	agent, target, was := r.agent(), r.name(r.wish.version), r.before.live.value
 	switch r.status {
 	case live:
-		return "Live", say("%s is on %s%s", agent, target, r.onNumbers())
+		return "Live", "📞", say("%s is on %s%s", agent, target, r.onNumbers())
 	case offline:
-		return "Offline", say("%s: no version is live", agent)
+		return "Offline", "📴", say("%s: no version is live", agent)
 	case unpublished:
-		title, m = "Unpublished", say("%s is offline", agent)
-		if was.known() && was.value.ID != uuid.Nil {
-			m = say("%s (was on %s)", m, r.name(was.value))
+		title, icon, m = "Unpublished", "✅", say("%s is offline", agent)
+		if was.ID != uuid.Nil {
+			m = say("%s (was on %s)", m, r.name(was))
 		}
+		return title, icon, m
 	case dryRun:
-		title = "Dry run"
 		switch {
 		case r.in.Unpublish && r.before.offline():
-			return title, say("%s: no version is live, so there is nothing to unpublish", agent)
+			return "Dry run", "🔍", say("%s: no version is live, so there is nothing to unpublish", agent)
 		case r.in.Unpublish:
-			return title, say("a real run would take %s offline (now on %s)", agent, r.name(was.value))
+			return "Dry run", "🔍", say("a real run would take %s offline (now on %s)", agent, r.name(was))
 		case r.wish.launch:
 			m = say("a real run would launch the draft as %s and put %s on it", diga.Foreign(r.in.VersionName), agent)
 		default:
 			m = say("a real run would put %s on %s", agent, target)
 		}
-		if was.known() && was.value.ID != uuid.Nil && was.value.ID != r.wish.version.ID {
-			m = say("%s (now on %s)", m, r.name(was.value))
+		if was.ID != uuid.Nil && was.ID != r.wish.version.ID {
+			m = say("%s (now on %s)", m, r.name(was))
 		}
-		return title, say("%s%s", m, r.onNumbers())
+		return "Dry run", "🔍", say("%s%s", m, r.onNumbers())
+	}
+	icon, m = "✅", say("%s is now on %s", agent, target)
+	switch {
+	case r.before.isLive(r.wish.version.ID):
+		m = say("%s is on %s", agent, target)
+	case was.ID != uuid.Nil:
+		m = say("%s (was %s)", m, r.name(was))
+	}
+	if len(r.warnings) > 0 {
+		icon = "⚠️"
+	}
+	lost := len(r.lost[diga.Inbound]) + len(r.lost[diga.Outbound])
+	switch {
+	case len(r.lost[diga.Inbound]) > 0 && len(r.now.bound[diga.Inbound].value) == 0:
+		icon, m = "🚨", say("%s, but nobody can call it: it lost %s", m, count(lost, "phone number"))
+	case lost > 0:
+		m = say("%s%s, but lost %s", m, r.onNumbers(), count(lost, "phone number"))
 	default:
-		title, m = "Published", say("%s is now on %s", agent, target)
-		switch {
-		case r.before.isLive(r.wish.version.ID):
-			m = say("%s is on %s", agent, target)
-		case was.known() && was.value.ID != uuid.Nil:
-			m = say("%s (was %s)", m, r.name(was.value))
-		}
 		m = say("%s%s", m, r.onNumbers())
-		if r.launched {
-			m = say("launched %s from the draft. %s", target, m)
-		}
 	}
-	if f := r.confirmedAfter; f != nil {
-		m = say("%s. The request failed (%s), but reading back confirmed the change", m, f.what)
+	if r.launched {
+		m = say("launched %s from the draft. %s", target, m)
 	}
-	return title, m
+	return "Published", icon, m
 }
 
 // onNumbers says which numbers the agent answers and calls from, as the end of a sentence.
