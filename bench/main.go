@@ -1,103 +1,112 @@
-// Command bench measures the action: against programs that do the same, as an image, with many versions, and many at
-// once. It prints the tables of its README:
+// Command bench measures what a publish costs, and prints the tables of its README:
 //
-//	go run ./bench [part of a title]
+//	go run ./bench [-write]         # all but the image; needs curl, node and GNU time
+//	go run ./bench [-write] image   # the image; needs Docker and docker-registry
+//
+// -write also puts the tables into bench/README.md. A failure is a panic: half a measurement is none.
 package main
 
 import (
-	"bufio"
-	"cmp"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"time"
 )
 
-func main() {
-	dir, err := os.MkdirTemp("", "bench")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		err = run(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-// bench is shared by the measurements.
+// bench is what the measurements share.
 type bench struct {
-	dir           string // for files
-	api           *api
-	action, floor string // paths of the programs
-	goals         *goals
+	api
+	dir   string          // for files
+	goals strings.Builder // a table
+	write bool            // into the README
 }
 
-func run(dir string) error {
-	a, err := newAPI(dir)
+func main() {
+	b := &bench{api: newAPI()}
+	flag.BoolVar(&b.write, "write", false, "put the tables into bench/README.md")
+	flag.Parse()
+	b.dir = must(os.MkdirTemp("", "bench"))
+	defer os.RemoveAll(b.dir)
+	check(os.WriteFile(b.file("authority.pem"), b.certificate, 0o600))
+	if flag.Arg(0) == "image" {
+		b.image()
+		return
+	}
+	b.goals.WriteString("| what | goal | median (lowest to highest) | |\n|---|---|---|---|\n")
+	b.programs()
+	b.network()
+	b.fleets()
+	cpu := string(must(os.ReadFile("/proc/cpuinfo")))
+	_, cpu, _ = strings.Cut(cpu, "model name\t: ")
+	cpu, _, _ = strings.Cut(cpu, "\n")
+	fmt.Fprintf(&b.goals, "\nMeasured on %d × %s with %s.\n", runtime.NumCPU(), cpu, runtime.Version())
+	b.put("goals", b.goals.String())
+}
+
+// fleets runs the test of fleets on new seeds. It has failed if a goal is missed.
+func (b *bench) fleets() {
+	seed := fmt.Sprint(time.Now().Unix())
+	out, err := exec.Command("go", "test", "./bench", "-count=1", "-v", "-run", "TestFleets", "-seed", seed).CombinedOutput()
+	begin, worst, found := strings.Cut(string(out), "worst: ")
+	if !found {
+		panic(string(out))
+	}
+	worst, _, _ = strings.Cut(worst, "\n")
+	fmt.Fprintf(&b.goals, "| 256 steps at once | all, 1.5 × ideal, no number lost | %s | %s |\n", worst, verdict(err == nil))
+	b.put("fleets", begin[strings.Index(begin, "|"):])
+}
+
+// goal adds a goal: the median of values is at most most.
+func (b *bench) goal(what string, most float64, values []float64, digits int) {
+	fmt.Fprintf(&b.goals, "| %s | %g | %s | %s |\n", what, most, spread(values, digits), verdict(median(values) <= most))
+}
+
+func verdict(met bool) string {
+	if met {
+		return "met"
+	}
+	return "**missed**"
+}
+
+// put prints a table, and puts it where the README has a place for it.
+func (b *bench) put(name, table string) {
+	fmt.Printf("%s:\n\n%s\n", name, table)
+	if !b.write {
+		return
+	}
+	const readme = "bench/README.md"
+	before, rest, found := strings.Cut(string(must(os.ReadFile(readme))), "<!-- "+name+" -->\n")
+	_, after, ended := strings.Cut(rest, "<!-- end -->")
+	if !found || !ended {
+		panic(readme + " has no place for " + name)
+	}
+	check(os.WriteFile(readme, []byte(before+"<!-- "+name+" -->\n"+table+"<!-- end -->"+after), 0o600))
+}
+
+// spread is the median of values, with the lowest and the highest.
+func spread(values []float64, digits int) string {
+	least, most := slices.Min(values), slices.Max(values)
+	if least == most {
+		return fmt.Sprintf("%.*f", digits, least)
+	}
+	return fmt.Sprintf("%.*f (%.*f to %.*f)", digits, median(values), digits, least, digits, most)
+}
+
+func median(values []float64) float64 {
+	return slices.Sorted(slices.Values(values))[(len(values)-1)/2]
+}
+
+func must[T any](value T, err error) T {
+	check(err)
+	return value
+}
+
+func check(err error) {
 	if err != nil {
-		return err
+		panic(err)
 	}
-	b := bench{dir: dir, api: a, action: filepath.Join(dir, "action"), floor: filepath.Join(dir, "floor"), goals: new(goals)}
-	if err := cmp.Or(build(b.action, "."), build(b.floor, "./bench/floor")); err != nil {
-		return err
-	}
-	fmt.Println(machine())
-	for _, section := range []struct {
-		title   string
-		measure func() error
-	}{
-		{"One publish by id, over HTTP", func() error { return b.compare(a.http, "HTTP") }},
-		{"One publish by id, over TLS", func() error { return b.compare(a.https, "TLS") }},
-		{"Before the first byte", b.start},
-		{"A network round trip of 100 ms", b.latency},
-		{"In one process", func() error { return goTest("./bench", "-run", "^$", "-bench", ".") }},
-		{"Size", b.size},
-		{"From uses: to done", b.image},
-		{"Versions to look through", b.versions},
-		{"Retries, in virtual time", func() error { return goTest("./bench", "-run", "Retries", "-v") }},
-		{"Many at once, in virtual time", func() error { return goTest("./diga", "-run", "Fleet", "-v") }},
-		{"Many at once, for real", b.fleet},
-	} {
-		if len(os.Args) > 1 && !strings.Contains(section.title, os.Args[1]) {
-			continue
-		}
-		fmt.Printf("\n## %s\n\n", section.title)
-		if err := section.measure(); err != nil {
-			return err
-		}
-	}
-	b.goals.print()
-	return nil
-}
-
-// machine describes the machine.
-func machine() string {
-	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	cpu := "unknown processor"
-	if file, err := os.Open("/proc/cpuinfo"); err == nil {
-		defer file.Close()
-		for lines := bufio.NewScanner(file); lines.Scan(); {
-			if name, model, _ := strings.Cut(lines.Text(), ":"); strings.TrimSpace(name) == "model name" {
-				cpu = strings.TrimSpace(model)
-			}
-		}
-	}
-	return fmt.Sprintf("%d × %s, Linux %s, %s", runtime.NumCPU(), cpu, strings.TrimSpace(string(release)), runtime.Version())
-}
-
-// goTest runs go test and prints the rows of tables and the results of benchmarks.
-func goTest(args ...string) error {
-	out, err := exec.Command("go", append([]string{"test", "-count=1"}, args...)...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("go test %s: %w\n%s", strings.Join(args, " "), err, out)
-	}
-	for line := range strings.Lines(string(out)) {
-		if line = strings.TrimSpace(line); strings.HasPrefix(line, "|") || strings.HasPrefix(line, "Benchmark") {
-			fmt.Println(line)
-		}
-	}
-	return nil
 }
