@@ -1,14 +1,12 @@
 package main
 
 import (
-	"encoding/pem"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,40 +18,13 @@ import (
 // request is what a client sent, as far as the answer depends on it.
 type request struct{ method, uri, body string }
 
-// recordings are the sandbox's answers. Each is made once, so that what the sandbox checks is not timed.
-type recordings struct {
-	sync.Mutex
-	answers map[string]*httptest.ResponseRecorder
-}
-
-// answer returns the answer to r of a new sandbox in which changes were made before.
-func (rec *recordings) answer(changes []request, r request) *httptest.ResponseRecorder {
-	rec.Lock()
-	defer rec.Unlock()
-	key := fmt.Sprint(changes, r)
-	if rec.answers[key] == nil {
-		api := sandbox.New()
-		for _, r := range slices.Concat(changes, []request{r}) {
-			req := httptest.NewRequest(r.method, r.uri, strings.NewReader(r.body))
-			req.Header.Set("Authorization", "Bearer "+sandbox.Token)
-			req.Header.Set("Content-Type", "application/json")
-			rec.answers[key] = httptest.NewRecorder()
-			api.ServeHTTP(rec.answers[key], req)
-		}
-	}
-	return rec.answers[key]
-}
-
-// world is a simulated API. It answers from recordings.
+// world is a simulated API. It gets each answer from a sandbox, but only once, so that the sandbox's checks are not
+// measured. The zero value lacks only the answers, which worlds may share.
 type world struct {
-	*recordings
+	answers  *sync.Map // to changes and a request
 	mu       sync.Mutex
 	changes  []request // that were made; nil: the world is new
 	requests int       // that arrived
-}
-
-func newWorld() world {
-	return world{recordings: &recordings{answers: make(map[string]*httptest.ResponseRecorder)}}
 }
 
 func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
@@ -61,7 +32,7 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	sent := request{r.Method, r.URL.RequestURI(), string(body)}
 	w.mu.Lock()
 	w.requests++
-	answer := w.answer(w.changes, sent)
+	answer := w.answer(sent)
 	if r.Method != http.MethodGet && answer.Code < 300 {
 		w.changes = append(w.changes, sent)
 	}
@@ -71,44 +42,44 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	_, _ = rw.Write(answer.Body.Bytes())
 }
 
-// api serves a world until this program ends.
-type api struct {
-	*world
-	http, https, https1 string // base URLs: HTTP/1.1, HTTP/2 over TLS, HTTP/1.1 over TLS
-	certificate         []byte // PEM
+func (w *world) answer(sent request) *httptest.ResponseRecorder {
+	key := fmt.Sprint(w.changes, sent)
+	if answer, found := w.answers.Load(key); found {
+		return answer.(*httptest.ResponseRecorder)
+	}
+	var answer *httptest.ResponseRecorder
+	api := sandbox.New()
+	for _, r := range append(w.changes[:len(w.changes):len(w.changes)], sent) {
+		req := httptest.NewRequest(r.method, r.uri, strings.NewReader(r.body))
+		req.Header.Set("Authorization", "Bearer "+sandbox.Token)
+		req.Header.Set("Content-Type", "application/json")
+		answer = httptest.NewRecorder()
+		api.ServeHTTP(answer, req)
+	}
+	w.answers.Store(key, answer)
+	return answer
 }
 
-func newAPI() api {
-	w := newWorld()
-	plain, secure, secure1 := httptest.NewServer(&w), httptest.NewUnstartedServer(&w), httptest.NewTLSServer(&w)
-	secure.EnableHTTP2 = true
-	secure.StartTLS()
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
-	return api{&w, plain.URL, secure.URL, secure1.URL, certificate}
-}
-
-// farAway adds a round trip to each exchange with a server on this machine, and counts what passes. The local kernel
-// completes a TCP handshake at once; a round trip is charged for it by delaying the client's first bytes. To a client
-// that sends first, as in TLS, that looks the same.
+// farAway puts a round trip between its clients and a server on this machine, and counts what passes. The kernel
+// completes a TCP handshake here at once: a round trip is charged for it by delaying the client's first bytes. To a
+// client that sends first, as in TLS, that looks the same.
 type farAway struct {
-	server                      string
-	connections, sent, received atomic.Int64 // bytes, as the client sees it
+	net.Listener
+	connections, sent, received atomic.Int64 // the latter two in bytes, as the client sees it
 }
 
-func (f *farAway) serve(l net.Listener) {
+func (f *farAway) serve(addr string) {
 	for {
-		client := must(l.Accept()).(*net.TCPConn)
-		server := must(net.Dial("tcp", f.server)).(*net.TCPConn)
+		client, server := must(f.Accept()), must(net.Dial("tcp", addr))
 		f.connections.Add(1)
 		connected := time.Now().Add(roundTrip)
-		go carry(server, client, connected, &f.sent)
-		go carry(client, server, connected, &f.received)
+		go carry(server.(*net.TCPConn), client, connected, &f.sent)
+		go carry(client.(*net.TCPConn), server, connected, &f.received)
 	}
 }
 
-// carry copies from src to dst, including the end of the stream. Each chunk takes half a round trip, and none is sent
-// before the time connected.
-func carry(dst, src *net.TCPConn, connected time.Time, bytes *atomic.Int64) {
+// carry copies src to dst, including its end. It takes half a round trip, and begins no earlier than connected.
+func carry(dst *net.TCPConn, src net.Conn, connected time.Time, bytes *atomic.Int64) {
 	type chunk struct {
 		arrives time.Time
 		data    []byte

@@ -3,61 +3,51 @@
 //	go run ./bench [-write]         # all but the image; needs curl, node and GNU time
 //	go run ./bench [-write] image   # the image; needs Docker and docker-registry
 //
-// -write also puts the tables into bench/README.md. A failure is a panic: half a measurement is none.
+// -write also puts the tables into the README. Any failure is a panic: half a measurement is none.
 package main
 
 import (
+	"encoding/pem"
 	"flag"
 	"fmt"
+	"net/http/httptest"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
-	"time"
+	"sync"
 )
 
 // bench is what the measurements share.
 type bench struct {
-	api
-	dir   string          // for files
-	goals strings.Builder // a table
-	write bool            // into the README
+	world
+	http, https, https1 string          // base URLs: HTTP/1.1, HTTP/2 over TLS, HTTP/1.1 over TLS
+	dir                 string          // for files
+	goals               strings.Builder // rows of a table
+	write               bool            // tables into the README
 }
 
 func main() {
-	b := &bench{api: newAPI()}
+	b := &bench{world: world{answers: new(sync.Map)}, dir: must(os.MkdirTemp("", "bench"))}
+	defer os.RemoveAll(b.dir)
 	flag.BoolVar(&b.write, "write", false, "put the tables into bench/README.md")
 	flag.Parse()
-	b.dir = must(os.MkdirTemp("", "bench"))
-	defer os.RemoveAll(b.dir)
-	check(os.WriteFile(b.file("authority.pem"), b.certificate, 0o600))
+	plain, secure, secure1 := httptest.NewServer(b), httptest.NewUnstartedServer(b), httptest.NewTLSServer(b)
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	b.http, b.https, b.https1 = plain.URL, secure.URL, secure1.URL
+	certificate := &pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw} // both have the same
+	check(os.WriteFile(b.dir+"/authority.pem", pem.EncodeToMemory(certificate), 0o600))
 	if flag.Arg(0) == "image" {
 		b.image()
 		return
 	}
-	b.goals.WriteString("| what | goal | median (lowest to highest) | |\n|---|---|---|---|\n")
 	b.programs()
 	b.network()
 	b.fleets()
-	cpu := string(must(os.ReadFile("/proc/cpuinfo")))
-	_, cpu, _ = strings.Cut(cpu, "model name\t: ")
-	cpu, _, _ = strings.Cut(cpu, "\n")
-	fmt.Fprintf(&b.goals, "\nMeasured on %d × %s with %s.\n", runtime.NumCPU(), cpu, runtime.Version())
-	b.put("goals", b.goals.String())
-}
-
-// fleets runs the test of fleets on new seeds. It has failed if a goal is missed.
-func (b *bench) fleets() {
-	seed := fmt.Sprint(time.Now().Unix())
-	out, err := exec.Command("go", "test", "./bench", "-count=1", "-v", "-run", "TestFleets", "-seed", seed).CombinedOutput()
-	begin, worst, found := strings.Cut(string(out), "worst: ")
-	if !found {
-		panic(string(out))
-	}
-	worst, _, _ = strings.Cut(worst, "\n")
-	fmt.Fprintf(&b.goals, "| 256 steps at once | all, 1.5 × ideal, no number lost | %s | %s |\n", worst, verdict(err == nil))
-	b.put("fleets", begin[strings.Index(begin, "|"):])
+	cpu := strings.TrimSpace(sh("sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1"))
+	fmt.Fprintf(&b.goals, "| measured on | | %d × %s, %s | |\n", runtime.NumCPU(), cpu, runtime.Version())
+	b.put("| what | goal | median (lowest to highest) | |", b.goals.String())
 }
 
 // goal adds a goal: the median of values is at most most.
@@ -65,26 +55,22 @@ func (b *bench) goal(what string, most float64, values []float64, digits int) {
 	fmt.Fprintf(&b.goals, "| %s | %g | %s | %s |\n", what, most, spread(values, digits), verdict(median(values) <= most))
 }
 
-func verdict(met bool) string {
-	if met {
-		return "met"
-	}
-	return "**missed**"
-}
+func verdict(met bool) string { return map[bool]string{true: "met", false: "**missed**"}[met] }
 
-// put prints a table, and puts it where the README has a place for it.
-func (b *bench) put(name, table string) {
-	fmt.Printf("%s:\n\n%s\n", name, table)
+// put prints a table, and replaces the one with this head in the README.
+func (b *bench) put(head, rows string) {
+	head += "\n" + strings.Repeat("|---", strings.Count(head, "|")-1) + "|\n"
+	fmt.Println(head + rows)
 	if !b.write {
 		return
 	}
 	const readme = "bench/README.md"
-	before, rest, found := strings.Cut(string(must(os.ReadFile(readme))), "<!-- "+name+" -->\n")
-	_, after, ended := strings.Cut(rest, "<!-- end -->")
+	before, old, found := strings.Cut(string(must(os.ReadFile(readme))), head)
+	_, after, ended := strings.Cut(old, "\n\n")
 	if !found || !ended {
-		panic(readme + " has no place for " + name)
+		panic(readme + " lacks " + head)
 	}
-	check(os.WriteFile(readme, []byte(before+"<!-- "+name+" -->\n"+table+"<!-- end -->"+after), 0o600))
+	check(os.WriteFile(readme, []byte(before+head+rows+"\n"+after), 0o600))
 }
 
 // spread is the median of values, with the lowest and the highest.

@@ -12,21 +12,16 @@ import (
 func main() {
 	http.DefaultTransport.(*http.Transport).MaxConnsPerHost = 1 // over HTTP/2, net/http would open three and use one
 	agent, version := os.Getenv("INPUT_AGENT-ID"), os.Getenv("INPUT_VERSION-ID")
-	var phones struct {
-		Data []struct {
-			ID      string
-			Inbound string `json:"inbound_agent_id"`
-		}
-	}
+	var phones struct{ Data []map[string]any }
 	var reads sync.WaitGroup
 	reads.Go(func() { call("GET", "phone/?limit=100", nil, &phones) })
 	reads.Go(func() { call("GET", "agent/"+agent+"/version?is_published=true&limit=1", nil, new(any)) })
 	reads.Go(func() { call("GET", "agent/"+agent+"?version_id="+version, nil, new(any)) })
 	reads.Wait()
-	change := map[string]string{"version_id": version}
+	change := map[string]any{"version_id": version}
 	for _, p := range phones.Data {
-		if p.Inbound == agent {
-			change["inbound_phone_number_id"] = p.ID
+		if p["inbound_agent_id"] == agent {
+			change["inbound_phone_number_id"] = p["id"]
 		}
 	}
 	body, err := json.Marshal(change)
