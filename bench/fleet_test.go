@@ -21,7 +21,7 @@ import (
 	"publish-agent-version/publish"
 )
 
-var firstSeed = flag.Uint64("seed", 0, "the first of ten seeds for each row of TestFleets; 0: only one seed")
+var firstSeed = flag.Uint64("seed", 0, "the first of five seeds for each row of TestFleets; 0: only one seed")
 
 const (
 	steps = 256         // as many as one matrix can have
@@ -45,29 +45,28 @@ func (f fleet) worse(g fleet) fleet {
 	return fleet{max(f.failed, g.failed), max(f.dropped, g.dropped), max(f.requests, g.requests), max(f.last, g.last)}
 }
 
-func (f fleet) time() float64 { return f.last.Seconds() / ideal.Seconds() }
-
 // TestFleets starts 256 steps at one instant, in virtual time, against a limit that counts reads too.
 func TestFleets(t *testing.T) {
 	var answers sync.Map
 	var alone, worst fleet
 	synctest.Test(t, func(t *testing.T) { alone = play(t, &answers, 1, 0, limit{window: time.Hour, most: 100}) })
-	fmt.Print("| limit | Retry-After | steps failed | numbers lost | time ÷ ideal | requests a step |\n|---|---|---|---|---|---|\n")
+	fmt.Print("| limit | Retry-After | steps failed | numbers lost | time ÷ ideal | requests a step |\n",
+		"|---|---|---|---|---|---|\n")
 	for _, l := range []limit{
-		{window: time.Second, says: "none"}, {window: time.Second, says: "exact"},
-		{window: 10 * time.Second, says: "none"}, {window: 10 * time.Second, says: "10"}, {window: time.Minute, says: "exact"},
+		{window: time.Second, says: "none"}, {window: time.Second, says: "exact"}, {window: time.Minute, says: "exact"},
+		{window: 10 * time.Second, says: "none"}, {window: 10 * time.Second, says: "10"},
 	} {
 		var f fleet
 		l.most = steps*alone.requests/(int(ideal/l.window)+1) + 1
-		for seed := range 1 + 9*min(*firstSeed, 1) {
+		for seed := range 1 + 4*min(*firstSeed, 1) {
 			synctest.Test(t, func(t *testing.T) { f = f.worse(play(t, &answers, steps, *firstSeed+seed, l)) })
 		}
 		fmt.Printf("| %d in %.0f s | %s | %d | %d | %.2f | %.1f |\n",
-			l.most, l.window.Seconds(), l.says, f.failed, f.dropped, f.time(), float64(f.requests)/steps)
+			l.most, l.window.Seconds(), l.says, f.failed, f.dropped, f.last.Minutes(), float64(f.requests)/steps)
 		worst = worst.worse(f)
 	}
-	fmt.Printf("worst: %d failed, %.2f × ideal, %d numbers lost\n", worst.failed, worst.time(), worst.dropped)
-	if worst.failed > 0 || worst.time() > 1.5 || worst.dropped > 0 {
+	fmt.Printf("worst: %d failed, %.2f × ideal, %d numbers lost\n", worst.failed, worst.last.Minutes(), worst.dropped)
+	if worst.failed > 0 || worst.last > ideal*3/2 || worst.dropped > 0 {
 		t.Error("want 0 failed, 1.50 × ideal at most, 0 numbers lost")
 	}
 }

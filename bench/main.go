@@ -46,7 +46,8 @@ func main() {
 	b.network()
 	b.fleets()
 	cpu := strings.TrimSpace(sh("sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1"))
-	fmt.Fprintf(&b.goals, "| measured on | | %d × %s, %s | |\n", runtime.NumCPU(), cpu, runtime.Version())
+	load, _, _ := strings.Cut(sh("cat /proc/loadavg"), " ")
+	fmt.Fprintf(&b.goals, "| measured on | | %d × %s, %s, load %s | |\n", runtime.NumCPU(), cpu, runtime.Version(), load)
 	b.put("| what | goal | median (lowest to highest) | |", b.goals.String())
 }
 
