@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -138,11 +137,10 @@ func serve(conn net.Conn, handler http.Handler) {
 		if err != nil {
 			return
 		}
-		recorder, out := httptest.NewRecorder(), new(bytes.Buffer)
+		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, r)
 		answer := recorder.Result()
 		answer.ContentLength = int64(recorder.Body.Len())
-		_ = answer.Write(out)
-		_, _ = conn.Write(out.Bytes())
+		_ = answer.Write(conn)
 	}
 }
