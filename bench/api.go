@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,7 +50,7 @@ func (w *world) answer(sent request) *httptest.ResponseRecorder {
 	}
 	var answer *httptest.ResponseRecorder
 	api := sandbox.New()
-	for _, r := range append(w.changes[:len(w.changes):len(w.changes)], sent) {
+	for _, r := range append(slices.Clip(w.changes), sent) {
 		req := httptest.NewRequest(r.method, r.uri, strings.NewReader(r.body))
 		req.Header.Set("Authorization", "Bearer "+sandbox.Token)
 		req.Header.Set("Content-Type", "application/json")

@@ -84,12 +84,12 @@ func (b *bench) programs() {
 	plain, plainRatios := b.compare(beside(b.http))
 	programs := beside(b.https)
 	secure, secureRatios := b.compare(programs)
-	var rows string
+	var rows strings.Builder
 	for i, p := range programs {
-		rows += fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", p.name, spread(plain[i], 1), spread(plainRatios[i], 3),
+		fmt.Fprintf(&rows, "| %s | %s | %s | %s | %s | %s |\n", p.name, spread(plain[i], 1), spread(plainRatios[i], 3),
 			spread(secure[i], 1), spread(secureRatios[i], 3), spread(b.peaks(p), 1))
 	}
-	b.put("| program | over HTTP, ms | action ÷ it | over TLS, ms | action ÷ it | peak memory, MiB |", rows)
+	b.put("| program | over HTTP, ms | action ÷ it | over TLS, ms | action ÷ it | peak memory, MiB |", rows.String())
 	b.goal("time ÷ curl's, HTTP", 0.60, plainRatios[2], 3)
 	b.goal("time ÷ curl's, TLS", 0.55, secureRatios[2], 3)
 	b.goal("time ÷ the floor's, HTTP", 1.25, plainRatios[1], 3)
@@ -124,7 +124,7 @@ func (b *bench) compare(programs []program) (ms, ratios [][]float64) {
 
 // network measures on a network with a long round trip. Setting up a connection takes two: TCP, and TLS 1.3.
 func (b *bench) network() {
-	var rows string
+	var rows strings.Builder
 	for _, protocol := range []struct {
 		name, base string
 		most       float64 // ms after set-up: two or four round trips, and half of one for the program
@@ -149,7 +149,7 @@ func (b *bench) network() {
 				ms, _ := b.run(p)
 				total, afterSetUp = append(total, ms), append(afterSetUp, ms-2*float64(roundTrip.Milliseconds()))
 			}
-			rows += fmt.Sprintf("| %s | %s | %d | %d | %d | %d | %s | %s |\n", p.name, protocol.name, b.requests/runs,
+			fmt.Fprintf(&rows, "| %s | %s | %d | %d | %d | %d | %s | %s |\n", p.name, protocol.name, b.requests/runs,
 				far.connections.Load()/runs, far.sent.Load()/runs, far.received.Load()/runs,
 				spread(total, 0), spread(afterSetUp, 0))
 			if i < 2 && protocol.name == "HTTP/2" {
@@ -163,7 +163,7 @@ func (b *bench) network() {
 			}
 		}
 	}
-	b.put("| what | over TLS | requests | connections | bytes sent | received | ms | after set-up |", rows)
+	b.put("| what | over TLS | requests | connections | bytes sent | received | ms | after set-up |", rows.String())
 }
 
 // fleets runs the test of fleets on new seeds. It fails if a goal is missed.

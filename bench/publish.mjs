@@ -1,6 +1,5 @@
 // The change as a JavaScript action would make it, without retries and without a dependency.
 import { appendFileSync } from "node:fs";
-
 const input = (name) => (process.env[`INPUT_${name.toUpperCase()}`] ?? "").trim();
 
 console.log(`::add-mask::${input("token")}`);
