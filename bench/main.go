@@ -1,103 +1,99 @@
-// Command bench measures the action: against programs that do the same, as an image, with many versions, and many at
-// once. It prints the tables of its README:
+// Command bench measures what a publish costs, and prints the tables of its README:
 //
-//	go run ./bench [part of a title]
+//	go run ./bench [-write]         # all but the image; needs curl, node and GNU time
+//	go run ./bench [-write] image   # the image; needs Docker and docker-registry
+//
+// -write also puts the tables into the README. Any failure is a panic: half a measurement is none.
 package main
 
 import (
-	"bufio"
-	"cmp"
+	"encoding/pem"
+	"flag"
 	"fmt"
+	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 )
 
-func main() {
-	dir, err := os.MkdirTemp("", "bench")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		err = run(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-// bench is shared by the measurements.
+// bench is what the measurements share.
 type bench struct {
-	dir           string // for files
-	api           *api
-	action, floor string // paths of the programs
-	goals         *goals
+	world
+	http, https, https1 string          // base URLs: HTTP/1.1, HTTP/2 over TLS, HTTP/1.1 over TLS
+	dir                 string          // for files
+	goals               strings.Builder // rows of a table
+	write               bool            // tables into the README
 }
 
-func run(dir string) error {
-	a, err := newAPI(dir)
+func main() {
+	b := &bench{world: world{answers: new(sync.Map)}, dir: must(os.MkdirTemp("", "bench"))}
+	defer os.RemoveAll(b.dir)
+	flag.BoolVar(&b.write, "write", false, "put the tables into bench/README.md")
+	flag.Parse()
+	plain, secure, secure1 := httptest.NewServer(b), httptest.NewUnstartedServer(b), httptest.NewTLSServer(b)
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	b.http, b.https, b.https1 = plain.URL, secure.URL, secure1.URL
+	certificate := &pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw} // both have the same
+	check(os.WriteFile(b.dir+"/authority.pem", pem.EncodeToMemory(certificate), 0o600))
+	if flag.Arg(0) == "image" {
+		b.image()
+		return
+	}
+	b.programs()
+	b.network()
+	b.fleets()
+	cpu := strings.TrimSpace(sh("sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1"))
+	load, _, _ := strings.Cut(sh("cat /proc/loadavg"), " ")
+	fmt.Fprintf(&b.goals, "| measured on | | %d × %s, %s, load %s | |\n", runtime.NumCPU(), cpu, runtime.Version(), load)
+	b.put("| what | goal | median (lowest to highest) | |", b.goals.String())
+}
+
+// goal adds a goal: the median of values is at most most.
+func (b *bench) goal(what string, most float64, values []float64, digits int) {
+	fmt.Fprintf(&b.goals, "| %s | %g | %s | %s |\n", what, most, spread(values, digits), verdict(median(values) <= most))
+}
+
+func verdict(met bool) string { return map[bool]string{true: "met", false: "**missed**"}[met] }
+
+// put prints a table, and replaces the one with this head in the README.
+func (b *bench) put(head, rows string) {
+	head += "\n" + strings.Repeat("|---", strings.Count(head, "|")-1) + "|\n"
+	fmt.Println(head + rows)
+	if !b.write {
+		return
+	}
+	const readme = "bench/README.md"
+	before, old, found := strings.Cut(string(must(os.ReadFile(readme))), head)
+	_, after, ended := strings.Cut(old, "\n\n")
+	if !found || !ended {
+		panic(readme + " lacks " + head)
+	}
+	check(os.WriteFile(readme, []byte(before+head+rows+"\n"+after), 0o600))
+}
+
+// spread is the median of values, with the lowest and the highest.
+func spread(values []float64, digits int) string {
+	least, most := slices.Min(values), slices.Max(values)
+	if least == most {
+		return fmt.Sprintf("%.*f", digits, least)
+	}
+	return fmt.Sprintf("%.*f (%.*f to %.*f)", digits, median(values), digits, least, digits, most)
+}
+
+func median(values []float64) float64 {
+	return slices.Sorted(slices.Values(values))[(len(values)-1)/2]
+}
+
+func must[T any](value T, err error) T {
+	check(err)
+	return value
+}
+
+func check(err error) {
 	if err != nil {
-		return err
+		panic(err)
 	}
-	b := bench{dir: dir, api: a, action: filepath.Join(dir, "action"), floor: filepath.Join(dir, "floor"), goals: new(goals)}
-	if err := cmp.Or(build(b.action, "."), build(b.floor, "./bench/floor")); err != nil {
-		return err
-	}
-	fmt.Println(machine())
-	for _, section := range []struct {
-		title   string
-		measure func() error
-	}{
-		{"One publish by id, over HTTP", func() error { return b.compare(a.http, "HTTP") }},
-		{"One publish by id, over TLS", func() error { return b.compare(a.https, "TLS") }},
-		{"Before the first byte", b.start},
-		{"A network round trip of 100 ms", b.latency},
-		{"In one process", func() error { return goTest("./bench", "-run", "^$", "-bench", ".") }},
-		{"Size", b.size},
-		{"From uses: to done", b.image},
-		{"Versions to look through", b.versions},
-		{"Retries, in virtual time", func() error { return goTest("./bench", "-run", "Retries", "-v") }},
-		{"Many at once, in virtual time", func() error { return goTest("./diga", "-run", "Fleet", "-v") }},
-		{"Many at once, for real", b.fleet},
-	} {
-		if len(os.Args) > 1 && !strings.Contains(section.title, os.Args[1]) {
-			continue
-		}
-		fmt.Printf("\n## %s\n\n", section.title)
-		if err := section.measure(); err != nil {
-			return err
-		}
-	}
-	b.goals.print()
-	return nil
-}
-
-// machine describes the machine.
-func machine() string {
-	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	cpu := "unknown processor"
-	if file, err := os.Open("/proc/cpuinfo"); err == nil {
-		defer file.Close()
-		for lines := bufio.NewScanner(file); lines.Scan(); {
-			if name, model, _ := strings.Cut(lines.Text(), ":"); strings.TrimSpace(name) == "model name" {
-				cpu = strings.TrimSpace(model)
-			}
-		}
-	}
-	return fmt.Sprintf("%d × %s, Linux %s, %s", runtime.NumCPU(), cpu, strings.TrimSpace(string(release)), runtime.Version())
-}
-
-// goTest runs go test and prints the rows of tables and the results of benchmarks.
-func goTest(args ...string) error {
-	out, err := exec.Command("go", append([]string{"test", "-count=1"}, args...)...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("go test %s: %w\n%s", strings.Join(args, " "), err, out)
-	}
-	for line := range strings.Lines(string(out)) {
-		if line = strings.TrimSpace(line); strings.HasPrefix(line, "|") || strings.HasPrefix(line, "Benchmark") {
-			fmt.Println(line)
-		}
-	}
-	return nil
 }
