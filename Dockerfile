@@ -48,7 +48,7 @@ LABEL org.opencontainers.image.title="publish-agent-version" \
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /image /
 COPY LICENSE /licences/LICENSE
-# The program mostly waits for the network and runs for milliseconds: one processor saves threads, see bench/README.md.
+# The program mostly waits for the network and runs for milliseconds: one processor saves threads.
 ENV GOMAXPROCS=1
 # No USER: the runner's output file belongs to another user and only root may write it.
 ENTRYPOINT ["/publish-agent-version"]

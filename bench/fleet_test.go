@@ -79,9 +79,9 @@ func play(t *testing.T, answers *sync.Map, n int, seed uint64, l limit) (f fleet
 		defer mu.Unlock()
 		return time.Duration(random.Int64N(int64(limit)))
 	}
-	env := map[string]string{
-		"INPUT_TOKEN": sandbox.Token, "INPUT_API-URL": "http://localhost",
-		"INPUT_AGENT-ID": sandbox.FrontDesk, "INPUT_VERSION-ID": sandbox.NextID,
+	env := []string{
+		"INPUT_TOKEN=" + sandbox.Token, "INPUT_API-URL=http://localhost",
+		"INPUT_AGENT-ID=" + sandbox.FrontDesk, "INPUT_VERSION-ID=" + sandbox.NextID,
 	}
 	var running sync.WaitGroup
 	for range n {
@@ -106,7 +106,7 @@ func play(t *testing.T, answers *sync.Map, n int, seed uint64, l limit) (f fleet
 			rw.WriteHeader(http.StatusTooManyRequests)
 		})
 		step := publish.Step{
-			Getenv: func(name string) string { return env[name] }, Stdout: io.Discard, Stderr: io.Discard, Jitter: jitter,
+			Environ: env, Stdout: io.Discard, Stderr: io.Discard, Jitter: jitter,
 			Dial: func(context.Context, string, string) (net.Conn, error) {
 				near, far := net.Pipe()
 				go serve(far, limited)
