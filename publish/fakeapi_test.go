@@ -117,7 +117,7 @@ func apiError(status int, code, message string, headers ...string) response {
 
 // liveVersion is the API's answer to the read of what is published.
 func liveVersion(id string, headers ...string) response {
-	return respond(http.StatusOK, versionJSON(id, true), headers...)
+	return respond(http.StatusOK, `{"data":[`+versionJSON(id, true)+`],"has_more":false}`, headers...)
 }
 
 // versionJSON is the API's JSON of a version.
@@ -268,7 +268,9 @@ func (api *fakeAPI) answer(r *http.Request) response {
 	}
 	switch id := r.URL.Query().Get("version_id"); {
 	case id != "":
-		return liveVersion(id)
+		return respond(http.StatusOK, versionJSON(id, id == sandbox.LiveID))
+	case r.URL.Query().Has("is_published"):
+		return liveVersion(sandbox.LiveID)
 	case strings.HasSuffix(r.URL.Path, "/version"):
 		return respond(http.StatusOK, `{"data":[`+versionJSON(sandbox.NextID, false)+`,`+versionJSON(sandbox.LiveID, true)+`],"has_more":false}`)
 	default:

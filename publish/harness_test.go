@@ -444,7 +444,7 @@ func (res *result) check(t *testing.T, w expected) {
 		}
 	}
 	headline := map[string][]string{
-		"published": {"is on"}, "unpublished": {"is offline"}, "dry-run": {"Dry run"},
+		"published": {"is now on", "is on"}, "unpublished": {"is offline"}, "dry-run": {"Dry run"},
 		"failed": {"Not published", "Not unpublished", "Nothing was sent", "The step failed", "could not read what is live"}, "unknown": {"ould not confirm", "is offline", "The step failed"},
 	}[status]
 	first, _, _ := strings.Cut(res.summary, "\n")
@@ -503,7 +503,7 @@ const busyMachine = 25 * time.Second
 
 // unknownOutcome is the result of a change that may still be applied, and that the API does not show as applied.
 func unknownOutcome(code string, attempts int, says ...string) expected {
-	return expected{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied), verifyTime: time.Second}
+	return expected{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied), verifyTime: lastLook}
 }
 
 // invalidResponse is the unknown outcome of a change whose one response is not a confirmation; http is as in expected.
@@ -532,6 +532,9 @@ func rejected(code string, status int, says ...string) expected {
 	}
 }
 
+// lastLook is when the state is read for the last time after an answer that leaves it open.
+const lastLook = 10 * time.Second
+
 // The sentences on what is live that most rows share.
 const (
 	nothingChanged = "Nothing was changed"
@@ -540,6 +543,7 @@ const (
 	notReadable    = "he change may have been applied: could not read what is live"
 	readBack       = "reading back confirmed the change"
 	isSafe         = "un this step again: that is safe"
+	notTheAPI      = "this response is not from the API itself"
 	checkFirst     = "Check in Diga what is live"
 )
 

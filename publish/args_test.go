@@ -1,0 +1,193 @@
+package publish_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"publish-agent-version/internal/sandbox"
+	"publish-agent-version/publish"
+)
+
+// runCommandLine runs the step outside Actions, with a command line and an environment, against its own API.
+func runCommandLine(t *testing.T, args []string, env map[string]string) (exit int, stdout, stderr string) {
+	t.Helper()
+	_, server := newSandbox(t)
+	vars := map[string]string{
+		"DIGA_TOKEN": sandbox.Token, "INPUT_AGENT_ID": sandbox.FrontDesk, "INPUT_API_URL": "http://" + startServer(t, server), "INPUT_MAX_RETRIES": "0",
+	}
+	maps.Copy(vars, env)
+	var out, log bytes.Buffer
+	step := publish.Step{Args: args, Stdout: &out, Stderr: &log, Version: "test", Environ: environ(vars)}
+	exit = step.Run(t.Context())
+	return exit, out.String(), log.String()
+}
+
+func TestCommandLine(t *testing.T) {
+	next := "--version-id=" + sandbox.NextID
+	tests := []struct {
+		name   string
+		args   []string
+		env    map[string]string
+		exit   int
+		stdout string // a part of it
+		stderr string // the same
+	}{
+		{"version", []string{"-version"}, nil, 0, "test\n", ""},
+		{"help", []string{"--help", "x"}, nil, 0, "publish-agent-version publishes", ""},
+		{"short help", []string{"-h"}, nil, 0, "publish-agent-version publishes", ""},
+		{"publish", []string{next}, nil, 0, "published-version-id=" + sandbox.NextID + "\n", "notice: Published: Front desk: v1.22.7 → v1.22.8 is live"},
+		{"a value after a blank", []string{"--version-id", sandbox.NextID}, nil, 0, "status=published\n", ""},
+		{"a bare boolean", []string{next, "--dry-run"}, nil, 0, "status=dry-run\n", ""},
+		{"a boolean with a value", []string{next, "--dry-run=false"}, nil, 0, "status=published\n", ""},
+		{"an invalid boolean", []string{next, "--dry-run=maybe"}, nil, 1, "error-code=ACTION_INPUT_INVALID\n", `dry-run must be true or false, not "maybe"`},
+		{"a flag before the environment", []string{next, "--dry-run=true"}, map[string]string{"INPUT_DRY_RUN": "false"}, 0, "status=dry-run\n", ""},
+		{"hyphens before underscores", []string{next}, map[string]string{"INPUT_DRY-RUN": "true", "INPUT_DRY_RUN": "false"}, 0, "status=dry-run\n", ""},
+		{"INPUT_TOKEN before DIGA_TOKEN", []string{next}, map[string]string{"INPUT_TOKEN": sandbox.Token, "DIGA_TOKEN": "wrong-token"}, 0, "status=published\n", ""},
+		{"no token", []string{next}, map[string]string{"DIGA_TOKEN": ""}, 1, "", "token is missing or empty"},
+		{"a token on the command line", []string{next, "--token=secret-of-mine"}, nil, 1, "", "--token is not supported: anyone on this machine can see the command line. Set DIGA_TOKEN"},
+		{"an unknown flag", []string{next, "--inbound-phone-nummer=1"}, nil, 1, "", `Unknown flag "--inbound-phone-nummer": did you mean --inbound-phone-number?`},
+		{"a token in a flag that does not exist", []string{next, "---token=secret-of-mine"}, nil, 1, "", "Bad flag syntax: ---token"},
+		{"a token as an argument", []string{next, "token=secret-of-mine"}, nil, 1, "", "Unexpected argument"},
+		{"an unknown flag and JSON", []string{"--bogus", "--output=json"}, nil, 1, `"error-code": "ACTION_INPUT_INVALID"`, ""},
+		{"version inside Actions", []string{"--version"}, map[string]string{"GITHUB_ACTIONS": "true"}, 1, "not supported in GitHub Actions", ""},
+		{"an empty safeguard", []string{next, "--expect-version-id="}, nil, 1, "error-code=ACTION_INPUT_INVALID\n", "--expect-version-id is empty (is the variable defined here?)"},
+		{"an empty boolean", []string{next, "--dry-run="}, nil, 1, "error-code=ACTION_INPUT_INVALID\n", "--dry-run is empty"},
+		{"a blank safeguard", []string{next, "--expect-version-id", " "}, nil, 1, "error-code=ACTION_INPUT_INVALID\n", "--expect-version-id is empty"},
+		{"help inside Actions", []string{"--help"}, map[string]string{"GITHUB_ACTIONS": "true"}, 1, "not supported in GitHub Actions", ""},
+		{"an unknown flag like no other", []string{"-x\n::error::y"}, nil, 1, "", `Unknown flag "--x\n::error::y". Nothing was sent.`},
+		{"a stray argument", []string{next, "false"}, nil, 1, "", "Unexpected argument: write flags as --name=value"},
+		{"an empty argument", []string{""}, nil, 1, "", "Unexpected argument"},
+		{"a flag without its value", []string{"--version-id"}, nil, 1, "", "Flag needs an argument: --version-id"},
+		{"an unknown format", []string{next, "--output=xml"}, nil, 1, "", `--output must be plain, json or dotenv, not "xml"`},
+		{"nothing chosen", []string{"--dry-run"}, nil, 1, "", "version-id or version-name is required"},
+		{"show-live", []string{"--show-live"}, nil, 0, "status=live\nversion-id=" + sandbox.LiveID + "\nversion-name=v1.22.7\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.LiveID, "v1.22.7 is live on +34 910 000 001"},
+		{"show-live with something else", []string{next, "--show-live"}, nil, 1, "", "version-id and show-live are mutually exclusive"},
+		{"show-live with a number", []string{"--show-live", "--inbound-phone-number=+34910000001"}, nil, 1, "", "inbound-phone-number has no effect with show-live: true: remove it"},
+		{"unpublish with only-newer", []string{"--unpublish", "--only-newer"}, nil, 1, "", "only-newer has no effect with unpublish: true: remove it"},
+		{"inside Actions", []string{next}, map[string]string{
+			"GITHUB_ACTIONS": "true", "INPUT_AGENT-ID": sandbox.FrontDesk, "INPUT_VERSION-ID": sandbox.LiveID, "INPUT_TOKEN": sandbox.Token,
+		}, 1, "::error title=ACTION_INPUT_INVALID::Command-line arguments are not supported in GitHub Actions: set the inputs under with:. Nothing was sent.", ""},
+		{"underscores inside Actions", nil, map[string]string{"GITHUB_ACTIONS": "true", "INPUT_VERSION_ID": sandbox.NextID}, 1, "agent-id is missing", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			exit, stdout, stderr := runCommandLine(t, tt.args, tt.env)
+			if exit != tt.exit || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) || strings.Contains(stdout+stderr, "secret-of-mine") {
+				t.Errorf("exit status %d\nstdout: %s\nstderr: %s", exit, stdout, stderr)
+			}
+		})
+	}
+}
+
+// Inside Actions nothing is written where the command line says, not even that it was refused.
+func TestNoSummaryFileInsideActions(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "summary.md")
+	inActions := map[string]string{"GITHUB_ACTIONS": "true", "INPUT_TOKEN": sandbox.Token, "INPUT_AGENT-ID": sandbox.FrontDesk, "INPUT_VERSION-ID": sandbox.NextID}
+	exit, stdout, _ := runCommandLine(t, []string{"--summary=" + path}, inActions)
+	if exit != 1 || !strings.Contains(stdout, "not supported in GitHub Actions") {
+		t.Errorf("exit status %d: %s", exit, stdout)
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("%s was written: %v", path, err)
+	}
+}
+
+// An undefined variable must not turn a dry run into a real one.
+func TestEmptyBooleans(t *testing.T) {
+	for name, test := range map[string]struct {
+		variable string // that is set and empty; empty: none is
+		actions  string
+		exit     int
+	}{
+		"inside Actions":                   {"INPUT_DRY-RUN", "true", 1},
+		"outside":                          {"INPUT_DRY-RUN", "", 1},
+		"outside, with an underscore":      {"INPUT_DRY_RUN", "", 1},
+		"inside Actions, nothing is empty": {"", "true", 0},
+		"outside, nothing is empty":        {"", "", 0},
+		"another variable":                 {"INPUT_DRY", "true", 0},
+		"one that may be empty":            {"INPUT_TIMEOUT", "true", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := &fakeAPI{}
+			s := scenario{env: map[string]string{"GITHUB_ACTIONS": test.actions, "INPUT_DRY-RUN": "", "INPUT_UNPUBLISH": ""}}
+			res := s.runModified(t, api, func(step *publish.Step, _ context.CancelCauseFunc) {
+				if test.variable != "" {
+					step.Environ = append(step.Environ, test.variable+"=")
+				}
+			})
+			if res.exit != test.exit {
+				t.Errorf("exit status %d", res.exit)
+			}
+			if test.exit == 1 && (len(api.requests("")) > 0 || res.outputs["error-code"] != "ACTION_INPUT_INVALID" ||
+				!strings.Contains(res.outputs["error-message"], "dry-run is empty (is the variable defined here?): it must be true or false")) {
+				t.Errorf("%d requests, outputs %q", len(api.requests("")), res.outputs)
+			}
+			if test.exit == 0 && res.outputs["status"] != "published" {
+				t.Errorf("outputs %q", res.outputs)
+			}
+		})
+	}
+}
+
+func TestOutputFormats(t *testing.T) {
+	next := "--version-id=" + sandbox.NextID
+	t.Run("json", func(t *testing.T) {
+		_, stdout, _ := runCommandLine(t, []string{next, "--output=json"}, nil)
+		var got map[string]string
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil || got["status"] != "published" || got["inbound-phone-number"] != "+34910000001" {
+			t.Errorf("%v: %s", err, stdout)
+		}
+	})
+	t.Run("json of a failure", func(t *testing.T) {
+		exit, stdout, _ := runCommandLine(t, []string{"--version-id=" + sandbox.DraftID, "--output=json"}, nil)
+		var got map[string]string
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil || exit != 1 || got["error-code"] != "BAD_PARAMETER" || got["http-status"] != "400" {
+			t.Errorf("exit status %d, %v: %s", exit, err, stdout)
+		}
+	})
+	t.Run("dotenv", func(t *testing.T) {
+		exit, stdout, stderr := runCommandLine(t, []string{"--version-name=no such $(touch oops) `name`", "--output=dotenv"}, nil)
+		if exit != 1 || !strings.Contains(stdout, "\nERROR_CODE=ACTION_VERSION_NOT_FOUND\n") || strings.Contains(stdout, "touch") ||
+			!strings.Contains(stderr, "Omitted from the dotenv output, which cannot represent their values: version-name, error-message.") {
+			t.Errorf("exit status %d\n%s%s", exit, stdout, stderr)
+		}
+		shell, err := exec.LookPath("sh")
+		if err != nil {
+			t.Skip("no sh on this machine")
+		}
+		out, err := exec.Command(shell, "-c", `set -u; . "$1"; echo "$STATUS $ERROR_CODE"`, "sh", newFile(t, stdout)).CombinedOutput()
+		if err != nil || string(out) != "failed ACTION_VERSION_NOT_FOUND\n" {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	t.Run("summary", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "summary.md")
+		for range 2 { // the second replaces the first
+			if exit, _, stderr := runCommandLine(t, []string{next, "--summary=" + path}, nil); exit != 0 {
+				t.Fatal(stderr)
+			}
+		}
+		got, err := os.ReadFile(path)
+		if err != nil || strings.Count(string(got), "### ✅ `Front desk`: `v1.22.8` is live\n") != 1 {
+			t.Errorf("%v: %s", err, got)
+		}
+		exit, _, stderr := runCommandLine(t, []string{next, "--summary=" + filepath.Join(path, "x")}, nil)
+		if exit != 0 || !strings.Contains(stderr, "warning: No summary: Writing "+filepath.Join(path, "x")+" failed: not a directory.") {
+			t.Errorf("exit status %d: %s", exit, stderr)
+		}
+	})
+}
+
+func TestBinaryKnowsItsVersion(t *testing.T) {
+	version, err := exec.Command(builtAction(), "-version").CombinedOutput()
+	if err != nil || strings.TrimSpace(string(version)) == "" || strings.Count(string(version), "\n") != 1 {
+		t.Errorf("the binary says %q, %v", version, err)
+	}
+}

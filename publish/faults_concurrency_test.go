@@ -1,0 +1,158 @@
+package publish_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"publish-agent-version/internal/sandbox"
+)
+
+// TestFaultsConcurrency has the rows C of docs/faults.md: concurrent steps and other writers.
+func TestFaultsConcurrency(t *testing.T) {
+	t.Run("C1", func(t *testing.T) {
+		api, server := newSandbox(t)
+		s := with("api-url", "http://"+startServer(t, server), "inbound-phone-number-id", sandbox.Switch)
+		first, second := s.run(t), s.run(t)
+		first.check(t, expected{attempts: 1})
+		second.check(t, expected{attempts: 1})
+		for name, value := range first.outputs {
+			switch name {
+			case "previous-version-id":
+				value = sandbox.NextID
+			case "previous-version-name":
+				value = sandbox.NextName
+			case "changed-fields":
+				value = "" // the version is live already
+			case "previous-inbound-phone-number-id":
+				continue // the sandbox lets the agent keep the number that it had as a second one
+			}
+			if second.outputs[name] != value {
+				t.Errorf("%s is %q the second time, want %q", name, second.outputs[name], value)
+			}
+		}
+		if line := " is already live; only phone numbers may change"; strings.Contains(first.stdout, line) || !strings.Contains(second.stdout, line) {
+			t.Errorf("printed\n%s\nand then\n%s", first.stdout, second.stdout)
+		}
+		if live, inbound, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID || inbound != sandbox.Switch {
+			t.Errorf("live is %s on %s", live, inbound)
+		}
+	})
+
+	// The response is lost, someone else publishes in between, and the second attempt overwrites its change. Only
+	// running one job at a time prevents that: the README says so.
+	t.Run("C2", func(t *testing.T) {
+		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true})
+		var between result
+		var other scenario
+		var changes atomic.Int64
+		server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPatch && changes.Add(1) == 2 {
+				between = other.run(t)
+			}
+			api.ServeHTTP(w, r)
+		})
+		url := "http://" + startServer(t, server)
+		other = with("api-url", url, "version-id", sandbox.OldestID)
+		s := with("api-url", url)
+		res := s.run(t)
+		res.check(t, expected{attempts: 2})
+		between.check(t, expected{attempts: 1})
+		if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID || between.outputs["previous-version-id"] != sandbox.NextID {
+			t.Errorf("live is %s, and was %s for the other", live, between.outputs["previous-version-id"])
+		}
+		readme, err := os.ReadFile("../README.md")
+		if err != nil || !strings.Contains(string(readme), "\nconcurrency:\n  group: ") {
+			t.Errorf("the README shows no concurrency group (%v)", err)
+		}
+	})
+
+	for _, tt := range []struct {
+		name       string
+		steps      int
+		perSecond  int // so that two requests of each step pass in half the time
+		retryAfter bool
+	}{
+		{"C3/Retry-After", 256, 9, true},
+		{"C3/no Retry-After", 64, 3, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			api, server := newSandbox(t)
+			api.Set(sandbox.Behavior{Limit: sandbox.Limit{Requests: tt.perSecond, Interval: time.Second, RetryAfter: tt.retryAfter}})
+			var longest time.Duration
+			synctest.Test(t, func(t *testing.T) {
+				l := newMemoryNetwork()
+				var serving, fleet sync.WaitGroup
+				serving.Go(func() { _ = server.Serve(l) })
+				results := make([]result, tt.steps)
+				for i := range results {
+					fleet.Go(func() {
+						results[i] = scenario{dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) }}.run(t)
+					})
+				}
+				fleet.Wait()
+				_ = server.Close()
+				l.Close()
+				serving.Wait()
+				for _, res := range results {
+					res.check(t, expected{maxTime: 2 * time.Minute})
+					longest = max(longest, res.elapsed)
+				}
+			})
+			requests := api.Requests()
+			t.Logf("%s, %.1f requests a step", longest, float64(len(requests))/float64(tt.steps))
+			last, waits := make(map[string]time.Time), make(map[time.Duration]string)
+			for _, r := range requests {
+				id := r.Header.Get("X-Request-Id")
+				if r.Method != "PATCH" {
+					continue
+				}
+				if before, again := last[id]; again {
+					wait := r.Time.Sub(before)
+					if other, twice := waits[wait]; twice {
+						t.Errorf("%s and %s waited %s", id, other, wait)
+					}
+					waits[wait] = id
+				}
+				last[id] = r.Time
+			}
+			if len(last) != tt.steps || len(waits) < tt.steps {
+				t.Errorf("%d steps waited %d times", len(last), len(waits))
+			}
+		})
+	}
+
+	t.Run("C4/in flight", func(t *testing.T) {
+		fake := replying(apiError(503, "BUSY", "try later"), response{then: hang})
+		with("timeout", "20s").check(t, fake, expected{
+			code: "BUSY", status: "unknown", httpStatus: "503", attempts: 2, minTime: 20 * time.Second, maxTime: 20 * time.Second, verifyTime: lastLook,
+			says: []string{"The API returned 503 Service Unavailable: try later; gave up after 20s", mayBeApplied, stillLive},
+		})
+	})
+	t.Run("C4/while it connects", func(t *testing.T) {
+		fake := replying(response{raw: apiError(503, "BUSY", "try later").raw, then: closeConn})
+		fake.readsBefore, fake.phones = response{then: closeConn}, response{then: closeConn}
+		s := scenario{dialError: func(ctx context.Context, n int) error {
+			if n <= 4+1 { // the reads, and one attempt
+				return nil
+			}
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}}
+		s.check(t, fake, expected{
+			code: "BUSY", status: "unknown", httpStatus: "503", minTime: 2*time.Minute + 5*time.Second, maxTime: 2*time.Minute + 5*time.Second,
+			says: []string{"The API returned 503 Service Unavailable: try later; gave up after 2m0s", notReadable},
+		})
+	})
+	with("timeout", "10s").test(t, "C4/no reply at all", &fakeAPI{replies: []response{{then: hang}}, readsAfter: response{then: hang}}, expected{
+		code: "ACTION_TIMEOUT", status: "unknown", httpStatus: "none", attempts: 1, minTime: 15 * time.Second, maxTime: 15 * time.Second,
+		says: []string{"No response from diga; gave up after 10s", notReadable},
+	})
+}

@@ -1,0 +1,400 @@
+package publish_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"publish-agent-version/internal/sandbox"
+	"publish-agent-version/publish"
+)
+
+// toJSON writes v as JSON, with nothing escaped that need not be.
+func toJSON(v any) string {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+type object = map[string]any
+
+// An injection puts text from elsewhere in one place. Its code is what the step then fails with; empty: it depends on the
+// text.
+type injection struct {
+	name   string
+	code   string
+	server fakeServer
+	scenario
+}
+
+const success = "success"
+
+// injections puts text in every place that a server or a workflow controls.
+func injections(text string) []injection {
+	changed := func(name, code string, changes ...response) injection {
+		return injection{name, code, &fakeAPI{replies: changes}, scenario{}}
+	}
+	raw := func(text string) response { return response{raw: text, then: closeConn} }
+	version := func(change object) object {
+		v := object{"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": "v1", "version_number": 228, "is_published": true}
+		maps.Copy(v, change)
+		return v
+	}
+	before := func(name string, v object) injection {
+		return injection{name, success, &fakeAPI{readsBefore: respond(200, toJSON(v))}, scenario{}}
+	}
+	listed := func(name, code, wanted string, versions ...object) injection {
+		page, live := toJSON(object{"data": versions, "has_more": false, "first_id": nil, "last_id": nil}), toJSON(version(nil))
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/version"):
+				_, _ = io.WriteString(w, page)
+			case r.Method == http.MethodPatch:
+				_, _ = io.WriteString(w, toJSON(object{"agent_id": sandbox.FrontDesk, "published_version_id": sandbox.LiveID}))
+			default:
+				_, _ = io.WriteString(w, live)
+			}
+		})}
+		return injection{name, code, server, with("version-name", wanted)}
+	}
+	confirmed := func(change object) string {
+		c := object{"agent_id": sandbox.FrontDesk, "published_version_id": sandbox.NextID}
+		maps.Copy(c, change)
+		return toJSON(c)
+	}
+	const invalid = "ACTION_RESPONSE_INVALID"
+	list := []injection{
+		changed("message", "BAD_PARAMETER", respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text}))),
+		changed("error_code", "HTTP_400", respond(400, toJSON(object{"error_code": "!" + text, "message": "a"}))),
+		changed("details", "HTTP_422", respond(422, toJSON(object{"detail": slices.Repeat([]object{{
+			"loc": []any{"body", text}, "msg": text, "type": text, "input": text, "ctx": object{text: text},
+		}}, 7)}))),
+		changed("detail", "HTTP_422", respond(422, toJSON(object{"detail": text}))),
+		changed("agent_id", invalid, respond(200, confirmed(object{"agent_id": text}))),
+		changed("published_version_id", invalid, respond(200, confirmed(object{"published_version_id": text}))),
+		changed("inbound_phone_number_id", invalid, respond(200, confirmed(object{"inbound_phone_number_id": text}))),
+		changed("outbound_phone_number_id", invalid, respond(200, confirmed(object{"outbound_phone_number_id": text}))),
+		changed("a field's name", invalid, respond(200, "{"+strings.TrimSpace(toJSON(text))+":1,"+strings.TrimSpace(toJSON(text))+":2}")),
+		changed("a 200's body", invalid, respond(200, "x"+text)),
+		changed("a 404's body", "HTTP_404", respond(404, "x"+text)),
+		changed("a page's title", "HTTP_404", respond(404, "<html><title>"+text+"</title>")),
+		changed("reason phrase", "", raw("HTTP/1.1 400 "+text+"\r\nContent-Length: 0\r\n\r\n")),
+		changed("status", "", raw("HTTP/1.1 "+text+"\r\n\r\n")),
+		changed("protocol", "", raw(text+"\r\n\r\n")),
+		changed("a header's name", "", raw("HTTP/1.1 400 Bad\r\n"+text+": a\r\n\r\n")),
+		changed("a header's value", "", raw("HTTP/1.1 400 Bad\r\nX-A: "+text+"\r\n\r\n")),
+		changed("Retry-After", "", raw("HTTP/1.1 503 Bad\r\nRetry-After: "+text+"\r\n\r\n")),
+		changed("Location", "", raw("HTTP/1.1 302 Found\r\nLocation: https://"+text+"\r\n\r\n")),
+		changed("Content-Encoding", "", raw("HTTP/1.1 200 OK\r\nContent-Encoding: "+text+"\r\n\r\n"+confirmationBody)),
+		changed("Content-Length", "", raw("HTTP/1.1 200 OK\r\nContent-Length: "+text+"\r\n\r\n"+confirmationBody)),
+		changed("Transfer-Encoding", "", raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: "+text+"\r\n\r\n"+confirmationBody)),
+		changed("the last of two replies", "", apiError(500, "FIRST", "first"), raw("HTTP/1.1 "+text+"\r\n\r\n")),
+		changed("the first of two replies", "HTTP_404", respond(500, toJSON(object{"error_code": "FIRST", "message": text})), respond(404, "")),
+		before("version_name of what is published", version(object{"version_name": text})),
+		before("version_id of what is published", version(object{"version_id": text})),
+		before("agent_id of what is published", version(object{"agent_id": text})),
+		listed("version-name", success, strings.TrimSpace("x"+text), version(object{"version_name": strings.TrimSpace("x" + text)})),
+		listed("names of other versions", "ACTION_VERSION_NOT_FOUND", "x"+text, slices.Repeat([]object{version(object{"version_name": text})}, 7)...),
+		listed("names of drafts", "ACTION_VERSION_NOT_FOUND", strings.TrimSpace("x"+text), version(object{"version_name": strings.TrimSpace("x" + text), "is_draft": true})),
+		listed("a name twice", "ACTION_VERSION_AMBIGUOUS", strings.TrimSpace("x"+text),
+			version(object{"version_name": strings.TrimSpace("x" + text)}), version(object{"version_name": strings.TrimSpace("x" + text), "version_id": sandbox.OldestID})),
+		{"the action's own name", success, &fakeAPI{}, scenario{env: map[string]string{"GITHUB_ACTION_REPOSITORY": text + "/a"}}},
+		{"the action's version", success, &fakeAPI{}, scenario{env: map[string]string{"GITHUB_ACTION_REF": text}}},
+	}
+	for i := range list {
+		list[i].inputs = maps.Clone(list[i].inputs)
+		if list[i].inputs == nil {
+			list[i].inputs = make(map[string]string)
+		}
+		list[i].inputs["max-retries"] = "1"
+		if !utf8.ValidString(text) && list[i].inputs["version-name"] != "" {
+			list[i].code = "" // JSON cannot say the same name
+		}
+	}
+	return list
+}
+
+// checkHarmless injects text in every place and checks that the run still reports one clean result.
+func checkHarmless(t *testing.T, text string) {
+	t.Helper()
+	for _, place := range injections(text) {
+		t.Run(place.name, func(t *testing.T) {
+			res := place.runInMemory(t, place.server)
+			got := res.outputs["error-code"]
+			if got == "" {
+				got = success
+			}
+			if place.code != "" && got != place.code {
+				t.Errorf("%q: got %s, want %s", text, got, place.code)
+			}
+			checkSummaryIsText(t, res.summary)
+			for _, a := range res.log.Annotations() {
+				if a.Level == "error" && !saysWhatIsLive(a.Message) {
+					t.Errorf("%q: the annotation does not say what is live: %s", text, a.Message)
+				}
+			}
+			if t.Failed() {
+				t.Logf("%q printed:\n%s\nsummary:\n%s", text, res.stdout, res.summary)
+			}
+		})
+	}
+}
+
+// pastedStepLine is a line of the step to paste.
+var pastedStepLine = regexp.MustCompile(`^(- uses: (\./|[\w*-]+/[\w./-]+(@[\w*./-]+)?)|  with:|    token: \$\{\{ secrets\.DIGA_TOKEN \}\}|    [a-z-]+-id: ([0-9a-f-]{36}|none)|    api-url: "http://[\w.:]+")$`)
+
+// checkSummaryIsText checks that text from elsewhere is in code spans alone.
+func checkSummaryIsText(t *testing.T, summary string) {
+	t.Helper()
+	if rest := publish.OutsideCodeSpans(summary); strings.ContainsAny(rest, "<>[]@!\\") || strings.Contains(rest, "a.example") {
+		t.Errorf("the summary is more than text: %s", rest)
+	}
+	if _, block, found := strings.Cut(summary, "```yaml\n"); found {
+		lines := strings.Split(block, "\n")
+		end := slices.Index(lines, "```")
+		for _, line := range lines[:max(end, 0)] {
+			if !pastedStepLine.MatchString(line) {
+				t.Errorf("the step to paste has the line %q", line)
+			}
+		}
+		if rest := strings.Join(lines[end+1:], ""); end < 0 || !strings.HasPrefix(rest, "Add the phone numbers") && !strings.HasPrefix(rest, "</details>") {
+			t.Errorf("the step to paste does not end: %q", rest)
+		}
+	}
+	if table := strings.Count(summary, "\n| "); table < 2 || table > 4 {
+		t.Errorf("the table has %d rows", table)
+	}
+}
+
+func saysWhatIsLive(message string) bool {
+	return regexp.MustCompile("Nothing was changed|may still be applied|may have been applied|is (still )?live").MatchString(message)
+}
+
+func TestFaultsText(t *testing.T) {
+	type text struct{ text, shown string } // shown: as the annotation has it, after the text was the API's message
+	long := strings.Repeat("long ", 1<<16)
+	rows := []struct {
+		id    string
+		texts []text
+	}{
+		{"X1", []text{
+			{"a\n::add-mask::a", "a ::add-mask::a"}, {"a\r::error::forged", "a ::error::forged"}, {"\n::add-mask::a", ": :add-mask::a"},
+			{"a\r\n\n::notice title=b::forged", "a ::notice title=b::forged"},
+		}},
+		{"X2", []text{
+			{"a ##[set-output name=published-version-id]x", "a ## [set-output name=published-version-id]x"},
+			{"##[error]x ##[error]y", "## [error]x ## [error]y"},
+		}},
+		{"X3", []text{
+			{"\u3000::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"}, {"\u00a0::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"},
+			{"\t::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"}, {"::stop-commands::t", ": :stop-commands::t"},
+			{"##[set-env name=PATH]x", "## [set-env name=PATH]x"}, {"##[add-matcher]x", "## [add-matcher]x"},
+			{"\u0301::error::x", ": :error::x"}, {"#\u200b#[error]x", "## [error]x"},
+		}},
+		{"X4", []text{{"%0A::add-mask::x", "%0A::add-mask::x"}, {"%250A::add-mask::x", "%250A::add-mask::x"}, {"%3A%3Aerror", "%3A%3Aerror"}}},
+		{"X5", []text{
+			{"_GitHubActionsFileCommandDelimeter_", "_GitHubActionsFileCommandDelimeter_"}, {"a=b", "a=b"}, {"a<<EOF", "a<<EOF"},
+			{"a\n_GitHubActionsFileCommandDelimeter_\nstatus=published", "a _GitHubActionsFileCommandDelimeter_ status=published"},
+			{"a<<EOF\nb\nEOF\nstatus=published", "a<<EOF b EOF status=published"}, {long, long[:100]},
+		}},
+		{"X7", []text{
+			{"a\x1b[31mb\x1b[0mc\x1b]0;title\ad\x1b]8;;https://a.example\x1b\\e", "abcde"}, {"a\u202eb\u2066c\u200fd\u061ce", "abcde"},
+			{"a\u2028b\u2029c\u0085d", "a b c d"}, {"a\x00b\x07c\x7f\u009bd", "abcd"},
+		}},
+	}
+	for _, row := range rows {
+		t.Run(row.id, func(t *testing.T) {
+			for _, text := range row.texts {
+				api := replying(respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text.text})))
+				res := scenario{}.check(t, api,
+					expected{code: "BAD_PARAMETER", httpStatus: "400", attempts: 1, says: []string{"Diga refused v1.22.8: " + text.shown, nothingChanged}})
+				if got := res.outputs["error-message"]; !strings.Contains(got, "Diga refused v1.22.8: "+text.shown) {
+					t.Errorf("error-message %q, want %q in it", got, text.shown)
+				}
+			}
+			checkHarmless(t, row.texts[0].text)
+		})
+	}
+
+	t.Run("X5", func(t *testing.T) {
+		api := replying(respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": strings.Repeat("2 MB", 1<<19)})))
+		res := scenario{}.check(t, api, expected{code: "HTTP_400", httpStatus: "400", attempts: 1})
+		if n := len(res.stdout) + len(res.summary) + len(fmt.Sprint(res.outputs)); n > 20_000 {
+			t.Errorf("shows %d bytes", n)
+		}
+	})
+
+	t.Run("X6", func(t *testing.T) {
+		for name, form := range publish.TokenEncodings(sandbox.Token) {
+			api := replying(respond(401, toJSON(object{"error_code": "UNAUTHORIZED", "message": "not known: " + form})))
+			res := scenario{}.check(t, api,
+				expected{code: "UNAUTHORIZED", httpStatus: "401", says: []string{"not known: ", "***"}, neverShown: []string{form + ". "}})
+			if strings.Contains(res.message()+res.summary+res.outputs["error-message"], form) {
+				t.Errorf("%s: %s shows", name, form)
+			}
+		}
+		checkHarmless(t, sandbox.Token)
+		checkHarmless(t, base64.StdEncoding.EncodeToString([]byte("Bearer "+sandbox.Token)))
+		// As a code it is a plain word.
+		scenario{}.check(t, replying(apiError(401, sandbox.Token, "a")), expected{code: "HTTP_401", httpStatus: "401"})
+		// No part of a long one is cut out of an id, or of the end of a message.
+		long := strings.Repeat("0123456789abcdef", 10)
+		for _, text := range []string{long, strings.Repeat("x", 380) + long, strings.Repeat("x", 399) + long} {
+			for _, place := range injections(text) {
+				place.inputs["token"] = long
+				res := place.runInMemory(t, place.server)
+				everything := strings.Join(res.log.Printed, "\n") + fmt.Sprint(res.outputs) + res.summary
+				if strings.Contains(everything, long[:16]) && !strings.HasPrefix(place.name, "version_name") {
+					t.Errorf("%s: a part of the token shows:\n%s", place.name, everything)
+				}
+			}
+		}
+	})
+
+	t.Run("X8", func(t *testing.T) {
+		var markup []string
+		for _, text := range publish.HostileTexts {
+			if strings.ContainsAny(text, "<>[]@!\\`|*&#-") {
+				markup = append(markup, text)
+			}
+		}
+		for chunk := range slices.Chunk(markup, 10) {
+			checkHarmless(t, strings.Join(chunk, " "))
+		}
+		checkHarmless(t, strings.Repeat("`", 100)+"[a](https://a.example)")
+	})
+
+	t.Run("certificate", func(t *testing.T) {
+		for _, text := range []string{"a\n::error::forged", "a\r##[error]forged", "##[add-mask]a", "<b>a</b>", sandbox.Token} {
+			api := &fakeAPI{onConnect: serveTLS(&tls.Config{Certificates: []tls.Certificate{trusted().issue(func(c *x509.Certificate) {
+				c.DNSNames, c.IPAddresses = []string{text}, nil
+				c.Subject.CommonName, c.Subject.Organization = text, []string{text}
+			})}})}
+			res := with("api-url", "https://"+startServer(t, api)).run(t)
+			res.check(t, expected{code: "ACTION_TLS_ERROR", attempts: 1, neverShown: []string{"forged", "<b>"}})
+			checkSummaryIsText(t, res.summary)
+		}
+	})
+}
+
+const panicValue = "what the server said"
+
+// panickingWriter is a stream that panics when it is given a line that holds one of the words.
+type panickingWriter struct {
+	io.Writer
+	on   []string
+	left int // how often; negative: each time
+}
+
+func (p *panickingWriter) Write(b []byte) (int, error) {
+	for _, word := range p.on {
+		if p.left != 0 && strings.Contains(string(b), word) {
+			p.left--
+			panic(panicValue)
+		}
+	}
+	return p.Writer.Write(b)
+}
+
+func TestFaultsTextX9(t *testing.T) {
+	const (
+		nothing = "The action crashed. Nothing was changed"
+		mayBe   = "The action crashed. The change may have been applied; running this step again is safe"
+		live    = "The action crashed. The change is in effect"
+	)
+	server := func() *fakeAPI {
+		return &fakeAPI{readsBefore: respond(200, toJSON(object{
+			"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": panicValue, "is_published": true,
+		})), replies: []response{apiError(503, "FIRST", panicValue), confirmation}}
+	}
+	refusing := func() *fakeAPI { return replying(apiError(404, "AGENT_NOT_FOUND", panicValue)) }
+	losing := func() *fakeAPI { return replying(response{then: closeConn}) }
+	// The summary is not looked at: it may be complete when the last line breaks off.
+	base := scenario{inputs: map[string]string{"max-retries": "1"}, env: map[string]string{"GITHUB_STEP_SUMMARY": os.DevNull}}
+	wantBroken := func(t *testing.T, res result, status, says, attempts string) {
+		t.Helper()
+		res.check(t, expected{code: "ACTION_INTERNAL", status: status, httpStatus: "none", says: []string{says, "Report this as a bug"}, neverShown: []string{"panic", "goroutine", ".go:"}})
+		if res.exit != 1 || res.outputs["attempts"] != attempts {
+			t.Errorf("exit status %d, attempts %q; want 1, %q", res.exit, res.outputs["attempts"], attempts)
+		}
+		if !strings.HasPrefix(res.outputs["error-message"], says) || strings.Contains(res.message()+res.outputs["error-message"], panicValue) {
+			t.Errorf("error-message %q, annotation %q; want %s", res.outputs["error-message"], res.message(), says)
+		}
+	}
+	for _, tt := range []struct {
+		on       string // a part of the line that panics
+		server   func() *fakeAPI
+		status   string
+		says     string
+		attempts string
+	}{
+		{"publish-agent-version test", server, "failed", nothing, ""},
+		{"Agent " + sandbox.FrontDesk, server, "failed", nothing, ""},
+		{"Live version of", server, "failed", nothing, ""},
+		{"PATCH", server, "failed", nothing, ""},
+		{"Attempt 1", server, "unknown", mayBe, "1"},
+		{"Waiting", server, "unknown", mayBe, "1"},
+		{"Attempt 2", server, "unknown", mayBe, "2"},
+		{"::notice", server, "unknown", live, "2"},
+		{"::error title=AGENT_NOT_FOUND", refusing, "failed", nothing, "1"},
+		{"::error title=ACTION_NETWORK_ERROR", losing, "unknown", mayBe, "2"},
+		{"Read back: ", losing, "unknown", mayBe, "2"},
+	} {
+		t.Run("X9/"+tt.on, func(t *testing.T) {
+			res := base.runModified(t, tt.server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+				s.Stdout = &panickingWriter{s.Stdout, []string{tt.on}, 1}
+			})
+			wantBroken(t, res, tt.status, tt.says, tt.attempts)
+		})
+	}
+	// If even the last line cannot be printed, the exit status and the outputs remain.
+	t.Run("X9/the last words", func(t *testing.T) {
+		base := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}
+		res := base.runModified(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+			s.Stderr = &panickingWriter{s.Stderr, []string{"Attempt", "ACTION_INTERNAL"}, -1}
+		})
+		res.check(t, expected{code: "ACTION_INTERNAL", status: "unknown", attempts: 1, httpStatus: "none"})
+	})
+	t.Run("X9/every line", func(t *testing.T) {
+		for _, actions := range []string{"", "true"} {
+			base := scenario{env: map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": ""}}
+			step := publish.Step{
+				Environ: environ(base.env), Version: "test",
+				Stdout: &panickingWriter{io.Discard, []string{""}, -1}, Stderr: &panickingWriter{io.Discard, []string{""}, -1},
+			}
+			if exit := step.Run(t.Context()); exit != 1 {
+				t.Errorf("exit status %d, want 1", exit)
+			}
+		}
+	})
+}
+
+// net/http logs what a server sends on an idle connection with the standard logger, and quoting it stops neither a command
+// of the second grammar nor the token. Whether the connection is idle by then is random, so it is tried often.
+func TestUnaskedText(t *testing.T) {
+	for range 10 {
+		before := liveVersion(sandbox.LiveID)
+		before.raw += "##[set-output name=status]published ##[error]" + sandbox.Token
+		address := startServer(t, &fakeAPI{readsBefore: before, replies: []response{confirmation}})
+		res := with("api-url", "http://"+address, "max-retries", "0").runBinary(t)
+		if printed := strings.Join(res.log.Printed, "\n"); strings.Contains(printed, "Unsolicited") || strings.Contains(printed, "##[") {
+			t.Fatalf("net/http's own log shows:\n%s", printed)
+		}
+	}
+}

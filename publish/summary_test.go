@@ -1,0 +1,139 @@
+package publish_test
+
+import (
+	"flag"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"publish-agent-version/internal/sandbox"
+)
+
+var update = flag.Bool("update", false, "write the golden logs and summaries anew")
+
+// goldenRun is a run whose log and job summary are kept as golden files.
+type goldenRun struct {
+	name   string
+	inputs map[string]string
+	faults []sandbox.Fault
+	scenario
+	setup func(api *sandbox.Sandbox) // before the run; nil: nothing
+}
+
+func goldenRuns() []goldenRun {
+	lost := sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1}
+	return []goldenRun{
+		{name: "published", inputs: map[string]string{"inbound-phone-number-id": sandbox.Reception, "outbound-phone-number-id": sandbox.Callback}},
+		{name: "published-by-name", inputs: map[string]string{"version-name": sandbox.NextName}},
+		{name: "published-already", inputs: map[string]string{"version-id": sandbox.LiveID}},
+		{name: "published-for-the-first-time", inputs: map[string]string{"agent-id": sandbox.NightDesk, "version-id": sandbox.NightID, "inbound-phone-number-id": sandbox.Switch}},
+		{name: "published-after-a-retry", faults: []sandbox.Fault{{Status: 503, Body: `{"error_code":"BUSY","message":"Try later"}`}}},
+		{name: "unpublished", inputs: map[string]string{"unpublish": "true"}},
+		{name: "dry-run", inputs: map[string]string{"dry-run": "true", "outbound-phone-number-id": sandbox.Callback}},
+		{name: "dry-run-of-unpublishing", inputs: map[string]string{"dry-run": "true", "unpublish": "true"}},
+		{name: "refused", inputs: map[string]string{"version-id": sandbox.DraftID}},
+		{name: "refused-token", inputs: map[string]string{"token": sandbox.ReadToken}},
+		{name: "refused-by-a-gateway", faults: []sandbox.Fault{{Status: 404, Body: "<html><title>Not here</title></html>"}}},
+		{name: "failed-after-retries", inputs: map[string]string{"max-retries": "1"}, faults: []sandbox.Fault{
+			{Status: 503, Body: `{"error_code":"BUSY","message":"Try later"}`, Times: -1},
+		}},
+		{name: "told-to-wait", faults: []sandbox.Fault{{Status: 429, Header: http.Header{"Retry-After": {"3600"}}, Times: -1}}},
+		{name: "name-not-found", inputs: map[string]string{"version-name": "v1.22.80"}},
+		{name: "name-of-a-draft", inputs: map[string]string{"version-name": sandbox.DraftName}},
+		{name: "name-of-two-versions", inputs: map[string]string{"version-name": sandbox.SharedName}},
+		{name: "not-confirmed-but-live", inputs: map[string]string{"max-retries": "1"}, faults: []sandbox.Fault{lost}},
+		{name: "not-confirmed-and-not-live", inputs: map[string]string{"max-retries": "0"}, faults: []sandbox.Fault{{Drop: sandbox.DropReply}}},
+		{name: "not-confirmed-nor-known", inputs: map[string]string{"max-retries": "0"}, faults: []sandbox.Fault{lost, {Method: "GET", Status: 500, Times: -1}}},
+		{name: "another-confirmed", faults: []sandbox.Fault{{Body: strings.Replace(confirmationBody, sandbox.NextID, sandbox.OldestID, 1)}}},
+		{name: "cancelled", scenario: scenario{signal: syscall.SIGINT, signalAt: 2 * time.Second}, faults: []sandbox.Fault{{Delay: time.Minute, Applied: true}}},
+		{name: "inputs-invalid", inputs: map[string]string{"token": "", "version-id": "", "timeout": "soon", "api-url": "http://api.diga.io"}},
+		{name: "input-invalid", inputs: map[string]string{"version-id": "v1.22.8"}},
+		{name: "live", inputs: map[string]string{"version-id": "", "show-live": "true"}},
+		{name: "offline", inputs: map[string]string{"agent-id": sandbox.NightDesk, "version-id": "", "show-live": "true"}},
+		{name: "older", inputs: map[string]string{"version-id": sandbox.OldestID}},
+		{name: "not-newer", inputs: map[string]string{"version-id": sandbox.OldestID, "only-newer": "true"}},
+		{name: "unexpected-version", inputs: map[string]string{"expect-version-id": sandbox.OldestID}},
+		{name: "ids-swapped", inputs: map[string]string{"agent-id": sandbox.NextID, "version-id": sandbox.FrontDesk}},
+		{name: "changes-in-full", inputs: map[string]string{"dry-run": "true", "show-changes": "full"}},
+		{name: "by-number", inputs: map[string]string{"inbound-phone-number": "+34 910-000-002"}},
+		{name: "number-not-found", inputs: map[string]string{"inbound-phone-number": "+34 910 000 009"}},
+		{name: "number-in-use", inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline}},
+		{name: "number-unusable", inputs: map[string]string{"inbound-phone-number-id": sandbox.Retired}},
+		{name: "number-released", inputs: map[string]string{"inbound-phone-number-id": "none"}},
+		{name: "hostile-name", inputs: map[string]string{"version-name": "a|b `c` <img src=x> [d](https://a.example) @octocat"}, setup: func(api *sandbox.Sandbox) {
+			api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "a|b `c` <img src=x> [d](https://a.example) @octocat", Draft: false})
+		}},
+		{name: "hostile-message", faults: []sandbox.Fault{{
+			Status: 400, Body: `{"error_code":"BAD_PARAMETER","message":"a|b ` + "``c``" + ` <img src=x>\n::error::forged ##[add-mask]x [d](https://a.example) @octocat ` + sandbox.Token + `"}`,
+		}}},
+	}
+}
+
+// volatile are the parts of a log or a summary that vary.
+var volatile = []struct {
+	pattern *regexp.Regexp
+	instead string
+}{
+	{regexp.MustCompile(`(?i)(Request id(?:<br>)?\W*)[0-9a-f-]{36}`), "${1}ffffffff-ffff-4fff-8fff-ffffffffffff"},
+	{regexp.MustCompile(`(Waiting )\S+( before)`), "${1}750ms${2}"},
+	{regexp.MustCompile(`(- time<br>)(?:[5-9]\d\dms|1s|1\.0\ds)`), "${1}751ms"},  // with one wait, or one read-back
+	{regexp.MustCompile(`(- time<br>)(?:1\.[5-9]\d?s|2s|2\.0\ds)`), "${1}1.75s"}, // with both
+}
+
+// checkGolden compares got with a golden file, or writes it.
+func checkGolden(t *testing.T, file, got string) {
+	t.Helper()
+	for _, v := range volatile {
+		got = v.pattern.ReplaceAllString(got, v.instead)
+	}
+	path := filepath.Join("..", "testdata", file)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v (go test ./publish -update writes it)", err)
+	}
+	if got != string(want) {
+		t.Errorf("%s (go test ./publish -update accepts it): got\n%s\nwant\n%s", file, got, want)
+	}
+}
+
+func TestGolden(t *testing.T) {
+	kept := make(map[string]bool)
+	for _, run := range goldenRuns() {
+		t.Run(run.name, func(t *testing.T) {
+			api, server := newSandbox(t, run.faults...)
+			if run.setup != nil {
+				run.setup(api)
+			}
+			s := run.scenario
+			s.inputs = run.inputs
+			res := s.runInMemory(t, server)
+			checkGolden(t, "logs/"+run.name+".txt", res.stdout)
+			checkGolden(t, "summaries/"+run.name+".md", res.summary)
+		})
+		kept["logs/"+run.name+".txt"], kept["summaries/"+run.name+".md"] = true, true
+	}
+	for _, pattern := range []string{"logs/*", "summaries/*"} {
+		files, err := filepath.Glob(filepath.Join("..", "testdata", pattern))
+		if err != nil || len(files) != len(goldenRuns()) {
+			t.Errorf("%d files of %s, want %d (%v); go test ./publish -update writes missing ones", len(files), pattern, len(goldenRuns()), err)
+		}
+		for _, file := range files {
+			if name := filepath.ToSlash(strings.TrimPrefix(file, filepath.Join("..", "testdata")+string(filepath.Separator))); !kept[name] {
+				t.Errorf("%s belongs to no run", name)
+			}
+		}
+	}
+}
