@@ -137,7 +137,7 @@ func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, err
 		}
 		c.counted++
 	}
-	asked, _ := retryAfter(c.last.header, time.Now())
+	asked := retryAfter(c.last.header, time.Now())
 	least, spread := backoff(c.attempts-1, c.last.status, asked)
 	room := max(timeLeft(ctx)-lastAttempt, 0)
 	if least > room {
@@ -235,25 +235,25 @@ func (c *call) jitter(limit time.Duration) time.Duration {
 }
 
 // retryAfter reads the Retry-After header (RFC 9110, section 10.2.3): a number of seconds, rounded up, or a date
-// relative to the Date header or, if there is none, to now. It returns false if the header is missing, invalid or
-// repeated, or if the seconds overflow a time.Duration.
-func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
+// relative to the Date header or, if there is none, to now. It returns 0 if the header is missing, invalid or repeated,
+// or if the seconds overflow a time.Duration.
+func retryAfter(header http.Header, now time.Time) time.Duration {
 	values := header.Values("Retry-After")
 	if len(values) != 1 {
-		return 0, false
+		return 0
 	}
 	if n, err := strconv.ParseFloat(values[0], 64); err == nil {
-		if !(0 <= n && n < math.MaxInt64/float64(time.Second)) {
-			return 0, false
+		if n = math.Ceil(n); !(0 <= n && n < math.MaxInt64/float64(time.Second)) {
+			return 0
 		}
-		return time.Duration(math.Ceil(n)) * time.Second, true
+		return time.Duration(n) * time.Second
 	}
 	at, err := http.ParseTime(values[0])
 	if err != nil {
-		return 0, false
+		return 0
 	}
 	if date, err := http.ParseTime(header.Get("Date")); err == nil {
 		now = date
 	}
-	return max(at.Sub(now), 0), true
+	return max(at.Sub(now), 0)
 }
