@@ -175,7 +175,7 @@ func (c *Client) Launch(ctx context.Context, agent uuid.UUID, name string) (Vers
 	default:
 		return v, nil
 	}
-	problem.Effect, problem.Attempts = MaybePending, 1
+	problem.Effect = MaybePending
 	return Version{}, problem
 }
 

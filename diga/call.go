@@ -195,7 +195,7 @@ func (c *call) failure(ctx context.Context) *Error {
 		// What the other side said is left out, because GaveUp must be safe to print.
 		c.gaveUp = cmp.Or(c.gaveUp, "gave up") + "; the last attempt failed differently: " + c.last.toError().Message
 	}
-	e.Attempts, e.GaveUp = c.attempts, c.gaveUp
+	e.GaveUp = c.gaveUp
 	if c.body != nil {
 		e.Effect = c.effect
 	}

@@ -106,17 +106,16 @@ type Foreign string
 
 // Error is the error of every call. Message and GaveUp are our own words, safe to print.
 type Error struct {
-	Cause    Cause
-	Status   int      // of the last response; 0: there was none
-	Code     string   // error_code of the last response: 1 to 64 letters, digits and "_.-"; empty: it had no such code
-	Message  string   // what happened
-	Said     Foreign  // more about it; may be empty
-	Details  []Detail // of a 422 response, or of a Mismatch
-	Attempts int      // requests sent
-	GaveUp   string   // why there was no further retry; empty: the error cannot be retried
-	Last     *Error   // if Cause is TimedOut, Stopped or Cancelled: the error before that; may be nil
-	Effect   Effect   // of a change; NoEffect for a read
-	Err      error    // the underlying error; may be nil
+	Cause   Cause
+	Status  int      // of the last response; 0: there was none
+	Code    string   // error_code of the last response: 1 to 64 letters, digits and "_.-"; empty: it had no such code
+	Message string   // what happened
+	Said    Foreign  // more about it; may be empty
+	Details []Detail // of a 422 response, or of a Mismatch
+	GaveUp  string   // why there was no further retry; empty: the error cannot be retried
+	Last    *Error   // if Cause is TimedOut, Stopped or Cancelled: the error before that; may be nil
+	Effect  Effect   // of a change; NoEffect for a read
+	Err     error    // the underlying error; may be nil
 }
 
 // Detail is a problem with one field of a request or, in a Mismatch, of a response.

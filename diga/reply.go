@@ -213,7 +213,7 @@ func tlsReason(err error) Foreign {
 		return "SSL_CERT_FILE cannot be read: " + reason(readErr)
 	}
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if _, err := x509.ParseCertificate(block.Bytes); err == nil {
+		if _, invalid := x509.ParseCertificate(block.Bytes); invalid == nil {
 			return reason(err) + "; SSL_CERT_FILE has another authority's certificate"
 		}
 	}
