@@ -31,36 +31,40 @@ type itemKind[T any] struct {
 func list[T any](ctx context.Context, c *Client, path string, kind itemKind[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		seen := make(map[uuid.UUID]bool)
-		limit, after, restarted := maxPage, "", false
+		seen := make(map[uuid.UUID]int) // the last pass in which an item was listed
+		limit, after, pass := maxPage, "", 1
 		for {
 			query := url.Values{"limit": {strconv.Itoa(limit)}}
 			if after != "" {
 				query.Set("after", after)
 			}
 			body, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query})
-			e, _ := errors.AsType[*Error](err)
-			switch {
-			case errors.Is(err, errTooLarge) && limit > 1:
-				limit = max(limit/10, 1) // versions carry their whole configuration, and some are long
+			if e, ok := errors.AsType[*Error](err); ok {
+				refused := e.Cause == BadRequest || e.Cause == NotFound || e.Cause == Unprocessable
+				switch {
+				case e.Cause == InvalidReply && errors.Is(err, errTooLarge) && limit > 1:
+					limit = max(limit/10, 1) // versions carry their whole configuration, and some are long
+				case refused && after != "" && pass == 1:
+					after, pass = "", 2
+				default:
+					yield(none, err)
+					return
+				}
 				continue
-			case e != nil && after != "" && !restarted && (e.Cause == BadRequest || e.Cause == NotFound || e.Cause == Unprocessable):
-				after, restarted = "", true
-				continue
-			case err != nil:
-				yield(none, err)
-				return
 			}
 			p, err := parsePage(body, kind.parse)
-			before := len(seen)
+			fresh := false
 			for _, item := range p.items {
 				id := kind.id(item)
 				after = id.String()
-				if seen[id] || len(seen) == kind.most {
-					continue
+				before := seen[id]
+				if before == 0 && len(seen) == kind.most {
+					err = fmt.Errorf("more than %d items", kind.most)
+					break
 				}
-				seen[id] = true
-				if !yield(item, nil) {
+				fresh = fresh || before < pass
+				seen[id] = pass
+				if before == 0 && !yield(item, nil) {
 					return
 				}
 			}
@@ -68,9 +72,7 @@ func list[T any](ctx context.Context, c *Client, path string, kind itemKind[T]) 
 			case err != nil:
 			case !p.more:
 				return
-			case len(seen) == kind.most:
-				err = fmt.Errorf("more than %d items", kind.most)
-			case len(seen) == before && !restarted:
+			case !fresh:
 				err = errors.New("the list repeats itself")
 			}
 			if err != nil {
