@@ -144,10 +144,12 @@ func TestAttemptsTimeOut(t *testing.T) {
 		effect   Effect
 	}{
 		{"silence", hang, []time.Duration{30, 30}, none, none, MaybePending},
-		{"a slow header", answer{raw: fmt.Sprintf(head, 200), pace: time.Second}, []time.Duration{30, 30}, none, none, MaybePending},
+		{"a slow header", answer{raw: fmt.Sprintf(head, 200), pace: time.Second}, []time.Duration{30, 30}, none, none,
+			MaybePending},
 		{"a slow 200", answer{raw: fmt.Sprintf(head, 200) + strings.Repeat(" ", 1000), pace: time.Second / 10},
 			[]time.Duration{30, 30}, part, part, MaybePending},
-		{"a 200 that stops", answer{raw: fmt.Sprintf(head, 200), then: silent}, []time.Duration{30, 30}, part, part, MaybePending},
+		{"a 200 that stops", answer{raw: fmt.Sprintf(head, 200), then: silent}, []time.Duration{30, 30}, part, part,
+			MaybePending},
 		{"a 500 that stops", answer{raw: fmt.Sprintf(head, 500), then: silent}, []time.Duration{5, 5},
 			"context canceled", "the API returned 500 Internal Server Error", MaybePending},
 		{"a 404 that stops", answer{raw: fmt.Sprintf(head, 404), then: silent}, []time.Duration{5},
@@ -196,7 +198,8 @@ func TestAttemptsAreIdentical(t *testing.T) {
 
 func TestCallbacks(t *testing.T) {
 	n := &network{answers: []answer{
-		apiError(503, "BUSY", "Retry-After: 4"), lost, {raw: published.raw[:60], pace: time.Second / 10, then: hangUp}, published,
+		apiError(503, "BUSY", "Retry-After: 4"), lost, {raw: published.raw[:60], pace: time.Second / 10, then: hangUp},
+		published,
 	}}
 	var log []string
 	n.play(t, func(t *testing.T, c *Client) {
@@ -320,7 +323,8 @@ func TestJitterAfterRetryAfter(t *testing.T) {
 		asked, least, spread time.Duration
 	}{
 		{0, 16 * s, 16 * s, 16 * s}, {1, 16 * s, 16 * s, 4 * s}, {2, 16 * s, 16 * s, 4 * s}, {3, 16 * s, 16 * s, 8 * s},
-		{0, s / 10, s / 2, s}, {4, s, 8 * s, 10 * s}, {0, time.Hour, time.Hour, 20 * s}, {0, math.MaxInt64 - 5, math.MaxInt64 - 5, 5},
+		{0, s / 10, s / 2, s}, {4, s, 8 * s, 10 * s}, {0, time.Hour, time.Hour, 20 * s},
+		{0, math.MaxInt64 - 5, math.MaxInt64 - 5, 5},
 	} {
 		if least, spread := backoff(test.n, 429, test.asked); least != test.least || spread != test.spread {
 			t.Errorf("retry %d, asked %s: %s and up to %s more", test.n, test.asked, least, spread)
@@ -381,7 +385,8 @@ func TestRetriesAfter429DoNotCount(t *testing.T) {
 		{"no retries", 0, time.Minute, []answer{busy, published}, 1, 0, 503},
 		{"no retries after a queue", 0, time.Minute, []answer{queue, busy, published}, 2, 3 * time.Second, 503},
 		{"one retry and a queue", 1, time.Minute, []answer{queue, busy, queue, published}, 4, 7 * time.Second, 0},
-		{"one retry and two failures", 1, time.Minute, []answer{queue, busy, queue, busy, published}, 4, 7 * time.Second, 503},
+		{"one retry and two failures", 1, time.Minute, []answer{queue, busy, queue, busy, published}, 4, 7 * time.Second,
+			503},
 	} {
 		n := &network{answers: test.answers}
 		n.play(t, func(t *testing.T, c *Client) {

@@ -198,7 +198,8 @@ func TestLostHTTP2StreamsAreRetried(t *testing.T) {
 
 // A change is not sent on a connection that the server has closed.
 func TestClosedIdleConnectionIsNotUsed(t *testing.T) {
-	n := &network{answers: []answer{response(200, versionBody), {raw: response(200, versionBody).raw, then: hangUp}, published}}
+	n := &network{answers: []answer{response(200, versionBody), {raw: response(200, versionBody).raw, then: hangUp},
+		published}}
 	n.play(t, func(t *testing.T, c *Client) {
 		for range 2 {
 			if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
@@ -309,7 +310,8 @@ func TestRequestsThatCannotBeBuilt(t *testing.T) {
 
 // A prefix of the API's path is kept as it was written, and so is the slash at the end of the list of numbers.
 func TestPathsBelowAPrefix(t *testing.T) {
-	for prefix, want := range map[string]string{"": "", "/": "", "/diga": "/diga", "/diga/": "/diga", "/di%2Fga/": "/di%2Fga"} {
+	for prefix, want := range map[string]string{"": "", "/": "", "/diga": "/diga", "/diga/": "/diga",
+		"/di%2Fga/": "/di%2Fga"} {
 		n := &network{answers: []answer{response(200, `{"data":[],"has_more":false}`), published}}
 		n.play(t, func(t *testing.T, c *Client) {
 			var err error

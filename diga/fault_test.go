@@ -87,10 +87,14 @@ func TestCauseOfEveryStatus(t *testing.T) {
 
 func TestIsFinal(t *testing.T) {
 	for want, list := range map[bool][]Error{
-		true: {{Cause: BadRequest}, {Cause: Forbidden}, {Cause: NotFound}, {Cause: Unprocessable}, {Cause: Refused}, {Cause: Redirected},
-			{Cause: Mismatch}, {Cause: NotTheAPI, Status: 404}, {Cause: InvalidReply, Status: 200}, {Cause: ServerError, Status: 501}},
-		false: {{Cause: Unauthorized, Status: 401}, {Cause: NotTheAPI, Status: 401}, {Cause: Limited, Status: 429}, {Cause: ServerFault, Status: 503},
-			{Cause: TimedOut}, {Cause: Unreachable}, {Cause: InvalidReply}, {Cause: Truncated, Status: 200}, {Cause: ServerError, Status: 505}},
+		true: {{Cause: BadRequest}, {Cause: Forbidden}, {Cause: NotFound}, {Cause: Unprocessable}, {Cause: Refused},
+			{Cause: Redirected},
+			{Cause: Mismatch}, {Cause: NotTheAPI, Status: 404}, {Cause: InvalidReply, Status: 200},
+			{Cause: ServerError, Status: 501}},
+		false: {{Cause: Unauthorized, Status: 401}, {Cause: NotTheAPI, Status: 401}, {Cause: Limited, Status: 429},
+			{Cause: ServerFault, Status: 503},
+			{Cause: TimedOut}, {Cause: Unreachable}, {Cause: InvalidReply}, {Cause: Truncated, Status: 200},
+			{Cause: ServerError, Status: 505}},
 	} {
 		for _, e := range list {
 			if e.IsFinal() != want {
@@ -134,7 +138,8 @@ func TestNetworkFaults(t *testing.T) {
 		return func(t *testing.T, n *network, c *Client) {
 			s(t, n, c)
 			c.BaseURL.Scheme = scheme
-			c.connection().Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.test:3128", User: url.UserPassword("user", "hunter2")})
+			c.connection().Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.test:3128",
+				User: url.UserPassword("user", "hunter2")})
 		}
 	}
 	env := func(name, value string) setup {
@@ -153,9 +158,11 @@ func TestNetworkFaults(t *testing.T) {
 			}
 		}
 	}
-	const unreached, cannot, noTLS = "no response from api.test: ", "could not read the response: ", "TLS with api.test failed: "
+	const unreached, cannot, noTLS = "no response from api.test: ", "could not read the response: ",
+		"TLS with api.test failed: "
 	const ok, gz, half = "HTTP/1.1 200 OK\r\n", "Content-Encoding: gzip", ": the connection closed early"
-	const viaProxy, unknown = "could not connect to the proxy proxy.test:3128: ", "x509: certificate signed by unknown authority"
+	const viaProxy, unknown = "could not connect to the proxy proxy.test:3128: ",
+		"x509: certificate signed by unknown authority"
 	zipped := zip(publishedBody)
 	cut := published.raw[:len(published.raw)-1]
 	root := os.Getenv("SSL_CERT_DIR") + "/ca.pem"
@@ -172,77 +179,118 @@ func TestNetworkFaults(t *testing.T) {
 		sent  Effect // of the change
 	}{
 		// Connecting.
-		{"no such host", dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true}), UnknownHost, "the host api.test does not exist", false, 0},
-		{"DNS in trouble", dial(&net.DNSError{Err: "server misbehaving", IsTemporary: true}), Unreachable, unreached + "DNS lookup: server misbehaving", true, 0},
-		{"DNS is late", dial(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), TimedOut, "no connection to api.test within 10 s", true, 0},
-		{"refused", dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), Unreachable, unreached + "connection refused", true, 0},
-		{"no route", dial(os.NewSyscallError("connect", syscall.ENETUNREACH)), Unreachable, unreached + "network is unreachable", true, 0},
+		{"no such host", dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true}), UnknownHost,
+			"the host api.test does not exist", false, 0},
+		{"DNS in trouble", dial(&net.DNSError{Err: "server misbehaving", IsTemporary: true}), Unreachable,
+			unreached + "DNS lookup: server misbehaving", true, 0},
+		{"DNS is late", dial(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), TimedOut,
+			"no connection to api.test within 10 s", true, 0},
+		{"refused", dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), Unreachable, unreached + "connection refused",
+			true, 0},
+		{"no route", dial(os.NewSyscallError("connect", syscall.ENETUNREACH)), Unreachable,
+			unreached + "network is unreachable", true, 0},
 		{"connecting hangs", func(_ *testing.T, _ *network, c *Client) {
 			c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
 		}, TimedOut, "no connection to api.test within 10 s", true, 0},
 
 		// Proxies.
 		{"proxy refused", proxy("https", dial(syscall.ECONNREFUSED)), ProxyFailed, viaProxy + "connection refused", true, 0},
-		{"proxy refused, http", proxy("http", dial(syscall.ECONNREFUSED)), ProxyFailed, viaProxy + "connection refused", true, 0},
-		{"proxy unknown", proxy("https", dial(&net.DNSError{Err: "no such host", IsNotFound: true})), ProxyFailed, viaProxy + "DNS lookup: no such host", true, 0},
-		{"proxy 407", proxy("https", sends(response(407, "").raw)), ProxyRefused, "the proxy proxy.test:3128 returned 407 Proxy Authentication Required", false, 0},
-		{"proxy 407, http", proxy("http", sends(response(407, "").raw)), ProxyRefused, "the proxy proxy.test:3128 returned 407 Proxy Authentication Required", false, 0},
-		{"proxy 403", proxy("https", sends(response(403, "").raw)), ProxyRefused, "the proxy proxy.test:3128 returned 403 Forbidden", false, 0},
-		{"proxy 503", proxy("https", sends(response(503, "").raw)), ProxyFailed, "the proxy proxy.test:3128 returned 503 Service Unavailable", true, 0},
-		{"proxy 503, http", proxy("http", sends(response(503, "").raw)), ServerFault, "the API returned 503 Service Unavailable", true, MaybePending},
+		{"proxy refused, http", proxy("http", dial(syscall.ECONNREFUSED)), ProxyFailed, viaProxy + "connection refused",
+			true, 0},
+		{"proxy unknown", proxy("https", dial(&net.DNSError{Err: "no such host", IsNotFound: true})), ProxyFailed,
+			viaProxy + "DNS lookup: no such host", true, 0},
+		{"proxy 407", proxy("https", sends(response(407, "").raw)), ProxyRefused,
+			"the proxy proxy.test:3128 returned 407 Proxy Authentication Required", false, 0},
+		{"proxy 407, http", proxy("http", sends(response(407, "").raw)), ProxyRefused,
+			"the proxy proxy.test:3128 returned 407 Proxy Authentication Required", false, 0},
+		{"proxy 403", proxy("https", sends(response(403, "").raw)), ProxyRefused,
+			"the proxy proxy.test:3128 returned 403 Forbidden", false, 0},
+		{"proxy 503", proxy("https", sends(response(503, "").raw)), ProxyFailed,
+			"the proxy proxy.test:3128 returned 503 Service Unavailable", true, 0},
+		{"proxy 503, http", proxy("http", sends(response(503, "").raw)), ServerFault,
+			"the API returned 503 Service Unavailable", true, MaybePending},
 		{"proxy lost", proxy("https", sends("")), Unreachable, "no response from api.test" + half, true, 0},
-		{"proxy not HTTP", proxy("https", sends("SSH-2.0\r\n\r\n")), InvalidReply, cannot + `malformed HTTP response "SSH-2.0"`, false, 0},
-		{"HTTPS_PROXY in quotes", env("HTTPS_PROXY", `"http://proxy.test"`), ProxyRefused, "cannot use the proxy: HTTPS_PROXY is not a URL", false, 0},
-		{"http_proxy with blanks", env("http_proxy", "my proxy"), ProxyRefused, "cannot use the proxy: HTTP_PROXY is not a URL", false, 0},
-		{"HTTPS_PROXY without a host", env("HTTPS_PROXY", "http://:3128"), ProxyRefused, "cannot use the proxy: HTTPS_PROXY is not a URL", false, 0},
-		{"HTTPS_PROXY with a password's #", env("HTTPS_PROXY", "http://a:b#c@proxy.test"), ProxyRefused, "cannot use the proxy: HTTPS_PROXY is not a URL", false, 0},
+		{"proxy not HTTP", proxy("https", sends("SSH-2.0\r\n\r\n")), InvalidReply,
+			cannot + `malformed HTTP response "SSH-2.0"`, false, 0},
+		{"HTTPS_PROXY in quotes", env("HTTPS_PROXY", `"http://proxy.test"`), ProxyRefused,
+			"cannot use the proxy: HTTPS_PROXY is not a URL", false, 0},
+		{"http_proxy with blanks", env("http_proxy", "my proxy"), ProxyRefused,
+			"cannot use the proxy: HTTP_PROXY is not a URL", false, 0},
+		{"HTTPS_PROXY without a host", env("HTTPS_PROXY", "http://:3128"), ProxyRefused,
+			"cannot use the proxy: HTTPS_PROXY is not a URL", false, 0},
+		{"HTTPS_PROXY with a password's #", env("HTTPS_PROXY", "http://a:b#c@proxy.test"), ProxyRefused,
+			"cannot use the proxy: HTTPS_PROXY is not a URL", false, 0},
 
 		// TLS.
 		{"unknown authority", func(t *testing.T, n *network, c *Client) {
 			c.BaseURL.Scheme, n.secure = "https", newAuthority("theirs").serving(nil)
 		},
 			TLSFailed, noTLS + unknown, false, 0},
-		{"SSL_CERT_FILE is missing", caFile(""), TLSFailed, noTLS + "SSL_CERT_FILE cannot be read: no such file or directory", false, 0},
-		{"SSL_CERT_FILE is DER", caFile(string(ca.certificate.Raw)), TLSFailed, noTLS + "the file in SSL_CERT_FILE holds no PEM certificate", false, 0},
-		{"SSL_CERT_FILE is broken", caFile("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), TLSFailed, noTLS + "the file in SSL_CERT_FILE holds no PEM certificate", false, 0},
-		{"SSL_CERT_FILE is another's", caFile(string(pem)), TLSFailed, noTLS + unknown + "; SSL_CERT_FILE has another authority's certificate", false, 0},
+		{"SSL_CERT_FILE is missing", caFile(""), TLSFailed,
+			noTLS + "SSL_CERT_FILE cannot be read: no such file or directory", false, 0},
+		{"SSL_CERT_FILE is DER", caFile(string(ca.certificate.Raw)), TLSFailed,
+			noTLS + "the file in SSL_CERT_FILE holds no PEM certificate", false, 0},
+		{"SSL_CERT_FILE is broken", caFile("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), TLSFailed,
+			noTLS + "the file in SSL_CERT_FILE holds no PEM certificate", false, 0},
+		{"SSL_CERT_FILE is another's", caFile(string(pem)), TLSFailed, noTLS + unknown +
+			"; SSL_CERT_FILE has another authority's certificate", false, 0},
 		{"expired", certificate(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }), TLSFailed,
 			noTLS + "x509: certificate has expired or is not yet valid: current time 2000-01-01T00:00:00Z is after 1999-12-31T23:59:00Z", false, 0},
 		{"another host", certificate(func(c *x509.Certificate) { c.DNSNames = []string{"other.test"} }), TLSFailed,
 			noTLS + "x509: certificate is valid for other.test, not api.test", false, 0},
-		{"a client's certificate", certificate(func(c *x509.Certificate) { c.ExtKeyUsage[0] = x509.ExtKeyUsageClientAuth }), TLSFailed,
+		{"a client's certificate", certificate(func(c *x509.Certificate) { c.ExtKeyUsage[0] = x509.ExtKeyUsageClientAuth }),
+			TLSFailed,
 			noTLS + "x509: certificate specifies an incompatible key usage", false, 0},
-		{"TLS 1.1", secure(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), TLSFailed, noTLS + "tls: protocol version not supported", false, 0},
-		{"mTLS, TLS 1.2", secure(func(c *tls.Config) { c.MaxVersion, c.ClientAuth = tls.VersionTLS12, tls.RequireAnyClientCert }), TLSFailed, noTLS + "tls: handshake failure", false, 0},
-		{"mTLS, TLS 1.3", secure(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }), TLSFailed, noTLS + "tls: certificate required", false, 0},
-		{"plain HTTP", hello("HTTP/1.1 400 Bad Request\r\n\r\n"), TLSFailed, noTLS + "the server does not speak TLS on this port", false, 0},
+		{"TLS 1.1", secure(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }),
+			TLSFailed, noTLS + "tls: protocol version not supported", false, 0},
+		{"mTLS, TLS 1.2", secure(func(c *tls.Config) {
+			c.MaxVersion, c.ClientAuth = tls.VersionTLS12,
+				tls.RequireAnyClientCert
+		}), TLSFailed, noTLS + "tls: handshake failure", false, 0},
+		{"mTLS, TLS 1.3", secure(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }), TLSFailed,
+			noTLS + "tls: certificate required", false, 0},
+		{"plain HTTP", hello("HTTP/1.1 400 Bad Request\r\n\r\n"), TLSFailed,
+			noTLS + "the server does not speak TLS on this port", false, 0},
 		{"SSH", hello("SSH-2.0-OpenSSH_9.9\r\n"), TLSFailed, noTLS + "the server does not speak TLS on this port", false, 0},
 		{"a lost hello", hello(""), Unreachable, unreached + "the connection was closed", true, 0},
 
 		// HTTP.
 		{"nothing", sends(""), Unreachable, unreached + "the connection was closed", true, MaybePending},
-		{"half of the headers", sends(ok + "X: y\r\n"), Unreachable, unreached + "the connection closed early", true, MaybePending},
-		{"half of the status", sends("HTTP/1.1 4"), InvalidReply, cannot + `malformed HTTP status code "4"`, false, MaybePending},
-		{"not HTTP", sends("SSH-2.0\r\n\r\n"), InvalidReply, cannot + `malformed HTTP response "SSH-2.0"`, false, MaybePending},
+		{"half of the headers", sends(ok + "X: y\r\n"), Unreachable, unreached + "the connection closed early", true,
+			MaybePending},
+		{"half of the status", sends("HTTP/1.1 4"), InvalidReply, cannot + `malformed HTTP status code "4"`, false,
+			MaybePending},
+		{"not HTTP", sends("SSH-2.0\r\n\r\n"), InvalidReply, cannot + `malformed HTTP response "SSH-2.0"`, false,
+			MaybePending},
 		{"two lengths", sends(ok + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"), InvalidReply,
 			cannot + `http: message cannot contain multiple Content-Length headers; got ["1" "2"]`, false, MaybePending},
 		{"too many headers", sends(ok + "X: " + strings.Repeat("x", maxHeaderBytes+8192)), InvalidReply,
 			cannot + "net/http: server response headers exceeded 65536 bytes; aborted", false, MaybePending},
-		{"a status without a meaning", sends("HTTP/1.1 999 ::error::\r\n\r\n"), InvalidReply, cannot + `malformed HTTP: status "999 ::error::"`, false, MaybePending},
-		{"a body cut off", sends(cut), Truncated, fmt.Sprintf("the response was cut off after %d bytes", len(publishedBody)-1), true, MaybePending},
-		{"an error cut off", sends(response(502, "12345").raw[:44]), ServerFault, "the API returned 502 Bad Gateway", true, MaybePending},
-		{"a broken chunk", sends(ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n"), Truncated, "the response was cut off after 2 bytes", true, MaybePending},
+		{"a status without a meaning", sends("HTTP/1.1 999 ::error::\r\n\r\n"), InvalidReply,
+			cannot + `malformed HTTP: status "999 ::error::"`, false, MaybePending},
+		{"a body cut off", sends(cut), Truncated, fmt.Sprintf("the response was cut off after %d bytes",
+			len(publishedBody)-1), true, MaybePending},
+		{"an error cut off", sends(response(502, "12345").raw[:44]), ServerFault, "the API returned 502 Bad Gateway", true,
+			MaybePending},
+		{"a broken chunk", sends(ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n"), Truncated,
+			"the response was cut off after 2 bytes", true, MaybePending},
 		{"no length", sends(ok + "\r\n" + publishedBody), 0, "", false, 0},
 		{"gzip", sends(response(200, zipped, gz).raw), 0, "", false, 0},
-		{"brotli", sends(response(200, publishedBody, "Content-Encoding: br").raw), InvalidReply, cannot + `malformed HTTP: unexpected Content-Encoding "br"`, false, MaybePending},
-		{"gzip that is none", sends(response(200, publishedBody, gz).raw), InvalidReply, cannot + "gzip: invalid header", false, MaybePending},
-		{"gzip with a wrong sum", sends(response(200, zipped[:len(zipped)-8]+"12345678", gz).raw), InvalidReply, cannot + "gzip: invalid checksum", false, MaybePending},
+		{"brotli", sends(response(200, publishedBody, "Content-Encoding: br").raw), InvalidReply,
+			cannot + `malformed HTTP: unexpected Content-Encoding "br"`, false, MaybePending},
+		{"gzip that is none", sends(response(200, publishedBody, gz).raw), InvalidReply, cannot + "gzip: invalid header",
+			false, MaybePending},
+		{"gzip with a wrong sum", sends(response(200, zipped[:len(zipped)-8]+"12345678", gz).raw), InvalidReply,
+			cannot + "gzip: invalid checksum", false, MaybePending},
 		{"gzip that is corrupt", sends(response(200, zipped[:10]+"\xff\xff\xff\xff"+zipped[14:], gz).raw), InvalidReply,
 			cannot + "flate: corrupt input before offset 1", false, MaybePending},
-		{"half of a gzip", sends(response(200, zipped[:10], gz).raw), Truncated, "the response was cut off after 0 bytes", true, MaybePending},
+		{"half of a gzip", sends(response(200, zipped[:10], gz).raw), Truncated, "the response was cut off after 0 bytes",
+			true, MaybePending},
 		{"8 MiB", sends(response(200, publishedBody+strings.Repeat(" ", 8<<20-len(publishedBody))).raw), 0, "", false, 0},
-		{"more", sends(response(200, publishedBody+strings.Repeat(" ", 8<<20)).raw), InvalidReply, cannot + "body exceeds 8388608 bytes", false, MaybePending},
-		{"more after gzip", sends(response(200, zip(strings.Repeat(" ", 9<<20)), gz).raw), InvalidReply, cannot + "body exceeds 8388608 bytes", false, MaybePending},
+		{"more", sends(response(200, publishedBody+strings.Repeat(" ", 8<<20)).raw), InvalidReply,
+			cannot + "body exceeds 8388608 bytes", false, MaybePending},
+		{"more after gzip", sends(response(200, zip(strings.Repeat(" ", 9<<20)), gz).raw), InvalidReply,
+			cannot + "body exceeds 8388608 bytes", false, MaybePending},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -308,11 +356,14 @@ func TestEffectOfAnAttempt(t *testing.T) {
 			sent(500, own, nil), sent(408, own, nil), body(`{"detail":{"error_code":"A","message":"b"}}`),
 		},
 		MaybePending: {
-			sent(0, nil, io.EOF), sent(0, nil, syscall.ECONNRESET), sent(0, nil, context.Canceled), sent(0, nil, errors.New("what?")),
+			sent(0, nil, io.EOF), sent(0, nil, syscall.ECONNRESET), sent(0, nil, context.Canceled),
+			sent(0, nil, errors.New("what?")),
 			sent(200, nil, io.ErrUnexpectedEOF), sent(502, nil, io.ErrUnexpectedEOF), sent(500, own, io.ErrUnexpectedEOF),
-			sent(201, own, nil), sent(0, nil, &net.OpError{Op: "local error", Err: tls.AlertError(42)}), alert(10), alert(80), alert(90),
+			sent(201, own, nil), sent(0, nil, &net.OpError{Op: "local error", Err: tls.AlertError(42)}), alert(10), alert(80),
+			alert(90),
 			body(`{"error_code":"A"}`), body(`{"message":"Internal server error"}`), body(`{"error_code":null,"message":"a"}`),
-			body(`{"error_code":"A","message":null}`), body(`{"error_code":"A B","message":"a"}`), body(`{"error_code":"A","detail":{"message":"a"}}`),
+			body(`{"error_code":"A","message":null}`), body(`{"error_code":"A B","message":"a"}`),
+			body(`{"error_code":"A","detail":{"message":"a"}}`),
 		},
 	} {
 		for i, a := range list {

@@ -166,9 +166,9 @@ func (n Number) Exactly(other Number) bool {
 
 // EndsLike reports whether the digits of one number, six at least, are the end of the other's.
 func (n Number) EndsLike(other Number) bool {
-	short, long := n.Digits(), strings.TrimPrefix(other.Digits(), "00")
+	short, long := strings.TrimPrefix(n.Digits(), "00"), strings.TrimPrefix(other.Digits(), "00")
 	if len(short) > len(long) {
-		short, long = long, strings.TrimPrefix(n.Digits(), "00")
+		short, long = long, short
 	}
 	return len(short) >= 6 && strings.HasSuffix(long, short)
 }

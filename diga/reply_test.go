@@ -17,18 +17,19 @@ func TestErrorBodies(t *testing.T) {
 	a64 := strings.Repeat("A", 64)
 	tests := map[string]reply{
 		// The contract's own shape, at the top or in detail.
-		`{"status":"error","error_code":"AGENT_NOT_FOUND","message":" No x "}`: {own: true, code: "AGENT_NOT_FOUND", text: "No x"},
-		`{"detail":{"error_code":"A","message":"b"}}`:                          {own: true, code: "A", text: "b"},
-		`{"message":"c","detail":{"error_code":"A","message":"b"}}`:            {own: true, code: "A", text: "b"},
-		`{"error_code":"A","message":"b","detail":{"error_code":"C"}}`:         {own: true, code: "A", text: "b"},
-		`{"error_code":"A","message":""}`:                                      {own: true, code: "A"},
-		`{"error_code":"A","message":"x\ud800y"}`:                              {own: true, code: "A", text: "x\ufffdy"},
-		`{"error_code":"not_found-1.2","message":"b"}`:                         {own: true, code: "not_found-1.2", text: "b"},
-		`{"error_code":"` + a64 + `","message":"b"}`:                           {own: true, code: a64, text: "b"},
-		`{"error_code":"` + a64 + `A","message":"b"}`:                          {text: "b"},
-		`{"error_code":"A"}`:                                                   {code: "A"},
-		`{"error_code":"A","message":5}`:                                       {code: "A"},
-		`{"error_code":"A","detail":{"message":"b"}}`:                          {code: "A", text: "b"},
+		`{"status":"error","error_code":"AGENT_NOT_FOUND","message":" No x "}`: {own: true, code: "AGENT_NOT_FOUND",
+			text: "No x"},
+		`{"detail":{"error_code":"A","message":"b"}}`:                  {own: true, code: "A", text: "b"},
+		`{"message":"c","detail":{"error_code":"A","message":"b"}}`:    {own: true, code: "A", text: "b"},
+		`{"error_code":"A","message":"b","detail":{"error_code":"C"}}`: {own: true, code: "A", text: "b"},
+		`{"error_code":"A","message":""}`:                              {own: true, code: "A"},
+		`{"error_code":"A","message":"x\ud800y"}`:                      {own: true, code: "A", text: "x\ufffdy"},
+		`{"error_code":"not_found-1.2","message":"b"}`:                 {own: true, code: "not_found-1.2", text: "b"},
+		`{"error_code":"` + a64 + `","message":"b"}`:                   {own: true, code: a64, text: "b"},
+		`{"error_code":"` + a64 + `A","message":"b"}`:                  {text: "b"},
+		`{"error_code":"A"}`:                                           {code: "A"},
+		`{"error_code":"A","message":5}`:                               {code: "A"},
+		`{"error_code":"A","detail":{"message":"b"}}`:                  {code: "A", text: "b"},
 
 		// A code that is none.
 		`{"error_code":7,"message":"b"}`:                   {text: "b"},
@@ -89,7 +90,8 @@ func TestErrorBodies(t *testing.T) {
 			t.Errorf("%.300s:\ngot  %.300s\nwant %.300s", body, fmt.Sprintf("%+v", *got), fmt.Sprintf("%+v", want))
 		}
 		// A body that was cut off may end in half a secret.
-		if got := (&attempt{status: 400, body: []byte(body), err: io.ErrUnexpectedEOF}).reply(); !reflect.DeepEqual(*got, reply{}) {
+		if got := (&attempt{status: 400, body: []byte(body), err: io.ErrUnexpectedEOF}).reply(); !reflect.DeepEqual(*got,
+			reply{}) {
 			t.Errorf("%.300s, cut off: %+v", body, got)
 		}
 	}
@@ -104,11 +106,13 @@ func TestErrorsOfStatuses(t *testing.T) {
 	}{
 		{404, `{"error_code":"AGENT_NOT_FOUND","message":"No such agent"}`,
 			Error{Cause: NotFound, Code: "AGENT_NOT_FOUND", Message: "the API returned 404 Not Found", Said: "No such agent"}},
-		{404, `{"detail":"Not Found"}`, Error{Cause: NotTheAPI, Message: "the API returned 404 Not Found"}}, // only repeats the status
+		{404, `{"detail":"Not Found"}`, Error{Cause: NotTheAPI,
+			Message: "the API returned 404 Not Found"}}, // only repeats the status
 		{422, `{"detail":[{"loc":["a"],"msg":"b"}]}`,
 			Error{Cause: Unprocessable, Message: "the API returned 422 Unprocessable Entity", Details: []Detail{{"a", "b"}}}},
 		{521, "", Error{Cause: ServerFault, Message: "the API returned 521"}},
-		{202, `{"error_code":"A","message":"b"}`, Error{Cause: InvalidReply, Message: "the API returned 202 Accepted, expected 200 OK"}},
+		{202, `{"error_code":"A","message":"b"}`, Error{Cause: InvalidReply,
+			Message: "the API returned 202 Accepted, expected 200 OK"}},
 		{307, `{"error_code":"A","message":"b"}`,
 			Error{Cause: Redirected, Message: "the API returned 307 Temporary Redirect (redirects are not followed)"}},
 	} {
@@ -125,10 +129,13 @@ func TestStrictJSON(t *testing.T) {
 	for body, want := range map[string]string{ // "*": encoding/json says it in its own words
 		"{}": "", " \r\n\t{ } \n": "", `{"a":1,"A":2}`: "", `{"a":{"b":1,"b":2}}`: "", `{"a":"\ud800","\udfff":1e999}`: "",
 		`{"a":"` + "\xff\xc0" + `"}`: "", `{"a":` + deep(9998) + "}": "",
-		"": "not a JSON object", "null": "not a JSON object", "[]": "not a JSON object", `[{}]`: "not a JSON object", `"x"`: "not a JSON object",
+		"": "not a JSON object", "null": "not a JSON object", "[]": "not a JSON object", `[{}]`: "not a JSON object",
+		`"x"`:    "not a JSON object",
 		"<html>": "not a JSON object", "\ufeff{}": "not a JSON object", "\x00{}": "not a JSON object",
-		"{}\x00": "trailing data after the JSON object", "{}{}": "trailing data after the JSON object", "{} x": "trailing data after the JSON object",
-		`{"a":1,}`: "*", `{"a":1]`: "*", `{"a":1`: "*", `{"a"}`: "*", `{"a":nul}`: "*", `{'a':1}`: "*", "{\"a\":\"\x01\"}": "*", `{"a":` + deep(10001) + "}": "*",
+		"{}\x00": "trailing data after the JSON object", "{}{}": "trailing data after the JSON object",
+		"{} x":     "trailing data after the JSON object",
+		`{"a":1,}`: "*", `{"a":1]`: "*", `{"a":1`: "*", `{"a"}`: "*", `{"a":nul}`: "*", `{'a':1}`: "*",
+		"{\"a\":\"\x01\"}": "*", `{"a":` + deep(10001) + "}": "*",
 		`{"a":1,"b":2,"a":1}`: `duplicate field "a"`, `{"a":1,"\u0061":null}`: `duplicate field "a"`,
 		"{\"\xff\":1,\"\xfe\":1}": "duplicate field \"\uFFFD\"", // both are read as U+FFFD
 	} {
@@ -160,8 +167,10 @@ func TestParseID(t *testing.T) {
 
 func TestFormatDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "1 ms", 1499 * time.Microsecond: "1 ms", 83 * time.Millisecond: "83 ms", 1500 * time.Millisecond: "1.5 s", 3 * time.Second: "3 s",
-		61 * time.Second: "61 s", 90 * time.Second: "90 s", 5 * time.Minute: "5 min", 150 * time.Second: "2.5 min", time.Hour: "1 h",
+		0: "1 ms", 1499 * time.Microsecond: "1 ms", 83 * time.Millisecond: "83 ms", 1500 * time.Millisecond: "1.5 s",
+		3 * time.Second:  "3 s",
+		61 * time.Second: "61 s", 90 * time.Second: "90 s", 5 * time.Minute: "5 min", 150 * time.Second: "2.5 min",
+		time.Hour:        "1 h",
 		90 * time.Minute: "1.5 h", 119700 * time.Millisecond: "120 s",
 	} {
 		if got := FormatDuration(d); got != want {
