@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -70,9 +69,6 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
 		return nil, &Error{Message: "the request cannot be built", Said: reason(err), Err: err}
 	}
 	call.path = req.URL.Path // from the root, for Attempt and Wait
-	if r.body != nil && ctx.Err() == nil && timeLeft(ctx) < lastAttempt {
-		return nil, &Error{Cause: TimedOut, Message: "not enough time left to send the change"}
-	}
 	if ctx.Err() == nil {
 		loop := retryablehttp.Client{
 			HTTPClient:   &http.Client{Transport: call},
@@ -102,6 +98,9 @@ func timeLeft(ctx context.Context) time.Duration {
 // RoundTrip makes one attempt. The response it returns has no headers or body, so there is no redirect for http.Client
 // to follow and nothing for retryablehttp to drain.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
+	if c.body != nil && timeLeft(req.Context()) < lastAttempt {
+		return nil, errNoTime
+	}
 	start := time.Now()
 	c.attempts++
 	c.last = c.attempt(req)
@@ -125,11 +124,15 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // decide reports whether another attempt follows, and sets the wait before it. It is a retryablehttp.CheckRetry.
-func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, error) {
+func (c *call) decide(ctx context.Context, _ *http.Response, err error) (bool, error) {
+	gaveUp := "gave up after " + plural(c.attempts, "attempt")
+	if errors.Is(err, errNoTime) {
+		c.gaveUp = gaveUp + ": " + errNoTime.Error()
+		return false, nil
+	}
 	if ctx.Err() != nil || c.last.ok() || !Faults[c.last.cause()].Retried || c.once && c.effect > NoEffect {
 		return false, nil
 	}
-	gaveUp := "gave up after " + plural(c.attempts, "attempt")
 	if c.last.status != http.StatusTooManyRequests {
 		if c.counted == c.MaxRetries {
 			c.gaveUp = gaveUp
@@ -148,25 +151,20 @@ func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, err
 	}
 	c.wait = least + c.jitter(min(spread, room-least))
 	if c.OnWait != nil {
-		c.OnWait(Wait{Method: c.method, Path: c.path, After: c.last.toError(), Duration: c.wait, Next: c.attempts + 1, Asked: asked})
+		c.OnWait(Wait{
+			Method: c.method, Path: c.path, After: c.last.toError(), Duration: c.wait, Next: c.attempts + 1, Asked: asked,
+		})
 	}
 	return true, nil
 }
 
-// errNoTime stops a retry that would only be cut off.
-var errNoTime = errors.New("no time left for another attempt")
+// errNoTime stops an attempt that would only be cut off.
+var errNoTime = errors.New("too little time left for an attempt")
 
 // prepare runs BeforeRetry before a retry of a change. It is a retryablehttp.PrepareRetry.
 func (c *call) prepare(req *http.Request) error {
-	if c.body == nil || c.once {
-		return nil
-	}
-	if c.BeforeRetry != nil {
+	if c.body != nil && !c.once && c.BeforeRetry != nil {
 		c.stopped = c.BeforeRetry(req.Context(), c.effect)
-	}
-	if c.stopped == nil && timeLeft(req.Context()) < lastAttempt {
-		c.gaveUp = fmt.Sprintf("gave up after %s: %v", plural(c.attempts, "attempt"), errNoTime)
-		return errNoTime
 	}
 	return c.stopped
 }
@@ -187,6 +185,8 @@ func (c *call) failure(ctx context.Context) *Error {
 		}
 	case ended != nil:
 		c.gaveUp = ended.Error()
+	case e == nil:
+		return &Error{Cause: TimedOut, Message: errNoTime.Error()}
 	}
 	if c.reported != nil {
 		e.Status = c.reported.Status

@@ -120,7 +120,7 @@ func TestEndedContextsSendNothing(t *testing.T) {
 			text  string
 		}{
 			{cancelled, Cancelled, errSignal.Error()}, {over, TimedOut, errBudget.Error()},
-			{late, TimedOut, "not enough time left to send the change"},
+			{late, TimedOut, "too little time left for an attempt"},
 		} {
 			_, err := c.Publish(test.ctx, promotion)
 			e := failed(t, err)
@@ -151,9 +151,9 @@ func TestAttemptsTimeOut(t *testing.T) {
 		{"a 200 that stops", answer{raw: fmt.Sprintf(head, 200), then: silent}, []time.Duration{30, 30}, part, part,
 			MaybePending},
 		{"a 500 that stops", answer{raw: fmt.Sprintf(head, 500), then: silent}, []time.Duration{5, 5},
-			"context canceled", "the API returned 500 Internal Server Error", MaybePending},
+			"incomplete response from api.test", "the API returned 500 Internal Server Error", MaybePending},
 		{"a 404 that stops", answer{raw: fmt.Sprintf(head, 404), then: silent}, []time.Duration{5},
-			"context canceled", "the API returned 404 Not Found", NoEffect},
+			"incomplete response from api.test", "the API returned 404 Not Found", NoEffect},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -258,7 +258,7 @@ func TestBeforeRetry(t *testing.T) {
 		c.BeforeRetry = func(context.Context, Effect) error { <-time.After(1300 * time.Millisecond); return nil }
 		_, err = c.Publish(ctx, promotion)
 		if e := failed(t, err); e.Code != "BUSY" ||
-			e.GaveUp != "gave up after 1 attempt: no time left for another attempt" {
+			e.GaveUp != "gave up after 1 attempt: too little time left for an attempt" {
 			t.Errorf("%+v", e)
 		}
 	})

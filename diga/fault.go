@@ -47,47 +47,84 @@ const (
 type Fault struct {
 	Code    string // of the step; empty: the API's error_code or, without one, HTTP_<status>
 	Status  string // HTTP statuses; empty: any or none
+	Retried bool   // another attempt may succeed
 	Means   string
 	Advice  string // what to do; {name} is an input of the step
-	Retried bool   // another attempt may succeed
 }
+
+const again, final = true, false // for Fault.Retried
 
 // Faults is everything that can go wrong with a request, by its [Cause]. docs/errors.md is made from it.
 var Faults = [...]Fault{
-	Internal:    {"ACTION_INTERNAL", "", "A bug in this action.", "Report this as a bug and include this log.", false},
-	Stopped:     {"", "", "A check no longer passes, so there is no retry.", "", false},
-	Cancelled:   {"ACTION_CANCELLED", "", "The workflow was canceled or timed out.", "Run this step again.", false},
-	TimedOut:    {"ACTION_TIMEOUT", "", "The API did not respond in time.", "Run this step again.", true},
-	Unreachable: {"ACTION_NETWORK_ERROR", "", "There is no connection to the API, or it was lost.", "Check {api-url} and whether this runner can reach it, then run this step again.", true},
-	UnknownHost: {"ACTION_NETWORK_ERROR", "", "The API's host is unknown.", "Check {api-url}, and whether this runner can resolve the host name.", false},
-	ProxyFailed: {"ACTION_NETWORK_ERROR", "", "The proxy is unreachable, or cannot reach the API.", "Check the proxy in HTTPS_PROXY or HTTP_PROXY, or list the API's host in NO_PROXY.", true},
-	ProxyRefused: {"ACTION_NETWORK_ERROR", "", "The proxy refuses to connect, or its settings are wrong.",
-		"Check HTTPS_PROXY or HTTP_PROXY and the proxy's credentials, or list the API's host in NO_PROXY.", false},
-	TLSFailed: {"ACTION_TLS_ERROR", "", "The certificate is untrusted, expired or for another host, or the server does not speak TLS.",
-		"Check {api-url} and the runner's clock. For a private CA, set SSL_CERT_FILE to a PEM file.", false},
-	Redirected: {"ACTION_REDIRECT_REFUSED", "3xx", "The server returned a redirect. Following it would send the token to another address.",
-		"Set {api-url} to the address of the API itself.", false},
-	Truncated: {"ACTION_RESPONSE_INVALID", "200", "The response was cut off.", "Run this step again.", true},
-	InvalidReply: {"ACTION_RESPONSE_INVALID", "2xx", "The response is not valid HTTP or JSON, or not what the API returns.",
-		"Check that {api-url} points to the API, then run this step again.", false},
-	Mismatch: {"ACTION_RESPONSE_MISMATCH", "2xx", "The API confirmed a different agent, version or phone number than requested.",
-		"Check in Diga what is live before you do anything else.", false},
-	BadRequest: {"", "400", "The API refused the version or a phone number: `BAD_PARAMETER`.",
-		"Check that the version is not a draft, that each phone number is yours and free, and that the project has a phone number.", false},
-	Unauthorized: {"", "401", "The API does not know the key: `INVALID_API_KEY`, `UNAUTHORIZED`.",
-		"Check {token}: is the key complete, of this project, and not expired? Keys are made in Diga under Settings > Project > API Keys.", false},
-	Forbidden: {"", "403", "The key lacks a permission. The API's code for this may be `INTERNAL_SERVER_ERROR`.",
-		"A restricted key needs Write on Agents and Phones. Edit it in Diga under Settings > Project > API Keys; the key stays the same.", false},
-	NotFound: {"", "404", "The API has no agent with this ID in the key's project: `AGENT_NOT_FOUND`.",
-		"Check {agent-id}, and that {token} belongs to the agent's project.", false},
-	Unprocessable: {"", "422", "The API could not read a value.", "Correct these inputs.", false},
-	Limited: {"", "429", "The account's rate limit is exceeded. Retries do not count against {max-retries}.",
-		"Run fewer of these steps at once ({max-parallel}), or increase {timeout}.", true},
-	Refused:   {"", "other 4xx", "The API refused the request.", "Check the inputs and {api-url}.", false},
-	NotTheAPI: {"", "400 to 499", "A proxy or gateway in front of the API refused the request: the body is not the API's.", "Check {api-url} and {token}: this response is not from the API itself.", false},
-	ServerFault: {"", "408, 500, 502, 503, 504, 520 to 524", "The API, or a gateway in front of it, failed.",
-		"Try again later. If it persists, contact Diga with the request ID.", true},
-	ServerError: {"", "other 5xx", "The API, or a gateway in front of it, failed for good.", "Try again later. If it persists, contact Diga with the request ID.", false},
+	Internal: {"ACTION_INTERNAL", "", final,
+		"A bug in this action.",
+		"Report this as a bug and include this log."},
+	Stopped: {"", "", final,
+		"A check no longer passes, so there is no retry.",
+		""},
+	Cancelled: {"ACTION_CANCELLED", "", final,
+		"The workflow was canceled or timed out.",
+		"Run this step again."},
+	TimedOut: {"ACTION_TIMEOUT", "", again,
+		"The API did not respond in time.",
+		"Run this step again."},
+	Unreachable: {"ACTION_NETWORK_ERROR", "", again,
+		"There is no connection to the API, or it was lost.",
+		"Check {api-url} and whether this runner can reach it, then run this step again."},
+	UnknownHost: {"ACTION_NETWORK_ERROR", "", final,
+		"The API's host is unknown.",
+		"Check {api-url}, and whether this runner can resolve the host name."},
+	ProxyFailed: {"ACTION_NETWORK_ERROR", "", again,
+		"The proxy is unreachable, or cannot reach the API.",
+		"Check the proxy in HTTPS_PROXY or HTTP_PROXY, or list the API's host in NO_PROXY."},
+	ProxyRefused: {"ACTION_NETWORK_ERROR", "", final,
+		"The proxy refuses to connect, or its settings are wrong.",
+		"Check HTTPS_PROXY or HTTP_PROXY and the proxy's credentials, or list the API's host in NO_PROXY."},
+	TLSFailed: {"ACTION_TLS_ERROR", "", final,
+		"The certificate is untrusted, expired or for another host, or the server does not speak TLS.",
+		"Check {api-url} and the runner's clock. For a private CA, set SSL_CERT_FILE to a PEM file."},
+	Redirected: {"ACTION_REDIRECT_REFUSED", "3xx", final,
+		"The server returned a redirect. Following it would send the token to another address.",
+		"Set {api-url} to the address of the API itself."},
+	Truncated: {"ACTION_RESPONSE_INVALID", "200", again,
+		"The response was cut off.",
+		"Run this step again."},
+	InvalidReply: {"ACTION_RESPONSE_INVALID", "2xx", final,
+		"The response is not valid HTTP or JSON, or not what the API returns.",
+		"Check that {api-url} points to the API, then run this step again."},
+	Mismatch: {"ACTION_RESPONSE_MISMATCH", "2xx", final,
+		"The API confirmed a different agent, version or phone number than requested.",
+		"Check in Diga what is live before you do anything else."},
+	BadRequest: {"", "400", final,
+		"The API refused the version or a phone number: `BAD_PARAMETER`.",
+		"Check that the version is no draft, that each number is yours and free, and that the project has a number."},
+	Unauthorized: {"", "401", final,
+		"The API does not know the key: `INVALID_API_KEY`, `UNAUTHORIZED`.",
+		"Is {token} complete, of this project, not expired? Keys are in Diga under Settings > Project > API Keys."},
+	Forbidden: {"", "403", final,
+		"The key lacks a permission. The API's code for this may be `INTERNAL_SERVER_ERROR`.",
+		"Give the key Write on Agents and Phones (Settings > Project > API Keys in Diga). The key stays the same."},
+	NotFound: {"", "404", final,
+		"The API has no agent with this ID in the key's project: `AGENT_NOT_FOUND`.",
+		"Check {agent-id}, and that {token} belongs to the agent's project."},
+	Unprocessable: {"", "422", final,
+		"The API could not read a value.",
+		"Correct these inputs."},
+	Limited: {"", "429", again,
+		"The account's rate limit is exceeded. Retries do not count against {max-retries}.",
+		"Run fewer of these steps at once ({max-parallel}), or increase {timeout}."},
+	Refused: {"", "other 4xx", final,
+		"The API refused the request.",
+		"Check the inputs and {api-url}."},
+	NotTheAPI: {"", "400 to 499", final,
+		"A proxy or gateway in front of the API refused the request: the body is not the API's.",
+		"Check {api-url} and {token}: this response is not from the API itself."},
+	ServerFault: {"", "408, 500, 502, 503, 504, 520 to 524", again,
+		"The API, or a gateway in front of it, failed.",
+		"Try again later. If it persists, contact Diga with the request ID."},
+	ServerError: {"", "other 5xx", final,
+		"The API, or a gateway in front of it, failed for good.",
+		"Try again later. If it persists, contact Diga with the request ID."},
 }
 
 // Effect is what a failed change may have done, judging by its requests and responses. Over several attempts, the
@@ -96,7 +133,7 @@ type Effect int
 
 const (
 	NoEffect     Effect = iota // nothing: every attempt was refused, or did not reach the API
-	MaybeApplied               // the API itself reported an error: the change may have been applied, but nothing is pending
+	MaybeApplied               // the API itself reported an error: applied or not, nothing is pending
 	MaybePending               // a request may still be in flight and take effect later
 )
 

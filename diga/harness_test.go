@@ -88,8 +88,6 @@ const (
 		`"version_created_at":"2025-03-01T12:00:00Z"}`
 )
 
-func valid(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: true} }
-
 // network is a server and the connections to it. The zero value accepts connections and never answers.
 type network struct {
 	answers []answer                        // one for each request; the last one stays

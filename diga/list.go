@@ -23,8 +23,8 @@ type itemKind[T any] struct {
 	id     func(T) uuid.UUID
 }
 
-// list reads a list by cursor, page after page, and yields each item once. If the list cannot be read to its end, or has
-// more than kind.most items, the last pair carries an *Error. It keeps one page and the IDs of all items in memory.
+// list reads a list by cursor, page after page, and yields each item once. If the list cannot be read to its end, or
+// has more than kind.most items, the last pair holds an *Error. It keeps one page and the IDs of all items in memory.
 //
 // A page that is too large is read again in smaller ones. A cursor that the API refuses, for its item may have been
 // deleted, starts the list again, once.
@@ -76,7 +76,7 @@ func list[T any](ctx context.Context, c *Client, path string, kind itemKind[T]) 
 				err = errors.New("the list repeats itself")
 			}
 			if err != nil {
-				yield(none, invalidReply("a complete list of "+kind.plural, body, err))
+				yield(none, invalidReply("a complete list of "+kind.plural, body, err, NoEffect))
 				return
 			}
 			if p.last != "" {
@@ -93,11 +93,10 @@ type page[T any] struct {
 	last  string // the cursor of the next page, if the page names one
 }
 
-// parsePage parses the body of a page, item by item.
+// parsePage parses the body of a page, item by item: it may be long.
 func parsePage[T any](body []byte, parse func([]byte) (T, error)) (p page[T], err error) {
 	var hasData bool
 	var more *bool
-	var last string
 	err = eachField(body, func(name string, decoder *json.Decoder) error {
 		var value json.RawMessage
 		if name != "data" {
@@ -105,7 +104,7 @@ func parsePage[T any](body []byte, parse func([]byte) (T, error)) (p page[T], er
 			switch {
 			case name == "has_more" && json.Unmarshal(value, &more) != nil:
 				return errors.New("has_more is not a boolean")
-			case name == "last_id" && string(value) != "null" && json.Unmarshal(value, &last) != nil:
+			case name == "last_id" && json.Unmarshal(value, &p.last) != nil:
 				return errors.New("last_id is not a string")
 			}
 			return err
@@ -133,7 +132,7 @@ func parsePage[T any](body []byte, parse func([]byte) (T, error)) (p page[T], er
 	case more == nil:
 		err = errors.New("has_more is not a boolean")
 	default:
-		p.more, p.last = *more, last
+		p.more = *more
 	}
 	return p, err
 }
