@@ -57,8 +57,8 @@ func (c *Client) Live(ctx context.Context, agent uuid.UUID) (Version, error) {
 	return page.items[0], isOf(agent, page.items[0])
 }
 
-// Version reads one version of an agent (GET /v1/agent/{agent_id}?version_id=…). The error is an *Error, with the cause
-// NotFound or BadRequest if there is no such version.
+// Version reads one version of an agent (GET /v1/agent/{agent_id}?version_id=…). The error is an *Error, with the
+// cause NotFound or BadRequest if there is no such version.
 func (c *Client) Version(ctx context.Context, agent, version uuid.UUID) (Version, error) {
 	v, err := c.version(ctx, agent, url.Values{"version_id": {version.String()}})
 	if err == nil && v.ID != version {
@@ -67,8 +67,8 @@ func (c *Client) Version(ctx context.Context, agent, version uuid.UUID) (Version
 	return v, err
 }
 
-// Draft reads an agent's draft (GET /v1/agent/{agent_id} without a query). The error is an *Error, with the cause NotFound
-// if the agent has none.
+// Draft reads an agent's draft (GET /v1/agent/{agent_id} without a query). The error is an *Error, with the cause
+// NotFound if the agent has none.
 func (c *Client) Draft(ctx context.Context, agent uuid.UUID) (Version, error) {
 	v, err := c.version(ctx, agent, nil)
 	if err == nil && !v.Draft {
@@ -143,7 +143,8 @@ func readVersion(data []byte) (Version, error) {
 	for _, issue := range issues {
 		v.Issues = append(v.Issues, issue.Message)
 	}
-	for _, name := range strings.Fields("version_id agent_id created_at modified_at version_created_at validation_issues") {
+	const others = "version_id agent_id created_at modified_at version_created_at validation_issues"
+	for name := range strings.FieldsSeq(others) {
 		delete(fields, name)
 	}
 	if len(data) <= maxConfigBytes {
@@ -205,11 +206,9 @@ func (b Binding) String() string {
 	}
 }
 
-// Publish makes a change (PATCH /v1/agent/{agent_id}/published_version) and returns what the API confirmed. The error is
-// an *Error, whose Effect says whether the change may have been applied anyway. Confirmation of a different change is an
-// error too.
-//
-// A change is idempotent, so it can safely be sent again.
+// Publish makes a change (PATCH /v1/agent/{agent_id}/published_version) and returns what the API confirmed. The error
+// is an *Error, whose Effect says whether the change may have been applied anyway. Confirmation of a different change
+// is an error too. A change is idempotent, so it can safely be sent again.
 func (c *Client) Publish(ctx context.Context, change Change) (Change, error) {
 	if change.Unpublish == change.Version.Valid {
 		return Change{}, &Error{Message: "a change must either publish a version or unpublish"}

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // Cause is the kind of an [Error]: the index of its row in [Faults].
@@ -56,74 +55,51 @@ const again, final = true, false // for Fault.Retried
 
 // Faults is everything that can go wrong with a request, by its [Cause]. docs/errors.md is made from it.
 var Faults = [...]Fault{
-	Internal: {"ACTION_INTERNAL", "", final,
-		"A bug in this action.",
+	Internal: {"ACTION_INTERNAL", "", final, "A bug in this action.",
 		"Report this as a bug and include this log."},
-	Stopped: {"", "", final,
-		"A check no longer passes, so there is no retry.",
+	Stopped: {"", "", final, "A check no longer passes, so there is no retry.",
 		""},
-	Cancelled: {"ACTION_CANCELLED", "", final,
-		"The workflow was canceled or timed out.",
+	Cancelled: {"ACTION_CANCELLED", "", final, "The workflow was canceled or timed out.",
 		"Run this step again."},
-	TimedOut: {"ACTION_TIMEOUT", "", again,
-		"The API did not respond in time.",
+	TimedOut: {"ACTION_TIMEOUT", "", again, "The API did not respond in time.",
 		"Run this step again."},
-	Unreachable: {"ACTION_NETWORK_ERROR", "", again,
-		"There is no connection to the API, or it was lost.",
+	Unreachable: {"ACTION_NETWORK_ERROR", "", again, "There is no connection to the API, or it was lost.",
 		"Check {api-url} and whether this runner can reach it, then run this step again."},
-	UnknownHost: {"ACTION_NETWORK_ERROR", "", final,
-		"The API's host is unknown.",
+	UnknownHost: {"ACTION_NETWORK_ERROR", "", final, "The API's host is unknown.",
 		"Check {api-url}, and whether this runner can resolve the host name."},
-	ProxyFailed: {"ACTION_NETWORK_ERROR", "", again,
-		"The proxy is unreachable, or cannot reach the API.",
+	ProxyFailed: {"ACTION_NETWORK_ERROR", "", again, "The proxy is unreachable, or cannot reach the API.",
 		"Check the proxy in HTTPS_PROXY or HTTP_PROXY, or list the API's host in NO_PROXY."},
-	ProxyRefused: {"ACTION_NETWORK_ERROR", "", final,
-		"The proxy refuses to connect, or its settings are wrong.",
+	ProxyRefused: {"ACTION_NETWORK_ERROR", "", final, "The proxy refuses to connect, or its settings are wrong.",
 		"Check HTTPS_PROXY or HTTP_PROXY and the proxy's credentials, or list the API's host in NO_PROXY."},
-	TLSFailed: {"ACTION_TLS_ERROR", "", final,
-		"The certificate is untrusted, expired or for another host, or the server does not speak TLS.",
+	TLSFailed: {"ACTION_TLS_ERROR", "", final, "The certificate is untrusted or invalid, or the server speaks no TLS.",
 		"Check {api-url} and the runner's clock. For a private CA, set SSL_CERT_FILE to a PEM file."},
-	Redirected: {"ACTION_REDIRECT_REFUSED", "3xx", final,
-		"The server returned a redirect. Following it would send the token to another address.",
+	Redirected: {"ACTION_REDIRECT_REFUSED", "3xx", final, "A redirect: to follow it would send the token elsewhere.",
 		"Set {api-url} to the address of the API itself."},
-	Truncated: {"ACTION_RESPONSE_INVALID", "200", again,
-		"The response was cut off.",
+	Truncated: {"ACTION_RESPONSE_INVALID", "200", again, "The response was cut off.",
 		"Run this step again."},
-	InvalidReply: {"ACTION_RESPONSE_INVALID", "2xx", final,
-		"The response is not valid HTTP or JSON, or not what the API returns.",
+	InvalidReply: {"ACTION_RESPONSE_INVALID", "2xx", final, "The response is not valid HTTP or JSON, or not the API's.",
 		"Check that {api-url} points to the API, then run this step again."},
-	Mismatch: {"ACTION_RESPONSE_MISMATCH", "2xx", final,
-		"The API confirmed a different agent, version or phone number than requested.",
+	Mismatch: {"ACTION_RESPONSE_MISMATCH", "2xx", final, "The API confirmed something else than was requested.",
 		"Check in Diga what is live before you do anything else."},
-	BadRequest: {"", "400", final,
-		"The API refused the version or a phone number: `BAD_PARAMETER`.",
+	BadRequest: {"", "400", final, "The API refused the version or a phone number: `BAD_PARAMETER`.",
 		"Check that the version is no draft, that each number is yours and free, and that the project has a number."},
-	Unauthorized: {"", "401", final,
-		"The API does not know the key: `INVALID_API_KEY`, `UNAUTHORIZED`.",
+	Unauthorized: {"", "401", final, "The API does not know the key: `INVALID_API_KEY`, `UNAUTHORIZED`.",
 		"Is {token} complete, of this project, not expired? Keys are in Diga under Settings > Project > API Keys."},
-	Forbidden: {"", "403", final,
-		"The key lacks a permission. The API's code for this may be `INTERNAL_SERVER_ERROR`.",
+	Forbidden: {"", "403", final, "The key lacks a permission. The API's code for this may be `INTERNAL_SERVER_ERROR`.",
 		"Give the key Write on Agents and Phones (Settings > Project > API Keys in Diga). The key stays the same."},
-	NotFound: {"", "404", final,
-		"The API has no agent with this ID in the key's project: `AGENT_NOT_FOUND`.",
+	NotFound: {"", "404", final, "The key's project has no such agent: `AGENT_NOT_FOUND`.",
 		"Check {agent-id}, and that {token} belongs to the agent's project."},
-	Unprocessable: {"", "422", final,
-		"The API could not read a value.",
+	Unprocessable: {"", "422", final, "The API could not read a value.",
 		"Correct these inputs."},
-	Limited: {"", "429", again,
-		"The account's rate limit is exceeded. Retries do not count against {max-retries}.",
+	Limited: {"", "429", again, "The rate limit is exceeded. Retries do not count against {max-retries}.",
 		"Run fewer of these steps at once ({max-parallel}), or increase {timeout}."},
-	Refused: {"", "other 4xx", final,
-		"The API refused the request.",
+	Refused: {"", "other 4xx", final, "The API refused the request.",
 		"Check the inputs and {api-url}."},
-	NotTheAPI: {"", "400 to 499", final,
-		"A proxy or gateway in front of the API refused the request: the body is not the API's.",
+	NotTheAPI: {"", "400 to 499", final, "A gateway refused the request: the body is not the API's own.",
 		"Check {api-url} and {token}: this response is not from the API itself."},
-	ServerFault: {"", "408, 500, 502, 503, 504, 520 to 524", again,
-		"The API, or a gateway in front of it, failed.",
+	ServerFault: {"", "408, 500, 502, 503, 504, 520 to 524", again, "The API, or a gateway in front of it, failed.",
 		"Try again later. If it persists, contact Diga with the request ID."},
-	ServerError: {"", "other 5xx", final,
-		"The API, or a gateway in front of it, failed for good.",
+	ServerError: {"", "other 5xx", final, "The API, or a gateway in front of it, failed for good.",
 		"Try again later. If it persists, contact Diga with the request ID."},
 }
 
@@ -221,10 +197,10 @@ func (a *attempt) cause() Cause {
 		return TimedOut
 	case a.status != 0 && errors.As(a.err, &op):
 		return Unreachable // reset in the middle of the body
+	case errors.Is(a.err, gzip.ErrHeader), errors.Is(a.err, gzip.ErrChecksum),
+		errors.As(a.err, new(flate.CorruptInputError)):
+		return InvalidReply
 	case a.status != 0:
-		if a.isDamaged() {
-			return InvalidReply
-		}
 		return Truncated
 	case a.isTLS():
 		return TLSFailed
@@ -261,12 +237,6 @@ func (a *attempt) statusCause() Cause {
 	return Refused
 }
 
-// isDamaged reports whether the body is not valid gzip, rather than cut off.
-func (a *attempt) isDamaged() bool {
-	var corrupt flate.CorruptInputError
-	return errors.Is(a.err, gzip.ErrHeader) || errors.Is(a.err, gzip.ErrChecksum) || errors.As(a.err, &corrupt)
-}
-
 // isTLS reports whether TLS failed, rather than the connection below it.
 func (a *attempt) isTLS() bool {
 	var certificate *tls.CertificateVerificationError
@@ -277,18 +247,14 @@ func (a *attempt) isTLS() bool {
 		a.err != nil && strings.HasPrefix(innermost(a.err).Error(), "tls: ")
 }
 
-// refusesClient reports whether err is an alert about the client's certificate. In TLS 1.3, a client writes its request
-// before the server has checked that.
-func refusesClient(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "remote error" && strings.Contains(op.Err.Error(), "certificate")
-}
-
 // effect returns what this attempt at a change may have done, unless its response is a 200 that confirms the change.
 func (a *attempt) effect() Effect {
+	alert, _ := errors.AsType[*net.OpError](a.err)
 	switch {
-	case !a.sent, a.status == 0 && refusesClient(a.err):
+	case !a.sent:
 		return NoEffect
+	case alert != nil && alert.Op == "remote error" && strings.Contains(alert.Err.Error(), "certificate"):
+		return NoEffect // in TLS 1.3, a client writes its request before the server has checked the client's certificate
 	case 300 <= a.status && a.status < 500 && a.status != http.StatusRequestTimeout:
 		return NoEffect // refused
 	case a.status >= 400 && a.reply().own:
@@ -319,7 +285,11 @@ func (a *attempt) toError() *Error {
 	case e.Cause == TLSFailed:
 		e.Message, e.Said = fmt.Sprintf("TLS with %s failed", a.host), tlsReason(a.err)
 	case e.Cause == TimedOut:
-		e.Message = a.progress() + " within " + FormatDuration(a.limit())
+		limit := attemptTimeout
+		if !a.sent && !a.timedOut {
+			limit = connectTimeout
+		}
+		e.Message = a.progress() + " within " + FormatDuration(limit)
 	case e.Cause == Truncated:
 		e.Message = fmt.Sprintf("the response was cut off after %d bytes", len(a.body))
 	case e.Cause == InvalidReply:
@@ -328,14 +298,6 @@ func (a *attempt) toError() *Error {
 		e.Message, e.Said = "no response from "+a.host, reason(a.err)
 	}
 	return e
-}
-
-// limit is the time that a TimedOut attempt had.
-func (a *attempt) limit() time.Duration {
-	if !a.sent && !a.timedOut {
-		return connectTimeout
-	}
-	return attemptTimeout
 }
 
 // progress says how far an attempt got before it ended.
