@@ -10,6 +10,7 @@
 package diga
 
 import (
+	"cmp"
 	"bufio"
 	"bytes"
 	"context"
@@ -392,3 +393,75 @@ func failed(t *testing.T, err error) *Error {
 	}
 	return e
 }
+
+// story is a call with one retry and an hour, unless it says otherwise, and what comes of it.
+type story struct {
+	name    string
+	answers []answer
+	want    string // requests and time, and then the outcome
+	setup   func(t *testing.T, n *network, c *Client)
+	budget  time.Duration
+	cancel  time.Duration                        // 0: never
+	call    func(context.Context, *Client) error // nil: Publish
+}
+
+func tell(t *testing.T, stories []story) {
+	t.Helper()
+	for _, s := range stories {
+		t.Run(s.name, func(t *testing.T) {
+			n := &network{answers: s.answers}
+			n.play(t, func(t *testing.T, c *Client) {
+				ctx, stop := context.WithTimeoutCause(t.Context(), cmp.Or(s.budget, time.Hour), errBudget)
+				defer stop()
+				ctx, cancel := context.WithCancelCause(ctx)
+				defer cancel(nil)
+				if s.cancel > 0 {
+					time.AfterFunc(s.cancel, func() { cancel(errSignal) })
+				}
+				attempts := 0
+				c.MaxRetries, c.OnAttempt = 1, func(a Attempt) {
+					if attempts++; strings.Contains(fmt.Sprint(a.Err), "hunter2") { // a proxy's password
+						t.Errorf("the log shows the password: %v", a.Err)
+					}
+				}
+				if s.setup != nil {
+					s.setup(t, n, c)
+				}
+				if s.call == nil {
+					s.call = func(ctx context.Context, c *Client) error { _, err := c.Publish(ctx, promotion); return err }
+				}
+				err := s.call(ctx, c)
+				if got := fmt.Sprintf("%d in %s: %s", attempts, time.Since(n.start), outcome(err)); got != s.want {
+					t.Errorf("\n got %s\nwant %s", got, s.want)
+				}
+			})
+		})
+	}
+}
+
+// outcome puts an error in one line.
+func outcome(err error) string {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return fmt.Sprint(err)
+	}
+	s := causes[e.Cause]
+	if e.Status != 0 {
+		s += fmt.Sprint(" ", e.Status)
+	}
+	if e.Code != "" {
+		s += " " + e.Code
+	}
+	s += [...]string{": ", " (applied?): ", " (pending?): "}[e.Effect] + e.Error()
+	if e.GaveUp != "" {
+		s += "; " + e.GaveUp
+	}
+	if e.Last != nil {
+		s += "; before: " + causes[e.Last.Cause]
+	}
+	return s
+}
+
+var causes = strings.Fields("Internal Stopped Cancelled TimedOut Unreachable UnknownHost ProxyFailed ProxyRefused " +
+	"TLSFailed Redirected Truncated InvalidReply Mismatch BadRequest Unauthorized Forbidden NotFound Unprocessable " +
+	"Limited Refused NotTheAPI ServerFault ServerError")
