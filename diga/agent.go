@@ -1,6 +1,7 @@
 package diga
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,13 +52,13 @@ func (c *Client) Live(ctx context.Context, agent uuid.UUID) (Version, error) {
 		err = errors.New("its version is not published")
 	}
 	if err != nil {
-		return Version{}, invalidReply("the list of published versions", body, err)
+		return Version{}, invalidReply("the list of published versions", body, err, NoEffect)
 	}
 	return page.items[0], isOf(agent, page.items[0])
 }
 
-// Version reads one version of an agent (GET /v1/agent/{agent_id}?version_id=…). The error is an *Error, with the cause
-// NotFound or BadRequest if there is no such version.
+// Version reads one version of an agent (GET /v1/agent/{agent_id}?version_id=…). The error is an *Error, with the
+// cause NotFound or BadRequest if there is no such version.
 func (c *Client) Version(ctx context.Context, agent, version uuid.UUID) (Version, error) {
 	v, err := c.version(ctx, agent, url.Values{"version_id": {version.String()}})
 	if err == nil && v.ID != version {
@@ -65,8 +67,8 @@ func (c *Client) Version(ctx context.Context, agent, version uuid.UUID) (Version
 	return v, err
 }
 
-// Draft reads an agent's draft (GET /v1/agent/{agent_id} without a query). The error is an *Error, with the cause NotFound
-// if the agent has none.
+// Draft reads an agent's draft (GET /v1/agent/{agent_id} without a query). The error is an *Error, with the cause
+// NotFound if the agent has none.
 func (c *Client) Draft(ctx context.Context, agent uuid.UUID) (Version, error) {
 	v, err := c.version(ctx, agent, nil)
 	if err == nil && !v.Draft {
@@ -82,7 +84,7 @@ func (c *Client) version(ctx context.Context, agent uuid.UUID, query url.Values)
 	}
 	v, err := readVersion(body)
 	if err != nil {
-		return Version{}, invalidReply("a version", body, err)
+		return Version{}, invalidReply("a version", body, err, NoEffect)
 	}
 	return v, isOf(agent, v)
 }
@@ -112,11 +114,8 @@ func readVersion(data []byte) (Version, error) {
 		return Version{}, err
 	}
 	id, err := idField(fields, "version_id")
-	if err != nil {
-		return Version{}, err
-	}
-	agent, err := idField(fields, "agent_id")
-	if err != nil {
+	agent, agentErr := idField(fields, "agent_id")
+	if err := cmp.Or(err, agentErr); err != nil {
 		return Version{}, err
 	}
 	if !id.Valid || !agent.Valid {
@@ -144,9 +143,8 @@ func readVersion(data []byte) (Version, error) {
 	for _, issue := range issues {
 		v.Issues = append(v.Issues, issue.Message)
 	}
-	for _, name := range []string{
-		"version_id", "agent_id", "created_at", "modified_at", "version_created_at", "validation_issues",
-	} {
+	const others = "version_id agent_id created_at modified_at version_created_at validation_issues"
+	for name := range strings.FieldsSeq(others) {
 		delete(fields, name)
 	}
 	if len(data) <= maxConfigBytes {
@@ -166,17 +164,15 @@ func (c *Client) Launch(ctx context.Context, agent uuid.UUID, name string) (Vers
 		return Version{}, err
 	}
 	v, err := readVersion(body)
-	var problem *Error
 	switch {
 	case err != nil:
-		problem = invalidReply("a version", body, err)
+		return Version{}, invalidReply("a version", body, err, MaybePending)
 	case v.Agent != agent || string(v.Name) != name || v.Draft:
-		problem = mismatch("the API launched something else than the agent's draft under this name")
-	default:
-		return v, nil
+		err := mismatch("the API launched something else than the agent's draft under this name")
+		err.Effect = MaybePending
+		return Version{}, err
 	}
-	problem.Effect, problem.Attempts = MaybePending, 1
-	return Version{}, problem
+	return v, nil
 }
 
 // Change is a version and phone numbers of an agent: what is requested, and what the API confirmed.
@@ -199,11 +195,20 @@ func (b Binding) IsZero() bool { return !b.Stated }
 // MarshalJSON returns the ID as a string, or null.
 func (b Binding) MarshalJSON() ([]byte, error) { return json.Marshal(b.Phone) }
 
-// Publish makes a change (PATCH /v1/agent/{agent_id}/published_version) and returns what the API confirmed. The error is
-// an *Error, whose Effect says whether the change may have been applied anyway. Confirmation of a different change is an
-// error too.
-//
-// A change is idempotent, so it can safely be sent again.
+func (b Binding) String() string {
+	switch {
+	case !b.Stated:
+		return "nothing"
+	case !b.Phone.Valid:
+		return "null"
+	default:
+		return b.Phone.UUID.String()
+	}
+}
+
+// Publish makes a change (PATCH /v1/agent/{agent_id}/published_version) and returns what the API confirmed. The error
+// is an *Error, whose Effect says whether the change may have been applied anyway. Confirmation of a different change
+// is an error too. A change is idempotent, so it can safely be sent again.
 func (c *Client) Publish(ctx context.Context, change Change) (Change, error) {
 	if change.Unpublish == change.Version.Valid {
 		return Change{}, &Error{Message: "a change must either publish a version or unpublish"}
@@ -221,17 +226,15 @@ func (c *Client) Publish(ctx context.Context, change Change) (Change, error) {
 		return Change{}, err
 	}
 	got, err := readPublication(body)
-	var problem *Error
 	if err != nil {
-		problem = invalidReply("a publication", body, err)
-	} else if differences := got.differences(change); differences != nil {
-		problem = mismatch("the API confirmed a different change than requested")
-		problem.Details = differences
-	} else {
-		return got, nil
+		return Change{}, invalidReply("a publication", body, err, MaybePending)
 	}
-	problem.Effect = MaybePending
-	return Change{}, problem
+	if differences := got.differences(change); differences != nil {
+		err := mismatch("the API confirmed a different change than requested")
+		err.Details, err.Effect = differences, MaybePending
+		return Change{}, err
+	}
+	return got, nil
 }
 
 // readPublication reads OpenAPI's PublishAgentResponse. Only agent_id is required. A version that is absent means that
@@ -265,28 +268,17 @@ func readPublication(body []byte) (Change, error) {
 // release that the response does not state is not confirmed: an API that treats null like an absent field would not
 // have released the number.
 func (p Change) differences(change Change) (list []Detail) {
-	check := func(field string, asked, got uuid.NullUUID, stated bool) {
-		if got != asked || !stated {
-			list = append(list, Detail{Field: field, Message: Foreign(fmt.Sprintf("requested %s, got %s", orNull(asked, true), orNull(got, stated)))})
+	check := func(field string, asked, got Binding) {
+		if got != asked {
+			list = append(list, Detail{field, Foreign(fmt.Sprintf("requested %s, got %s", asked, got))})
 		}
 	}
-	check("path.agent_id", uuid.NullUUID{UUID: change.Agent, Valid: true}, uuid.NullUUID{UUID: p.Agent, Valid: true}, true)
-	check("body.version_id", change.Version, p.Version, true)
+	check("path.agent_id", Binding{true, valid(change.Agent)}, Binding{true, valid(p.Agent)})
+	check("body.version_id", Binding{true, change.Version}, Binding{true, p.Version})
 	for d, b := range change.Phones {
 		if b.Stated {
-			check("body."+Direction(d).String()+"_phone_number_id", b.Phone, p.Phones[d].Phone, p.Phones[d].Stated)
+			check("body."+Direction(d).String()+"_phone_number_id", b, p.Phones[d])
 		}
 	}
 	return list
-}
-
-func orNull(id uuid.NullUUID, stated bool) string {
-	switch {
-	case !stated:
-		return "nothing"
-	case !id.Valid:
-		return "null"
-	default:
-		return id.UUID.String()
-	}
 }

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,8 +42,8 @@ func (c *Client) attempt(req *http.Request) attempt {
 	caller := req.Context()
 	ctx, cancel := context.WithTimeout(caller, attemptTimeout)
 	defer cancel()
-	var trace wireTrace
-	req = req.WithContext(httptrace.WithClientTrace(ctx, trace.hooks()))
+	var seen atomic.Pointer[wire]
+	req = req.WithContext(httptrace.WithClientTrace(ctx, observe(&seen)))
 
 	a := attempt{method: req.Method, host: req.URL.Host}
 	if proxy, _ := transport.Proxy(req); proxy != nil {
@@ -60,7 +61,7 @@ func (c *Client) attempt(req *http.Request) attempt {
 	if a.status < 200 || a.status > 599 {
 		a.status = 0 // not an HTTP status
 	}
-	a.wire = trace.result()
+	a.wire = *seen.Load()
 	if a.err = err; err == nil {
 		return a
 	}
@@ -83,8 +84,9 @@ func readBody(resp *http.Response) ([]byte, error) {
 	if resp.StatusCode < 200 || resp.StatusCode > 599 {
 		return nil, fmt.Errorf("%w: status %q", errMalformed, resp.Status)
 	}
+	// net/http asks for gzip, and decodes it.
 	if coding := resp.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return nil, fmt.Errorf("%w: unexpected Content-Encoding %q", errMalformed, coding) // net/http asks for gzip and decodes it
+		return nil, fmt.Errorf("%w: unexpected Content-Encoding %q", errMalformed, coding)
 	}
 	var body bytes.Buffer
 	n, err := body.ReadFrom(io.LimitReader(resp.Body, maxBodyBytes+1))
@@ -111,7 +113,7 @@ func (a *attempt) failure() error {
 	case a.cancelled != nil:
 		return a.cancelled
 	case a.hasErrorStatus():
-		return a.err
+		return errors.New(a.progress())
 	default:
 		return a.toError()
 	}
@@ -125,35 +127,18 @@ type wire struct {
 	handshaking bool // a TLS handshake began and did not succeed
 }
 
-// wireTrace observes an attempt from inside net/http, which may call the hooks from goroutines that outlive the attempt.
-type wireTrace struct {
-	mu   sync.Mutex
-	wire wire
-}
-
-func (t *wireTrace) hooks() *httptrace.ClientTrace {
+// observe returns hooks that keep what they see in w. net/http may call them from goroutines that outlive the attempt.
+func observe(w *atomic.Pointer[wire]) *httptrace.ClientTrace {
+	w.Store(new(wire))
 	return &httptrace.ClientTrace{
-		TLSHandshakeStart: func() { t.set(wire{handshaking: true}) },
-		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { t.set(wire{handshaking: err != nil}) },
+		TLSHandshakeStart: func() { w.Store(&wire{handshaking: true}) },
+		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { w.Store(&wire{handshaking: err != nil}) },
 		GotConn: func(info httptrace.GotConnInfo) {
-			w := wire{sent: true, conn: info.Conn}
-			for secure, ok := w.conn.(*tls.Conn); ok; secure, ok = w.conn.(*tls.Conn) { // twice, if the proxy speaks TLS
-				w.http2 = w.http2 || secure.ConnectionState().NegotiatedProtocol == "h2"
-				w.conn = secure.NetConn()
+			got := &wire{sent: true, conn: info.Conn}
+			if secure, ok := info.Conn.(*tls.Conn); ok {
+				got.conn, got.http2 = secure.NetConn(), secure.ConnectionState().NegotiatedProtocol == "h2"
 			}
-			t.set(w)
+			w.Store(got)
 		},
 	}
-}
-
-func (t *wireTrace) set(w wire) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.wire = w
-}
-
-func (t *wireTrace) result() wire {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.wire
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -70,9 +69,6 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
 		return nil, &Error{Message: "the request cannot be built", Said: reason(err), Err: err}
 	}
 	call.path = req.URL.Path // from the root, for Attempt and Wait
-	if r.body != nil && ctx.Err() == nil && timeLeft(ctx) < lastAttempt {
-		return nil, &Error{Cause: TimedOut, Message: "not enough time left to send the change"}
-	}
 	if ctx.Err() == nil {
 		loop := retryablehttp.Client{
 			HTTPClient:   &http.Client{Transport: call},
@@ -102,6 +98,9 @@ func timeLeft(ctx context.Context) time.Duration {
 // RoundTrip makes one attempt. The response it returns has no headers or body, so there is no redirect for http.Client
 // to follow and nothing for retryablehttp to drain.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
+	if c.body != nil && timeLeft(req.Context()) < lastAttempt {
+		return nil, errNoTime
+	}
 	start := time.Now()
 	c.attempts++
 	c.last = c.attempt(req)
@@ -125,11 +124,15 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // decide reports whether another attempt follows, and sets the wait before it. It is a retryablehttp.CheckRetry.
-func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, error) {
+func (c *call) decide(ctx context.Context, _ *http.Response, err error) (bool, error) {
+	gaveUp := "gave up after " + plural(c.attempts, "attempt")
+	if errors.Is(err, errNoTime) {
+		c.gaveUp = gaveUp + ": " + errNoTime.Error()
+		return false, nil
+	}
 	if ctx.Err() != nil || c.last.ok() || !Faults[c.last.cause()].Retried || c.once && c.effect > NoEffect {
 		return false, nil
 	}
-	gaveUp := "gave up after " + plural(c.attempts, "attempt")
 	if c.last.status != http.StatusTooManyRequests {
 		if c.counted == c.MaxRetries {
 			c.gaveUp = gaveUp
@@ -137,7 +140,7 @@ func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, err
 		}
 		c.counted++
 	}
-	asked, _ := retryAfter(c.last.header, time.Now())
+	asked := retryAfter(c.last.header, time.Now())
 	least, spread := backoff(c.attempts-1, c.last.status, asked)
 	room := max(timeLeft(ctx)-lastAttempt, 0)
 	if least > room {
@@ -148,25 +151,20 @@ func (c *call) decide(ctx context.Context, _ *http.Response, _ error) (bool, err
 	}
 	c.wait = least + c.jitter(min(spread, room-least))
 	if c.OnWait != nil {
-		c.OnWait(Wait{Method: c.method, Path: c.path, After: c.last.toError(), Duration: c.wait, Next: c.attempts + 1, Asked: asked})
+		c.OnWait(Wait{
+			Method: c.method, Path: c.path, After: c.last.toError(), Duration: c.wait, Next: c.attempts + 1, Asked: asked,
+		})
 	}
 	return true, nil
 }
 
-// errNoTime stops a retry that would only be cut off.
-var errNoTime = errors.New("no time left for another attempt")
+// errNoTime stops an attempt that would only be cut off.
+var errNoTime = errors.New("too little time left for an attempt")
 
 // prepare runs BeforeRetry before a retry of a change. It is a retryablehttp.PrepareRetry.
 func (c *call) prepare(req *http.Request) error {
-	if c.body == nil || c.once {
-		return nil
-	}
-	if c.BeforeRetry != nil {
+	if c.body != nil && !c.once && c.BeforeRetry != nil {
 		c.stopped = c.BeforeRetry(req.Context(), c.effect)
-	}
-	if c.stopped == nil && timeLeft(req.Context()) < lastAttempt {
-		c.gaveUp = fmt.Sprintf("gave up after %s: %v", plural(c.attempts, "attempt"), errNoTime)
-		return errNoTime
 	}
 	return c.stopped
 }
@@ -187,6 +185,8 @@ func (c *call) failure(ctx context.Context) *Error {
 		}
 	case ended != nil:
 		c.gaveUp = ended.Error()
+	case e == nil:
+		return &Error{Cause: TimedOut, Message: errNoTime.Error()}
 	}
 	if c.reported != nil {
 		e.Status = c.reported.Status
@@ -195,7 +195,7 @@ func (c *call) failure(ctx context.Context) *Error {
 		// What the other side said is left out, because GaveUp must be safe to print.
 		c.gaveUp = cmp.Or(c.gaveUp, "gave up") + "; the last attempt failed differently: " + c.last.toError().Message
 	}
-	e.Attempts, e.GaveUp = c.attempts, c.gaveUp
+	e.GaveUp = c.gaveUp
 	if c.body != nil {
 		e.Effect = c.effect
 	}
@@ -235,25 +235,25 @@ func (c *call) jitter(limit time.Duration) time.Duration {
 }
 
 // retryAfter reads the Retry-After header (RFC 9110, section 10.2.3): a number of seconds, rounded up, or a date
-// relative to the Date header or, if there is none, to now. It returns false if the header is missing, invalid or
-// repeated, or if the seconds overflow a time.Duration.
-func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
+// relative to the Date header or, if there is none, to now. It returns 0 if the header is missing, invalid or repeated,
+// or if the seconds overflow a time.Duration.
+func retryAfter(header http.Header, now time.Time) time.Duration {
 	values := header.Values("Retry-After")
 	if len(values) != 1 {
-		return 0, false
+		return 0
 	}
 	if n, err := strconv.ParseFloat(values[0], 64); err == nil {
-		if !(0 <= n && n < math.MaxInt64/float64(time.Second)) {
-			return 0, false
+		if n = math.Ceil(n); !(0 <= n && n < math.MaxInt64/float64(time.Second)) {
+			return 0
 		}
-		return time.Duration(math.Ceil(n)) * time.Second, true
+		return time.Duration(n) * time.Second
 	}
 	at, err := http.ParseTime(values[0])
 	if err != nil {
-		return 0, false
+		return 0
 	}
 	if date, err := http.ParseTime(header.Get("Date")); err == nil {
 		now = date
 	}
-	return max(at.Sub(now), 0), true
+	return max(at.Sub(now), 0)
 }

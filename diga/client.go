@@ -28,13 +28,13 @@ import (
 //
 // It is safe for concurrent use, over one connection: over HTTP/1.1, concurrent requests wait for each other. It honors
 // the proxy variables of the environment, verifies certificates against the system roots, requires TLS 1.2 and follows
-// no redirect. Connecting takes at most 10 s, a request at most 30 s. A response may have at most 64 KiB of headers and,
-// after decompression, 8 MiB of body.
+// no redirect. Connecting takes at most 10 s, a request at most 30 s. A response may have at most 64 KiB of headers,
+// and 8 MiB of body after decompression.
 //
-// The table [Faults] says what is retried. The wait before retry n (from 0) is random, from d/2 to d, with d = min(20 s,
-// 1 s × 2ⁿ), or min(20 s, 2 s × 2ⁿ) after a 429 without a Retry-After header. If that header is present, it is the
-// minimum, and the wait is up to 20 s longer. If a retry could not start at least 250 ms before the context's deadline,
-// the call returns the last attempt's error at once.
+// The table [Faults] says what is retried. The wait before retry n (from 0) is random, from d/2 to d, with
+// d = min(20 s, 1 s × 2ⁿ), or min(20 s, 2 s × 2ⁿ) after a 429 without a Retry-After header. If that header is present,
+// it is the minimum, and the wait is up to 20 s longer. If a retry could not start at least 250 ms before the context's
+// deadline, the call returns the last attempt's error at once.
 type Client struct {
 	BaseURL   *url.URL // scheme, host and an optional path prefix
 	Token     string   // sent as "Authorization: Bearer"
@@ -141,7 +141,8 @@ func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 	if !strings.Contains(value, "://") {
 		value = "http://" + value
 	}
-	if u, err := url.Parse(value); err != nil || value != "http://" && u.Hostname() == "" || strings.ContainsAny(value, `"'#`) {
+	u, err := url.Parse(value)
+	if err != nil || value != "http://" && u.Hostname() == "" || strings.ContainsAny(value, `"'#`) {
 		return nil, &proxyError{reason: name + " is not a URL"}
 	}
 	proxy, err := http.ProxyFromEnvironment(req)

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // Cause is the kind of an [Error]: the index of its row in [Faults].
@@ -47,47 +46,61 @@ const (
 type Fault struct {
 	Code    string // of the step; empty: the API's error_code or, without one, HTTP_<status>
 	Status  string // HTTP statuses; empty: any or none
+	Retried bool   // another attempt may succeed
 	Means   string
 	Advice  string // what to do; {name} is an input of the step
-	Retried bool   // another attempt may succeed
 }
+
+const again, final = true, false // for Fault.Retried
 
 // Faults is everything that can go wrong with a request, by its [Cause]. docs/errors.md is made from it.
 var Faults = [...]Fault{
-	Internal:    {"ACTION_INTERNAL", "", "A bug in this action.", "Report this as a bug and include this log.", false},
-	Stopped:     {"", "", "A check no longer passes, so there is no retry.", "", false},
-	Cancelled:   {"ACTION_CANCELLED", "", "The workflow was canceled or timed out.", "Run this step again.", false},
-	TimedOut:    {"ACTION_TIMEOUT", "", "The API did not respond in time.", "Run this step again.", true},
-	Unreachable: {"ACTION_NETWORK_ERROR", "", "There is no connection to the API, or it was lost.", "Check {api-url} and whether this runner can reach it, then run this step again.", true},
-	UnknownHost: {"ACTION_NETWORK_ERROR", "", "The API's host is unknown.", "Check {api-url}, and whether this runner can resolve the host name.", false},
-	ProxyFailed: {"ACTION_NETWORK_ERROR", "", "The proxy is unreachable, or cannot reach the API.", "Check the proxy in HTTPS_PROXY or HTTP_PROXY, or list the API's host in NO_PROXY.", true},
-	ProxyRefused: {"ACTION_NETWORK_ERROR", "", "The proxy refuses to connect, or its settings are wrong.",
-		"Check HTTPS_PROXY or HTTP_PROXY and the proxy's credentials, or list the API's host in NO_PROXY.", false},
-	TLSFailed: {"ACTION_TLS_ERROR", "", "The certificate is untrusted, expired or for another host, or the server does not speak TLS.",
-		"Check {api-url} and the runner's clock. For a private CA, set SSL_CERT_FILE to a PEM file.", false},
-	Redirected: {"ACTION_REDIRECT_REFUSED", "3xx", "The server returned a redirect. Following it would send the token to another address.",
-		"Set {api-url} to the address of the API itself.", false},
-	Truncated: {"ACTION_RESPONSE_INVALID", "200", "The response was cut off.", "Run this step again.", true},
-	InvalidReply: {"ACTION_RESPONSE_INVALID", "2xx", "The response is not valid HTTP or JSON, or not what the API returns.",
-		"Check that {api-url} points to the API, then run this step again.", false},
-	Mismatch: {"ACTION_RESPONSE_MISMATCH", "2xx", "The API confirmed a different agent, version or phone number than requested.",
-		"Check in Diga what is live before you do anything else.", false},
-	BadRequest: {"", "400", "The API refused the version or a phone number: `BAD_PARAMETER`.",
-		"Check that the version is not a draft, that each phone number is yours and free, and that the project has a phone number.", false},
-	Unauthorized: {"", "401", "The API does not know the key: `INVALID_API_KEY`, `UNAUTHORIZED`.",
-		"Check {token}: is the key complete, of this project, and not expired? Keys are made in Diga under Settings > Project > API Keys.", false},
-	Forbidden: {"", "403", "The key lacks a permission. The API's code for this may be `INTERNAL_SERVER_ERROR`.",
-		"A restricted key needs Write on Agents and Phones. Edit it in Diga under Settings > Project > API Keys; the key stays the same.", false},
-	NotFound: {"", "404", "The API has no agent with this ID in the key's project: `AGENT_NOT_FOUND`.",
-		"Check {agent-id}, and that {token} belongs to the agent's project.", false},
-	Unprocessable: {"", "422", "The API could not read a value.", "Correct these inputs.", false},
-	Limited: {"", "429", "The account's rate limit is exceeded. Retries do not count against {max-retries}.",
-		"Run fewer of these steps at once ({max-parallel}), or increase {timeout}.", true},
-	Refused:   {"", "other 4xx", "The API refused the request.", "Check the inputs and {api-url}.", false},
-	NotTheAPI: {"", "400 to 499", "A proxy or gateway in front of the API refused the request: the body is not the API's.", "Check {api-url} and {token}: this response is not from the API itself.", false},
-	ServerFault: {"", "408, 500, 502, 503, 504, 520 to 524", "The API, or a gateway in front of it, failed.",
-		"Try again later. If it persists, contact Diga with the request ID.", true},
-	ServerError: {"", "other 5xx", "The API, or a gateway in front of it, failed for good.", "Try again later. If it persists, contact Diga with the request ID.", false},
+	Internal: {"ACTION_INTERNAL", "", final, "A bug in this action.",
+		"Report this as a bug and include this log."},
+	Stopped: {"", "", final, "A check no longer passes, so there is no retry.",
+		""},
+	Cancelled: {"ACTION_CANCELLED", "", final, "The workflow was canceled or timed out.",
+		"Run this step again."},
+	TimedOut: {"ACTION_TIMEOUT", "", again, "The API did not respond in time.",
+		"Run this step again."},
+	Unreachable: {"ACTION_NETWORK_ERROR", "", again, "There is no connection to the API, or it was lost.",
+		"Check {api-url} and whether this runner can reach it, then run this step again."},
+	UnknownHost: {"ACTION_NETWORK_ERROR", "", final, "The API's host is unknown.",
+		"Check {api-url}, and whether this runner can resolve the host name."},
+	ProxyFailed: {"ACTION_NETWORK_ERROR", "", again, "The proxy is unreachable, or cannot reach the API.",
+		"Check the proxy in HTTPS_PROXY or HTTP_PROXY, or list the API's host in NO_PROXY."},
+	ProxyRefused: {"ACTION_NETWORK_ERROR", "", final, "The proxy refuses to connect, or its settings are wrong.",
+		"Check HTTPS_PROXY or HTTP_PROXY and the proxy's credentials, or list the API's host in NO_PROXY."},
+	TLSFailed: {"ACTION_TLS_ERROR", "", final, "The certificate is untrusted or invalid, or the server speaks no TLS.",
+		"Check {api-url} and the runner's clock. For a private CA, set SSL_CERT_FILE to a PEM file."},
+	Redirected: {"ACTION_REDIRECT_REFUSED", "3xx", final, "A redirect: to follow it would send the token elsewhere.",
+		"Set {api-url} to the address of the API itself."},
+	Truncated: {"ACTION_RESPONSE_INVALID", "200", again, "The response was cut off.",
+		"Run this step again."},
+	InvalidReply: {"ACTION_RESPONSE_INVALID", "2xx", final, "The response is not valid HTTP or JSON, or not the API's.",
+		"Check that {api-url} points to the API, then run this step again."},
+	Mismatch: {"ACTION_RESPONSE_MISMATCH", "2xx", final, "The API confirmed something else than was requested.",
+		"Check in Diga what is live before you do anything else."},
+	BadRequest: {"", "400", final, "The API refused the version or a phone number: `BAD_PARAMETER`.",
+		"Check that the version is no draft, that each number is yours and free, and that the project has a number."},
+	Unauthorized: {"", "401", final, "The API does not know the key: `INVALID_API_KEY`, `UNAUTHORIZED`.",
+		"Is {token} complete, of this project, not expired? Keys are in Diga under Settings > Project > API Keys."},
+	Forbidden: {"", "403", final, "The key lacks a permission. The API's code for this may be `INTERNAL_SERVER_ERROR`.",
+		"Give the key Write on Agents and Phones (Settings > Project > API Keys in Diga). The key stays the same."},
+	NotFound: {"", "404", final, "The key's project has no such agent: `AGENT_NOT_FOUND`.",
+		"Check {agent-id}, and that {token} belongs to the agent's project."},
+	Unprocessable: {"", "422", final, "The API could not read a value.",
+		"Correct these inputs."},
+	Limited: {"", "429", again, "The rate limit is exceeded. Retries do not count against {max-retries}.",
+		"Run fewer of these steps at once ({max-parallel}), or increase {timeout}."},
+	Refused: {"", "other 4xx", final, "The API refused the request.",
+		"Check the inputs and {api-url}."},
+	NotTheAPI: {"", "400 to 499", final, "A gateway refused the request: the body is not the API's own.",
+		"Check {api-url} and {token}: this response is not from the API itself."},
+	ServerFault: {"", "408, 500, 502, 503, 504, 520 to 524", again, "The API, or a gateway in front of it, failed.",
+		"Try again later. If it persists, contact Diga with the request ID."},
+	ServerError: {"", "other 5xx", final, "The API, or a gateway in front of it, failed for good.",
+		"Try again later. If it persists, contact Diga with the request ID."},
 }
 
 // Effect is what a failed change may have done, judging by its requests and responses. Over several attempts, the
@@ -96,7 +109,7 @@ type Effect int
 
 const (
 	NoEffect     Effect = iota // nothing: every attempt was refused, or did not reach the API
-	MaybeApplied               // the API itself reported an error: the change may have been applied, but nothing is pending
+	MaybeApplied               // the API itself reported an error: applied or not, nothing is pending
 	MaybePending               // a request may still be in flight and take effect later
 )
 
@@ -106,17 +119,16 @@ type Foreign string
 
 // Error is the error of every call. Message and GaveUp are our own words, safe to print.
 type Error struct {
-	Cause    Cause
-	Status   int      // of the last response; 0: there was none
-	Code     string   // error_code of the last response: 1 to 64 letters, digits and "_.-"; empty: it had no such code
-	Message  string   // what happened
-	Said     Foreign  // more about it; may be empty
-	Details  []Detail // of a 422 response, or of a Mismatch
-	Attempts int      // requests sent
-	GaveUp   string   // why there was no further retry; empty: the error cannot be retried
-	Last     *Error   // if Cause is TimedOut, Stopped or Cancelled: the error before that; may be nil
-	Effect   Effect   // of a change; NoEffect for a read
-	Err      error    // the underlying error; may be nil
+	Cause   Cause
+	Status  int      // of the last response; 0: there was none
+	Code    string   // error_code of the last response: 1 to 64 letters, digits and "_.-"; empty: it had no such code
+	Message string   // what happened
+	Said    Foreign  // more about it; may be empty
+	Details []Detail // of a 422 response, or of a Mismatch
+	GaveUp  string   // why there was no further retry; empty: the error cannot be retried
+	Last    *Error   // if Cause is TimedOut, Stopped or Cancelled: the error before that; may be nil
+	Effect  Effect   // of a change; NoEffect for a read
+	Err     error    // the underlying error; may be nil
 }
 
 // Detail is a problem with one field of a request or, in a Mismatch, of a response.
@@ -185,10 +197,10 @@ func (a *attempt) cause() Cause {
 		return TimedOut
 	case a.status != 0 && errors.As(a.err, &op):
 		return Unreachable // reset in the middle of the body
+	case errors.Is(a.err, gzip.ErrHeader), errors.Is(a.err, gzip.ErrChecksum),
+		errors.As(a.err, new(flate.CorruptInputError)):
+		return InvalidReply
 	case a.status != 0:
-		if a.isDamaged() {
-			return InvalidReply
-		}
 		return Truncated
 	case a.isTLS():
 		return TLSFailed
@@ -225,12 +237,6 @@ func (a *attempt) statusCause() Cause {
 	return Refused
 }
 
-// isDamaged reports whether the body is not valid gzip, rather than cut off.
-func (a *attempt) isDamaged() bool {
-	var corrupt flate.CorruptInputError
-	return errors.Is(a.err, gzip.ErrHeader) || errors.Is(a.err, gzip.ErrChecksum) || errors.As(a.err, &corrupt)
-}
-
 // isTLS reports whether TLS failed, rather than the connection below it.
 func (a *attempt) isTLS() bool {
 	var certificate *tls.CertificateVerificationError
@@ -241,18 +247,14 @@ func (a *attempt) isTLS() bool {
 		a.err != nil && strings.HasPrefix(innermost(a.err).Error(), "tls: ")
 }
 
-// refusesClient reports whether err is an alert about the client's certificate. In TLS 1.3, a client writes its request
-// before the server has checked that.
-func refusesClient(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "remote error" && strings.Contains(op.Err.Error(), "certificate")
-}
-
 // effect returns what this attempt at a change may have done, unless its response is a 200 that confirms the change.
 func (a *attempt) effect() Effect {
+	alert, _ := errors.AsType[*net.OpError](a.err)
 	switch {
-	case !a.sent, a.status == 0 && refusesClient(a.err):
+	case !a.sent:
 		return NoEffect
+	case alert != nil && alert.Op == "remote error" && strings.Contains(alert.Err.Error(), "certificate"):
+		return NoEffect // in TLS 1.3, a client writes its request before the server has checked the client's certificate
 	case 300 <= a.status && a.status < 500 && a.status != http.StatusRequestTimeout:
 		return NoEffect // refused
 	case a.status >= 400 && a.reply().own:
@@ -283,7 +285,11 @@ func (a *attempt) toError() *Error {
 	case e.Cause == TLSFailed:
 		e.Message, e.Said = fmt.Sprintf("TLS with %s failed", a.host), tlsReason(a.err)
 	case e.Cause == TimedOut:
-		e.Message = a.progress() + " within " + FormatDuration(a.limit())
+		limit := attemptTimeout
+		if !a.sent && !a.timedOut {
+			limit = connectTimeout
+		}
+		e.Message = a.progress() + " within " + FormatDuration(limit)
 	case e.Cause == Truncated:
 		e.Message = fmt.Sprintf("the response was cut off after %d bytes", len(a.body))
 	case e.Cause == InvalidReply:
@@ -292,14 +298,6 @@ func (a *attempt) toError() *Error {
 		e.Message, e.Said = "no response from "+a.host, reason(a.err)
 	}
 	return e
-}
-
-// limit is the time that a TimedOut attempt had.
-func (a *attempt) limit() time.Duration {
-	if !a.sent && !a.timedOut {
-		return connectTimeout
-	}
-	return attemptTimeout
 }
 
 // progress says how far an attempt got before it ended.

@@ -70,8 +70,10 @@ func idField(fields map[string]json.RawMessage, name string) (uuid.NullUUID, err
 	if err != nil {
 		return uuid.NullUUID{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return uuid.NullUUID{UUID: id, Valid: true}, nil
+	return valid(id), nil
 }
+
+func valid(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: true} }
 
 // timeField reads a time, in RFC 3339 or, as the API's framework writes a time without a zone, in UTC. Anything else is
 // the zero time.

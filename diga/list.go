@@ -23,44 +23,48 @@ type itemKind[T any] struct {
 	id     func(T) uuid.UUID
 }
 
-// list reads a list by cursor, page after page, and yields each item once. If the list cannot be read to its end, or has
-// more than kind.most items, the last pair carries an *Error. It keeps one page and the IDs of all items in memory.
+// list reads a list by cursor, page after page, and yields each item once. If the list cannot be read to its end, or
+// has more than kind.most items, the last pair holds an *Error. It keeps one page and the IDs of all items in memory.
 //
 // A page that is too large is read again in smaller ones. A cursor that the API refuses, for its item may have been
 // deleted, starts the list again, once.
 func list[T any](ctx context.Context, c *Client, path string, kind itemKind[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		seen := make(map[uuid.UUID]bool)
-		limit, after, restarted := maxPage, "", false
+		seen := make(map[uuid.UUID]int) // the last pass in which an item was listed
+		limit, after, pass := maxPage, "", 1
 		for {
 			query := url.Values{"limit": {strconv.Itoa(limit)}}
 			if after != "" {
 				query.Set("after", after)
 			}
 			body, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query})
-			e, _ := errors.AsType[*Error](err)
-			switch {
-			case errors.Is(err, errTooLarge) && limit > 1:
-				limit = max(limit/10, 1) // versions carry their whole configuration, and some are long
+			if e, ok := errors.AsType[*Error](err); ok {
+				refused := e.Cause == BadRequest || e.Cause == NotFound || e.Cause == Unprocessable
+				switch {
+				case e.Cause == InvalidReply && errors.Is(err, errTooLarge) && limit > 1:
+					limit = max(limit/10, 1) // versions carry their whole configuration, and some are long
+				case refused && after != "" && pass == 1:
+					after, pass = "", 2
+				default:
+					yield(none, err)
+					return
+				}
 				continue
-			case e != nil && after != "" && !restarted && (e.Cause == BadRequest || e.Cause == NotFound || e.Cause == Unprocessable):
-				after, restarted = "", true
-				continue
-			case err != nil:
-				yield(none, err)
-				return
 			}
 			p, err := parsePage(body, kind.parse)
-			before := len(seen)
+			fresh := false
 			for _, item := range p.items {
 				id := kind.id(item)
 				after = id.String()
-				if seen[id] || len(seen) == kind.most {
-					continue
+				before := seen[id]
+				if before == 0 && len(seen) == kind.most {
+					err = fmt.Errorf("more than %d items", kind.most)
+					break
 				}
-				seen[id] = true
-				if !yield(item, nil) {
+				fresh = fresh || before < pass
+				seen[id] = pass
+				if before == 0 && !yield(item, nil) {
 					return
 				}
 			}
@@ -68,13 +72,11 @@ func list[T any](ctx context.Context, c *Client, path string, kind itemKind[T]) 
 			case err != nil:
 			case !p.more:
 				return
-			case len(seen) == kind.most:
-				err = fmt.Errorf("more than %d items", kind.most)
-			case len(seen) == before && !restarted:
+			case !fresh:
 				err = errors.New("the list repeats itself")
 			}
 			if err != nil {
-				yield(none, invalidReply("a complete list of "+kind.plural, body, err))
+				yield(none, invalidReply("a complete list of "+kind.plural, body, err, NoEffect))
 				return
 			}
 			if p.last != "" {
@@ -91,11 +93,10 @@ type page[T any] struct {
 	last  string // the cursor of the next page, if the page names one
 }
 
-// parsePage parses the body of a page, item by item.
+// parsePage parses the body of a page, item by item: it may be long.
 func parsePage[T any](body []byte, parse func([]byte) (T, error)) (p page[T], err error) {
 	var hasData bool
 	var more *bool
-	var last string
 	err = eachField(body, func(name string, decoder *json.Decoder) error {
 		var value json.RawMessage
 		if name != "data" {
@@ -103,7 +104,7 @@ func parsePage[T any](body []byte, parse func([]byte) (T, error)) (p page[T], er
 			switch {
 			case name == "has_more" && json.Unmarshal(value, &more) != nil:
 				return errors.New("has_more is not a boolean")
-			case name == "last_id" && string(value) != "null" && json.Unmarshal(value, &last) != nil:
+			case name == "last_id" && json.Unmarshal(value, &p.last) != nil:
 				return errors.New("last_id is not a string")
 			}
 			return err
@@ -131,7 +132,7 @@ func parsePage[T any](body []byte, parse func([]byte) (T, error)) (p page[T], er
 	case more == nil:
 		err = errors.New("has_more is not a boolean")
 	default:
-		p.more, p.last = *more, last
+		p.more = *more
 	}
 	return p, err
 }

@@ -43,14 +43,17 @@ func (p Phone) Usable() bool {
 
 // IsBound reports whether the number is bound to an agent.
 func (p Phone) IsBound(agent uuid.UUID, d Direction) bool {
-	return p.Agents[d] == uuid.NullUUID{UUID: agent, Valid: true}
+	return p.Agents[d] == valid(agent)
 }
 
 const maxPhoneText = 500 // bytes; a list keeps every text in memory
 
-// Phones reads all phone numbers of the project (GET /v1/phone/). More than 10,000 are an error. The error is an *Error.
+// Phones reads all phone numbers of the project (GET /v1/phone/), at most 10,000. The error is an *Error.
 func (c *Client) Phones(ctx context.Context) (all []Phone, err error) {
-	kind := itemKind[Phone]{plural: "phone numbers", most: 10_000, parse: readPhone, id: func(p Phone) uuid.UUID { return p.ID }}
+	kind := itemKind[Phone]{
+		plural: "phone numbers", most: 10_000, parse: readPhone,
+		id: func(p Phone) uuid.UUID { return p.ID },
+	}
 	for p, err := range list(ctx, c, "v1/phone/", kind) { // without the slash at its end, the API redirects
 		if err != nil {
 			return nil, err
@@ -98,9 +101,9 @@ type Number struct {
 	canonical string // equal for all notations of the same number
 }
 
-// ParseNumber reads a number in any notation: E.164 with or without blanks, hyphens, dots, slashes and brackets, national,
-// a tel: URI (RFC 3966), or a SIP identifier such as user@example.com, with or without sip:. Parameters after a semicolon
-// do not count. Nothing is guessed: 00 is not +, and no country code is added.
+// ParseNumber reads a number in any notation: E.164 with or without blanks, hyphens, dots, slashes and brackets,
+// national, a tel: URI (RFC 3966), or a SIP identifier such as user@example.com, with or without sip:. Parameters after
+// a semicolon do not count. Nothing is guessed: 00 is not +, and no country code is added.
 func ParseNumber(s string) Number {
 	n := Number{text: strings.TrimSpace(s)}
 	rest, _, _ := strings.Cut(n.text, ";")
@@ -150,8 +153,8 @@ func (n Number) E164() string {
 	return n.canonical
 }
 
-// Equal reports whether two notations are of the same number. Digits alone are also equal to the number in E.164 that has
-// just these digits, because YAML reads an unquoted +34910000001 as the integer 34910000001.
+// Equal reports whether two notations are of the same number. Digits alone are also equal to the number in E.164 that
+// has just these digits, because YAML reads an unquoted +34910000001 as the integer 34910000001.
 func (n Number) Equal(other Number) bool {
 	if n.canonical == "" || n.canonical == other.canonical {
 		return n.canonical != ""
@@ -166,9 +169,9 @@ func (n Number) Exactly(other Number) bool {
 
 // EndsLike reports whether the digits of one number, six at least, are the end of the other's.
 func (n Number) EndsLike(other Number) bool {
-	short, long := n.Digits(), strings.TrimPrefix(other.Digits(), "00")
+	short, long := strings.TrimPrefix(n.Digits(), "00"), strings.TrimPrefix(other.Digits(), "00")
 	if len(short) > len(long) {
-		short, long = long, strings.TrimPrefix(n.Digits(), "00")
+		short, long = long, short
 	}
 	return len(short) >= 6 && strings.HasSuffix(long, short)
 }

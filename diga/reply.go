@@ -1,6 +1,7 @@
 package diga
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -46,15 +47,6 @@ func parseReply(body []byte) (r reply) {
 		return r
 	}
 	detail, _ := object(fields["detail"])
-	for _, f := range []map[string]json.RawMessage{fields, detail} {
-		code, message := text(f["error_code"]), text(f["message"])
-		if r.code == "" && isPlainWord(code) {
-			r.code, r.own = string(code), f["message"] != nil && isString(f["message"])
-			if r.own {
-				r.text = message
-			}
-		}
-	}
 	inner, _ := object(fields["error"])
 	var list []json.RawMessage
 	_ = json.Unmarshal(fields["errors"], &list)
@@ -62,12 +54,18 @@ func parseReply(body []byte) (r reply) {
 	if len(list) > 0 {
 		first, _ = object(list[0])
 	}
-	for _, data := range []json.RawMessage{
-		fields["message"], fields["detail"], detail["message"], inner["message"], fields["error"], first["message"], fields["title"],
-	} {
-		if r.text == "" {
-			r.text = text(data)
+	texts := []json.RawMessage{fields["message"], fields["detail"], detail["message"],
+		inner["message"], fields["error"], first["message"], fields["title"]}
+	for _, f := range []map[string]json.RawMessage{fields, detail} {
+		if code := text(f["error_code"]); r.code == "" && isPlainWord(string(code)) {
+			r.code, r.own = string(code), isString(f["message"])
+			if r.own {
+				texts = []json.RawMessage{f["message"]}
+			}
 		}
+	}
+	for _, data := range texts {
+		r.text = cmp.Or(r.text, text(data))
 	}
 	r.details = details(fields["detail"])
 	return r
@@ -83,36 +81,29 @@ func text(data json.RawMessage) Foreign {
 }
 
 // isPlainWord reports whether s is 1 to 64 ASCII letters, digits, underscores, dots and hyphens.
-func isPlainWord[T ~string](s T) bool {
-	return 0 < len(s) && len(s) <= 64 && !strings.ContainsFunc(string(s), func(r rune) bool {
+func isPlainWord(s string) bool {
+	return 0 < len(s) && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < 'a' || 'z' < r) && (r < 'A' || 'Z' < r) && (r < '0' || '9' < r) && !strings.ContainsRune("_.-", r)
 	})
 }
 
-// details reads OpenAPI's HTTPValidationError, item by item: what cannot be read is left out. It reads only loc and msg:
-// input, ctx and url echo the request.
+// details reads OpenAPI's HTTPValidationError, item by item: what cannot be read is left out. It reads only loc and
+// msg: input, ctx and url echo the request.
 func details(data json.RawMessage) (found []Detail) {
-	var items []json.RawMessage
+	var items, loc []json.RawMessage
 	_ = json.Unmarshal(data, &items)
 	for _, item := range items {
 		fields, _ := object(item)
-		message, field := text(item), string(text(fields["loc"]))
-		if message == "" {
-			message = text(fields["msg"])
-		}
-		var loc []json.RawMessage
+		d := Detail{Field: string(text(fields["loc"])), Message: cmp.Or(text(item), text(fields["msg"]))}
+		loc = nil
 		_ = json.Unmarshal(fields["loc"], &loc)
-		var path []string
 		for _, part := range loc {
 			if part[0] != '{' && part[0] != '[' { // not part of a path, and may echo the request
-				path = append(path, strings.Trim(string(part), `"`))
+				d.Field = strings.TrimPrefix(d.Field+"."+strings.Trim(string(part), `"`), ".")
 			}
 		}
-		if path != nil {
-			field = strings.Join(path, ".")
-		}
-		if message != "" {
-			found = append(found, Detail{Field: field, Message: message})
+		if d.Message != "" {
+			found = append(found, d)
 		}
 	}
 	return found
@@ -159,8 +150,9 @@ func (a *attempt) describeStatus(e *Error) {
 
 // invalidReply is the error for a 200 with an unexpected body. If that has the shape of the API's errors, it says what
 // the API said.
-func invalidReply(wanted string, body []byte, err error) *Error {
-	e := &Error{Cause: InvalidReply, Status: http.StatusOK, Message: "the API returned 200 OK, but not " + wanted, Said: Foreign(err.Error()), Err: err}
+func invalidReply(wanted string, body []byte, err error, effect Effect) *Error {
+	e := &Error{Cause: InvalidReply, Status: http.StatusOK, Said: Foreign(err.Error()), Effect: effect, Err: err}
+	e.Message = "the API returned 200 OK, but not " + wanted
 	if r := parseReply(body); r.own {
 		e.Code, e.Said, e.Message = r.code, r.text, "the API returned 200 OK with an error"
 	}
@@ -199,7 +191,7 @@ func reason(err error) Foreign {
 	}
 }
 
-// tlsReason explains a TLS error. If the authority is unknown because of SSL_CERT_FILE, it says what is wrong with that.
+// tlsReason explains a TLS error. If the authority is unknown and SSL_CERT_FILE is set, it says what is wrong with that.
 func tlsReason(err error) Foreign {
 	if record := "first record does not look like a TLS handshake"; strings.Contains(err.Error(), record) {
 		return "the server does not speak TLS on this port"
@@ -213,7 +205,7 @@ func tlsReason(err error) Foreign {
 		return "SSL_CERT_FILE cannot be read: " + reason(readErr)
 	}
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if _, err := x509.ParseCertificate(block.Bytes); err == nil {
+		if _, invalid := x509.ParseCertificate(block.Bytes); invalid == nil {
 			return reason(err) + "; SSL_CERT_FILE has another authority's certificate"
 		}
 	}
@@ -234,19 +226,17 @@ func plural(n int, noun string) string {
 
 // FormatDuration formats d for a reader: "83 ms", "1.5 s", "61 s", "5 min", "1 h". Long durations are rounded.
 func FormatDuration(d time.Duration) string {
-	number := func(unit time.Duration) string {
-		return strconv.FormatFloat(d.Round(unit/10).Seconds()/unit.Seconds(), 'f', -1, 64)
-	}
+	unit, precision, name := time.Hour, time.Hour/10, " h"
 	switch {
 	case d < time.Second:
-		return strconv.FormatInt(max(d.Round(time.Millisecond), time.Millisecond).Milliseconds(), 10) + " ms"
+		unit, precision, name = time.Millisecond, time.Millisecond, " ms"
 	case d < 10*time.Second:
-		return number(time.Second) + " s"
+		unit, precision, name = time.Second, time.Second/10, " s"
 	case d < 2*time.Minute:
-		return strconv.FormatFloat(d.Round(time.Second).Seconds(), 'f', -1, 64) + " s"
+		unit, precision, name = time.Second, time.Second, " s"
 	case d < time.Hour:
-		return number(time.Minute) + " min"
-	default:
-		return number(time.Hour) + " h"
+		unit, precision, name = time.Minute, time.Minute/10, " min"
 	}
+	d = max(d.Round(precision), time.Millisecond)
+	return strconv.FormatFloat(d.Seconds()/unit.Seconds(), 'f', -1, 64) + name
 }

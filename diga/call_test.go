@@ -1,0 +1,283 @@
+package diga
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// An error has the API's last response, whatever ended the call, and the largest effect of all attempts.
+func TestHowCallsEnd(t *testing.T) {
+	first, second, queue := apiError(500, "FIRST"), apiError(503, "SECOND"), response(429, "", "Retry-After: 3")
+	gateway, notFound := response(502, ""), apiError(404, "GONE")
+	slow := answer{raw: strings.TrimSuffix(response(500, "12345").raw, "345"), then: silent}
+	cut := answer{raw: published.raw[:len(published.raw)-10], then: hangUp}
+	stops := answer{raw: cut.raw, then: silent}
+	other := response(200, strings.ReplaceAll(publishedBody, versionID.String(), agentID.String()))
+	refused := func(number int) func(*testing.T, *network, *Client) {
+		return func(_ *testing.T, n *network, _ *Client) {
+			n.dial = func(attempt int) error {
+				if attempt == number {
+					return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+				}
+				return nil
+			}
+		}
+	}
+	never := func(_ *testing.T, _ *network, c *Client) { c.MaxRetries = 0 }
+	jitter := func(_ *testing.T, _ *network, c *Client) {
+		c.Jitter = func(limit time.Duration) time.Duration { return limit - 1 }
+	}
+	read := func(ctx context.Context, c *Client) error { _, err := c.Version(ctx, agentID, versionID); return err }
+	const s, ms = time.Second, time.Millisecond
+	hour := apiError(503, "BUSY", "Retry-After: 3600")
+	two := apiError(503, "BUSY", "Retry-After: 2")
+	tell(t, []story{
+		{name: "the last of two", answers: []answer{first, second},
+			want: "2 in 500ms: ServerFault 503 SECOND (applied?): the API returned 503 Service Unavailable: because; gave up after 2 attempts"},
+		{name: "then a final status", answers: []answer{first, notFound},
+			want: "2 in 500ms: NotFound 404 GONE (applied?): the API returned 404 Not Found: because"},
+		{name: "then a lost connection", answers: []answer{first, lost},
+			want: "2 in 500ms: ServerFault 500 FIRST (pending?): the API returned 500 Internal Server Error: because; gave up after 2 attempts; the last attempt failed differently: no response from api.test"},
+		{name: "then malformed HTTP", answers: []answer{first, {raw: "SSH-2.0\r\n\r\n"}},
+			want: "2 in 500ms: ServerFault 500 FIRST (pending?): the API returned 500 Internal Server Error: because; gave up; the last attempt failed differently: could not read the response"},
+		{name: "then a gateway", answers: []answer{first, gateway},
+			want: "2 in 500ms: ServerFault 502 (pending?): the API returned 502 Bad Gateway; gave up after 2 attempts"},
+		{name: "lost, then a status", answers: []answer{lost, second},
+			want: "2 in 500ms: ServerFault 503 SECOND (pending?): the API returned 503 Service Unavailable: because; gave up after 2 attempts"},
+		{name: "lost, then refused", answers: []answer{lost, lost}, setup: refused(2),
+			want: "2 in 500ms: Unreachable (pending?): no response from api.test: connection refused; gave up after 2 attempts"},
+		{name: "refused, then lost", answers: []answer{lost}, setup: refused(1),
+			want: "2 in 500ms: Unreachable (pending?): no response from api.test: the connection was closed; gave up after 2 attempts"},
+		{name: "refused, then done", answers: []answer{published}, setup: refused(1),
+			want: "2 in 500ms: <nil>"},
+		{name: "silence, then 404", answers: []answer{hang, notFound},
+			want: "2 in 30.5s: NotFound 404 GONE (pending?): the API returned 404 Not Found: because"},
+		{name: "cut off, then a gateway's 400", answers: []answer{cut, response(400, "")},
+			want: "2 in 500ms: NotTheAPI 400 (pending?): the API returned 400 Bad Request"},
+		{name: "lost, then another version", answers: []answer{gateway, other},
+			want: "2 in 500ms: Mismatch 200 (pending?): the API confirmed a different change than requested"},
+		{name: "lost, then done", answers: []answer{lost, published},
+			want: "2 in 500ms: <nil>"},
+		{name: "a read has no effect", answers: []answer{first, lost}, call: read,
+			want: "2 in 500ms: ServerFault 500 FIRST: the API returned 500 Internal Server Error: because; gave up after 2 attempts; the last attempt failed differently: no response from api.test"},
+
+		{name: "the budget ends in an attempt", answers: []answer{first, hang}, budget: 3 * s,
+			want: "2 in 3s: ServerFault 500 FIRST (pending?): the API returned 500 Internal Server Error: because; gave up after 3 s"},
+		{name: "the budget ends in the first attempt", answers: []answer{hang}, budget: 3 * s,
+			want: "1 in 3s: TimedOut (pending?): no response from api.test gave up after 3 s"},
+		{name: "the budget ends after a lost connection", answers: []answer{lost, hang}, budget: 3 * s,
+			want: "2 in 3s: TimedOut (pending?): no response from api.test gave up after 3 s; before: Unreachable"},
+		{name: "the budget ends in an error's body", answers: []answer{slow}, budget: 3 * s,
+			want: "1 in 3s: ServerFault 500 (pending?): the API returned 500 Internal Server Error; gave up after 3 s"},
+		{name: "the budget ends in a 200's body", answers: []answer{stops}, budget: 3 * s,
+			want: "1 in 3s: TimedOut (pending?): incomplete response from api.test gave up after 3 s"},
+		{name: "no time for the first attempt", budget: lastAttempt - 1,
+			want: "0 in 0s: TimedOut: too little time left for an attempt"},
+		{name: "no time for the first read", budget: -1, call: read,
+			want: "0 in 0s: TimedOut: gave up after 3 s"},
+		{name: "a cancel while waiting", answers: []answer{first}, cancel: 200 * ms,
+			want: "1 in 200ms: Cancelled 500 (applied?): canceled by SIGINT; before: ServerFault"},
+		{name: "a cancel in flight", answers: []answer{first, hang}, cancel: s,
+			want: "2 in 1s: Cancelled 500 (pending?): canceled by SIGINT; before: ServerFault"},
+		{name: "a cancel in the first flight", answers: []answer{hang}, cancel: s,
+			want: "1 in 1s: Cancelled (pending?): canceled by SIGINT"},
+		{name: "a cancel in an error's body", answers: []answer{slow}, cancel: s,
+			want: "1 in 1s: Cancelled 500 (pending?): canceled by SIGINT; before: ServerFault"},
+
+		// An attempt has 30 s, and an error's body 5 s.
+		{name: "silence", answers: []answer{hang},
+			want: "2 in 1m0.5s: TimedOut (pending?): no response from api.test within 30 s; gave up after 2 attempts"},
+		{name: "a slow header", answers: []answer{{raw: slow.raw, pace: s}},
+			want: "2 in 1m0.5s: TimedOut (pending?): no response from api.test within 30 s; gave up after 2 attempts"},
+		{name: "a slow 200", answers: []answer{{raw: published.raw, pace: s / 4}},
+			want: "2 in 1m0.5s: TimedOut 200 (pending?): incomplete response from api.test within 30 s; gave up after 2 attempts"},
+		{name: "a 200 that stops", answers: []answer{stops},
+			want: "2 in 1m0.5s: TimedOut 200 (pending?): incomplete response from api.test within 30 s; gave up after 2 attempts"},
+		{name: "a 500 that stops", answers: []answer{slow},
+			want: "2 in 10.5s: ServerFault 500 (pending?): the API returned 500 Internal Server Error; gave up after 2 attempts"},
+
+		// A retry after a 429 does not count.
+		{name: "a queue", answers: []answer{queue, queue, queue, published}, setup: never,
+			want: "4 in 9s: <nil>"},
+		{name: "a queue without an end", answers: []answer{queue}, setup: never, budget: 10 * s,
+			want: "4 in 9s: Limited 429: the API returned 429 Too Many Requests; gave up after 4 attempts: the API asks to wait 3 s"},
+		{name: "no retries", answers: []answer{gateway, published}, setup: never,
+			want: "1 in 0s: ServerFault 502 (pending?): the API returned 502 Bad Gateway; gave up after 1 attempt"},
+		{name: "no retries after a queue", answers: []answer{queue, gateway, published}, setup: never,
+			want: "2 in 3s: ServerFault 502 (pending?): the API returned 502 Bad Gateway; gave up after 2 attempts"},
+		{name: "one retry and a queue", answers: []answer{queue, gateway, queue, published},
+			want: "4 in 7s: <nil>"},
+		{name: "one retry and two failures", answers: []answer{queue, gateway, queue, gateway, published},
+			want: "4 in 7s: ServerFault 502 (pending?): the API returned 502 Bad Gateway; gave up after 4 attempts"},
+
+		// A wait leaves 250 ms, jitter included; checked to the nanosecond.
+		{name: "just enough time", answers: []answer{first, published}, setup: jitter, budget: 750 * ms,
+			want: "2 in 500ms: <nil>"},
+		{name: "just too little", answers: []answer{first, published}, setup: jitter, budget: 750*ms - 1,
+			want: "1 in 0s: ServerFault 500 FIRST (applied?): the API returned 500 Internal Server Error: because; gave up after 1 attempt: too little time left to wait 500 ms"},
+		{name: "less jitter", answers: []answer{first, published}, setup: jitter, budget: s,
+			want: "2 in 749.999999ms: <nil>"},
+		{name: "all jitter", answers: []answer{first, published}, setup: jitter, budget: 2 * s,
+			want: "2 in 999.999999ms: <nil>"},
+		{name: "time for Retry-After", answers: []answer{two, published}, setup: jitter, budget: 2250 * ms,
+			want: "2 in 2s: <nil>"},
+		{name: "no time for Retry-After", answers: []answer{two, published}, setup: jitter, budget: 2250*ms - 1,
+			want: "1 in 0s: ServerFault 503 BUSY (applied?): the API returned 503 Service Unavailable: because; gave up after 1 attempt: the API asks to wait 2 s"},
+		{name: "no time for an hour", answers: []answer{hour, published}, budget: 120 * s,
+			want: "1 in 0s: ServerFault 503 BUSY (applied?): the API returned 503 Service Unavailable: because; gave up after 1 attempt: the API asks to wait 1 h"},
+	})
+}
+
+func TestCallbacks(t *testing.T) {
+	n := &network{answers: []answer{
+		apiError(503, "BUSY", "Retry-After: 4"), lost, {raw: published.raw[:60], pace: time.Second / 10, then: hangUp},
+		published,
+	}}
+	var log []string
+	n.play(t, func(t *testing.T, c *Client) {
+		add := func(format string, args ...any) {
+			log = append(log, fmt.Sprintf("%s: ", time.Since(n.start))+fmt.Sprintf(format, args...))
+		}
+		c.OnAttempt = func(a Attempt) {
+			add("%d. %s %s: %d (%v) after %s", a.Number, a.Method, a.Path[len(a.Path)-18:], a.Status, a.Err, a.Elapsed)
+		}
+		c.OnWait = func(w Wait) { add("(%v): %s before %d, asked %s", w.After, w.Duration, w.Next, w.Asked) }
+		if _, err := c.Publish(t.Context(), promotion); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for _, r := range n.heard() { // every attempt is the same
+		if r.head != n.heard()[0].head || r.body != n.heard()[0].body {
+			t.Errorf("got\n%s%s", r.head, r.body)
+		}
+	}
+	want := []string{
+		"0s: 1. PATCH /published_version: 503 (<nil>) after 0s",
+		"0s: (the API returned 503 Service Unavailable: because): 4s before 2, asked 4s",
+		"4s: 2. PATCH /published_version: 0 (no response from api.test: the connection was closed) after 0s",
+		"4s: (no response from api.test: the connection was closed): 1s before 3, asked 0s",
+		"11s: 3. PATCH /published_version: 200 (the response was cut off after 18 bytes) after 6s",
+		"11s: (the response was cut off after 18 bytes): 2s before 4, asked 0s",
+		"13s: 4. PATCH /published_version: 200 (<nil>) after 0s",
+	}
+	if !slices.Equal(log, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(log, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// Only retries of a change are checked, after the wait, and with the effect so far.
+func TestBeforeRetry(t *testing.T) {
+	n := &network{answers: []answer{response(429, "", "Retry-After: 1"), apiError(503, "BUSY")}}
+	n.play(t, func(t *testing.T, c *Client) {
+		var log []string
+		c.BeforeRetry = func(_ context.Context, effect Effect) error {
+			if log = append(log, fmt.Sprint(time.Since(n.start), effect)); len(log) == 2 {
+				return errSignal
+			}
+			return nil
+		}
+		_, err := c.Publish(t.Context(), promotion)
+		e := failed(t, err)
+		if e.Cause != Stopped || !errors.Is(e, errSignal) || e.Status != 503 || e.Last.Code != "BUSY" ||
+			e.Effect != MaybeApplied || len(n.heard()) != 2 {
+			t.Errorf("%d requests: %+v", len(n.heard()), e)
+		}
+		if want := []string{"1s 0", "2s 1"}; !slices.Equal(log, want) {
+			t.Errorf("asked at %s, want %s", log, want)
+		}
+		_, _ = c.Version(t.Context(), agentID, versionID)
+		if len(log) != 2 {
+			t.Error("asked before a retry of a read")
+		}
+		// It may take so long that there is no time for another attempt.
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		c.BeforeRetry = func(context.Context, Effect) error { <-time.After(1300 * time.Millisecond); return nil }
+		_, err = c.Publish(ctx, promotion)
+		if e := failed(t, err); e.Code != "BUSY" ||
+			e.GaveUp != "gave up after 1 attempt: too little time left for an attempt" {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
+// The wait before retry n is random from d/2 to d; d doubles from 1 s to 20 s, or from 2 s after a 429. Retry-After is a
+// minimum: the first jitter is as wide as that, and shrinks to a quarter with each retry.
+func TestBackoff(t *testing.T) {
+	const s, most = time.Second, math.MaxInt64
+	for _, test := range []struct {
+		n, status            int
+		asked, least, spread time.Duration
+	}{
+		{0, 503, 0, s / 2, s / 2}, {1, 503, 0, s, s}, {4, 503, 0, 8 * s, 8 * s}, {5, 503, 0, 10 * s, 10 * s}, {999, 503, 0, 10 * s, 10 * s},
+		{0, 429, 0, s, s}, {3, 429, 0, 8 * s, 8 * s}, {4, 429, 0, 10 * s, 10 * s},
+		{0, 429, 16 * s, 16 * s, 16 * s}, {1, 503, 16 * s, 16 * s, 4 * s}, {2, 429, 16 * s, 16 * s, 4 * s}, {3, 429, 16 * s, 16 * s, 8 * s},
+		{0, 429, s / 10, s / 2, s}, {4, 429, s, 8 * s, 10 * s}, {0, 429, 3600 * s, 3600 * s, 20 * s}, {0, 429, most - 5, most - 5, 5},
+	} {
+		if least, spread := backoff(test.n, test.status, test.asked); least != test.least || spread != test.spread {
+			t.Errorf("retry %d after %d, asked %s: %s and up to %s more", test.n, test.status, test.asked, least, spread)
+		}
+	}
+	short, long := false, false
+	for range 40 {
+		n := &network{answers: []answer{response(503, ""), published}}
+		n.play(t, func(t *testing.T, c *Client) {
+			c.Jitter = nil
+			_, err := c.Publish(t.Context(), promotion)
+			wait := time.Since(n.start)
+			if err != nil || wait < s/2 || wait >= s {
+				t.Errorf("waits %s: %v", wait, err)
+			}
+			short, long = short || wait < s*3/4, long || wait >= s*3/4
+		})
+	}
+	if !short || !long { // one time in 2⁴⁰
+		t.Error("40 random waits are in one half of what is allowed")
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	const s = time.Second
+	const date = "Date: Sat, 01 Jan 2000 10:00:00 GMT"   // ten hours ahead of this machine's clock
+	for headers, want := range map[string]time.Duration{ // lines, split at "|"
+		"Retry-After: 2": 2 * s, "retry-after:3600": time.Hour, "Retry-After:  \t 7 \t": 7 * s, "Retry-After: 007": 7 * s,
+		"Retry-After: 25.5": 26 * s, "Retry-After: 0.001": s, "Retry-After: 0": 0, "Retry-After: 9223372036": 9223372036 * s,
+
+		date + "|Retry-After: Sat, 01 Jan 2000 10:00:09 GMT":    9 * s,
+		date + "|Retry-After: Saturday, 01-Jan-00 10:00:09 GMT": 9 * s,
+		date + "|Retry-After: Sat Jan  1 10:00:09 2000":         9 * s,
+		date + "|Retry-After: Sat, 01 Jan 2000 09:59:59 GMT":    0,
+		"Retry-After: Sat, 01 Jan 2000 00:00:09 GMT":            9 * s,
+		"Date: soon|Retry-After: Sat, 01 Jan 2000 00:00:09 GMT": 9 * s,
+		"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT":            0,
+		"X: y": 0, "Retry-After:": 0, "Retry-After: 9223372037": 0, "Retry-After: 9223372036.5": 0, "Retry-After: -1": 0,
+		"Retry-After: NaN": 0, "Retry-After: Inf": 0, "Retry-After: 5 s": 0, "Retry-After: 120, 5": 0, "Retry-After: soon": 0,
+		"Retry-After: 2000-01-01T00:00:09Z": 0, "Retry-After: 120|Retry-After: 5": 0, "Retry-After: \xff": 0,
+	} {
+		for _, status := range []int{408, 429, 503} {
+			n := &network{answers: []answer{response(status, "", strings.Split(headers, "|")...)}}
+			n.play(t, func(t *testing.T, c *Client) {
+				ctx, cancel := context.WithCancel(t.Context())
+				var got Wait
+				c.OnWait = func(w Wait) { got = w; cancel() }
+				_, _ = c.Publish(ctx, promotion)
+				least := s / 2
+				if status == http.StatusTooManyRequests && want == 0 {
+					least = s
+				}
+				if got.Asked != want || got.Duration != max(want, least) {
+					t.Errorf("%d with %q: asked for %s, waits %s; want %s", status, headers, got.Asked, got.Duration, want)
+				}
+			})
+		}
+	}
+}

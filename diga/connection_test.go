@@ -1,0 +1,333 @@
+package diga
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Over HTTP/2 all requests are on their way at once; over HTTP/1.1 each waits for the one before it.
+func TestConcurrentRequestsShareOneConnection(t *testing.T) {
+	const reads = 10
+	for _, http2 := range []bool{false, true} {
+		n := &network{answers: []answer{{raw: response(200, versionBody).raw, pace: time.Millisecond}}}
+		n.play(t, func(t *testing.T, c *Client) {
+			n.secure = ca.serving(nil)
+			c.BaseURL.Scheme = "https"
+			if http2 {
+				defer n.serveHTTP2(c, nil, func(w http.ResponseWriter, _ *http.Request) {
+					<-time.After(time.Second)
+					_, _ = io.WriteString(w, versionBody)
+				}).Close()
+			}
+			var calls sync.WaitGroup
+			for range reads {
+				calls.Go(func() {
+					if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			calls.Wait()
+			want := time.Second
+			if !http2 {
+				want = reads * time.Duration(len(n.answers[0].raw)) * time.Millisecond
+			}
+			if elapsed := time.Since(n.start); n.dials() != 1 || elapsed != want {
+				t.Errorf("HTTP/2: %t: %d connections in %s, want 1 in %s", http2, n.dials(), elapsed, want)
+			}
+		})
+	}
+}
+
+// The API dies with the first connection, and a change gets its answer on a new one.
+func TestDeadHTTP2ConnectionIsLeft(t *testing.T) {
+	n := &network{}
+	n.play(t, func(t *testing.T, c *Client) {
+		var dead *muted
+		wrap := func(number int, conn net.Conn) net.Conn {
+			if number == 1 {
+				dead = &muted{Conn: conn}
+				return dead
+			}
+			return conn
+		}
+		defer n.serveHTTP2(c, wrap, func(w http.ResponseWriter, r *http.Request) {
+			body := versionBody
+			if r.Method == http.MethodPatch {
+				body = publishedBody
+			}
+			_, _ = io.WriteString(w, body)
+		}).Close()
+		if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		dead.on.Store(true)
+		_, err := c.Publish(t.Context(), promotion)
+		if elapsed := time.Since(n.start); err != nil || n.dials() != 2 || elapsed != attemptTimeout+firstBackoff/2 {
+			t.Errorf("%d connections in %s: %v", n.dials(), elapsed, err)
+		}
+	})
+}
+
+// muted is a connection whose other side hears nothing while it is on.
+type muted struct {
+	net.Conn
+	on atomic.Bool
+}
+
+func (c *muted) Write(b []byte) (int, error) {
+	if c.on.Load() {
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+// A middlebox drops every TLS hello that takes more than one packet.
+func TestLostHelloIsSentSmaller(t *testing.T) {
+	n := &network{answers: []answer{published}}
+	var sizes []int
+	n.play(t, func(t *testing.T, c *Client) {
+		c.BaseURL.Scheme = "https"
+		config := ca.serving(nil)
+		n.serve = func(_ int, conn net.Conn) {
+			in := bufio.NewReader(conn)
+			head, err := in.Peek(5)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			size := 5 + int(binary.BigEndian.Uint16(head[3:]))
+			if sizes = append(sizes, size); size > 1400 {
+				_, _ = io.Copy(io.Discard, conn)
+				conn.Close()
+				return
+			}
+			n.talkTLS(readFrom{conn, in}, config)
+		}
+		c.OnWait = func(w Wait) {
+			if w.After.Cause != TimedOut || w.After.Message != "no connection to api.test within 10 s" {
+				t.Errorf("%+v", w.After)
+			}
+		}
+		_, err := c.Publish(t.Context(), promotion)
+		elapsed := time.Since(n.start)
+		if err != nil || len(sizes) != 2 || sizes[0] <= 1400 || sizes[1] > 600 || elapsed != connectTimeout+firstBackoff/2 {
+			t.Errorf("hellos of %d bytes in %s: %v", sizes, elapsed, err)
+		}
+	})
+}
+
+// readFrom is a connection of which some bytes are buffered.
+type readFrom struct {
+	net.Conn
+	in io.Reader
+}
+
+func (c readFrom) Read(b []byte) (int, error) { return c.in.Read(b) }
+
+// A server that offers HTTP/2 and then refuses it is asked over HTTP/1.1.
+func TestHTTP11Required(t *testing.T) {
+	n := &network{answers: []answer{published}}
+	n.play(t, func(t *testing.T, c *Client) {
+		c.BaseURL.Scheme = "https"
+		config := ca.serving(nil)
+		config.NextProtos = []string{"h2", "http/1.1"}
+		n.serve = func(_ int, conn net.Conn) {
+			secure := tls.Server(conn, config)
+			if secure.Handshake() != nil || secure.ConnectionState().NegotiatedProtocol != "h2" {
+				n.talk(secure)
+				return
+			}
+			defer conn.Close()
+			in := bufio.NewReader(secure)
+			_, _ = in.Discard(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+			_, _ = io.WriteString(secure, "\x00\x00\x00\x04\x00\x00\x00\x00\x00") // SETTINGS
+			for head := make([]byte, 9); ; {
+				if _, err := io.ReadFull(in, head); err != nil {
+					return
+				}
+				_, _ = in.Discard(int(binary.BigEndian.Uint32(append([]byte{0}, head[:3]...))))
+				if head[3] == 1 { // HEADERS
+					_, _ = io.WriteString(secure, "\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x0d") // RST_STREAM
+				}
+			}
+		}
+		_, err := c.Publish(t.Context(), promotion)
+		if err != nil || n.dials() != 2 || len(n.heard()) != 1 {
+			t.Errorf("%d connections, %d requests over HTTP/1.1: %v", n.dials(), len(n.heard()), err)
+		}
+	})
+}
+
+func TestLostHTTP2StreamsAreRetried(t *testing.T) {
+	for lose, fails := range map[int]bool{0: false, 2: false, 9: true} {
+		requests := 0
+		n := &network{}
+		n.play(t, func(t *testing.T, c *Client) {
+			defer n.serveHTTP2(c, nil, func(w http.ResponseWriter, _ *http.Request) {
+				if requests++; requests <= lose {
+					panic(http.ErrAbortHandler)
+				}
+				_, _ = io.WriteString(w, publishedBody)
+			}).Close()
+			_, err := c.Publish(t.Context(), promotion)
+			if requests != min(lose+1, 5) || n.dials() != 1 {
+				t.Errorf("%d requests on %d connections", requests, n.dials())
+			}
+			if !fails && err != nil || fails && (failed(t, err).Effect != MaybePending || failed(t, err).Cause != Unreachable) {
+				t.Errorf("%d lost: %v", lose, err)
+			}
+		})
+	}
+}
+
+// A change is not sent on a connection that the server has closed.
+func TestClosedIdleConnectionIsNotUsed(t *testing.T) {
+	n := &network{answers: []answer{response(200, versionBody), {raw: response(200, versionBody).raw, then: hangUp},
+		published}}
+	n.play(t, func(t *testing.T, c *Client) {
+		for range 2 {
+			if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if _, err := c.Publish(t.Context(), promotion); err != nil || len(n.heard()) != 3 || n.dials() != 2 {
+			t.Errorf("%d requests, %d connections: %v", len(n.heard()), n.dials(), err)
+		}
+	})
+}
+
+// The server closes an idle connection when a change has just taken it.
+func TestConnectionClosedBeforeUseIsRetried(t *testing.T) {
+	n := &network{answers: []answer{{raw: response(200, versionBody).raw, then: hangUp}, published}}
+	n.play(t, func(t *testing.T, c *Client) {
+		now := make(chan struct{})
+		n.serve = func(_ int, conn net.Conn) { n.talk(lateClose{conn, now}) }
+		if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
+			t.Fatal(err)
+		}
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+			if info.Reused {
+				close(now)
+				synctest.Wait()
+			}
+		}})
+		c.OnWait = func(w Wait) {
+			if w.After.Cause != Unreachable || w.After.Said != "http: server closed idle connection" {
+				t.Errorf("%+v", w.After)
+			}
+		}
+		if _, err := c.Publish(ctx, promotion); err != nil || n.dials() != 2 {
+			t.Errorf("%d connections: %v", n.dials(), err)
+		}
+	})
+}
+
+// lateClose is a connection whose Close waits.
+type lateClose struct {
+	net.Conn
+	now <-chan struct{}
+}
+
+func (c lateClose) Close() error {
+	<-c.now
+	return c.Conn.Close()
+}
+
+// Behind a proxy that speaks TLS there is one TLS connection inside another.
+func TestTLSProxy(t *testing.T) {
+	n := &network{}
+	n.play(t, func(t *testing.T, c *Client) {
+		c.BaseURL.Scheme, c.MaxRetries = "https", 0
+		c.connection().Proxy = http.ProxyURL(&url.URL{Scheme: "https", Host: "proxy.test"})
+		config := ca.serving(nil)
+		n.serve = func(_ int, conn net.Conn) {
+			defer conn.Close()
+			outside := tls.Server(conn, config)
+			head := make([]byte, 4096)
+			k, err := outside.Read(head)
+			if err != nil || !bytes.HasPrefix(head[:k], []byte("CONNECT api.test:443 ")) {
+				t.Errorf("the proxy got %q: %v", head[:k], err)
+				return
+			}
+			_, _ = io.WriteString(outside, "HTTP/1.1 200 OK\r\n\r\n")
+			n.talk(tls.Server(outside, config))
+		}
+		n.answers = []answer{lost}
+		_, err := c.Publish(t.Context(), promotion)
+		if e := failed(t, err); e.Cause != Unreachable || e.Effect != MaybePending || len(n.heard()) != 1 {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
+// The server's host, and so the token, is not another's. Of the target only the host is shown.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	for location, said := range map[string]Foreign{
+		"": "", "/v1/agent": "", "http://[::1": "", "javascript:sesame": "", "http://evil.test/%zz": "",
+		"http://api.test/v1/agent?token=sesame": "redirect to api.test",
+		"https://user:sesame@evil.test:8443/a":  "redirect to evil.test:8443",
+		"//evil.test/sesame":                    "redirect to evil.test",
+	} {
+		for _, status := range []int{301, 303, 307, 308} {
+			n := &network{answers: []answer{response(status, "", "Location: "+location)}}
+			n.play(t, func(t *testing.T, c *Client) {
+				_, err := c.Publish(t.Context(), promotion)
+				e := failed(t, err)
+				if e.Cause != Redirected || e.Said != said || e.Effect != NoEffect || len(n.heard()) != 1 || n.dials() != 1 {
+					t.Errorf("%d to %q: %+v after %d requests", status, location, e, len(n.heard()))
+				}
+			})
+		}
+	}
+}
+
+func TestRequestsThatCannotBeBuilt(t *testing.T) {
+	n := &network{}
+	n.play(t, func(t *testing.T, c *Client) {
+		c.BaseURL.Host = "api test"
+		if _, err := c.Publish(t.Context(), promotion); failed(t, err).Cause != Internal || n.dials() != 0 {
+			t.Error(err)
+		}
+	})
+}
+
+// A prefix of the API's path is kept as it was written, and so is the slash at the end of the list of numbers.
+func TestPathsBelowAPrefix(t *testing.T) {
+	for prefix, want := range map[string]string{"": "", "/": "", "/diga": "/diga", "/diga/": "/diga",
+		"/di%2Fga/": "/di%2Fga"} {
+		n := &network{answers: []answer{response(200, `{"data":[],"has_more":false}`), published}}
+		n.play(t, func(t *testing.T, c *Client) {
+			var err error
+			if c.BaseURL, err = url.Parse("http://api.test" + prefix); err != nil {
+				t.Fatal(err)
+			}
+			_, err = c.Phones(t.Context())
+			if _, err2 := c.Publish(t.Context(), promotion); err != nil || err2 != nil {
+				t.Error(err, err2)
+			}
+		})
+		list := []string{
+			"GET " + want + "/v1/phone/?limit=100", "PATCH " + want + "/v1/agent/" + agentID.String() + "/published_version",
+		}
+		if !slices.Equal(n.targets(), list) {
+			t.Errorf("%q: %s", prefix, strings.Join(n.targets(), "\n"))
+		}
+	}
+}

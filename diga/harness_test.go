@@ -1,0 +1,467 @@
+// The harness is a network in memory and in virtual time. A test fills in a network, which is the server and the way to
+// it, and lets play run a function with a Client of it:
+//
+//	n := &network{answers: []answer{lost, response(503, "busy"), published}}
+//	n.play(t, func(t *testing.T, c *Client) { … })
+//
+// Afterwards n.heard() has the requests as they arrived, byte by byte, with their times. A server that should be
+// net/http's own, with TLS and HTTP/2, is started by serveHTTP2.
+
+package diga
+
+import (
+	"cmp"
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+var ca = newAuthority("ours") // the only CA that the tests trust
+
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // of net/http
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"} {
+		os.Unsetenv(name)
+		os.Unsetenv(strings.ToLower(name))
+	}
+	dir, err := os.MkdirTemp("", "diga")
+	if err != nil {
+		panic(err)
+	}
+	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.certificate.Raw})
+	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), root, 0o600); err != nil {
+		panic(err)
+	}
+	os.Setenv("SSL_CERT_FILE", filepath.Join(dir, "ca.pem"))
+	os.Setenv("SSL_CERT_DIR", dir)
+	_, _ = x509.SystemCertPool() // is cached
+	os.Unsetenv("SSL_CERT_FILE")
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+var (
+	requestID = uuid.MustParse("99999999-9999-4999-8999-999999999999")
+	agentID   = uuid.MustParse("a0000000-0000-4000-8000-000000000001")
+	versionID = uuid.MustParse("b0000000-0000-4000-8000-000000000002")
+	phoneID   = uuid.MustParse("c0000000-0000-4000-8000-000000000003")
+	otherID   = uuid.MustParse("d0000000-0000-4000-8000-000000000004")
+
+	promotion = Change{Agent: agentID, Version: valid(versionID)} // what most tests publish
+	published = response(200, publishedBody)                      // and what confirms it
+
+	errSignal, errBudget = errors.New("canceled by SIGINT"), errors.New("gave up after 3 s")
+)
+
+const (
+	agentField    = `"agent_id":"a0000000-0000-4000-8000-000000000001"`
+	versionField  = `"published_version_id":"b0000000-0000-4000-8000-000000000002"`
+	publishedBody = "{" + agentField + "," + versionField + "}"
+	versionBody   = `{` + agentField + `,"version_id":"b0000000-0000-4000-8000-000000000002","version_number":7,` +
+		`"version_name":"v1.2.0","is_draft":false,"is_published":true,"name":"Front desk",` +
+		`"version_created_at":"2025-03-01T12:00:00Z"}`
+)
+
+// network is a server and the connections to it. The zero value accepts connections and never answers.
+type network struct {
+	answers []answer                        // one for each request; the last one stays
+	dial    func(attempt int) error         // attempt counts from 1; nil: every connection is made
+	secure  *tls.Config                     // nil: the server does not speak TLS
+	serve   func(number int, conn net.Conn) // instead of answers; number counts from 1
+
+	start   time.Time
+	servers sync.WaitGroup
+
+	mu          sync.Mutex
+	connections int
+	requests    []received
+}
+
+// dials returns the number of connections that were dialed, and heard the requests that arrived.
+func (n *network) dials() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.connections
+}
+
+func (n *network) heard() []received {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.requests)
+}
+
+// targets returns the methods and targets of the requests that arrived.
+func (n *network) targets() (list []string) {
+	for _, r := range n.heard() {
+		line, _, _ := strings.Cut(r.head, " HTTP/1.1\r\n")
+		list = append(list, line)
+	}
+	return list
+}
+
+// answer is what the server does after a request.
+type answer struct {
+	raw  string
+	pace time.Duration // before each byte of raw
+	then ending
+}
+
+type ending int
+
+const (
+	stay   ending = iota // ready for the next request
+	hangUp               // closes the connection
+	silent               // never writes again
+)
+
+// received is a request as it arrived.
+type received struct {
+	at         time.Duration // since the start
+	head, body string
+}
+
+// response returns a complete response. Each header is a line such as "Retry-After: 2".
+func response(status int, body string, headers ...string) answer {
+	head := fmt.Sprintf("HTTP/1.1 %03d What\r\nContent-Length: %d\r\n", status, len(body))
+	for _, header := range headers {
+		head += header + "\r\n"
+	}
+	return answer{raw: head + "\r\n" + body}
+}
+
+// apiError returns a complete response in the shape of the API's errors.
+func apiError(status int, code string, headers ...string) answer {
+	return response(status, fmt.Sprintf(`{"status":"error","error_code":%q,"message":"because"}`, code), headers...)
+}
+
+var (
+	lost = answer{then: hangUp}
+	hang = answer{then: silent}
+)
+
+// play runs do in virtual time, and fails if a connection or a goroutine is left behind. The Client has four retries and
+// no jitter.
+func (n *network) play(t *testing.T, do func(t *testing.T, c *Client)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		n.start = time.Now()
+		c := &Client{
+			BaseURL: &url.URL{Scheme: "http", Host: "api.test"}, Token: "sesame", UserAgent: "test/1", RequestID: requestID,
+			MaxRetries: 4, Jitter: func(time.Duration) time.Duration { return 0 },
+			Dial: func(context.Context, string, string) (net.Conn, error) { return n.connect() },
+		}
+		defer n.servers.Wait()
+		defer c.Close()
+		defer synctest.Wait()
+		do(t, c)
+	})
+}
+
+func (n *network) connect() (net.Conn, error) {
+	n.mu.Lock()
+	n.connections++
+	number := n.connections
+	n.mu.Unlock()
+	if n.dial != nil {
+		if err := n.dial(number); err != nil {
+			return nil, err
+		}
+	}
+	near, far := bufferedPipe()
+	switch {
+	case n.serve != nil:
+		n.servers.Go(func() { n.serve(number, far) })
+	case n.secure != nil:
+		n.servers.Go(func() { n.talkTLS(far, n.secure) })
+	default:
+		n.servers.Go(func() { n.talk(far) })
+	}
+	return near, nil
+}
+
+func (n *network) talkTLS(conn net.Conn, config *tls.Config) {
+	secure := tls.Server(lastWriter{conn}, config)
+	if secure.Handshake() == nil {
+		n.talk(secure)
+	}
+	_, _ = io.Copy(io.Discard, conn) // closed at once, the connection could be lost before the alert is read
+	conn.Close()
+}
+
+// talk serves one connection with the answers.
+func (n *network) talk(conn net.Conn) {
+	defer conn.Close()
+	for in := bufio.NewReader(conn); ; {
+		var r received
+		length := 0
+		for !strings.HasSuffix(r.head, "\r\n\r\n") {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				return
+			}
+			r.head += line
+			if value, ok := strings.CutPrefix(line, "Content-Length: "); ok {
+				length, _ = strconv.Atoi(strings.TrimSpace(value))
+			}
+		}
+		body := make([]byte, length)
+		if _, err := io.ReadFull(in, body); err != nil {
+			return
+		}
+		r.at, r.body = time.Since(n.start), string(body)
+		if !n.next(r).write(conn) {
+			return
+		}
+	}
+}
+
+// next records r and returns the answer to it.
+func (n *network) next(r received) answer {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.requests = append(n.requests, r)
+	if len(n.answers) == 0 {
+		return hang
+	}
+	return n.answers[min(len(n.requests), len(n.answers))-1]
+}
+
+// write reports whether the connection can serve another request.
+func (a answer) write(conn net.Conn) bool {
+	if a.pace == 0 {
+		_, _ = io.WriteString(conn, a.raw)
+	} else {
+		for i := range a.raw {
+			<-time.After(a.pace)
+			if _, err := io.WriteString(conn, a.raw[i:i+1]); err != nil {
+				return false
+			}
+		}
+	}
+	if a.then == silent {
+		_, _ = io.Copy(io.Discard, conn)
+	}
+	return a.then == stay
+}
+
+// bufferedPipe is a net.Pipe whose writes do not wait for a reader.
+func bufferedPipe() (near, far net.Conn) {
+	near, a := net.Pipe()
+	b, far := net.Pipe()
+	go forward(b, a)
+	go forward(a, b)
+	return near, far
+}
+
+// forward copies src to dst, and closes dst at the end.
+func forward(dst, src net.Conn) {
+	chunks := make(chan []byte, 10_000)
+	go func() {
+		defer close(chunks)
+		buffer := make([]byte, 32<<10)
+		for {
+			n, err := src.Read(buffer)
+			chunks <- bytes.Clone(buffer[:n])
+			if err != nil {
+				return
+			}
+		}
+	}()
+	defer dst.Close()
+	for chunk := range chunks {
+		if _, err := dst.Write(chunk); err != nil {
+			return
+		}
+	}
+}
+
+// lastWriter writes when all other goroutines are blocked: by then the client has written everything it will.
+type lastWriter struct{ net.Conn }
+
+func (c lastWriter) Write(b []byte) (int, error) {
+	synctest.Wait()
+	return c.Conn.Write(b)
+}
+
+// authority is a CA.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+func newAuthority(name string) authority {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	self := &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, SerialNumber: big.NewInt(1), NotBefore: time.Unix(0, 0),
+		NotAfter: time.Unix(1<<32, 0),
+		IsCA:     true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, self, self, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	self, err = x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
+	return authority{self, key}
+}
+
+// serving returns the configuration of a server whose certificate is valid for api.test and proxy.test now, unless change
+// changes that.
+func (a authority) serving(change func(*x509.Certificate)) *tls.Config {
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), DNSNames: []string{"api.test", "proxy.test"},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	if change != nil {
+		change(leaf)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, a.certificate, a.key.Public(), a.key)
+	if err != nil {
+		panic(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: a.key}}}
+}
+
+// listener hands out the connections sent to it.
+type listener chan net.Conn
+
+func (l listener) Accept() (net.Conn, error) {
+	if conn, ok := <-l; ok {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l listener) Close() error   { close(l); return nil }
+func (l listener) Addr() net.Addr { return &net.TCPAddr{} }
+
+// serveHTTP2 serves the connections with net/http, TLS and HTTP/2. The caller closes the server. Each connection passes
+// through wrap, unless that is nil.
+func (n *network) serveHTTP2(c *Client, wrap func(int, net.Conn) net.Conn, handler http.HandlerFunc) *http.Server {
+	c.BaseURL.Scheme = "https"
+	server := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0), TLSConfig: ca.serving(nil)}
+	conns := make(listener)
+	n.serve = func(number int, conn net.Conn) {
+		if wrap != nil {
+			conn = wrap(number, conn)
+		}
+		conns <- conn
+	}
+	n.servers.Go(func() { _ = server.ServeTLS(conns, "", "") })
+	return server
+}
+
+// failed returns err as an *Error, which it must be.
+func failed(t *testing.T, err error) *Error {
+	t.Helper()
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		t.Fatalf("got %T (%v), want an *Error", err, err)
+	}
+	return e
+}
+
+// story is a call with one retry and an hour, unless it says otherwise, and what comes of it.
+type story struct {
+	name    string
+	answers []answer
+	want    string // requests and time, and then the outcome
+	setup   func(t *testing.T, n *network, c *Client)
+	budget  time.Duration
+	cancel  time.Duration                        // 0: never
+	call    func(context.Context, *Client) error // nil: Publish
+}
+
+func tell(t *testing.T, stories []story) {
+	t.Helper()
+	for _, s := range stories {
+		t.Run(s.name, func(t *testing.T) {
+			n := &network{answers: s.answers}
+			n.play(t, func(t *testing.T, c *Client) {
+				ctx, stop := context.WithTimeoutCause(t.Context(), cmp.Or(s.budget, time.Hour), errBudget)
+				defer stop()
+				ctx, cancel := context.WithCancelCause(ctx)
+				defer cancel(nil)
+				if s.cancel > 0 {
+					time.AfterFunc(s.cancel, func() { cancel(errSignal) })
+				}
+				attempts := 0
+				c.MaxRetries, c.OnAttempt = 1, func(a Attempt) {
+					if attempts++; strings.Contains(fmt.Sprint(a.Err), "hunter2") { // a proxy's password
+						t.Errorf("the log shows the password: %v", a.Err)
+					}
+				}
+				if s.setup != nil {
+					s.setup(t, n, c)
+				}
+				if s.call == nil {
+					s.call = func(ctx context.Context, c *Client) error { _, err := c.Publish(ctx, promotion); return err }
+				}
+				err := s.call(ctx, c)
+				if got := fmt.Sprintf("%d in %s: %s", attempts, time.Since(n.start), outcome(err)); got != s.want {
+					t.Errorf("\n got %s\nwant %s", got, s.want)
+				}
+			})
+		})
+	}
+}
+
+// outcome puts an error in one line.
+func outcome(err error) string {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return fmt.Sprint(err)
+	}
+	s := causes[e.Cause]
+	if e.Status != 0 {
+		s += fmt.Sprint(" ", e.Status)
+	}
+	if e.Code != "" {
+		s += " " + e.Code
+	}
+	s += [...]string{": ", " (applied?): ", " (pending?): "}[e.Effect] + e.Error()
+	if e.GaveUp != "" {
+		s += "; " + e.GaveUp
+	}
+	if e.Last != nil {
+		s += "; before: " + causes[e.Last.Cause]
+	}
+	return s
+}
+
+var causes = strings.Fields("Internal Stopped Cancelled TimedOut Unreachable UnknownHost ProxyFailed ProxyRefused " +
+	"TLSFailed Redirected Truncated InvalidReply Mismatch BadRequest Unauthorized Forbidden NotFound Unprocessable " +
+	"Limited Refused NotTheAPI ServerFault ServerError")

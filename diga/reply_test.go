@@ -1,0 +1,180 @@
+package diga
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+func TestErrorBodies(t *testing.T) {
+	const secret = `[{"input":"s3cret"}]`
+	a64 := strings.Repeat("A", 64)
+	tests := map[string]reply{
+		// The contract's own shape, at the top or in detail.
+		`{"status":"error","error_code":"AGENT_NOT_FOUND","message":" No x "}`: {own: true, code: "AGENT_NOT_FOUND",
+			text: "No x"},
+		`{"detail":{"error_code":"A","message":"b"}}`:                  {own: true, code: "A", text: "b"},
+		`{"message":"c","detail":{"error_code":"A","message":"b"}}`:    {own: true, code: "A", text: "b"},
+		`{"error_code":"A","message":"b","detail":{"error_code":"C"}}`: {own: true, code: "A", text: "b"},
+		`{"error_code":"A","message":""}`:                              {own: true, code: "A"},
+		`{"error_code":"A","message":"x\ud800y"}`:                      {own: true, code: "A", text: "x\ufffdy"},
+		`{"error_code":"not_found-1.2","message":"b"}`:                 {own: true, code: "not_found-1.2", text: "b"},
+		`{"error_code":"` + a64 + `","message":"b"}`:                   {own: true, code: a64, text: "b"},
+		`{"error_code":"` + a64 + `A","message":"b"}`:                  {text: "b"},
+		`{"error_code":"A"}`:                                           {code: "A"},
+		`{"error_code":"A","message":5}`:                               {code: "A"},
+		`{"error_code":"A","detail":{"message":"b"}}`:                  {code: "A", text: "b"},
+
+		// A code that is none.
+		`{"error_code":7,"message":"b"}`:                   {text: "b"},
+		`{"error_code":["A"],"message":"b"}`:               {text: "b"},
+		`{"error_code":"","message":"b"}`:                  {text: "b"},
+		`{"error_code":"💥","message":"b"}`:                 {text: "b"},
+		`{"error_code":"A\n::add-mask::","message":"b"}`:   {text: "b"},
+		`{"Error_Code":"A","MESSAGE":"b","Detail":"c"}`:    {},
+		`{"error_code":null,"message":null,"detail":null}`: {},
+
+		// Other shapes, the first text of which counts.
+		`{"message":" no "}`:                           {text: "no"},
+		`{"message":"a","detail":"b","title":"c"}`:     {text: "a"},
+		`{"detail":"b","error":"c"}`:                   {text: "b"},
+		`{"detail":{"message":"b"},"error":"c"}`:       {text: "b"},
+		`{"error":{"message":"b"},"title":"c"}`:        {text: "b"},
+		`{"error":"b","errors":[{"message":"c"}]}`:     {text: "b"},
+		`{"errors":[{"message":"b"},{"message":"c"}]}`: {text: "b"},
+		`{"errors":[],"title":"b"}`:                    {text: "b"},
+		`{"errors":["a"],"title":"b"}`:                 {text: "b"},
+		`{"errors":{"message":"b"}}`:                   {},
+		`{"message":"","title":"b"}`:                   {text: "b"},
+		`{"error":7,"title":"b"}`:                      {text: "b"},
+
+		// A list of details; what echoes the request is not read.
+		`{"detail":[{"loc":["body","version_id"],"msg":"no UUID","input":"s3cret","ctx":{"error":"s3cret"},"url":"s3cret"}]}`: {
+			details: []Detail{{"body.version_id", "no UUID"}}},
+		`{"detail":[{"loc":["body",3,"x"],"msg":"a"},{"loc":[],"msg":"b"},{"msg":"c"},{"loc":null,"msg":"d"},{"loc":"body","msg":"e"}]}`: {
+			details: []Detail{{"body.3.x", "a"}, {"", "b"}, {"", "c"}, {"", "d"}, {"body", "e"}}},
+		`{"detail":[{"loc":["a",{"input":"s3cret"},["s3cret"]],"msg":"b"}]}`: {details: []Detail{{"a", "b"}}},
+		`{"detail":["a",{"msg":7},null,3,{},{"loc":[1],"msg":"b"}]}`:         {details: []Detail{{"", "a"}, {"1", "b"}}},
+		`{"detail":[]}`: {},
+		`{"detail":{"input":"s3cret","msg":"x"}}`:                                  {},
+		`{"detail":` + strings.Repeat("[", 9999) + strings.Repeat("]", 9999) + `}`: {},
+		`{"detail":[` + strings.Repeat(`{"loc":["a"],"msg":"b"},`, 9999) + `{"loc":["a"],"msg":"b"}]}`: {
+			details: slices.Repeat([]Detail{{"a", "b"}}, 10000)},
+
+		// JSON that is not strict says nothing: it may echo the request.
+		secret: {}, "\ufeff" + secret: {}, "\x00\n" + secret: {}, "": {}, " \r\n\t ": {},
+		`{"error_code":"A","message":"b"`: {}, `{"error_code":"A","message":"b"}{}`: {}, `{"message":"b","message":"c"}`: {},
+
+		// Pages.
+		"<html><head><TITLE lang=en>502 Bad\nGateway</TITLE></head><body><h1>nginx</h1></body></html>": {text: "502 Bad Gateway"},
+		"<title>A &amp; B&nbsp;&lt;C&gt;</title>":                                                      {text: "A & B <C>"},
+		"<h1 class='x'>Bad <b>gateway</b></h1><p>nginx":                                                {text: "Bad gateway nginx"},
+		"<script>alert('<b>')</script><STYLE>p{}</STYLE><!-- <p>old</p> --><p>Down</p>":                {text: "Down"},
+		"<style>p{}</style>{\"input\":\"s3cret\"}":                                                     {},
+		"Bad gateway <a href='x":                                                                       {text: "Bad gateway"},
+		"no healthy upstream\n":                                                                        {text: "no healthy upstream"},
+		strings.Repeat("x ", 9999):                                                                     {text: Foreign(strings.TrimSpace(strings.Repeat("x ", 9999)))}, // whoever shows it hides secrets first
+	}
+	for body, want := range tests {
+		got := (&attempt{status: 400, body: []byte(body)}).reply()
+		if len(got.details) == 0 {
+			got.details = nil
+		}
+		if !reflect.DeepEqual(*got, want) {
+			t.Errorf("%.300s:\ngot  %.300s\nwant %.300s", body, fmt.Sprintf("%+v", *got), fmt.Sprintf("%+v", want))
+		}
+		// A body that was cut off may end in half a secret.
+		if got := (&attempt{status: 400, body: []byte(body), err: io.ErrUnexpectedEOF}).reply(); !reflect.DeepEqual(*got,
+			reply{}) {
+			t.Errorf("%.300s, cut off: %+v", body, got)
+		}
+	}
+}
+
+// What the error says of a status, beside its cause.
+func TestErrorsOfStatuses(t *testing.T) {
+	for _, test := range []struct {
+		status int
+		body   string
+		want   Error
+	}{
+		{404, `{"error_code":"AGENT_NOT_FOUND","message":"No such agent"}`,
+			Error{Cause: NotFound, Code: "AGENT_NOT_FOUND", Message: "the API returned 404 Not Found", Said: "No such agent"}},
+		{404, `{"detail":"Not Found"}`, Error{Cause: NotTheAPI,
+			Message: "the API returned 404 Not Found"}}, // only repeats the status
+		{422, `{"detail":[{"loc":["a"],"msg":"b"}]}`,
+			Error{Cause: Unprocessable, Message: "the API returned 422 Unprocessable Entity", Details: []Detail{{"a", "b"}}}},
+		{521, "", Error{Cause: ServerFault, Message: "the API returned 521"}},
+		{202, `{"error_code":"A","message":"b"}`, Error{Cause: InvalidReply,
+			Message: "the API returned 202 Accepted, expected 200 OK"}},
+		{307, `{"error_code":"A","message":"b"}`,
+			Error{Cause: Redirected, Message: "the API returned 307 Temporary Redirect (redirects are not followed)"}},
+	} {
+		test.want.Status = test.status
+		if got := (&attempt{status: test.status, body: []byte(test.body)}).toError(); !reflect.DeepEqual(*got, test.want) {
+			t.Errorf("got  %+v\nwant %+v", *got, test.want)
+		}
+	}
+}
+
+// A field's name counts to the letter and must not come twice, because encoding/json ignores case and takes the last.
+func TestStrictJSON(t *testing.T) {
+	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for body, want := range map[string]string{ // "*": encoding/json says it in its own words
+		"{}": "", " \r\n\t{ } \n": "", `{"a":1,"A":2}`: "", `{"a":{"b":1,"b":2}}`: "", `{"a":"\ud800","\udfff":1e999}`: "",
+		`{"a":"` + "\xff\xc0" + `"}`: "", `{"a":` + deep(9998) + "}": "",
+		"": "not a JSON object", "null": "not a JSON object", "[]": "not a JSON object", `[{}]`: "not a JSON object",
+		`"x"`:    "not a JSON object",
+		"<html>": "not a JSON object", "\ufeff{}": "not a JSON object", "\x00{}": "not a JSON object",
+		"{}\x00": "trailing data after the JSON object", "{}{}": "trailing data after the JSON object",
+		"{} x":     "trailing data after the JSON object",
+		`{"a":1,}`: "*", `{"a":1]`: "*", `{"a":1`: "*", `{"a"}`: "*", `{"a":nul}`: "*", `{'a':1}`: "*",
+		"{\"a\":\"\x01\"}": "*", `{"a":` + deep(10001) + "}": "*",
+		`{"a":1,"b":2,"a":1}`: `duplicate field "a"`, `{"a":1,"\u0061":null}`: `duplicate field "a"`,
+		"{\"\xff\":1,\"\xfe\":1}": "duplicate field \"\uFFFD\"", // both are read as U+FFFD
+	} {
+		_, err := object([]byte(body))
+		if got := fmt.Sprint(err); (err == nil) != (want == "") || err != nil && want != "*" && got != want {
+			t.Errorf("%.100q: %v, want %q", body, err, want)
+		}
+	}
+}
+
+func TestParseID(t *testing.T) {
+	const id = "123e4567-e89b-42d3-a456-426614174000"
+	for _, s := range []string{id, strings.ToUpper(id), uuid.Nil.String(), uuid.Max.String()} {
+		if got, err := ParseID(s); err != nil || got.String() != strings.ToLower(s) {
+			t.Errorf("%q: %v, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{
+		"", id[:35], id + "0", id + "\n", " " + id[1:], id[:35] + "g", id[:34] + "é", "urn:uuid:" + id, "{" + id + "}",
+		strings.ReplaceAll(id, "-", ""), strings.ReplaceAll(id, "-", "_"), "123e4567e-89b-42d3-a456-42661417400",
+		"{23e4567-e89b-42d3-a456-42661417400}", "../../../../../../../../../../../..a", strings.Repeat("x", 61),
+	} {
+		got, err := ParseID(s)
+		if err == nil || got != uuid.Nil || len(s) > 60 && strings.Contains(err.Error(), s[:10]) {
+			t.Errorf("%.50q: %v, %v", s, got, err)
+		}
+	}
+}
+
+func TestFormatDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "1 ms", 1499 * time.Microsecond: "1 ms", 83 * time.Millisecond: "83 ms", 1500 * time.Millisecond: "1.5 s",
+		3 * time.Second:  "3 s",
+		61 * time.Second: "61 s", 90 * time.Second: "90 s", 5 * time.Minute: "5 min", 150 * time.Second: "2.5 min",
+		time.Hour:        "1 h",
+		90 * time.Minute: "1.5 h", 119700 * time.Millisecond: "120 s",
+	} {
+		if got := FormatDuration(d); got != want {
+			t.Errorf("%d: %q, want %q", d, got, want)
+		}
+	}
+}
