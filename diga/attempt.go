@@ -18,7 +18,8 @@ import (
 const (
 	attemptTimeout   = 30 * time.Second // for connection, headers and body
 	errorBodyTimeout = 5 * time.Second  // for the body, after a status other than 200
-	maxBodyBytes     = 8 << 20          // after decompression: a page of versions, or one that is very long
+	maxBody          = 1 << 20          // bytes after decompression
+	maxPageBody      = 8 << 20          // of a read: a page of versions, or one that is very long
 )
 
 // attempt is the result of sending a request once.
@@ -88,10 +89,14 @@ func readBody(resp *http.Response) ([]byte, error) {
 	if coding := resp.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		return nil, fmt.Errorf("%w: unexpected Content-Encoding %q", errMalformed, coding)
 	}
+	limit := int64(maxBody)
+	if resp.Request.Method == http.MethodGet && resp.StatusCode == http.StatusOK {
+		limit = maxPageBody
+	}
 	var body bytes.Buffer
-	n, err := body.ReadFrom(io.LimitReader(resp.Body, maxBodyBytes+1))
-	if err == nil && n > maxBodyBytes {
-		return nil, errTooLarge
+	n, err := body.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	if err == nil && n > limit {
+		return nil, fmt.Errorf("%w %d bytes", errTooLarge, limit)
 	}
 	return body.Bytes(), err
 }

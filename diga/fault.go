@@ -166,7 +166,7 @@ func (e *Error) IsFinal() bool {
 
 var (
 	errMalformed = errors.New("malformed HTTP")
-	errTooLarge  = fmt.Errorf("body exceeds %d bytes", maxBodyBytes)
+	errTooLarge  = errors.New("body exceeds")
 )
 
 // cause classifies the attempt, by type where possible. It is the only place that does.

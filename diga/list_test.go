@@ -34,7 +34,7 @@ func pageOf(more bool, items []string, fields ...string) answer {
 func TestLists(t *testing.T) {
 	after := func(limit, number int) string { return fmt.Sprintf("after=%s&limit=%d", id(number), limit) }
 	last := func(number int) string { return fmt.Sprintf(`"last_id":%q`, id(number)) }
-	tooLarge := response(200, strings.Repeat(" ", maxBodyBytes+1))
+	tooLarge := response(200, strings.Repeat(" ", maxPageBody+1))
 	const whole, isNo = "limit=100", "the API returned 200 OK, but not a complete list of versions: "
 	const loop = isNo + "the list repeats itself"
 	refused, gone, odd := apiError(400, "BAD_CURSOR"), apiError(404, "GONE"), apiError(422, "ODD")
@@ -84,7 +84,7 @@ func TestLists(t *testing.T) {
 			[]string{whole, after(100, 8), after(10, 8), after(1, 8), after(1, 7)}, 9, ""},
 		{"too large alone", []answer{tooLarge}, []string{whole, "limit=10", "limit=1"}, 0,
 			"could not read the response: body exceeds 8388608 bytes"},
-		{"a large error", []answer{response(404, strings.Repeat(" ", maxBodyBytes+1))}, []string{whole}, 0,
+		{"a large error", []answer{response(404, strings.Repeat(" ", maxPageBody+1))}, []string{whole}, 0,
 			"the API returned 404 Not Found"},
 
 		{"an odd version", []answer{pageOf(false, append(items(9, 5), `{"version_id":7}`))}, []string{whole}, 5,

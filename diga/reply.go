@@ -180,7 +180,7 @@ func reason(err error) Foreign {
 		return Foreign("DNS lookup: " + dns.Err)
 	}
 	switch inner := innermost(err); {
-	case errors.Is(err, errMalformed):
+	case errors.Is(err, errMalformed), errors.Is(err, errTooLarge):
 		return Foreign(err.Error())
 	case errors.Is(inner, io.EOF):
 		return "the connection was closed"
