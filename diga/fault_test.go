@@ -286,11 +286,11 @@ func TestNetworkFaults(t *testing.T) {
 			cannot + "flate: corrupt input before offset 1", false, MaybePending},
 		{"half of a gzip", sends(response(200, zipped[:10], gz).raw), Truncated, "the response was cut off after 0 bytes",
 			true, MaybePending},
-		{"8 MiB", sends(response(200, publishedBody+strings.Repeat(" ", 8<<20-len(publishedBody))).raw), 0, "", false, 0},
+		{"1 MiB", sends(response(200, publishedBody+strings.Repeat(" ", 1<<20-len(publishedBody))).raw), 0, "", false, 0},
 		{"more", sends(response(200, publishedBody+strings.Repeat(" ", 8<<20)).raw), InvalidReply,
-			cannot + "body exceeds 8388608 bytes", false, MaybePending},
+			cannot + "body exceeds 1048576 bytes", false, MaybePending},
 		{"more after gzip", sends(response(200, zip(strings.Repeat(" ", 9<<20)), gz).raw), InvalidReply,
-			cannot + "body exceeds 8388608 bytes", false, MaybePending},
+			cannot + "body exceeds 1048576 bytes", false, MaybePending},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

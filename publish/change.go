@@ -28,38 +28,45 @@ type stoppedError struct{ failure *failure } // nil: what was wanted is in force
 
 func (e *stoppedError) Error() string { return "stopped before an attempt" }
 
-// ready is called before each attempt at the change, with the effect of the earlier ones. If one may have been applied,
-// or a reading that a check rests on is older than maxAge, it reads again. It stops the change with a stoppedError if a
-// check now refuses it, or if what was wanted is in force.
-func (r *run) ready(ctx context.Context, effect diga.Effect) error {
-	maybe := effect > diga.NoEffect
-	guarded, checked := r.in.isGuarded(), r.before.bound[diga.Inbound].known() && !r.in.Unpublish
-	live := guarded && r.before.live.isOlder(maxAge)
+// refresh reads again what is older than maxAge and a check rests on, or everything if a change may have had an effect.
+// It returns what it read, and a failure if something that is needed can no longer be read.
+func (r *run) refresh(ctx context.Context, effect diga.Effect) (fresh view, f *failure) {
+	maybe, need := effect > diga.NoEffect, r.in.needs()
+	checked := r.before.bound[diga.Inbound].known() && !r.in.Unpublish
+	live := need.live && r.before.live.isOlder(maxAge)
 	phones := checked && r.before.bound[diga.Inbound].isOlder(maxAge)
 	if !maybe && !live && !phones {
-		return nil
+		return view{}, nil
 	}
-	limited, cancel := r.limited(ctx, live || phones || maybe && guarded)
+	limited, cancel := r.limited(ctx, live || phones || maybe && need.live)
 	defer cancel()
-	fresh := r.readView(limited, live || maybe, phones || maybe)
-	now := r.before.updated(fresh)
-	for err, needed := range map[error]bool{fresh.live.err: live || maybe && guarded, fresh.bound[diga.Inbound].err: phones} {
+	fresh = r.readView(limited, live || maybe, phones || maybe)
+	for err, needed := range map[error]bool{fresh.live.err: live || maybe && need.live, fresh.bound[diga.Inbound].err: phones} {
 		if err != nil && needed && !isFinal(err) {
-			f := r.apiFailure(err)
+			f = r.apiFailure(err)
 			f.what = say("could not check again what is live: %s", f.what)
-			return &stoppedError{f}
+			return fresh, f
 		}
 	}
-	if maybe {
-		r.now = now
+	if r.effect = effect; maybe {
+		r.now = r.before.updated(fresh)
 	} else {
-		r.before = now
+		r.before = r.before.updated(fresh)
 	}
-	if maybe && r.wish.isInForce(fresh) {
+	return fresh, nil
+}
+
+// ready is called before each attempt at the change, with the effect of the earlier ones. It stops the change with a
+// stoppedError if a check now refuses it, or if what was wanted is in force.
+func (r *run) ready(ctx context.Context, effect diga.Effect) error {
+	fresh, f := r.refresh(ctx, effect)
+	now := r.before.updated(fresh)
+	switch {
+	case f != nil:
+		return &stoppedError{f}
+	case effect > diga.NoEffect && r.wish.isInForce(fresh):
 		return &stoppedError{}
-	}
-	var f *failure
-	if guarded && !(maybe && now.isLive(r.wish.version.ID)) { // what our own attempt published passes
+	case effect == diga.NoEffect || !now.isLive(r.wish.version.ID): // what our own attempt published passes
 		f = r.refuseVersion(r.wish, now)
 	}
 	for d := range diga.Directions {

@@ -1,417 +1,525 @@
 package publish_test
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"publish-agent-version/internal/sandbox"
 )
 
-// TestFaultsChecks has the rows G of docs/faults.md: what the checks of the live version refuse, and what they let pass.
-func TestFaultsChecks(t *testing.T) {
-	t.Run("G1", unexpectedVersion)
-	t.Run("G2", unreadableVersion)
-	t.Run("G3", notNewer)
-	t.Run("G4", olderVersion)
-	t.Run("G5", checkedBeforeEachRetry)
+// A story is a run against the sandbox: what the API does, and what the step must do and say.
+type story struct {
+	name   string
+	inputs []string // names and values; version-id is sandbox.NextID unless a version is given
+	is     sandbox.Behavior
+	setup  func(api *sandbox.Sandbox) // before the run; nil: nothing
+	after  func(api *sandbox.Sandbox) // after a request for the change
+	faults []sandbox.Fault
+
+	code, status string   // as in expected
+	attempts     int      // -1: the change is not sent; 0: any number
+	says         []string // parts of the annotation or error-message
+	warns        []string // a part of each warning, in order; nil: there is none
+	live         string   // version afterwards; empty: NextID after success, LiveID after a failure; "none"
+	inbound      []string // ids afterwards; nil: Reception, if a version is live
+	outputs      map[string]string
+	requests     int // of any kind; 0: any number
+	summary      []string
 }
 
-const (
-	publishedRead = "is_published=true"
-	anyVersion    = "/v1/agent/" // in every read of versions
-)
-
-// nothingLive are the answers to the read of the live version when there is none. The reference does not document them.
-var nothingLive = map[string][]sandbox.Fault{
-	"404":                 nil,
-	"404 of a framework":  {{Status: 404, Body: `{"detail":"Not Found"}`}},
-	"null":                {{Status: 200, Body: "null"}},
-	"a version, not live": {{Status: 200, Body: versionJSON(sandbox.NextID, false)}},
-}
-
-// takeOffline makes FrontDesk's live version none, and its read answer with these faults.
-func takeOffline(api *sandbox.Sandbox, faults []sandbox.Fault) {
-	api.SetPublished(sandbox.FrontDesk, "")
-	for _, f := range faults {
-		f.Method, f.Path, f.Times = http.MethodGet, publishedRead, -1
-		api.Inject(f)
-	}
-}
-
-// reads counts the requests that changed nothing.
-func reads(api *sandbox.Sandbox) int { return len(api.Requests()) - len(sentBodies(api)) }
-
-// checked runs the step in a real run and a dry one. Refused, both end the same way and send no change; otherwise the real
-// run makes the change. Both make the same number of reads: 0 means any.
-func checked(t *testing.T, prepare func(*sandbox.Sandbox), inputs map[string]string, w expected, wantReads int) {
+func (s story) run(t *testing.T) {
 	t.Helper()
-	for _, dry := range []string{"false", "true"} {
-		api, server := newSandbox(t)
-		if prepare != nil {
-			prepare(api)
+	t.Run(s.name, func(t *testing.T) {
+		api, server := newSandbox(t, s.faults...)
+		api.Set(s.is)
+		if s.setup != nil {
+			s.setup(api)
 		}
-		before, _, _ := api.Live(sandbox.FrontDesk)
-		asked := maps.Clone(inputs)
-		asked["dry-run"] = dry
-		res := scenario{inputs: asked}.runInMemory(t, server)
-		expected, changes := w, 0
-		switch {
-		case w.code != "":
-			expected.attempts, expected.neverShown = -1, []string{mayBeApplied}
-		case dry == "true":
-			expected.status, expected.attempts = "dry-run", -1
-		default:
-			expected.attempts, changes = 1, 1
+		if s.after != nil {
+			server = withHookAfterChange(api, func() { s.after(api) })
 		}
-		res.check(t, expected)
-		if sent := sentBodies(api); len(sent) != changes {
-			t.Errorf("dry-run: %s: sent %q", dry, sent)
-		}
-		if live, _, _ := api.Live(sandbox.FrontDesk); changes == 0 && live != before {
-			t.Errorf("dry-run: %s: %s is live, was %s", dry, live, before)
-		}
-		if n := reads(api); wantReads > 0 && n != wantReads {
-			t.Errorf("dry-run: %s: %d reads, want %d", dry, n, wantReads)
-		}
-	}
-}
-
-const (
-	fourReads    = 4 // the live version, the requested one, and the numbers in each direction
-	listOfThree  = 3 // pages of versions
-	twoUntouched = "Nothing was changed: v1.22.7 is still live"
-)
-
-func unexpectedVersion(t *testing.T) {
-	unexpected := func(says ...string) expected {
-		return expected{code: "ACTION_UNEXPECTED_VERSION", says: append(says, nothingChanged)}
-	}
-	t.Run("another one", func(t *testing.T) {
-		checked(t, nil, map[string]string{"expect-version-id": sandbox.OldestID},
-			unexpected("Expected version "+sandbox.OldestID+" to be live, but v1.22.7 (228) is", twoUntouched), fourReads)
-	})
-	t.Run("the one that was asked for", func(t *testing.T) {
-		checked(t, nil, map[string]string{"expect-version-id": sandbox.NextID},
-			unexpected("Expected v1.22.8 (229) to be live, but v1.22.7 (228) is", twoUntouched), fourReads)
-	})
-	t.Run("the one that is to be published is live already", func(t *testing.T) {
-		checked(t, nil, map[string]string{"version-id": sandbox.LiveID, "expect-version-id": sandbox.OldestID},
-			unexpected("v1.22.7 is already live: an earlier run may have published it. To bind its numbers too, remove expect-version-id."), fourReads)
-	})
-	t.Run("by name", func(t *testing.T) {
-		checked(t, nil, map[string]string{"version-name": sandbox.NextName, "expect-version-id": sandbox.OldestID},
-			unexpected("Expected version "+sandbox.OldestID+" to be live, but v1.22.7 (228) is", twoUntouched), fourReads-1+listOfThree)
-	})
-	t.Run("unpublishing", func(t *testing.T) {
-		checked(t, nil, map[string]string{"unpublish": "true", "expect-version-id": sandbox.OldestID},
-			unexpected("Expected version "+sandbox.OldestID+" to be live, but v1.22.7 (228) is", twoUntouched), fourReads-1)
-	})
-	t.Run("none expected", func(t *testing.T) {
-		checked(t, nil, map[string]string{"expect-version-id": "none"},
-			unexpected("Expected no version to be live, but v1.22.7 (228) is", twoUntouched), fourReads)
-	})
-	for name, faults := range nothingLive {
-		offline := func(api *sandbox.Sandbox) { takeOffline(api, faults) }
-		t.Run("none live, "+name, func(t *testing.T) {
-			checked(t, offline, map[string]string{"expect-version-id": sandbox.LiveID},
-				unexpected("Expected version "+sandbox.LiveID+" to be live, but none is"), fourReads+listOfThree)
-		})
-		t.Run("nothing expected, and none live, "+name, func(t *testing.T) {
-			api, server := newSandbox(t)
-			offline(api)
-			res := scenario{}.check(t, server, expected{attempts: 1})
-			if id, set := res.outputs["previous-version-id"]; set {
-				t.Errorf("%s was live before, it says", id)
-			}
-		})
-		t.Run("none expected or live, "+name, func(t *testing.T) {
-			checked(t, offline, map[string]string{"expect-version-id": "none"}, expected{says: []string{"v1.22.8 "}}, fourReads+listOfThree)
-		})
-	}
-	t.Run("as expected", func(t *testing.T) {
-		checked(t, nil, map[string]string{"expect-version-id": strings.ToUpper(sandbox.LiveID)}, expected{says: []string{"v1.22.7 → v1.22.8"}}, fourReads)
-	})
-	t.Run("as expected, by name", func(t *testing.T) {
-		checked(t, nil, map[string]string{"version-name": sandbox.NextName, "expect-version-id": sandbox.LiveID},
-			expected{says: []string{"v1.22.7 → v1.22.8"}}, fourReads-1+listOfThree)
-	})
-	t.Run("as expected, unpublishing", func(t *testing.T) {
-		api, server := newSandbox(t)
-		res := scenario{inputs: map[string]string{"unpublish": "true", "expect-version-id": sandbox.LiveID}}.runInMemory(t, server)
-		res.check(t, expected{status: "unpublished", attempts: 1})
-		checkSent(t, api, `{"version_id":null}`)
-	})
-	// The plan of a dry run is applied by its outputs.
-	t.Run("somebody publishes between the plan and its application", func(t *testing.T) {
-		api, server := newSandbox(t)
-		address := "http://" + startServer(t, server)
-		plan := scenario{inputs: map[string]string{"api-url": address, "version-name": sandbox.NextName, "dry-run": "true"}}.run(t)
-		plan.check(t, expected{status: "dry-run", attempts: -1})
-		api.SetPublished(sandbox.FrontDesk, sandbox.OldestID)
-		applied := scenario{inputs: map[string]string{
-			"api-url": address, "version-id": plan.outputs["version-id"], "expect-version-id": plan.outputs["previous-version-id"],
-			"inbound-phone-number-id": plan.outputs["inbound-phone-number-id"], "outbound-phone-number-id": plan.outputs["outbound-phone-number-id"],
-		}}.run(t)
-		applied.check(t, expected{code: "ACTION_UNEXPECTED_VERSION", attempts: -1, says: []string{"but v1.0.0 (1) is"}})
-		if sent := sentBodies(api); len(sent) > 0 {
-			t.Errorf("sent %q", sent)
-		}
-		api.SetPublished(sandbox.FrontDesk, sandbox.LiveID)
-		applied = scenario{inputs: map[string]string{
-			"api-url": address, "version-id": plan.outputs["version-id"], "expect-version-id": plan.outputs["previous-version-id"],
-			"inbound-phone-number-id": plan.outputs["inbound-phone-number-id"], "outbound-phone-number-id": plan.outputs["outbound-phone-number-id"],
-		}}.run(t)
-		applied.check(t, expected{attempts: 1})
-	})
-}
-
-func unreadableVersion(t *testing.T) {
-	needs := map[string]map[string]string{
-		"expect-version-id":  {"expect-version-id": sandbox.LiveID},
-		"expecting none":     {"expect-version-id": "none"},
-		"only-newer":         {"only-newer": "true"},
-		"unpublish, expects": {"unpublish": "true", "expect-version-id": sandbox.LiveID},
-	}
-	for name, test := range failingPhoneReads { // the faults are as bad for a version
-		for input, inputs := range needs {
-			for read, path := range map[string]string{"": anyVersion, ", although the list can": publishedRead} {
-				t.Run(input+" "+name+read, func(t *testing.T) {
-					fault := test.fault
-					fault.Method, fault.Path, fault.Times = http.MethodGet, path, -1
-					api, _ := newSandbox(t, fault)
-					checkRefused(t, api, inputs, test.code, nothingChanged)
-				})
+		run := with(s.inputs...)
+		for _, other := range []string{"version-name", "unpublish", "show-live"} {
+			if value := run.inputs[other]; value != "" && run.inputs["version-id"] == "" {
+				run.inputs["version-id"] = ""
 			}
 		}
-	}
-	t.Run("the list cannot be read", func(t *testing.T) {
-		for name, faults := range nothingLive {
-			api, _ := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: "/version?", Status: 503, Times: -1})
-			takeOffline(api, faults)
-			server := serverOf(api)
-			res := scenario{inputs: map[string]string{"expect-version-id": "none"}}.runInMemory(t, server)
-			res.check(t, expected{code: "HTTP_503", attempts: -1})
-			if sent := sentBodies(api); len(sent) > 0 {
-				t.Errorf("%s: sent %q", name, sent)
+		res := run.runInMemory(t, server)
+		res.check(t, expected{code: s.code, status: s.status, attempts: s.attempts, says: s.says})
+		warnings := res.warnings()
+		if len(warnings) != len(s.warns) {
+			t.Errorf("warns %q, want %q", warnings, s.warns)
+		}
+		for i, part := range s.warns[:min(len(s.warns), len(warnings))] {
+			if !strings.Contains(warnings[i], part) || !strings.Contains(strings.ReplaceAll(res.summary, "`", ""), part) {
+				t.Errorf("warns %q, want %q, and in the summary:\n%s", warnings[i], part, res.summary)
 			}
 		}
-	})
-	// A list that does not say of each version of this agent whether it is live does not show that none is.
-	for name, item := range map[string]string{
-		"the list does not say":              strings.Replace(versionJSON(sandbox.LiveID, true), `,"is_published":true`, "", 1),
-		"the list says null":                 strings.Replace(versionJSON(sandbox.LiveID, true), `"is_published":true`, `"is_published":null`, 1),
-		"the list is of another agent":       strings.Replace(versionJSON(sandbox.LiveID, false), sandbox.FrontDesk, sandbox.Support, 1),
-		"the list is of another agent, live": strings.Replace(versionJSON(sandbox.LiveID, true), sandbox.FrontDesk, sandbox.Support, 1),
-	} {
-		for input, inputs := range map[string]map[string]string{"show-live": {"show-live": "true", "version-id": ""}, "expecting none": {"expect-version-id": "none"}} {
-			t.Run(name+", "+input, func(t *testing.T) {
-				page := sandbox.Fault{Method: http.MethodGet, Path: "/version?", Body: pageJSON(false, versionJSON(sandbox.NextID, false), item), Times: -1}
-				api, server := newSandbox(t, page)
-				takeOffline(api, nil)
-				res := scenario{inputs: inputs}.check(t, server, expected{code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"he list of versions does not show whether one is live"}})
-				if sent := sentBodies(api); len(sent) > 0 || strings.Contains(res.stdout+res.summary, "no version is live") {
-					t.Errorf("sent %q, printed\n%s\n%s", sent, res.stdout, res.summary)
-				}
-			})
+		live, _, _ := api.Live(sandbox.FrontDesk)
+		want := cmp.Or(s.live, map[bool]string{true: sandbox.NextID, false: sandbox.LiveID}[s.code == ""])
+		if live != strings.Replace(want, "none", "", 1) {
+			t.Errorf("live is %s, want %s", live, want)
 		}
-	}
-	// An API that fails has not said that nothing is live, even where the list of versions would.
-	for _, status := range []int{408, 429, 500, 503} {
-		for input, inputs := range map[string]map[string]string{"show-live": {"show-live": "true", "version-id": ""}, "expecting none": {"expect-version-id": "none"}} {
-			t.Run(fmt.Sprint(status, ", ", input), func(t *testing.T) {
-				api, server := newSandbox(t)
-				takeOffline(api, []sandbox.Fault{{Status: status}})
-				res := scenario{inputs: inputs}.check(t, server, expected{code: fmt.Sprint("HTTP_", status), attempts: -1, httpStatus: fmt.Sprint(status)})
-				if sent := sentBodies(api); len(sent) > 0 || strings.Contains(res.stdout+res.summary, "no version is live") {
-					t.Errorf("sent %q, printed\n%s\n%s", sent, res.stdout, res.summary)
-				}
-			})
+		inbound := s.inbound
+		if inbound == nil && want != "none" {
+			inbound = []string{sandbox.Reception}
 		}
-	}
-	t.Run("and then it can", func(t *testing.T) {
-		api, server := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: publishedRead, Status: 503, Times: 4})
-		res := scenario{inputs: map[string]string{"expect-version-id": sandbox.LiveID, "only-newer": "true"}}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
-		checkState(t, api, sandbox.NextID, sandbox.Reception)
+		if got := api.Numbers(sandbox.FrontDesk, sandbox.Inbound); !slices.Equal(got, inbound) {
+			t.Errorf("bound are %q, want %q", got, inbound)
+		}
+		for name, value := range s.outputs {
+			if got, set := res.outputs[name]; got != value || !set {
+				t.Errorf("output %s is %q, want %q", name, got, value)
+			}
+		}
+		if n := len(api.Requests()); s.requests > 0 && n != s.requests {
+			t.Errorf("%d requests, want %d", n, s.requests)
+		}
+		for _, part := range s.summary {
+			if !strings.Contains(res.summary, part) {
+				t.Errorf("the summary does not say %q:\n%s", part, res.summary)
+			}
+		}
+		if t.Failed() {
+			t.Logf("printed:\n%s\noutputs %q", res.stdout, res.outputs)
+		}
 	})
 }
 
-// unnumbered is the API's JSON of a version without a number.
-func unnumbered(id string) sandbox.Fault {
-	return sandbox.Fault{Method: http.MethodGet, Path: "version_id=" + id, Times: -1,
-		Body: `{"agent_id":"` + sandbox.FrontDesk + `","version_id":"` + id + `","version_name":"unnumbered","is_published":false}`}
-}
-
-func notNewer(t *testing.T) {
-	onlyNewer := func(inputs ...string) map[string]string {
-		all := map[string]string{"only-newer": "true"}
-		for i := 0; i < len(inputs); i += 2 {
-			all[inputs[i]] = inputs[i+1]
+// warnings returns the messages of the run's warnings.
+func (res *result) warnings() (messages []string) {
+	for _, a := range res.log.Annotations() {
+		if a.Level == "warning" {
+			messages = append(messages, a.Message)
 		}
-		return all
 	}
-	older := expected{code: "ACTION_NOT_NEWER", says: []string{"v1.0.0 (1) is older than v1.22.7 (228), which is live", twoUntouched}}
-	t.Run("older", func(t *testing.T) { checked(t, nil, onlyNewer("version-id", sandbox.OldestID), older, fourReads) })
-	t.Run("older, by name", func(t *testing.T) {
-		checked(t, nil, onlyNewer("version-name", "v1.0.0"), older, fourReads-1+listOfThree)
-	})
-	t.Run("newer", func(t *testing.T) {
-		checked(t, nil, onlyNewer(), expected{says: []string{"v1.22.7 → v1.22.8"}}, fourReads)
-	})
-	t.Run("the live one", func(t *testing.T) {
-		checked(t, nil, onlyNewer("version-id", sandbox.LiveID), expected{says: []string{"v1.22.7 "}}, fourReads)
-	})
-	for name, faults := range nothingLive {
-		t.Run("none live, "+name, func(t *testing.T) {
-			checked(t, func(api *sandbox.Sandbox) { takeOffline(api, faults) }, onlyNewer("version-id", sandbox.OldestID),
-				expected{says: []string{"v1.0.0 "}}, fourReads+listOfThree)
-		})
-	}
-	t.Run("without a number", func(t *testing.T) {
-		checked(t, func(api *sandbox.Sandbox) { api.Inject(unnumbered(sandbox.NextID)) }, onlyNewer(),
-			expected{code: "ACTION_RESPONSE_INVALID", says: []string{"a version number is missing", twoUntouched}}, fourReads)
-	})
-	t.Run("with a negative number", func(t *testing.T) {
-		checked(t, func(api *sandbox.Sandbox) {
-			fault := unnumbered(sandbox.NextID)
-			fault.Body = strings.Replace(fault.Body, `"is_published"`, `"version_number":-1,"is_published"`, 1)
-			api.Inject(fault)
-		}, onlyNewer(), expected{code: "ACTION_RESPONSE_INVALID", says: []string{"a version number is missing", twoUntouched}}, fourReads)
-	})
-	t.Run("the live one without a number", func(t *testing.T) {
-		checked(t, func(api *sandbox.Sandbox) {
-			fault := unnumbered(sandbox.LiveID)
-			fault.Path, fault.Body = publishedRead, strings.Replace(fault.Body, "false", "true", 1)
-			api.Inject(unnumbered(sandbox.LiveID), fault)
-		}, onlyNewer("version-id", sandbox.LiveID), expected{says: []string{"unnumbered "}}, fourReads)
-	})
-	t.Run("the version can be read late", func(t *testing.T) {
-		checked(t, func(api *sandbox.Sandbox) {
-			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "version_id=", Status: 503, Times: 4})
-		}, onlyNewer(), expected{says: []string{"v1.22.7 → v1.22.8"}}, fourReads+4)
-	})
-	t.Run("the version cannot be read", func(t *testing.T) {
-		checked(t, func(api *sandbox.Sandbox) {
-			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "version_id=", Status: 503, Times: -1})
-		}, onlyNewer(), expected{code: "HTTP_503", says: []string{twoUntouched}}, 0)
-	})
-	for name, inputs := range map[string]map[string]string{
-		"id": onlyNewer("version-id", sandbox.NightID), "id of another agent in a dry run": onlyNewer("version-id", sandbox.SupportID),
-	} {
-		t.Run("no such "+name, func(t *testing.T) {
-			checked(t, nil, inputs, expected{code: "ACTION_VERSION_NOT_FOUND", says: []string{nothingChanged}}, 0)
-		})
+	return messages
+}
+
+// notation is what the API does to the way in which numbers are written.
+func notation(write func(string) string) sandbox.Behavior { return sandbox.Behavior{Notation: write} }
+
+// dropping is an API that releases what a request leaves out.
+var dropping = sandbox.Behavior{ReleaseOmitted: true, DropOthers: true}
+
+func and(b sandbox.Behavior, change func(*sandbox.Behavior)) sandbox.Behavior {
+	change(&b)
+	return b
+}
+
+// bindTwo binds a second inbound number to FrontDesk.
+func bindTwo(api *sandbox.Sandbox) { api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk) }
+
+// phone changes one of the sandbox's phones.
+func phone(id string, change func(*sandbox.Phone)) func(*sandbox.Sandbox) {
+	return func(api *sandbox.Sandbox) {
+		phones := api.State().Phones()
+		p := phones[slices.IndexFunc(phones, func(p sandbox.Phone) bool { return p.ID == id })]
+		change(&p)
+		api.SetPhone(p)
 	}
 }
 
-func olderVersion(t *testing.T) {
-	const older = "v1.0.0 (1) is older than v1.22.7 (228), which is live. Set only-newer: true to refuse older versions."
-	for _, test := range []struct {
-		name   string
-		inputs map[string]string
-		faults []sandbox.Fault
-		warns  []string
-	}{
-		{"older", map[string]string{"version-id": sandbox.OldestID}, nil, []string{older}},
-		{"older, by name", map[string]string{"version-name": "v1.0.0"}, nil, []string{older}},
-		{"older, and changes not shown", map[string]string{"version-id": sandbox.OldestID, "show-changes": "off"}, nil, []string{older}},
-		{"older, as expected", map[string]string{"version-id": sandbox.OldestID, "expect-version-id": sandbox.LiveID}, nil, []string{older}},
-		{"newer", map[string]string{}, nil, nil},
-		{"the live one", map[string]string{"version-id": sandbox.LiveID}, nil, nil},
-		{"without a number", map[string]string{}, []sandbox.Fault{unnumbered(sandbox.NextID)}, nil},
-		{"with a negative number", map[string]string{}, []sandbox.Fault{{Method: http.MethodGet, Path: "version_id=" + sandbox.NextID, Times: -1,
-			Body: strings.Replace(versionJSON(sandbox.NextID, false), `"version_number":`, `"version_number":-`, 1)}}, nil},
-		{"what is live is not known", map[string]string{"version-id": sandbox.OldestID},
-			[]sandbox.Fault{{Method: http.MethodGet, Path: publishedRead, Status: 500, Times: -1}}, nil},
+// get is a fault of reads.
+func get(path string, f sandbox.Fault) sandbox.Fault {
+	f.Method, f.Path = http.MethodGet, path
+	f.Times = cmp.Or(f.Times, -1)
+	return f
+}
+
+// publishedRead is in the read of what is published.
+const publishedRead = "is_published=true"
+
+// takeOffline unpublishes FrontDesk behind the step's back.
+func takeOffline(api *sandbox.Sandbox) { api.SetPublished(sandbox.FrontDesk, "") }
+
+// sentBodies are the bodies of the requests for the change.
+func sentBodies(api *sandbox.Sandbox) (bodies []string) {
+	for _, r := range api.Requests() {
+		if r.Method == http.MethodPatch {
+			bodies = append(bodies, r.Body)
+		}
+	}
+	return bodies
+}
+
+const numberInUse = "is already the inbound number of another agent, " + sandbox.Support
+
+// TestFaultsPhones has the rows P of docs/faults.md.
+func TestFaultsPhones(t *testing.T) {
+	t.Run("P1", func(t *testing.T) {
+		unknown := "c9999999-0000-4000-8000-000000000009"
+		story{name: "an ID", inputs: []string{"inbound-phone-number-id", unknown}, code: "ACTION_PHONE_NOT_FOUND", attempts: -1,
+			says: []string{"hone number ID " + unknown + " not found", "Check inbound-phone-number-id"}}.run(t)
+		story{name: "a number", inputs: []string{"inbound-phone-number", "+34 955 000 009"}, code: "ACTION_PHONE_NOT_FOUND", attempts: -1,
+			says: []string{"hone number +34 955 000 009 not found; the assigned ones are", "+34 910 000 001 (Reception), ID " + sandbox.Reception,
+				"pbx-7@sip.example.com"}}.run(t)
+		story{name: "the end of another", is: notation(sandbox.National), inputs: []string{"inbound-phone-number", "+34 910 00 00 02"},
+			code: "ACTION_PHONE_NOT_FOUND", attempts: -1, says: []string{"Diga writes it 910 00 00 02: use that"}}.run(t)
+	})
+	t.Run("P2", func(t *testing.T) {
+		for _, status := range []string{"reserved", "pending_verification", "finished", "RESERVED", "Finished"} {
+			story{name: status, inputs: []string{"inbound-phone-number-id", sandbox.Switch}, code: "ACTION_PHONE_UNUSABLE", attempts: -1,
+				setup: phone(sandbox.Switch, func(p *sandbox.Phone) { p.Status = status }),
+				says:  []string{"+34 910 000 002 (Switch) cannot be used: it is " + strings.ToLower(status)}}.run(t)
+		}
+		for _, status := range []string{"ASSIGNED", "Assigned", "porting", ""} {
+			story{name: "as if assigned: " + status, inputs: []string{"outbound-phone-number-id", sandbox.Switch},
+				is: sandbox.Behavior{Unchecked: true}, setup: phone(sandbox.Switch, func(p *sandbox.Phone) { p.Status = status }),
+				attempts: 1}.run(t)
+		}
+	})
+	t.Run("P3", func(t *testing.T) {
+		story{name: "refused", inputs: []string{"inbound-phone-number-id", sandbox.Hotline}, code: "ACTION_PHONE_IN_USE", attempts: -1,
+			says: []string{"+34 910 000 004 (Hotline) " + numberInUse, "set take-over: true"}}.run(t)
+		story{name: "by number", inputs: []string{"inbound-phone-number", sandbox.HotlineNumber}, code: "ACTION_PHONE_IN_USE", attempts: -1,
+			says: []string{numberInUse}}.run(t)
+		story{name: "another direction", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "dry-run", "true", "take-over", "true"},
+			status: "dry-run", attempts: -1, live: sandbox.LiveID, warns: []string{"A request can name only one inbound number. Diga may release +34 910 000 001"},
+			summary: []string{"would be taken from another agent"}}.run(t)
+		story{name: "taken over", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "take-over", "true"}, attempts: 1,
+			is: sandbox.Behavior{AllowTakeOver: true}, inbound: []string{sandbox.Hotline, sandbox.Reception}, summary: []string{"was taken from another agent"}}.run(t)
+		story{name: "take-over, and the API refuses", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "take-over", "true"},
+			code: "BAD_PARAMETER", attempts: 1}.run(t)
+	})
+	t.Run("P4", func(t *testing.T) {
+		for name, write := range map[string]func(string) string{
+			"E.164": nil, "RFC 3966": sandbox.RFC3966, "international": sandbox.International,
+			"RFC 3966 with an extension": func(s string) string { return sandbox.RFC3966(s) + ";ext=12" },
+		} {
+			for _, given := range []string{
+				"+34910000002", "+34 910 000 002", "tel:+34-910-00-00-02", "TEL:+34910000002;ext=7", "34910000002",
+				"+34\u00a0910\u201100\u201300/0.2", "(+34) [910] 000002",
+			} {
+				story{name: name + " " + given, is: notation(write), inputs: []string{"inbound-phone-number", given}, attempts: 1,
+					inbound: []string{sandbox.Switch, sandbox.Reception}, says: []string{"+34 910 000 002 (Switch)"},
+					outputs: map[string]string{"inbound-phone-number": sandbox.SwitchNumber, "inbound-phone-number-id": sandbox.Switch}}.run(t)
+			}
+		}
+		for _, given := range []string{"910 00 00 02", "910000002", "910-00-00-02"} {
+			story{name: "national " + given, is: notation(sandbox.National), inputs: []string{"inbound-phone-number", given}, attempts: 1,
+				inbound: []string{sandbox.Switch, sandbox.Reception}, says: []string{"910 00 00 02 (Switch)"}}.run(t)
+		}
+		for _, given := range []string{sandbox.PBXNumber, "sip:" + sandbox.PBXNumber, "PBX-7@SIP.example.com;transport=udp"} {
+			story{name: given, inputs: []string{"inbound-phone-number", given}, attempts: 1, inbound: []string{sandbox.PBX, sandbox.Reception},
+				says: []string{sandbox.PBXNumber}, outputs: map[string]string{"inbound-phone-number": sandbox.PBXNumber}}.run(t)
+		}
+		story{name: "of two records, the usable one", inputs: []string{"inbound-phone-number", sandbox.SwitchNumber}, attempts: 1,
+			inbound: []string{sandbox.Switch, sandbox.Reception}}.run(t) // Retired has the same number
+		story{name: "of two usable ones, neither", inputs: []string{"inbound-phone-number", sandbox.SwitchNumber}, code: "ACTION_PHONE_NOT_FOUND", attempts: -1,
+			setup: phone(sandbox.Retired, func(p *sandbox.Phone) { p.Status = "assigned" }), says: []string{"2 phone numbers match +34 910 000 002", sandbox.Retired}}.run(t)
+	})
+	t.Run("P5", testNumbersNotReadable)
+	t.Run("P7", func(t *testing.T) {
+		for _, is := range []sandbox.Behavior{{}, dropping} {
+			story{name: fmt.Sprint("one, drops ", is.ReleaseOmitted), is: is, attempts: 1, requests: 4}.run(t)
+		}
+	})
+	t.Run("P8", func(t *testing.T) {
+		story{name: "two, and both are dropped", is: dropping, setup: bindTwo, attempts: 1, inbound: []string{},
+			says:    []string{"but nobody can call it: it lost 2 phone numbers"},
+			warns:   []string{"no longer answers +34 910 000 002 (Switch) and +34 910 000 001 (Reception), although this step did not request that. Nobody can call it now. Bind them again in Diga"},
+			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
+			summary: []string{"### 🚨", "It binds no inbound number: bind"}}.run(t)
+		story{name: "two, and both are kept", setup: bindTwo, attempts: 1, inbound: []string{sandbox.Reception, sandbox.Switch},
+			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""}}.run(t)
+		story{name: "one of two is requested, and the other is dropped", is: dropping, setup: bindTwo, attempts: 1,
+			inputs: []string{"inbound-phone-number-id", sandbox.Reception}, inbound: []string{sandbox.Reception},
+			says: []string{"but lost 1 phone number"}, warns: []string{"no longer answers +34 910 000 002 (Switch)"}}.run(t)
+		story{name: "another is requested, and the bound one is dropped", is: dropping, attempts: 1,
+			inputs: []string{"inbound-phone-number-id", sandbox.Switch}, inbound: []string{sandbox.Switch},
+			warns: []string{"no longer answers +34 910 000 001 (Reception)"}}.run(t)
+		story{name: "another is requested, and the bound one is kept", attempts: 1, inputs: []string{"inbound-phone-number-id", sandbox.Switch},
+			inbound: []string{sandbox.Switch, sandbox.Reception}, says: []string{"answers +34 910 000 002 (Switch) and +34 910 000 001 (Reception)"},
+			outputs: map[string]string{"inbound-phone-number-id": sandbox.Switch}, summary: []string{"It does not release `+34 910 000 002 (Switch)`"}}.run(t)
+		story{name: "and reading back fails", is: dropping, setup: bindTwo, attempts: 1, inbound: []string{},
+			faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Times: 1}), get("/v1/phone/", sandbox.Fault{Status: 503})}}.run(t)
+	})
+	t.Run("P9", func(t *testing.T) {
+		story{name: "released", inputs: []string{"inbound-phone-number-id", "none"}, attempts: 1, inbound: []string{},
+			outputs: map[string]string{"inbound-phone-number-id": ""}, says: []string{"without a phone number"}}.run(t)
+		story{name: "and the reply does not say so", inputs: []string{"inbound-phone-number-id", "none"}, attempts: 1, inbound: []string{},
+			faults: []sandbox.Fault{{Body: `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID + `"}`}},
+			says:   []string{readBack}}.run(t)
+	})
+	t.Run("P10", func(t *testing.T) {
+		item := `{"id":"` + sandbox.Switch + `","number":"+34910000002","telephony_provider":"custom","status":"assigned"}`
+		repeats := get("/v1/phone/", sandbox.Fault{Body: `{"data":[` + item + `],"has_more":true}`})
+		story{name: "repeats, none asked for", faults: []sandbox.Fault{repeats}, attempts: 1,
+			warns: []string{"The phone numbers could not be read (the API returned 200 OK, but not a complete list of phone numbers"}}.run(t)
+		story{name: "repeats, a number asked for", faults: []sandbox.Fault{repeats}, inputs: []string{"inbound-phone-number", sandbox.SwitchNumber},
+			code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"the list repeats itself"}}.run(t)
+	})
+	t.Run("P11", func(t *testing.T) {
+		late := sandbox.Fault{Status: 429, Header: http.Header{"Retry-After": {"20"}}}
+		rebind := func(agent string) func(*sandbox.Sandbox) {
+			return func(api *sandbox.Sandbox) { api.Bind(sandbox.Reception, sandbox.Inbound, agent) }
+		}
+		story{name: "carried over, and given away", faults: []sandbox.Fault{late}, after: rebind(sandbox.NightDesk), code: "ACTION_PHONE_IN_USE",
+			attempts: 1, inbound: []string{}, says: []string{"omeone changed the inbound numbers of Front desk while this step waited"}}.run(t)
+		story{name: "carried over, and released", faults: []sandbox.Fault{late}, after: rebind(""), code: "ACTION_PHONE_IN_USE", attempts: 1, inbound: []string{}}.run(t)
+		story{name: "requested, and given away", faults: []sandbox.Fault{late}, after: rebind(sandbox.NightDesk),
+			inputs: []string{"inbound-phone-number-id", sandbox.Reception}, code: "ACTION_PHONE_IN_USE", attempts: 1, inbound: []string{}}.run(t)
+	})
+	t.Run("P12", func(t *testing.T) {
+		story{name: "not assigned, not sent", setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "reserved" }), attempts: 1}.run(t)
+	})
+	t.Run("P13", func(t *testing.T) {
+		on := time.Date(2026, time.December, 24, 0, 0, 0, 0, time.UTC)
+		leaving := func(id string) func(*sandbox.Sandbox) {
+			return phone(id, func(p *sandbox.Phone) { p.ScheduledReleaseAt = &on })
+		}
+		story{name: "a bound one", setup: leaving(sandbox.Reception), attempts: 1,
+			warns: []string{"Diga is going to release +34 910 000 001 (Reception) on 24 December 2026"}}.run(t)
+		story{name: "a requested one", setup: leaving(sandbox.Switch), inputs: []string{"inbound-phone-number-id", sandbox.Switch}, attempts: 1,
+			inbound: []string{sandbox.Switch, sandbox.Reception}, warns: []string{"+34 910 000 002 (Switch) on 24 December 2026"}}.run(t)
+		story{name: "another one", setup: leaving(sandbox.Callback), attempts: 1}.run(t)
+	})
+	t.Run("P14", func(t *testing.T) {
+		id := ""
+		issues := func(api *sandbox.Sandbox) {
+			var list []sandbox.Issue
+			for _, text := range []string{"No voice.", "No prompt\n::error::x", "No greeting.", "No language."} {
+				list = append(list, sandbox.Issue{Code: "X", Message: text})
+			}
+			id = api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "broken", Issues: list})
+		}
+		story{name: "refused", setup: issues, inputs: []string{"version-name", "broken"}, code: "BAD_PARAMETER", attempts: 1,
+			says: []string{"No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
+		story{name: "dry run", setup: issues, inputs: []string{"version-name", "broken", "dry-run", "true"}, status: "dry-run", attempts: -1,
+			live: sandbox.LiveID, warns: []string{"Diga may refuse broken: No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
+		if id == "" {
+			t.Error("no version with issues")
+		}
+	})
+	t.Run("P15", func(t *testing.T) {
+		key := func(api *sandbox.Sandbox) {
+			api.AddKey(sandbox.Token, sandbox.Key{Agents: sandbox.Write, Phones: sandbox.Read})
+		}
+		story{name: "the key may not write phones", is: sandbox.Behavior{PhonesIfNamed: true}, setup: key, code: "INTERNAL_SERVER_ERROR", attempts: 1,
+			says: []string{"Give the key Write on Agents and Phones", nothingChanged}}.run(t)
+	})
+}
+
+// testNumbersNotReadable has the rows P5, P5a, P5b and P6.
+func testNumbersNotReadable(t *testing.T) {
+	protect := []string{"so inbound and outbound numbers that were bound could not be protected"}
+	for _, status := range []int{302, 400, 403, 404, 405, 410, 422, 501} {
+		faults := []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: status})}
+		story{name: fmt.Sprint("P5 ", status), faults: faults, attempts: 1, warns: protect}.run(t)
+		story{name: fmt.Sprint("P5 dropped ", status), is: dropping, faults: faults, attempts: 1, inbound: []string{},
+			warns: []string{"The reply names no inbound and outbound number"}}.run(t)
+		story{name: fmt.Sprint("P6 ", status), faults: faults, inputs: []string{"inbound-phone-number", sandbox.SwitchNumber},
+			code: map[bool]string{true: "ACTION_REDIRECT_REFUSED", false: fmt.Sprint("HTTP_", status)}[status == 302], attempts: -1,
+			says: []string{"ould not read the phone numbers"}}.run(t)
+	}
+	story{name: "P5 another shape", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Body: "[]"})}, attempts: 1, warns: protect}.run(t)
+	story{name: "P5 a key without access to phones", inputs: []string{"token", sandbox.AgentsToken}, is: sandbox.Behavior{PhonesIfNamed: true}, attempts: 1,
+		warns: protect}.run(t)
+	story{name: "P5 an API that knows nothing but the change", is: sandbox.Behavior{PatchOnly: true, Unchecked: true}, attempts: 1, warns: protect}.run(t)
+	story{name: "P5 both set", inputs: []string{"inbound-phone-number-id", sandbox.Reception, "outbound-phone-number-id", "none"},
+		faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 503})}, attempts: 1}.run(t)
+
+	for name, fault := range map[string]sandbox.Fault{
+		"429": {Status: 429}, "500": {Status: 500}, "503": {Status: 503}, "408": {Status: 408}, "lost": {Drop: sandbox.DropReply},
+		"cut off": {Drop: sandbox.DropBody}, "late": {Delay: time.Hour},
 	} {
+		fault.Times = 2
+		story{name: "P5a " + name, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, attempts: 1}.run(t)
+		fault.Times = -1
+		s := story{name: "P5b " + name, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, attempts: -1, says: []string{nothingChanged},
+			code: cmp.Or(map[string]string{"lost": "ACTION_NETWORK_ERROR", "cut off": "ACTION_RESPONSE_INVALID", "late": "ACTION_TIMEOUT"}[name], "HTTP_"+name)}
+		if fault.Status != 0 {
+			s.says = append(s.says, "set both numbers by ID: inbound-phone-number-id and outbound-phone-number-id, each an ID or none")
+		}
+		s.run(t)
+	}
+	for range 10 {
+		story{name: "P5a one request at a time", is: and(dropping, func(b *sandbox.Behavior) { b.Limit = sandbox.Limit{AtATime: 1} }), attempts: 1}.run(t)
+		story{name: "P5a one request a second", attempts: 0,
+			is: and(dropping, func(b *sandbox.Behavior) { b.Limit = sandbox.Limit{Requests: 1, Interval: time.Second} })}.run(t)
+	}
+}
+
+// TestFaultsLive has the rows G, Y and L of docs/faults.md.
+func TestFaultsLive(t *testing.T) {
+	offline := takeOffline
+	unexpected := func(says ...string) story {
+		return story{code: "ACTION_UNEXPECTED_VERSION", attempts: -1, says: append(says, nothingChanged)}
+	}
+	refused := func(name string, s story, setup func(*sandbox.Sandbox), inputs ...string) {
 		for _, dry := range []string{"false", "true"} {
-			t.Run(test.name+", dry-run: "+dry, func(t *testing.T) {
-				api, server := newSandbox(t, test.faults...)
-				test.inputs["dry-run"] = dry
-				res := scenario{inputs: test.inputs}.runInMemory(t, server)
-				var warnings []string
-				for _, a := range res.log.Annotations() {
-					if a.Level == "warning" {
-						warnings = append(warnings, a.Message)
-					}
-				}
-				if !slices.Equal(warnings, test.warns) {
-					t.Errorf("warns %q, want %q", warnings, test.warns)
-				}
-				if sent := sentBodies(api); res.exit != 0 || (len(sent) == 1) != (dry == "false") {
-					t.Errorf("exit status %d, sent %q", res.exit, sent)
-				}
-				if strings.Index(res.stdout, "PATCH") > 0 && len(test.warns) > 0 && strings.Index(res.stdout, "::warning") > strings.Index(res.stdout, "PATCH") {
-					t.Errorf("warns after the change:\n%s", res.stdout)
-				}
-			})
+			s.name, s.setup, s.inputs = name+", dry run "+dry, setup, append(slices.Clone(inputs), "dry-run", dry)
+			if setup != nil {
+				s.live = "none"
+			}
+			s.run(t)
 		}
 	}
-}
-
-// Others may publish while the step waits for its next attempt.
-func checkedBeforeEachRetry(t *testing.T) {
-	busy := sandbox.Fault{Status: 429, Header: http.Header{"Retry-After": {"2"}}}
-	lost := sandbox.Fault{Drop: sandbox.DropReply}
-	applied := sandbox.Fault{Drop: sandbox.DropReply, Applied: true}
-	const newer = "newer" // than all that were there before
-	none, expectsLive, onlyNewer := "", map[string]string{"expect-version-id": sandbox.LiveID}, map[string]string{"only-newer": "true"}
-	for name, test := range map[string]struct {
-		inputs  map[string]string
-		first   sandbox.Fault // the first attempt
-		becomes *string       // live after the first attempt; nil: as the attempt leaves it
-		changes int           // that are sent
-		want    expected
-	}{
-		"another version than expected": {expectsLive, busy, new(sandbox.OldestID), 1, expected{
-			code: "ACTION_UNEXPECTED_VERSION", httpStatus: "429", says: []string{"Expected version " + sandbox.LiveID + " to be live, but v1.0.0 (1) is", "Nothing was changed: v1.0.0 is live"}}},
-		"no version, though one is expected": {expectsLive, busy, &none, 1, expected{
-			code: "ACTION_UNEXPECTED_VERSION", says: []string{"to be live, but none is", "Nothing was changed: no version is live"}}},
-		"a newer one, by only-newer": {onlyNewer, busy, new(newer), 1, expected{
-			code: "ACTION_NOT_NEWER", httpStatus: "429", says: []string{"v1.22.8 (229) is older than v3 (231), which is live", "Nothing was changed: v3 is live"}}},
-		"another one after a lost request": {expectsLive, lost, new(sandbox.OldestID), 1, expected{
-			code: "ACTION_UNEXPECTED_VERSION", status: "unknown", says: []string{"v1.0.0 is live, but it was neither live before nor requested"}}},
-		"an older one, by only-newer":            {onlyNewer, busy, new(sandbox.OldestID), 2, expected{}},
-		"as expected":                            {expectsLive, busy, nil, 2, expected{}},
-		"our own attempt, expected":              {expectsLive, applied, nil, 2, expected{}},
-		"our own attempt, by only-newer":         {onlyNewer, applied, nil, 2, expected{}},
-		"nothing is asked to be as it was":       {nil, busy, new(sandbox.OldestID), 2, expected{}},
-		"a newer one, and nothing asked of that": {nil, busy, new(newer), 2, expected{}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			api, server := newSandbox(t, test.first)
-			patches := 0
-			server.Handler = withHookAfterChange(api, func() {
-				if patches++; patches > 1 || test.becomes == nil {
-					return
-				}
-				version := *test.becomes
-				if version == newer {
-					version = api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "v3", Draft: false})
-				}
-				api.SetPublished(sandbox.FrontDesk, version)
-			}).Handler
-			test.want.attempts = test.changes
-			scenario{inputs: test.inputs}.check(t, server, test.want)
-			if patches != test.changes {
-				t.Errorf("%d changes were sent, want %d", patches, test.changes)
+	t.Run("G1", func(t *testing.T) {
+		refused("G1 another", unexpected("Expected version "+sandbox.OldestID+", but v1.22.7 (228) is live"), nil, "expect-version-id", sandbox.OldestID)
+		refused("G1 by name", unexpected("Expected version "+sandbox.OldestID), nil, "version-name", sandbox.NextName, "expect-version-id", sandbox.OldestID)
+		refused("G1 none expected", unexpected("Expected no live version, but v1.22.7 (228) is live"), nil, "expect-version-id", "none")
+		refused("G1 none live", unexpected("Expected version "+sandbox.LiveID+" to be live, but none is"), offline, "expect-version-id", sandbox.LiveID)
+		refused("G1 published already", unexpected("v1.22.7 (228) is live, perhaps from an earlier run", "remove expect-version-id"), nil,
+			"version-id", sandbox.LiveID, "expect-version-id", sandbox.OldestID)
+		story{name: "as expected", inputs: []string{"expect-version-id", sandbox.LiveID}, attempts: 1, requests: 4}.run(t)
+		story{name: "none, as expected", inputs: []string{"expect-version-id", "none"}, setup: offline, attempts: 1, inbound: []string{},
+			outputs: map[string]string{"previous-version-id": ""}}.run(t)
+	})
+	t.Run("G2", func(t *testing.T) {
+		for _, inputs := range [][]string{{"expect-version-id", sandbox.LiveID}, {"only-newer", "true"}, {"expect-version-id", "none"}} {
+			for _, status := range []int{403, 404, 503} {
+				story{name: fmt.Sprint(inputs[0], status), inputs: inputs, faults: []sandbox.Fault{get("is_published=true", sandbox.Fault{Status: status})},
+					code: fmt.Sprint("HTTP_", status), attempts: -1}.run(t)
 			}
-		})
-	}
-	t.Run("and what is live cannot be read", func(t *testing.T) {
-		api, server := newSandbox(t, busy)
-		server.Handler = withHookAfterChange(api, func() {
-			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: anyVersion, Status: 403, Body: `{"error_code":"FORBIDDEN","message":"No."}`, Times: -1})
-		}).Handler
-		scenario{inputs: expectsLive}.check(t, server, expected{
-			code: "FORBIDDEN", attempts: 1, httpStatus: "429", says: []string{"Could not check again what is live: the API returned 403 Forbidden: No", "Nothing was changed: " + stillLive},
-		})
-		if sent := sentBodies(api); len(sent) != 1 {
-			t.Errorf("sent %q", sent)
+			story{name: inputs[0] + ", the list is not filtered", inputs: inputs, is: sandbox.Behavior{IgnorePublished: true},
+				code: "ACTION_RESPONSE_INVALID", attempts: -1}.run(t)
 		}
 	})
+	t.Run("G3", func(t *testing.T) {
+		older := story{code: "ACTION_NOT_NEWER", attempts: -1, says: []string{"v1.0.0 (1) is older than v1.22.7 (228), which is live"}}
+		refused("G3 by ID", older, nil, "only-newer", "true", "version-id", sandbox.OldestID)
+		refused("G3 by name", older, nil, "only-newer", "true", "version-name", sandbox.OldestName)
+		story{name: "newer", inputs: []string{"only-newer", "true"}, attempts: 1}.run(t)
+		story{name: "none live", inputs: []string{"only-newer", "true", "version-id", sandbox.OldestID}, setup: offline, attempts: 1, live: sandbox.OldestID, inbound: []string{}}.run(t)
+		story{name: "the live one", inputs: []string{"only-newer", "true", "version-id", sandbox.LiveID}, attempts: 1, live: sandbox.LiveID}.run(t)
+		story{name: "no number", inputs: []string{"only-newer", "true"}, code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"a version number is missing"},
+			faults: []sandbox.Fault{get("version_id="+sandbox.NextID, sandbox.Fault{
+				Body: `{"agent_id":"` + sandbox.FrontDesk + `","version_id":"` + sandbox.NextID + `"}`})}}.run(t)
+	})
+	t.Run("G4", func(t *testing.T) {
+		for _, name := range []string{"version-id", "version-name"} {
+			value := map[string]string{"version-id": sandbox.OldestID, "version-name": sandbox.OldestName}[name]
+			story{name: name, inputs: []string{name, value}, attempts: 1, live: sandbox.OldestID,
+				warns: []string{"This run replaces v1.22.7 (228) with the older v1.0.0 (1). Set only-newer: true"}}.run(t)
+		}
+		story{name: "dry run", inputs: []string{"version-id", sandbox.OldestID, "dry-run", "true"}, status: "dry-run", attempts: -1, live: sandbox.LiveID,
+			warns: []string{"This run would replace v1.22.7 (228) with the older v1.0.0 (1)"}}.run(t)
+	})
+	t.Run("G6", func(t *testing.T) {
+		story{name: "a ref", inputs: []string{"version-name", "refs/tags/v1.22.8"}, code: "ACTION_VERSION_NOT_FOUND", attempts: -1, says: []string{"github.ref_name"}}.run(t)
+	})
+	t.Run("G7", func(t *testing.T) {
+		for _, saved := range []string{" v3 ", "v3\u200b", "\ufeffv3"} {
+			id := ""
+			story{name: fmt.Sprintf("%q", saved), inputs: []string{"version-name", "v3"}, attempts: 1, live: "b1000000-0000-4000-8000-000000000231",
+				setup: func(api *sandbox.Sandbox) {
+					id = api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: saved})
+				}}.run(t)
+			if id != "b1000000-0000-4000-8000-000000000231" {
+				t.Errorf("the version is %s", id)
+			}
+		}
+	})
+	named := func(names ...string) func(*sandbox.Sandbox) {
+		return func(api *sandbox.Sandbox) {
+			for _, name := range names {
+				api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: name})
+			}
+		}
+	}
+	t.Run("Y1", func(t *testing.T) {
+		story{name: "digits alone", inputs: []string{"inbound-phone-number", "34910000002"}, attempts: 1, inbound: []string{sandbox.Switch, sandbox.Reception}}.run(t)
+	})
+	t.Run("Y2", func(t *testing.T) {
+		story{name: "both", setup: named("1.1", "1.10"), inputs: []string{"version-name", "1.1"}, attempts: 1, live: "b1000000-0000-4000-8000-000000000231",
+			warns: []string{`There is also a version "1.10". YAML reads 1.10 as 1.1`}}.run(t)
+		story{name: "another number", setup: named("1.1", "1.11"), inputs: []string{"version-name", "1.1"}, attempts: 1, live: "b1000000-0000-4000-8000-000000000231"}.run(t)
+	})
+	t.Run("Y3", func(t *testing.T) {
+		for given, saved := range map[string]string{"1.1": "1.10", "3": "3.0", "2": "2.00"} {
+			story{name: saved, setup: named(saved), inputs: []string{"version-name", given}, code: "ACTION_VERSION_NOT_FOUND", attempts: -1,
+				says: []string{"YAML reads " + saved + " as " + given + ": put the name in quotes"}}.run(t)
+		}
+	})
+	t.Run("names", func(t *testing.T) {
+		for _, s := range []story{
+			{inputs: []string{"version-name", "1.22.8"}, says: []string{`o version is named "1.22.8"; did you mean v1.22.8?`}},
+			{inputs: []string{"version-name", "V1.22.8"}, says: []string{"did you mean v1.22.8?"}},
+			{inputs: []string{"version-name", "v9"}, says: []string{"the newest of 230 versions: v1.22.8, v1.22.7, v1.22.6"}},
+			{inputs: []string{"version-name", sandbox.DraftName}, says: []string{"is only a draft", "set launch-draft: true"}},
+			{inputs: []string{"version-name", "vX"}, setup: named("v\u0425"), says: []string{"looks like it, but has U+0425 at position 2"}},
+			{inputs: []string{"version-name", "v2 0"}, setup: named("v2\u00a00"), code: "-", live: "b1000000-0000-4000-8000-000000000231"},
+			{inputs: []string{"version-name", "a b"}, setup: named("A  b", "A b"), says: []string{`did you mean "A b"?`}},
+			{inputs: []string{"version-name", sandbox.SharedName}, code: "ACTION_VERSION_AMBIGUOUS", says: []string{"2 versions are named", "b1000000-0000-4000-8000-000000000020", "created 2026-"}},
+		} {
+			s.name, s.attempts = s.inputs[1], -1
+			switch s.code {
+			case "":
+				s.code = "ACTION_VERSION_NOT_FOUND"
+			case "-":
+				s.code, s.attempts = "", 1
+			}
+			s.run(t)
+		}
+	})
+	t.Run("IDs", func(t *testing.T) {
+		story{name: "another agent's version", inputs: []string{"version-id", sandbox.NightID}, code: "ACTION_VERSION_NOT_FOUND", attempts: -1,
+			says: []string{"Front desk has no version " + sandbox.NightID, "Check version-id"}}.run(t)
+		story{name: "the agent's ID", inputs: []string{"version-id", sandbox.FrontDesk}, code: "ACTION_VERSION_NOT_FOUND", attempts: -1,
+			says: []string{"it has the value of agent-id"}}.run(t)
+		story{name: "a draft", inputs: []string{"version-id", sandbox.DraftID}, code: "BAD_PARAMETER", attempts: 1}.run(t)
+		story{name: "a draft, dry run", inputs: []string{"version-id", sandbox.DraftID, "dry-run", "true"}, code: "ACTION_VERSION_NOT_FOUND", attempts: -1,
+			says: []string{"is a draft, which Diga does not publish", "launch-draft: true"}}.run(t)
+	})
+	t.Run("L1", func(t *testing.T) {
+		n := 0
+		endless := func(r *http.Request) sandbox.Fault {
+			if !strings.HasSuffix(r.URL.Path, "/version") || r.URL.Query().Has("is_published") {
+				return sandbox.Fault{}
+			}
+			var items []string
+			for range 100 {
+				n++
+				items = append(items, fmt.Sprintf(`{"agent_id":%q,"version_id":"b9000000-0000-4000-8000-%012d"}`, sandbox.FrontDesk, n))
+			}
+			return sandbox.Fault{Status: 200, Body: `{"data":[` + strings.Join(items, ",") + `],"has_more":true}`}
+		}
+		story{name: "endless", inputs: []string{"version-name", "v1"}, is: sandbox.Behavior{Fault: endless, Unchecked: true},
+			code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"more than 20000 items"}}.run(t)
+		if n != 20_100 {
+			t.Errorf("%d items were read", n)
+		}
+	})
+	t.Run("L2", func(t *testing.T) {
+		large := map[string]any{"prompt": strings.Repeat("x", 1200<<10)}
+		story{name: "an old version of more than 1 MiB", inputs: []string{"version-name", sandbox.NextName}, attempts: 1,
+			setup: func(api *sandbox.Sandbox) {
+				api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "large", Number: 300, Configuration: large})
+			}}.run(t)
+		story{name: "it is live, and there is a guard", inputs: []string{"expect-version-id", "b1000000-0000-4000-8000-000000000231"}, attempts: 1,
+			setup: func(api *sandbox.Sandbox) {
+				id := api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "large", Configuration: large})
+				api.SetPublished(sandbox.FrontDesk, id)
+			}, warns: []string{"replaces large (231)"}}.run(t)
+		story{name: "a refused cursor", inputs: []string{"version-name", sandbox.OldestName}, attempts: 1, live: sandbox.OldestID, warns: []string{"older"},
+			faults: []sandbox.Fault{get("after=", sandbox.Fault{Status: 404, Body: apiErrorBody, Times: 1})}}.run(t)
+		story{name: "a cursor that is always refused", inputs: []string{"version-name", sandbox.OldestName}, code: "PUBLISH_FAILED", attempts: -1,
+			says: []string{"The publication failed"}, faults: []sandbox.Fault{get("after=", sandbox.Fault{Status: 404, Body: apiErrorBody})}}.run(t)
+	})
+	t.Run("H5", func(t *testing.T) {
+		for _, path := range []string{"/v1/phone/", "is_published=true", "version_id="} {
+			story{name: path, faults: []sandbox.Fault{get(path, sandbox.Fault{Status: 401, Times: 1})}, code: "HTTP_401", attempts: -1}.run(t)
+		}
+	})
+}
+
+// TestShowLive has the runs that only report.
+func TestShowLive(t *testing.T) {
+	show := []string{"show-live", "true"}
+	story{name: "live", inputs: show, status: "live", attempts: -1, live: sandbox.LiveID, requests: 2, says: []string{"Front desk is on v1.22.7 and answers +34 910 000 001 (Reception)"},
+		outputs: map[string]string{"published-version-id": sandbox.LiveID, "version-name": sandbox.LiveName, "inbound-phone-number": sandbox.ReceptionNumber},
+		summary: []string{"live version<br>"}}.run(t)
+	story{name: "two numbers", inputs: show, setup: bindTwo, status: "live", attempts: -1, live: sandbox.LiveID, inbound: []string{sandbox.Reception, sandbox.Switch},
+		outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": "", "outbound-phone-number": ""}}.run(t)
+	story{name: "offline", inputs: show, setup: takeOffline, status: "offline", attempts: -1, live: "none",
+		outputs: map[string]string{"published-version-id": ""}, says: []string{"no version is live"}}.run(t)
+	story{name: "not readable", inputs: show, faults: []sandbox.Fault{get("is_published", sandbox.Fault{Status: 403})}, code: "HTTP_403", attempts: -1}.run(t)
+	story{name: "numbers not readable now", inputs: show, faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 503})}, code: "HTTP_503", attempts: -1}.run(t)
 }

@@ -29,6 +29,7 @@ func testRetryAfter(t *testing.T) {
 			headers     []string
 			least, most time.Duration
 		}{
+			"25.5 s":               {[]string{"Retry-After: 25.5"}, 26 * time.Second, 46 * time.Second},
 			"2 s":                  {[]string{"Retry-After: 2"}, 2 * time.Second, 4 * time.Second},
 			"30 s":                 {[]string{"Retry-After: 30"}, 30 * time.Second, 50 * time.Second},
 			"a date":               {[]string{"Retry-After: " + today + "09 GMT"}, 9 * time.Second, 18 * time.Second},
@@ -37,7 +38,7 @@ func testRetryAfter(t *testing.T) {
 			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
 				res := replying(respond(status, "", test.headers...), confirmation).check(t, scenario{},
 					expected{attempts: 2, minTime: test.least, maxTime: test.most})
-				if asked := fmt.Sprintf("(Retry-After: %s)", test.least); !strings.Contains(res.stdout, asked) {
+				if asked := fmt.Sprintf("(Retry-After: %d s)", test.least/time.Second); !strings.Contains(res.stdout, asked) {
 					t.Errorf("the log does not say %q", asked)
 				}
 			})
@@ -52,27 +53,27 @@ func testRetryAfter(t *testing.T) {
 
 func testRetryAfterTooLong(t *testing.T) {
 	for name, test := range map[string]struct{ header, asked string }{
-		"an hour":         {"3600", "3600 s"},
-		"as long as all":  {"120", "120 s"},
-		"a date":          {"Sat, 01 Jan 2000 01:00:00 GMT", "3600 s"},
-		"a date in 2099":  {"Thu, 01 Jan 2099 00:00:00 GMT", "3124224000 s"},
-		"a date far away": {"Fri, 31 Dec 9999 23:59:59 GMT", "9223372036.85 s"},
-		"292 years":       {"9223372036", "9223372036 s"},
+		"an hour":         {"3600", "1 h"},
+		"as long as all":  {"120", "2 min"},
+		"a date":          {"Sat, 01 Jan 2000 01:00:00 GMT", "1 h"},
+		"a date in 2099":  {"Thu, 01 Jan 2099 00:00:00 GMT", "867840 h"},
+		"a date far away": {"Fri, 31 Dec 9999 23:59:59 GMT", "2562047.8 h"},
+		"292 years":       {"9223372036", "2562047.8 h"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, status := range []int{429, 503} {
 				replying(apiError(status, "BUSY", "Come back later", "Retry-After: "+test.header), confirmation).check(t, scenario{}, expected{
-					code: "BUSY", attempts: 1, httpStatus: fmt.Sprint(status), maxTime: time.Nanosecond, verifyTime: time.Duration(status/500) * time.Second,
-					says: []string{"Come back later; gave up after 1 attempt", "Retry-After is " + test.asked, stillLive},
+					code: "BUSY", attempts: 1, httpStatus: fmt.Sprint(status), maxTime: time.Nanosecond, verifyTime: time.Duration(status/500) * lastLook,
+					says: []string{"Come back later; gave up after 1 attempt", "the API asks to wait " + test.asked, stillLive},
 				})
 			}
 		})
 	}
 	replying(respond(504, "", "Retry-After: 3600")).test(t, "of a gateway", scenario{},
-		unknownOutcome("HTTP_504", 1, "Retry-After is 3600 s").atOnce())
+		unknownOutcome("HTTP_504", 1, "the API asks to wait 1 h").atOnce())
 	replying(respond(503, ""), respond(503, "", "Retry-After: 60"), apiError(503, "BUSY", "Come back later", "Retry-After: 60")).test(t, "after other waits", scenario{}, expected{
 		code: "BUSY", status: "unknown", attempts: 3, minTime: time.Minute, maxTime: 76 * time.Second, verifyTime: lastLook,
-		says: []string{"gave up after 3 attempts", "Retry-After is 60 s", mayBeApplied},
+		says: []string{"gave up after 3 attempts", "the API asks to wait 60 s", mayBeApplied},
 	})
 }
 

@@ -144,7 +144,7 @@ func testStateUnreadable(t *testing.T) {
 	}
 	t.Run("the numbers of an agent that is offline", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply})
-		takeOffline(api, nil)
+		takeOffline(api)
 		server.Handler = withHookAfterChange(api, func() {
 			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: "/v1/phone/", Status: 503, Times: -1})
 		}).Handler
@@ -226,16 +226,6 @@ func testLaggingReplica(t *testing.T) {
 	}
 }
 
-// warnings returns the messages of the run's warnings.
-func (res *result) warnings() (messages []string) {
-	for _, a := range res.log.Annotations() {
-		if a.Level == "warning" {
-			messages = append(messages, a.Message)
-		}
-	}
-	return messages
-}
-
 // A lost number is a change, even one that nobody asked for.
 func testCarriedNumberLost(t *testing.T) {
 	for _, retries := range []string{"0", "4"} {
@@ -300,7 +290,7 @@ func testStateBeforeUnknown(t *testing.T) {
 	}
 	t.Run("none live before it, and then another", func(t *testing.T) {
 		api, server := newSandbox(t, failing)
-		takeOffline(api, nil)
+		takeOffline(api)
 		server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }).Handler
 		with("expect-version-id", "none", "max-retries", "0").check(t, server, expected{
 			code: "PUBLISH_FAILED", status: "unknown", attempts: 1, neverShown: []string{nothingChanged},

@@ -148,8 +148,8 @@ func testRejectedByAPI(t *testing.T) {
 		code, does string
 	}{
 		{400, "BAD_PARAMETER", "Check that the version is not a draft"},
-		{403, "INTERNAL_SERVER_ERROR", "A restricted key needs Write on Agents and Phones"},
-		{403, "FORBIDDEN", "A restricted key needs Write on Agents and Phones"},
+		{403, "INTERNAL_SERVER_ERROR", "Give the key Write on Agents and Phones"},
+		{403, "FORBIDDEN", "Give the key Write on Agents and Phones"},
 		{404, "AGENT_NOT_FOUND", "Check agent-id"},
 		{404, "some.Code-1_x", "Check agent-id"},
 	} {

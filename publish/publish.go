@@ -79,8 +79,9 @@ type run struct {
 	compared bool          // both versions were read, so changes is complete
 
 	// The change.
-	changing       bool // it may have been sent
-	attempts       int  // requests for it that were sent
+	changing       bool        // it may have been sent
+	attempts       int         // requests for it that were sent
+	effect         diga.Effect // of the attempts before the last
 	lastAttempt    time.Time
 	confirmed      bool
 	confirmedAfter *failure // why it had to be read back; nil: the API confirmed it
@@ -122,10 +123,13 @@ func (r *run) publish(signals context.Context, problem message) *failure {
 
 	r.readAll(ctx)
 	r.logView()
-	if f := r.unreadable(); f != nil {
+	f := r.unreadable()
+	if f == nil {
+		_, f = r.refresh(ctx, diga.NoEffect)
+	}
+	if f != nil {
 		return f
 	}
-	var f *failure
 	if r.wish, f = r.newWish(); f != nil {
 		f.live = r.nothingChanged()
 		return f

@@ -180,7 +180,7 @@ func (r *run) refusePhone(w wish, v view, d diga.Direction) *failure {
 	owner := phone.Agents[d]
 	taken := owner.Valid && owner.UUID != r.in.Agent
 	if !n.asked {
-		if v.carried(d).ID == n.phone.ID || r.attempts > 0 && !taken {
+		if v.carried(d).ID == n.phone.ID || r.effect > diga.NoEffect && !taken {
 			return nil // what our own attempt released may be bound again
 		}
 		return refusal(codePhoneInUse, say("Run this step again: it will start from what is bound then."),
