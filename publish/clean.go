@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -25,16 +26,17 @@ const escapeSequence = `\x1b\[[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\x1b]*(\x07|\x1b\\)
 type cleaner struct{ secrets *strings.Replacer }
 
 // newCleaner returns a cleaner that replaces secrets with stars, both as they are and in the encodings in which a
-// server may echo them: JSON, URL and base64. Empty secrets are ignored.
+// server may echo them: JSON, Go, URL and base64. Empty secrets are ignored.
 func newCleaner(secrets ...string) cleaner {
 	var forms []string
 	for _, secret := range secrets {
-		if secret == "" {
-			continue
-		}
+		secret = strings.ToValidUTF8(secret, "\uFFFD") // as the cleaned texts are
 		quoted, _ := json.Marshal(secret)
-		forms = append(forms, secret, strings.Trim(string(quoted), `"`), url.QueryEscape(secret), url.PathEscape(secret))
+		forHTML := strings.Trim(string(quoted), `"`)
+		inJSON := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(forHTML)
+		forms = append(forms, secret, forHTML, inJSON, strings.Trim(strconv.Quote(secret), `"`), url.QueryEscape(secret), url.PathEscape(secret))
 		for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+			forms = append(forms, coding.EncodeToString([]byte(secret)))
 			// Inside a longer text, the secret may start at any byte of a group of three. The first and last characters are
 			// left out if they also encode its neighbors.
 			for shift := range 3 {
@@ -47,7 +49,7 @@ func newCleaner(secrets ...string) cleaner {
 	// Longest first, so that no replacement leaves part of a longer form.
 	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	var pairs []string
-	for _, form := range forms {
+	for _, form := range slices.Compact(forms) {
 		if len(form) >= 4 { // shorter ones would mask unrelated text
 			pairs = append(pairs, form, "***")
 		}

@@ -328,7 +328,7 @@ func (r *run) reportPanic() (exit int) {
 		f.live = say("the change may have been applied; running this step again is safe")
 		f.status = unknown
 	}
-	r.failure = f
+	r.failure, r.status = f, f.status
 	plainly := renderer{literal: func(s string) string { return s }}
 	annotation := f.annotation(plainly)
 	defer func() { r.fail(f.code, annotation) }() // even if writing the outputs panics too

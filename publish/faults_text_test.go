@@ -319,9 +319,9 @@ func TestFaultsTextX9(t *testing.T) {
 		live    = "The action crashed. The change is in effect"
 	)
 	server := func() *fakeAPI {
-		return &fakeAPI{readsBefore: respond(200, toJSON(object{
+		return &fakeAPI{readsBefore: respond(200, `{"data":[`+toJSON(object{
 			"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": panicValue, "is_published": true,
-		})), replies: []response{apiError(503, "FIRST", panicValue), confirmation}}
+		})+`],"has_more":false}`), replies: []response{apiError(503, "FIRST", panicValue), confirmation}}
 	}
 	refusing := func() *fakeAPI { return replying(apiError(404, "AGENT_NOT_FOUND", panicValue)) }
 	losing := func() *fakeAPI { return replying(response{then: closeConn}) }

@@ -27,11 +27,12 @@ type report struct {
 
 	outputFile *os.File // nil: there is none
 	printed    bool     // the results are on stdout
+	written    int64    // where in the file they begin, or -1: not yet
 	warnings   []warning
 }
 
 func newReport(s Step, args arguments, actions bool) *report {
-	r := &report{cleaner: newCleaner(), actions: actions, stdout: s.Stdout, args: args}
+	r := &report{cleaner: newCleaner(), actions: actions, stdout: s.Stdout, args: args, written: -1}
 	log := s.Stdout
 	if !r.actions {
 		log = s.Stderr
@@ -158,7 +159,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-// setOutputs writes all outputs, or none to the runner's file.
+// setOutputs writes all outputs, or none to the runner's file. A second call replaces what the first one wrote there.
 func (r *report) setOutputs(outputs []output) error {
 	if !r.actions && !r.printed {
 		printed, left := r.args.output.print(outputs)
@@ -173,7 +174,14 @@ func (r *report) setOutputs(outputs []output) error {
 	if r.outputFile == nil {
 		return nil
 	}
-	return appendWhole(r.outputFile, outputFileText(outputs))
+	if r.written >= 0 {
+		_ = r.outputFile.Truncate(r.written)
+	}
+	size, err := appendWhole(r.outputFile, outputFileText(outputs))
+	if err == nil {
+		r.written = size
+	}
+	return err
 }
 
 // addSummary writes the summary to the file that the command line asks for, whose error it returns, and to the job
@@ -195,7 +203,7 @@ func (r *report) addSummary(markdown string) (err error) {
 	file, openErr := openAppend(path)
 	if openErr == nil {
 		defer file.Close()
-		openErr = appendWhole(file, markdown)
+		_, openErr = appendWhole(file, markdown)
 	}
 	if openErr != nil {
 		r.warn("No job summary", say("Writing it failed: %s", openErr.Error()))
@@ -217,14 +225,14 @@ func (r *report) uses() string {
 	}
 }
 
-// appendWhole appends text to a file in one write, starting on a new line. If the write fails, it truncates the file to
+// appendWhole appends text to a file in one write, starting on a new line, and returns the size before. If the write fails, it truncates the file to
 // its previous size: the runner would take half an output for an error or, worse, for an output.
-func appendWhole(file *os.File, text string) error {
+func appendWhole(file *os.File, text string) (size int64, err error) {
 	info, err := file.Stat()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	size := info.Size()
+	size = info.Size()
 	if size > 0 {
 		last := make([]byte, 1)
 		if _, err := file.ReadAt(last, size-1); err != nil || last[0] != '\n' {
@@ -233,7 +241,7 @@ func appendWhole(file *os.File, text string) error {
 	}
 	if _, err := file.WriteString(text); err != nil {
 		_ = file.Truncate(size)
-		return withoutPath(err)
+		return size, withoutPath(err)
 	}
-	return nil
+	return size, nil
 }

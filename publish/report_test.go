@@ -248,7 +248,7 @@ func TestAppendWholeFails(t *testing.T) {
 		t.Skipf("no device that is always full: %v", err)
 	}
 	defer full.Close()
-	if err := appendWhole(full, "a=b\n"); !errors.Is(err, syscall.ENOSPC) || err.Error() != "no space left on device" {
+	if _, err := appendWhole(full, "a=b\n"); !errors.Is(err, syscall.ENOSPC) || err.Error() != "no space left on device" {
 		t.Errorf("got %v", err)
 	}
 
@@ -258,7 +258,7 @@ func TestAppendWholeFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	closed.Close()
-	if err := appendWhole(closed, "a=b\n"); err == nil {
+	if _, err := appendWhole(closed, "a=b\n"); err == nil {
 		t.Error("a closed file takes text")
 	}
 	readOnly, err := os.Open(path)
@@ -266,7 +266,7 @@ func TestAppendWholeFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer readOnly.Close()
-	if err := appendWhole(readOnly, "a=b\n"); !errors.Is(err, syscall.EBADF) {
+	if _, err := appendWhole(readOnly, "a=b\n"); !errors.Is(err, syscall.EBADF) {
 		t.Errorf("a file that is open for reading: got %v", err)
 	}
 	if got := readFile(t, path); got != "held=1\n" {

@@ -3,6 +3,7 @@ package runner
 import (
 	"encoding/base64"
 	"iter"
+	"net/url"
 	"strings"
 )
 
@@ -56,3 +57,8 @@ func occurrences(text, part string) iter.Seq[int] {
 		}
 	}
 }
+
+var xmlEntities = strings.NewReplacer("<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;", "&", "&amp;")
+
+// urlData percent-encodes all but the unreserved characters of RFC 3986.
+func urlData(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
