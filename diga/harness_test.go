@@ -10,9 +10,9 @@
 package diga
 
 import (
-	"cmp"
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -31,6 +31,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,7 +78,7 @@ var (
 	promotion = Change{Agent: agentID, Version: valid(versionID)} // what most tests publish
 	published = response(200, publishedBody)                      // and what confirms it
 
-	errSignal, errBudget = errors.New("canceled by SIGINT"), errors.New("gave up after 3 s")
+	errSignal, errBudget = errors.New("canceled by SIGINT"), errors.New("within the timeout of 3 s")
 )
 
 const (
@@ -452,9 +453,12 @@ func outcome(err error) string {
 	if e.Code != "" {
 		s += " " + e.Code
 	}
-	s += [...]string{": ", " (applied?): ", " (pending?): "}[e.Effect] + e.Error()
-	if e.GaveUp != "" {
-		s += "; " + e.GaveUp
+	s += [...]string{"", " (applied?)", " (pending?)"}[e.Effect]
+	if e.Status < 300 || e.Cause == Cancelled { // the text of others follows from the status and the body
+		s += ": " + e.Error()
+	}
+	if gaveUp := regexp.MustCompile("^gave up after . attempts?").ReplaceAllString(e.GaveUp, "gave up"); gaveUp != "" {
+		s += "; " + gaveUp
 	}
 	if e.Last != nil {
 		s += "; before: " + causes[e.Last.Cause]
