@@ -3,6 +3,7 @@ package diga
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -121,6 +122,26 @@ func TestErrorsOfStatuses(t *testing.T) {
 			t.Errorf("got  %+v\nwant %+v", *got, test.want)
 		}
 	}
+}
+
+// Of a redirect's target only the host is shown: the rest may be secret.
+func TestRedirects(t *testing.T) {
+	for location, want := range map[string]Foreign{
+		"": "", "/v1/agent": "", "http://[::1": "", "javascript:sesame": "", "http://evil.test/%zz": "",
+		"http://api.test/v1/agent?token=sesame": "redirect to api.test", "//evil.test/sesame": "redirect to evil.test",
+		"https://user:sesame@evil.test:8443/a": "redirect to evil.test:8443",
+	} {
+		a := attempt{status: 303, header: http.Header{"Location": {location}}}
+		if e := a.toError(); e.Cause != Redirected || e.Said != want {
+			t.Errorf("%q: %+v", location, e)
+		}
+	}
+	n := &network{answers: []answer{response(307, "", "Location: http://evil.test/"), published}}
+	n.play(t, func(t *testing.T, c *Client) { // net/http would send the token there
+		if _, err := c.Publish(t.Context(), promotion); failed(t, err).Cause != Redirected || len(n.heard()) != 1 {
+			t.Errorf("%d requests: %v", len(n.heard()), err)
+		}
+	})
 }
 
 // A field's name counts to the letter and must not come twice, because encoding/json ignores case and takes the last.
