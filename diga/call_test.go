@@ -46,11 +46,11 @@ func TestHowCallsEnd(t *testing.T) {
 		{name: "then a final status", want: "2 in 500ms: NotFound 404 GONE (applied?)",
 			answers: []answer{first, notFound}},
 		{name: "then a lost connection",
-			want: "2 in 500ms: ServerFault 500 FIRST (pending?); gave up; the last attempt failed " +
-				"differently: no response from api.test", answers: []answer{first, lost}},
+			want: "2 in 500ms: ServerFault 500 FIRST (pending?); gave up; the last attempt failed differently: no response " +
+				"from api.test", answers: []answer{first, lost}},
 		{name: "then malformed HTTP",
-			want: "2 in 500ms: ServerFault 500 FIRST (pending?); gave up; the last attempt failed " +
-				"differently: could not read the response", answers: []answer{first, {raw: "SSH-2.0\r\n\r\n"}}},
+			want: "2 in 500ms: ServerFault 500 FIRST (pending?); gave up; the last attempt failed differently: could not " +
+				"read the response", answers: []answer{first, {raw: "SSH-2.0\r\n\r\n"}}},
 		{name: "then a gateway", want: "2 in 500ms: ServerFault 502 (pending?); gave up",
 			answers: []answer{first, gateway}},
 		{name: "lost, then a status", want: "2 in 500ms: ServerFault 503 SECOND (pending?); gave up",
@@ -59,8 +59,8 @@ func TestHowCallsEnd(t *testing.T) {
 			want:    "2 in 500ms: Unreachable (pending?): no response from api.test: connection refused; gave up",
 			answers: []answer{lost, lost}, setup: refused(2)},
 		{name: "refused, then lost",
-			want: "2 in 500ms: Unreachable (pending?): no response from api.test: the connection was closed; " +
-				"gave up", answers: []answer{lost}, setup: refused(1)},
+			want:    "2 in 500ms: Unreachable (pending?): no response from api.test: the connection was closed; gave up",
+			answers: []answer{lost}, setup: refused(1)},
 		{name: "refused, then done", want: "2 in 500ms: <nil>", answers: []answer{published}, setup: refused(1)},
 		{name: "silence, then 404", want: "2 in 30.5s: NotFound 404 GONE (pending?)", answers: []answer{hang, notFound}},
 		{name: "cut off, then a gateway's 400", want: "2 in 500ms: NotTheAPI 400 (pending?)",
@@ -70,20 +70,19 @@ func TestHowCallsEnd(t *testing.T) {
 			answers: []answer{gateway, other}},
 		{name: "lost, then done", want: "2 in 500ms: <nil>", answers: []answer{lost, published}},
 		{name: "a read has no effect",
-			want: "2 in 500ms: ServerFault 500 FIRST; gave up; the last attempt failed differently: no " +
-				"response from api.test", answers: []answer{first, lost}, call: read},
+			want:    "2 in 500ms: ServerFault 500 FIRST; gave up; the last attempt failed differently: no response from api.test",
+			answers: []answer{first, lost}, call: read},
 
-		{name: "the budget ends in an attempt",
-			want:    "2 in 3s: ServerFault 500 FIRST (pending?); within the timeout of 3 s",
+		{name: "the budget ends in an attempt", want: "2 in 3s: ServerFault 500 FIRST (pending?); within the timeout of 3 s",
 			answers: []answer{first, hang}, budget: 3 * s},
 		{name: "the budget ends in the first attempt",
 			want:    "1 in 3s: TimedOut (pending?): no response from api.test within the timeout of 3 s",
 			answers: []answer{hang}, budget: 3 * s},
 		{name: "the budget ends after a lost connection",
-			want: "2 in 3s: TimedOut (pending?): no response from api.test within the timeout of 3 s; before: " +
-				"Unreachable", answers: []answer{lost, hang}, budget: 3 * s},
-		{name: "the budget ends in an error's body",
-			want: "1 in 3s: ServerFault 500 (pending?); within the timeout of 3 s", answers: []answer{slow}, budget: 3 * s},
+			want:    "2 in 3s: TimedOut (pending?): no response from api.test within the timeout of 3 s; before: Unreachable",
+			answers: []answer{lost, hang}, budget: 3 * s},
+		{name: "the budget ends in an error's body", want: "1 in 3s: ServerFault 500 (pending?); within the timeout of 3 s",
+			answers: []answer{slow}, budget: 3 * s},
 		{name: "the budget ends in a 200's body",
 			want:    "1 in 3s: TimedOut (pending?): incomplete response from api.test within the timeout of 3 s",
 			answers: []answer{stops}, budget: 3 * s},
@@ -118,7 +117,7 @@ func TestHowCallsEnd(t *testing.T) {
 		{name: "a queue", want: "4 in 9s: <nil>", answers: []answer{queue, queue, queue, published}, setup: never},
 		{name: "a queue without an end", want: "4 in 9s: Limited 429; gave up: the API asks to wait 3 s",
 			answers: []answer{queue}, setup: never, budget: 10 * s},
-		{name: "no retries", want: "1 in 0s: ServerFault 502 (pending?); gave up",
+		{name: "no retries", want: "ServerFault 502 (pending?); gave up",
 			answers: []answer{gateway, published}, setup: never},
 		{name: "no retries after a queue", want: "2 in 3s: ServerFault 502 (pending?); gave up",
 			answers: []answer{queue, gateway, published}, setup: never},
@@ -129,8 +128,7 @@ func TestHowCallsEnd(t *testing.T) {
 		// A wait leaves 250 ms, jitter included; checked to the nanosecond.
 		{name: "just enough time", want: "2 in 500ms: <nil>",
 			answers: []answer{first, published}, setup: jitter, budget: 750 * ms},
-		{name: "just too little",
-			want:    "1 in 0s: ServerFault 500 FIRST (applied?); gave up: too little time left to wait 500 ms",
+		{name: "just too little", want: "ServerFault 500 FIRST (applied?); gave up: too little time left to wait 500 ms",
 			answers: []answer{first, published}, setup: jitter, budget: 750*ms - 1},
 		{name: "less jitter", want: "2 in 749.999999ms: <nil>",
 			answers: []answer{first, published}, setup: jitter, budget: s},
@@ -138,11 +136,9 @@ func TestHowCallsEnd(t *testing.T) {
 			answers: []answer{first, published}, setup: jitter, budget: 2 * s},
 		{name: "time for Retry-After", want: "2 in 2s: <nil>",
 			answers: []answer{two, published}, setup: jitter, budget: 2250 * ms},
-		{name: "no time for Retry-After",
-			want:    "1 in 0s: ServerFault 503 BUSY (applied?); gave up: the API asks to wait 2 s",
+		{name: "no time for Retry-After", want: "ServerFault 503 BUSY (applied?); gave up: the API asks to wait 2 s",
 			answers: []answer{two, published}, setup: jitter, budget: 2250*ms - 1},
-		{name: "no time for an hour",
-			want:    "1 in 0s: ServerFault 503 BUSY (applied?); gave up: the API asks to wait 1 h",
+		{name: "no time for an hour", want: "ServerFault 503 BUSY (applied?); gave up: the API asks to wait 1 h",
 			answers: []answer{hour, published}, budget: 120 * s},
 	})
 }

@@ -12,7 +12,8 @@ import (
 
 // A number is equal to itself in every notation, and E.164 is a notation of its own.
 func FuzzNumber(f *testing.F) {
-	for _, s := range []string{"+34 910 000 001", "tel:+34-910;ext=1", "sip:A@b", "tel:tel:1", "00 34", ";", "+", "é@é", "\xff", "34910000001"} {
+	for _, s := range []string{"+34 910 000 001", "tel:+34-910;ext=1", "sip:A@b", "tel:tel:1", "00 34", ";", "+", "é@é",
+		"\xff", "34910000001"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -24,7 +25,8 @@ func FuzzNumber(f *testing.F) {
 		if n.canonical != "" && (!n.Equal(n) || !n.Exactly(n)) || n.Equal(ParseNumber("")) {
 			t.Errorf("%q is not equal to itself, or to nothing", s)
 		}
-		if e := n.E164(); e != "" && (strings.Trim(e[1:], "0123456789") != "" || e[0] != '+' || !n.Equal(ParseNumber(e[1:]))) {
+		if e := n.E164(); e != "" && (strings.Trim(e[1:], "0123456789") != "" || e[0] != '+' ||
+			!n.Equal(ParseNumber(e[1:]))) {
 			t.Errorf("%q in E.164 is %q", s, e)
 		}
 	})
@@ -45,7 +47,8 @@ func FuzzErrorBody(f *testing.F) {
 			t.Errorf("%+v", got)
 		}
 		var fields map[string]any
-		if json.Unmarshal(body, &fields) != nil && (got.code != "" || got.details != nil || strings.HasPrefix(string(got.text), "{")) {
+		if json.Unmarshal(body, &fields) != nil && (got.code != "" || got.details != nil ||
+			strings.HasPrefix(string(got.text), "{")) {
 			t.Errorf("reads %+v of a body that is no object", got)
 		}
 		list, ok := fields["detail"].([]any)
@@ -84,7 +87,8 @@ func hide(value any, secret string) {
 
 // A wait is never shorter than the server asks for, and never negative.
 func FuzzRetryAfter(f *testing.F) {
-	for _, value := range []string{"", "2", "25.5", "9223372036.5", "1e3", "-1", "NaN", "Inf", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+	for _, value := range []string{"", "2", "25.5", "9223372036.5", "1e3", "-1", "NaN", "Inf",
+		"Fri, 31 Dec 9999 23:59:59 GMT"} {
 		f.Add(value, "Sat, 01 Jan 2000 10:00:00 GMT", uint8(0))
 		f.Add(value, "", uint8(200))
 	}
