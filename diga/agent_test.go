@@ -31,17 +31,21 @@ func TestReadVersion(t *testing.T) {
 		change(&v)
 		return v
 	}
+	none := func(*Version) {}
+	dated := func(v *Version) { v.Created = created }
 	for fields, want := range map[string]Version{ // after the IDs
-		"": made(func(*Version) {}),
+		"": made(none),
 		`,"version_number":7,"version_name":" v1 ","name":"Desk","is_draft":true,"is_published":true`: made(func(v *Version) {
 			v.Number, v.Name, v.AgentName, v.Draft, v.Published = 7, " v1 ", "Desk", true, true
 		}),
-		`,"version_number":null,"version_name":null,"name":null,"is_draft":null,"is_published":null,"created_at":null`: made(func(*Version) {}),
-		`,"version_number":-1`: made(func(*Version) {}),
-		`,"created_at":"2024-01-01T00:00:00Z","version_created_at":"2025-03-01T13:00:00+01:00"`: made(func(v *Version) { v.Created = created }),
-		`,"created_at":"2025-03-01T12:00:00","version_created_at":"soon"`:                       made(func(v *Version) { v.Created = created }),
-		`,"validation_issues":[{"message":"no voice"},{"message":"no prompt","code":"x"}]`:      made(func(v *Version) { v.Issues = []Foreign{"no voice", "no prompt"} }),
-		`,"validation_issues":"odd"`: made(func(*Version) {}),
+		`,"version_number":null,"version_name":null,"name":null,"is_draft":null,"created_at":null`: made(none),
+		`,"version_number":-1`: made(none),
+		`,"created_at":"2024-01-01T00:00:00Z","version_created_at":"2025-03-01T13:00:00+01:00"`: made(dated),
+		`,"created_at":"2025-03-01T12:00:00","version_created_at":"soon"`:                       made(dated),
+		`,"validation_issues":[{"message":"no voice"},{"message":"no prompt","code":"x"}]`: made(func(v *Version) {
+			v.Issues = []Foreign{"no voice", "no prompt"}
+		}),
+		`,"validation_issues":"odd"`: made(none),
 		`,"prompt":"Hi","voice":{"id": "x"},"new":null,"Is_Draft":true,"modified_at":"now"`: made(func(v *Version) {
 			v.Config = map[string]json.RawMessage{
 				"prompt": []byte(`"Hi"`), "voice": []byte(`{"id": "x"}`), "new": []byte("null"), "Is_Draft": []byte("true"),
@@ -56,8 +60,9 @@ func TestReadVersion(t *testing.T) {
 	for body, want := range map[string]string{
 		"{" + agentField + "}": "version_id or agent_id is missing", swap(versionBody, "agent_id",
 			"Agent_Id"): "version_id or agent_id is missing",
-		`{"version_id":7}`:                          "version_id is not a string",
-		`{"agent_id":""}`:                           `agent_id: "" is not a UUID such as 123e4567-e89b-42d3-a456-426614174000`,
+		`{"version_id":7}`: "version_id is not a string",
+		`{"agent_id":""}`: `agent_id: "" is not a UUID such as 123e4567-` +
+			"e89b-42d3-a456-426614174000",
 		"{" + versionIDs + `,"version_number":"7"}`: "version_number has the wrong type", "{" + versionIDs +
 			`,"version_number":1.5}`: "version_number has the wrong type",
 		"{" + versionIDs + `,"version_name":7}`: "version_name has the wrong type", "{" + versionIDs +
@@ -274,7 +279,7 @@ func TestConfirmations(t *testing.T) {
 		{both, `{` + agentField + `,` + versionField + `,` + inField + `,"outbound_phone_number_id":null}`, mismatch,
 			"body.outbound_phone_number_id: requested " + otherID.String() + ", got null"},
 		{release, `{` + agentField + `,` + versionField + `,"outbound_phone_number_id":null}`, "", ""},
-		{release, publishedBody, mismatch, "body.outbound_phone_number_id: requested null, got nothing"}, // may have read null as absent
+		{release, publishedBody, mismatch, "body.outbound_phone_number_id: requested null, got nothing"},
 		{stop, `{` + agentField + `}`, "", ""},
 		{stop, `{` + agentField + `,"published_version_id":null,` + inField + `}`, "", ""},
 		{stop, publishedBody, mismatch, "body.version_id: requested null, got " + versionID.String()},

@@ -69,8 +69,9 @@ func TestHowCallsEnd(t *testing.T) {
 			want:    "2 in 500ms: Mismatch 200 (pending?): the API confirmed a different change than requested",
 			answers: []answer{gateway, other}},
 		{name: "lost, then done", want: "2 in 500ms: <nil>", answers: []answer{lost, published}},
-		{name: "a read has no effect",
-			want:    "2 in 500ms: ServerFault 500 FIRST; gave up; the last attempt failed differently: no response from api.test",
+		{name: "a read",
+			want: "2 in 500ms: ServerFault 500 FIRST; gave up; the last attempt failed differently: " +
+				"no response from api.test",
 			answers: []answer{first, lost}, call: read},
 
 		{name: "the budget ends in an attempt", want: "2 in 3s: ServerFault 500 FIRST (pending?); within the timeout of 3 s",
@@ -216,8 +217,8 @@ func TestBeforeRetry(t *testing.T) {
 	})
 }
 
-// The wait before retry n is random from d/2 to d; d doubles from 1 s to 20 s, or from 2 s after a 429. Retry-After is a
-// minimum: the first jitter is as wide as that, and shrinks to a quarter with each retry.
+// The wait before retry n is random from d/2 to d; d doubles from 1 s to 20 s, or from 2 s after a 429. Retry-After is
+// a minimum: the first jitter is as wide as that, and shrinks to a quarter with each retry.
 func TestBackoff(t *testing.T) {
 	const s, most = time.Second, math.MaxInt64
 	for _, test := range []struct {

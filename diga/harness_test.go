@@ -167,8 +167,8 @@ var (
 	hang = answer{then: silent}
 )
 
-// play runs do in virtual time, and fails if a connection or a goroutine is left behind. The Client has four retries and
-// no jitter.
+// play runs do in virtual time, and fails if a connection or a goroutine is left behind. The Client has four retries
+// and no jitter.
 func (n *network) play(t *testing.T, do func(t *testing.T, c *Client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -338,11 +338,10 @@ func newAuthority(name string) authority {
 	return authority{self, key}
 }
 
-// serving returns the configuration of a server whose certificate is valid for api.test and proxy.test now, unless change
-// changes that.
+// serving returns the configuration of a server whose certificate is valid for api.test now, unless change does more.
 func (a authority) serving(change func(*x509.Certificate)) *tls.Config {
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{"api.test", "proxy.test"},
+		SerialNumber: big.NewInt(2), DNSNames: []string{"api.test"},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
