@@ -203,11 +203,13 @@ func TestNetworkFaults(t *testing.T) {
 		{name: "proxy not HTTP", want: `InvalidReply: could not read the response: malformed HTTP response "SSH-2.0"`,
 			setup: proxy("https", sends("SSH-2.0\r\n\r\n"))},
 		{name: "HTTPS_PROXY in quotes", want: "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
-			setup: env("HTTPS_PROXY", `"http://proxy.test"`)},
+			setup: env("HTTPS_PROXY", "'proxy.test'")},
+		{name: "HTTPS_PROXY without a host", want: "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
+			setup: env("HTTPS_PROXY", "http://:3128")},
 		{name: "http_proxy with blanks", want: "ProxyRefused: cannot use the proxy: HTTP_PROXY is not a URL",
 			setup: env("http_proxy", "my proxy")},
 		{name: "HTTPS_PROXY with a password's #", want: "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
-			setup: env("HTTPS_PROXY", "http://a:b#c@proxy.test")},
+			setup: env("HTTPS_PROXY", "http://a:1#c@proxy.test")},
 
 		{name: "unknown authority",
 			want: "TLSFailed: TLS with api.test failed: x509: certificate signed by unknown authority",
@@ -272,6 +274,18 @@ func TestNetworkFaults(t *testing.T) {
 		{name: "gzip with a wrong sum",
 			want:  "InvalidReply 200 (pending?): could not read the response: gzip: invalid checksum",
 			setup: with(zipped[:len(zipped)-8]+"12345678", gz)},
+		{name: "gzip that is corrupt",
+			want:  "InvalidReply 200 (pending?): could not read the response: flate: corrupt input before offset 1",
+			setup: with(zipped[:10]+"\xff\xff\xff\xff"+zipped[14:], gz)},
+		{name: "a reset in the body",
+			want: "2 in 500ms: Unreachable 200 (pending?): no response from api.test: connection reset by peer; gave up",
+			setup: func(_ *testing.T, n *network, c *Client) {
+				n.answers = []answer{{raw: published.raw[:60], then: hangUp}}
+				c.Dial = func(context.Context, string, string) (net.Conn, error) {
+					conn, err := n.connect()
+					return resetting{conn}, err
+				}
+			}},
 		{name: "half of a gzip",
 			want:  "2 in 500ms: Truncated 200 (pending?): the response was cut off after 0 bytes; gave up",
 			setup: with(zipped[:10], gz)},
@@ -280,6 +294,17 @@ func TestNetworkFaults(t *testing.T) {
 			want:  "InvalidReply 200 (pending?): could not read the response: body exceeds 8388608 bytes",
 			setup: with(zip(pad(8<<20+1)), gz)},
 	})
+}
+
+// resetting is a connection that ends with a reset.
+type resetting struct{ net.Conn }
+
+func (c resetting) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil {
+		err = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	}
+	return n, err
 }
 
 func zip(text string) string {
