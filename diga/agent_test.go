@@ -31,17 +31,21 @@ func TestReadVersion(t *testing.T) {
 		change(&v)
 		return v
 	}
+	none := func(*Version) {}
+	dated := func(v *Version) { v.Created = created }
 	for fields, want := range map[string]Version{ // after the IDs
-		"": made(func(*Version) {}),
+		"": made(none),
 		`,"version_number":7,"version_name":" v1 ","name":"Desk","is_draft":true,"is_published":true`: made(func(v *Version) {
 			v.Number, v.Name, v.AgentName, v.Draft, v.Published = 7, " v1 ", "Desk", true, true
 		}),
-		`,"version_number":null,"version_name":null,"name":null,"is_draft":null,"is_published":null,"created_at":null`: made(func(*Version) {}),
-		`,"version_number":-1`: made(func(*Version) {}),
-		`,"created_at":"2024-01-01T00:00:00Z","version_created_at":"2025-03-01T13:00:00+01:00"`: made(func(v *Version) { v.Created = created }),
-		`,"created_at":"2025-03-01T12:00:00","version_created_at":"soon"`:                       made(func(v *Version) { v.Created = created }),
-		`,"validation_issues":[{"message":"no voice"},{"message":"no prompt","code":"x"}]`:      made(func(v *Version) { v.Issues = []Foreign{"no voice", "no prompt"} }),
-		`,"validation_issues":"odd"`: made(func(*Version) {}),
+		`,"version_number":null,"version_name":null,"name":null,"is_draft":null,"created_at":null`: made(none),
+		`,"version_number":-1`: made(none),
+		`,"created_at":"2024-01-01T00:00:00Z","version_created_at":"2025-03-01T13:00:00+01:00"`: made(dated),
+		`,"created_at":"2025-03-01T12:00:00","version_created_at":"soon"`:                       made(dated),
+		`,"validation_issues":[{"message":"no voice"},{"message":"no prompt","code":"x"}]`: made(func(v *Version) {
+			v.Issues = []Foreign{"no voice", "no prompt"}
+		}),
+		`,"validation_issues":"odd"`: made(none),
 		`,"prompt":"Hi","voice":{"id": "x"},"new":null,"Is_Draft":true,"modified_at":"now"`: made(func(v *Version) {
 			v.Config = map[string]json.RawMessage{
 				"prompt": []byte(`"Hi"`), "voice": []byte(`{"id": "x"}`), "new": []byte("null"), "Is_Draft": []byte("true"),
@@ -56,8 +60,9 @@ func TestReadVersion(t *testing.T) {
 	for body, want := range map[string]string{
 		"{" + agentField + "}": "version_id or agent_id is missing", swap(versionBody, "agent_id",
 			"Agent_Id"): "version_id or agent_id is missing",
-		`{"version_id":7}`:                          "version_id is not a string",
-		`{"agent_id":""}`:                           `agent_id: "" is not a UUID such as 123e4567-e89b-42d3-a456-426614174000`,
+		`{"version_id":7}`: "version_id is not a string",
+		`{"agent_id":""}`: `agent_id: "" is not a UUID such as 123e4567-` +
+			"e89b-42d3-a456-426614174000",
 		"{" + versionIDs + `,"version_number":"7"}`: "version_number has the wrong type", "{" + versionIDs +
 			`,"version_number":1.5}`: "version_number has the wrong type",
 		"{" + versionIDs + `,"version_name":7}`: "version_name has the wrong type", "{" + versionIDs +
@@ -133,11 +138,15 @@ func TestReplies(t *testing.T) {
 		{launch, launchQuery, response(202, versionBody), uuid.Nil, InvalidReply,
 			"the API returned 202 Accepted, expected 200 OK"},
 	} {
-		n := &network{answers: []answer{test.answer}}
+		n := &network{answers: []answer{response(429, ""), test.answer}}
 		n.play(t, func(t *testing.T, c *Client) {
 			got, err := test.read(t.Context(), c)
-			if !slices.Equal(n.targets(), []string{test.target}) {
-				t.Errorf("asked %s, want %s", n.targets(), test.target)
+			if !slices.Equal(n.targets(), []string{test.target, test.target}) {
+				t.Errorf("asked %s, want %s, twice", n.targets(), test.target)
+			}
+			fresh := strings.Contains(n.heard()[0].head, "\r\nCache-Control: no-cache\r\n")
+			if fresh != strings.HasPrefix(test.target, "GET") {
+				t.Error(n.heard()[0].head)
 			}
 			if got.ID != test.id {
 				t.Errorf("%s: %+v", test.text, got)
@@ -162,46 +171,36 @@ func TestReplies(t *testing.T) {
 // A launch is sent again only while nothing can have come of it.
 func TestLaunchIsNotRepeated(t *testing.T) {
 	launched := response(201, versionBody)
-	refused := func(attempt int) error {
-		if attempt == 1 {
-			return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	refused := func(_ *testing.T, n *network, _ *Client) {
+		n.dial = func(attempt int) error {
+			if attempt == 1 {
+				return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+			}
+			return nil
 		}
-		return nil
 	}
-	for _, test := range []struct {
-		name    string
-		dial    func(int) error
-		answers []answer
-		sent    int
-		effect  Effect
-		status  int
-		cause   Cause // 0: success
-	}{
-		{"refused, then 429", refused, []answer{response(429, ""), launched}, 2, 0, 0, 0},
-		{"lost", nil, []answer{lost, launched}, 1, MaybePending, 0, Unreachable},
-		{"late", nil, []answer{hang, launched}, 1, MaybePending, 0, TimedOut},
-		{"cut off", nil, []answer{{raw: launched.raw[:60], then: hangUp}, launched}, 1, MaybePending, 201, Truncated},
-		{"a gateway's 502", nil, []answer{response(502, ""), launched}, 1, MaybePending, 502, ServerFault},
-		{"the API's own 500", nil, []answer{apiError(500, "BROKEN"), launched}, 1, MaybeApplied, 500, ServerFault},
-		{"409", nil, []answer{apiError(409, "TAKEN"), launched}, 1, NoEffect, 409, Refused},
-	} {
-		n := &network{dial: test.dial, answers: test.answers}
-		n.play(t, func(t *testing.T, c *Client) {
+	stories := []story{
+		{name: "refused, then 429", want: "3 in 2.5s: <nil>",
+			answers: []answer{response(429, ""), launched}, setup: refused},
+		{name: "lost", want: "Unreachable (pending?): no response from api.test: the connection was closed",
+			answers: []answer{lost, launched}},
+		{name: "late", want: "1 in 30s: TimedOut (pending?): no response from api.test within 30 s",
+			answers: []answer{hang, launched}},
+		{name: "cut off", want: "Truncated 201 (pending?): the response was cut off after 18 bytes",
+			answers: []answer{{raw: launched.raw[:60], then: hangUp}, launched}},
+		{name: "a gateway's 502", want: "ServerFault 502 (pending?)", answers: []answer{response(502, ""), launched}},
+		{name: "the API's own 500", want: "ServerFault 500 BROKEN (applied?)",
+			answers: []answer{apiError(500, "BROKEN"), launched}},
+		{name: "409", want: "Refused 409 TAKEN", answers: []answer{apiError(409, "TAKEN"), launched}},
+	}
+	for i := range stories {
+		stories[i].call = func(ctx context.Context, c *Client) error {
 			c.BeforeRetry = func(context.Context, Effect) error { t.Error("a launch is no change"); return nil }
-			_, err := c.Launch(t.Context(), agentID, "v1.2.0")
-			if test.cause == 0 && err != nil {
-				t.Errorf("%s: %v", test.name, err)
-			} else if test.cause != 0 {
-				if e := failed(t, err); e.Cause != test.cause || e.Effect != test.effect || e.Status != test.status ||
-					e.GaveUp != "" {
-					t.Errorf("%s: %+v", test.name, e)
-				}
-			}
-			if len(n.heard()) != test.sent || n.heard()[0].body != `{"version_name":"v1.2.0"}` {
-				t.Errorf("%s: %d requests: %v", test.name, len(n.heard()), n.heard())
-			}
-		})
+			_, err := c.Launch(ctx, agentID, "v1.2.0")
+			return err
+		}
 	}
+	tell(t, stories)
 }
 
 func bound(id uuid.UUID) Binding { return Binding{Stated: true, Phone: valid(id)} }
@@ -280,7 +279,7 @@ func TestConfirmations(t *testing.T) {
 		{both, `{` + agentField + `,` + versionField + `,` + inField + `,"outbound_phone_number_id":null}`, mismatch,
 			"body.outbound_phone_number_id: requested " + otherID.String() + ", got null"},
 		{release, `{` + agentField + `,` + versionField + `,"outbound_phone_number_id":null}`, "", ""},
-		{release, publishedBody, mismatch, "body.outbound_phone_number_id: requested null, got nothing"}, // may have read null as absent
+		{release, publishedBody, mismatch, "body.outbound_phone_number_id: requested null, got nothing"},
 		{stop, `{` + agentField + `}`, "", ""},
 		{stop, `{` + agentField + `,"published_version_id":null,` + inField + `}`, "", ""},
 		{stop, publishedBody, mismatch, "body.version_id: requested null, got " + versionID.String()},

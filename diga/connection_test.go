@@ -2,16 +2,12 @@ package diga
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -196,23 +192,6 @@ func TestLostHTTP2StreamsAreRetried(t *testing.T) {
 	}
 }
 
-// A change is not sent on a connection that the server has closed.
-func TestClosedIdleConnectionIsNotUsed(t *testing.T) {
-	n := &network{answers: []answer{response(200, versionBody), {raw: response(200, versionBody).raw, then: hangUp},
-		published}}
-	n.play(t, func(t *testing.T, c *Client) {
-		for range 2 {
-			if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
-				t.Fatal(err)
-			}
-		}
-		synctest.Wait()
-		if _, err := c.Publish(t.Context(), promotion); err != nil || len(n.heard()) != 3 || n.dials() != 2 {
-			t.Errorf("%d requests, %d connections: %v", len(n.heard()), n.dials(), err)
-		}
-	})
-}
-
 // The server closes an idle connection when a change has just taken it.
 func TestConnectionClosedBeforeUseIsRetried(t *testing.T) {
 	n := &network{answers: []answer{{raw: response(200, versionBody).raw, then: hangUp}, published}}
@@ -248,86 +227,4 @@ type lateClose struct {
 func (c lateClose) Close() error {
 	<-c.now
 	return c.Conn.Close()
-}
-
-// Behind a proxy that speaks TLS there is one TLS connection inside another.
-func TestTLSProxy(t *testing.T) {
-	n := &network{}
-	n.play(t, func(t *testing.T, c *Client) {
-		c.BaseURL.Scheme, c.MaxRetries = "https", 0
-		c.connection().Proxy = http.ProxyURL(&url.URL{Scheme: "https", Host: "proxy.test"})
-		config := ca.serving(nil)
-		n.serve = func(_ int, conn net.Conn) {
-			defer conn.Close()
-			outside := tls.Server(conn, config)
-			head := make([]byte, 4096)
-			k, err := outside.Read(head)
-			if err != nil || !bytes.HasPrefix(head[:k], []byte("CONNECT api.test:443 ")) {
-				t.Errorf("the proxy got %q: %v", head[:k], err)
-				return
-			}
-			_, _ = io.WriteString(outside, "HTTP/1.1 200 OK\r\n\r\n")
-			n.talk(tls.Server(outside, config))
-		}
-		n.answers = []answer{lost}
-		_, err := c.Publish(t.Context(), promotion)
-		if e := failed(t, err); e.Cause != Unreachable || e.Effect != MaybePending || len(n.heard()) != 1 {
-			t.Errorf("%+v", e)
-		}
-	})
-}
-
-// The server's host, and so the token, is not another's. Of the target only the host is shown.
-func TestRedirectsAreNotFollowed(t *testing.T) {
-	for location, said := range map[string]Foreign{
-		"": "", "/v1/agent": "", "http://[::1": "", "javascript:sesame": "", "http://evil.test/%zz": "",
-		"http://api.test/v1/agent?token=sesame": "redirect to api.test",
-		"https://user:sesame@evil.test:8443/a":  "redirect to evil.test:8443",
-		"//evil.test/sesame":                    "redirect to evil.test",
-	} {
-		for _, status := range []int{301, 303, 307, 308} {
-			n := &network{answers: []answer{response(status, "", "Location: "+location)}}
-			n.play(t, func(t *testing.T, c *Client) {
-				_, err := c.Publish(t.Context(), promotion)
-				e := failed(t, err)
-				if e.Cause != Redirected || e.Said != said || e.Effect != NoEffect || len(n.heard()) != 1 || n.dials() != 1 {
-					t.Errorf("%d to %q: %+v after %d requests", status, location, e, len(n.heard()))
-				}
-			})
-		}
-	}
-}
-
-func TestRequestsThatCannotBeBuilt(t *testing.T) {
-	n := &network{}
-	n.play(t, func(t *testing.T, c *Client) {
-		c.BaseURL.Host = "api test"
-		if _, err := c.Publish(t.Context(), promotion); failed(t, err).Cause != Internal || n.dials() != 0 {
-			t.Error(err)
-		}
-	})
-}
-
-// A prefix of the API's path is kept as it was written, and so is the slash at the end of the list of numbers.
-func TestPathsBelowAPrefix(t *testing.T) {
-	for prefix, want := range map[string]string{"": "", "/": "", "/diga": "/diga", "/diga/": "/diga",
-		"/di%2Fga/": "/di%2Fga"} {
-		n := &network{answers: []answer{response(200, `{"data":[],"has_more":false}`), published}}
-		n.play(t, func(t *testing.T, c *Client) {
-			var err error
-			if c.BaseURL, err = url.Parse("http://api.test" + prefix); err != nil {
-				t.Fatal(err)
-			}
-			_, err = c.Phones(t.Context())
-			if _, err2 := c.Publish(t.Context(), promotion); err != nil || err2 != nil {
-				t.Error(err, err2)
-			}
-		})
-		list := []string{
-			"GET " + want + "/v1/phone/?limit=100", "PATCH " + want + "/v1/agent/" + agentID.String() + "/published_version",
-		}
-		if !slices.Equal(n.targets(), list) {
-			t.Errorf("%q: %s", prefix, strings.Join(n.targets(), "\n"))
-		}
-	}
 }

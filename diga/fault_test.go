@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -104,7 +103,7 @@ func TestIsFinal(t *testing.T) {
 	}
 }
 
-// Whatever happens below HTTP: MaxRetries is 1, and again says whether there was a retry.
+// Whatever happens below HTTP.
 func TestNetworkFaults(t *testing.T) {
 	type setup func(t *testing.T, n *network, c *Client)
 	dial := func(err error) setup {
@@ -158,167 +157,154 @@ func TestNetworkFaults(t *testing.T) {
 			}
 		}
 	}
-	const unreached, cannot, noTLS = "no response from api.test: ", "could not read the response: ",
-		"TLS with api.test failed: "
-	const ok, gz, half = "HTTP/1.1 200 OK\r\n", "Content-Encoding: gzip", ": the connection closed early"
-	const viaProxy, unknown = "could not connect to the proxy proxy.test:3128: ",
-		"x509: certificate signed by unknown authority"
-	zipped := zip(publishedBody)
-	cut := published.raw[:len(published.raw)-1]
-	root := os.Getenv("SSL_CERT_DIR") + "/ca.pem"
-	pem, err := os.ReadFile(root)
+	const ok, gz = "HTTP/1.1 200 OK\r\n", "Content-Encoding: gzip"
+	zipped, pad := zip(publishedBody), func(n int) string {
+		return publishedBody + strings.Repeat(" ",
+			n-len(publishedBody))
+	}
+	pem, err := os.ReadFile(os.Getenv("SSL_CERT_DIR") + "/ca.pem")
 	if err != nil {
 		t.Fatal(err)
 	}
-	tests := []struct {
-		name  string
-		setup setup
-		cause Cause
-		text  string // empty: success
-		again bool
-		sent  Effect // of the change
-	}{
-		// Connecting.
-		{"no such host", dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true}), UnknownHost,
-			"the host api.test does not exist", false, 0},
-		{"DNS in trouble", dial(&net.DNSError{Err: "server misbehaving", IsTemporary: true}), Unreachable,
-			unreached + "DNS lookup: server misbehaving", true, 0},
-		{"DNS is late", dial(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), TimedOut,
-			"no connection to api.test within 10 s", true, 0},
-		{"refused", dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), Unreachable, unreached + "connection refused",
-			true, 0},
-		{"no route", dial(os.NewSyscallError("connect", syscall.ENETUNREACH)), Unreachable,
-			unreached + "network is unreachable", true, 0},
-		{"connecting hangs", func(_ *testing.T, _ *network, c *Client) {
-			c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
-		}, TimedOut, "no connection to api.test within 10 s", true, 0},
+	with := func(raw, header string) setup { return sends(response(200, raw, header).raw) }
+	tell(t, []story{
+		{name: "no such host", want: "UnknownHost: the host api.test does not exist",
+			setup: dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true})},
+		{name: "DNS in trouble",
+			want:  "2 in 500ms: Unreachable: no response from api.test: DNS lookup: server misbehaving; gave up",
+			setup: dial(&net.DNSError{Err: "server misbehaving", IsTemporary: true})},
+		{name: "DNS is late", want: "2 in 500ms: TimedOut: no connection to api.test within 10 s; gave up",
+			setup: dial(&net.DNSError{Err: "i/o timeout", IsTimeout: true})},
+		{name: "refused", want: "2 in 500ms: Unreachable: no response from api.test: connection refused; gave up",
+			setup: dial(os.NewSyscallError("connect", syscall.ECONNREFUSED))},
+		{name: "connecting hangs", want: "2 in 20.5s: TimedOut: no connection to api.test within 10 s; gave up",
+			setup: func(_ *testing.T, _ *network, c *Client) {
+				c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
+			}},
+		{name: "a URL that is none", want: `0 in 0s: Internal: the request cannot be built: invalid URL escape "%20"`,
+			setup: func(_ *testing.T, _ *network, c *Client) { c.BaseURL.Host = "api test" }},
 
-		// Proxies.
-		{"proxy refused", proxy("https", dial(syscall.ECONNREFUSED)), ProxyFailed, viaProxy + "connection refused", true, 0},
-		{"proxy refused, http", proxy("http", dial(syscall.ECONNREFUSED)), ProxyFailed, viaProxy + "connection refused",
-			true, 0},
-		{"proxy unknown", proxy("https", dial(&net.DNSError{Err: "no such host", IsNotFound: true})), ProxyFailed,
-			viaProxy + "DNS lookup: no such host", true, 0},
-		{"proxy 407", proxy("https", sends(response(407, "").raw)), ProxyRefused,
-			"the proxy proxy.test:3128 returned 407 Proxy Authentication Required", false, 0},
-		{"proxy 407, http", proxy("http", sends(response(407, "").raw)), ProxyRefused,
-			"the proxy proxy.test:3128 returned 407 Proxy Authentication Required", false, 0},
-		{"proxy 403", proxy("https", sends(response(403, "").raw)), ProxyRefused,
-			"the proxy proxy.test:3128 returned 403 Forbidden", false, 0},
-		{"proxy 503", proxy("https", sends(response(503, "").raw)), ProxyFailed,
-			"the proxy proxy.test:3128 returned 503 Service Unavailable", true, 0},
-		{"proxy 503, http", proxy("http", sends(response(503, "").raw)), ServerFault,
-			"the API returned 503 Service Unavailable", true, MaybePending},
-		{"proxy lost", proxy("https", sends("")), Unreachable, "no response from api.test" + half, true, 0},
-		{"proxy not HTTP", proxy("https", sends("SSH-2.0\r\n\r\n")), InvalidReply,
-			cannot + `malformed HTTP response "SSH-2.0"`, false, 0},
-		{"HTTPS_PROXY in quotes", env("HTTPS_PROXY", `"http://proxy.test"`), ProxyRefused,
-			"cannot use the proxy: HTTPS_PROXY is not a URL", false, 0},
-		{"http_proxy with blanks", env("http_proxy", "my proxy"), ProxyRefused,
-			"cannot use the proxy: HTTP_PROXY is not a URL", false, 0},
-		{"HTTPS_PROXY without a host", env("HTTPS_PROXY", "http://:3128"), ProxyRefused,
-			"cannot use the proxy: HTTPS_PROXY is not a URL", false, 0},
-		{"HTTPS_PROXY with a password's #", env("HTTPS_PROXY", "http://a:b#c@proxy.test"), ProxyRefused,
-			"cannot use the proxy: HTTPS_PROXY is not a URL", false, 0},
+		{name: "proxy refused",
+			want:  "2 in 500ms: ProxyFailed: could not connect to the proxy proxy.test:3128: connection refused; gave up",
+			setup: proxy("https", dial(syscall.ECONNREFUSED))},
+		{name: "proxy refused, http",
+			want:  "2 in 500ms: ProxyFailed: could not connect to the proxy proxy.test:3128: connection refused; gave up",
+			setup: proxy("http", dial(syscall.ECONNREFUSED))},
+		{name: "proxy 407", want: "ProxyRefused: the proxy proxy.test:3128 returned 407 Proxy Authentication Required",
+			setup: proxy("https", sends(response(407, "").raw))},
+		{name: "proxy 407, http", want: "ProxyRefused 407", setup: proxy("http", sends(response(407, "").raw))},
+		{name: "proxy 403", want: "ProxyRefused: the proxy proxy.test:3128 returned 403 Forbidden",
+			setup: proxy("https", sends(response(403, "").raw))},
+		{name: "proxy 503",
+			want:  "2 in 500ms: ProxyFailed: the proxy proxy.test:3128 returned 503 Service Unavailable; gave up",
+			setup: proxy("https", sends(response(503, "").raw))},
+		{name: "proxy 503, http", want: "2 in 500ms: ServerFault 503 (pending?); gave up",
+			setup: proxy("http", sends(response(503, "").raw))},
+		{name: "proxy not HTTP", want: `InvalidReply: could not read the response: malformed HTTP response "SSH-2.0"`,
+			setup: proxy("https", sends("SSH-2.0\r\n\r\n"))},
+		{name: "HTTPS_PROXY in quotes", want: "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
+			setup: env("HTTPS_PROXY", "'proxy.test'")},
+		{name: "HTTPS_PROXY without a host", want: "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
+			setup: env("HTTPS_PROXY", "http://:3128")},
+		{name: "http_proxy with blanks", want: "ProxyRefused: cannot use the proxy: HTTP_PROXY is not a URL",
+			setup: env("http_proxy", "my proxy")},
+		{name: "HTTPS_PROXY with a password's #", want: "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
+			setup: env("HTTPS_PROXY", "http://a:1#c@proxy.test")},
 
-		// TLS.
-		{"unknown authority", func(t *testing.T, n *network, c *Client) {
-			c.BaseURL.Scheme, n.secure = "https", newAuthority("theirs").serving(nil)
-		},
-			TLSFailed, noTLS + unknown, false, 0},
-		{"SSL_CERT_FILE is missing", caFile(""), TLSFailed,
-			noTLS + "SSL_CERT_FILE cannot be read: no such file or directory", false, 0},
-		{"SSL_CERT_FILE is DER", caFile(string(ca.certificate.Raw)), TLSFailed,
-			noTLS + "the file in SSL_CERT_FILE holds no PEM certificate", false, 0},
-		{"SSL_CERT_FILE is broken", caFile("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), TLSFailed,
-			noTLS + "the file in SSL_CERT_FILE holds no PEM certificate", false, 0},
-		{"SSL_CERT_FILE is another's", caFile(string(pem)), TLSFailed, noTLS + unknown +
-			"; SSL_CERT_FILE has another authority's certificate", false, 0},
-		{"expired", certificate(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }), TLSFailed,
-			noTLS + "x509: certificate has expired or is not yet valid: current time 2000-01-01T00:00:00Z is after 1999-12-31T23:59:00Z", false, 0},
-		{"another host", certificate(func(c *x509.Certificate) { c.DNSNames = []string{"other.test"} }), TLSFailed,
-			noTLS + "x509: certificate is valid for other.test, not api.test", false, 0},
-		{"a client's certificate", certificate(func(c *x509.Certificate) { c.ExtKeyUsage[0] = x509.ExtKeyUsageClientAuth }),
-			TLSFailed,
-			noTLS + "x509: certificate specifies an incompatible key usage", false, 0},
-		{"TLS 1.1", secure(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }),
-			TLSFailed, noTLS + "tls: protocol version not supported", false, 0},
-		{"mTLS, TLS 1.2", secure(func(c *tls.Config) {
-			c.MaxVersion, c.ClientAuth = tls.VersionTLS12,
-				tls.RequireAnyClientCert
-		}), TLSFailed, noTLS + "tls: handshake failure", false, 0},
-		{"mTLS, TLS 1.3", secure(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }), TLSFailed,
-			noTLS + "tls: certificate required", false, 0},
-		{"plain HTTP", hello("HTTP/1.1 400 Bad Request\r\n\r\n"), TLSFailed,
-			noTLS + "the server does not speak TLS on this port", false, 0},
-		{"SSH", hello("SSH-2.0-OpenSSH_9.9\r\n"), TLSFailed, noTLS + "the server does not speak TLS on this port", false, 0},
-		{"a lost hello", hello(""), Unreachable, unreached + "the connection was closed", true, 0},
+		{name: "unknown authority",
+			want: "TLSFailed: TLS with api.test failed: x509: certificate signed by unknown authority",
+			setup: func(_ *testing.T, n *network, c *Client) {
+				c.BaseURL.Scheme, n.secure = "https", newAuthority("theirs").serving(nil)
+			}},
+		{name: "SSL_CERT_FILE is missing",
+			want:  "TLSFailed: TLS with api.test failed: SSL_CERT_FILE cannot be read: no such file or directory",
+			setup: caFile("")},
+		{name: "SSL_CERT_FILE is DER",
+			want:  "TLSFailed: TLS with api.test failed: the file in SSL_CERT_FILE holds no PEM certificate",
+			setup: caFile(string(ca.certificate.Raw))},
+		{name: "SSL_CERT_FILE is another's",
+			want: "TLSFailed: TLS with api.test failed: x509: certificate signed by unknown authority; SSL_CERT_FILE has " +
+				"another authority's certificate", setup: caFile(string(pem))},
+		{name: "expired",
+			want: "TLSFailed: TLS with api.test failed: x509: certificate has expired or is not yet valid: current time " +
+				"2000-01-01T00:00:00Z is after 1999-12-31T23:59:00Z",
+			setup: certificate(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })},
+		{name: "another host",
+			want:  "TLSFailed: TLS with api.test failed: x509: certificate is valid for other.test, not api.test",
+			setup: certificate(func(c *x509.Certificate) { c.DNSNames = []string{"other.test"} })},
+		{name: "TLS 1.1", want: "TLSFailed: TLS with api.test failed: tls: protocol version not supported",
+			setup: secure(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 })},
+		{name: "mTLS, TLS 1.3", want: "TLSFailed: TLS with api.test failed: tls: certificate required",
+			setup: secure(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert })},
+		{name: "plain HTTP", want: "TLSFailed: TLS with api.test failed: the server does not speak TLS on this port",
+			setup: hello("HTTP/1.1 400 Bad Request\r\n\r\n")},
+		{name: "a lost hello",
+			want:  "2 in 500ms: Unreachable: no response from api.test: the connection was closed; gave up",
+			setup: hello("")},
 
-		// HTTP.
-		{"nothing", sends(""), Unreachable, unreached + "the connection was closed", true, MaybePending},
-		{"half of the headers", sends(ok + "X: y\r\n"), Unreachable, unreached + "the connection closed early", true,
-			MaybePending},
-		{"half of the status", sends("HTTP/1.1 4"), InvalidReply, cannot + `malformed HTTP status code "4"`, false,
-			MaybePending},
-		{"not HTTP", sends("SSH-2.0\r\n\r\n"), InvalidReply, cannot + `malformed HTTP response "SSH-2.0"`, false,
-			MaybePending},
-		{"two lengths", sends(ok + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab"), InvalidReply,
-			cannot + `http: message cannot contain multiple Content-Length headers; got ["1" "2"]`, false, MaybePending},
-		{"too many headers", sends(ok + "X: " + strings.Repeat("x", maxHeaderBytes+8192)), InvalidReply,
-			cannot + "net/http: server response headers exceeded 65536 bytes; aborted", false, MaybePending},
-		{"a status without a meaning", sends("HTTP/1.1 999 ::error::\r\n\r\n"), InvalidReply,
-			cannot + `malformed HTTP: status "999 ::error::"`, false, MaybePending},
-		{"a body cut off", sends(cut), Truncated, fmt.Sprintf("the response was cut off after %d bytes",
-			len(publishedBody)-1), true, MaybePending},
-		{"an error cut off", sends(response(502, "12345").raw[:44]), ServerFault, "the API returned 502 Bad Gateway", true,
-			MaybePending},
-		{"a broken chunk", sends(ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n"), Truncated,
-			"the response was cut off after 2 bytes", true, MaybePending},
-		{"no length", sends(ok + "\r\n" + publishedBody), 0, "", false, 0},
-		{"gzip", sends(response(200, zipped, gz).raw), 0, "", false, 0},
-		{"brotli", sends(response(200, publishedBody, "Content-Encoding: br").raw), InvalidReply,
-			cannot + `malformed HTTP: unexpected Content-Encoding "br"`, false, MaybePending},
-		{"gzip that is none", sends(response(200, publishedBody, gz).raw), InvalidReply, cannot + "gzip: invalid header",
-			false, MaybePending},
-		{"gzip with a wrong sum", sends(response(200, zipped[:len(zipped)-8]+"12345678", gz).raw), InvalidReply,
-			cannot + "gzip: invalid checksum", false, MaybePending},
-		{"gzip that is corrupt", sends(response(200, zipped[:10]+"\xff\xff\xff\xff"+zipped[14:], gz).raw), InvalidReply,
-			cannot + "flate: corrupt input before offset 1", false, MaybePending},
-		{"half of a gzip", sends(response(200, zipped[:10], gz).raw), Truncated, "the response was cut off after 0 bytes",
-			true, MaybePending},
-		{"1 MiB", sends(response(200, publishedBody+strings.Repeat(" ", 1<<20-len(publishedBody))).raw), 0, "", false, 0},
-		{"more", sends(response(200, publishedBody+strings.Repeat(" ", 8<<20)).raw), InvalidReply,
-			cannot + "body exceeds 1048576 bytes", false, MaybePending},
-		{"more after gzip", sends(response(200, zip(strings.Repeat(" ", 9<<20)), gz).raw), InvalidReply,
-			cannot + "body exceeds 1048576 bytes", false, MaybePending},
+		{name: "nothing",
+			want:  "2 in 500ms: Unreachable (pending?): no response from api.test: the connection was closed; gave up",
+			setup: sends("")},
+		{name: "half of the headers",
+			want:  "2 in 500ms: Unreachable (pending?): no response from api.test: the connection closed early; gave up",
+			setup: sends(ok + "X: y\r\n")},
+		{name: "not HTTP", want: `InvalidReply (pending?): could not read the response: malformed HTTP response "SSH-2.0"`,
+			setup: sends("SSH-2.0\r\n\r\n")},
+		{name: "too many headers",
+			want: "InvalidReply (pending?): could not read the response: net/http: server response headers exceeded 65536 " +
+				"bytes; aborted", setup: sends(ok + "X: " + strings.Repeat("x", maxHeaderBytes+8192))},
+		{name: "a status without a meaning",
+			want:  `InvalidReply (pending?): could not read the response: malformed HTTP: status "999 ::error::"`,
+			setup: sends("HTTP/1.1 999 ::error::\r\n\r\n")},
+		{name: "a body cut off",
+			want:  "2 in 500ms: Truncated 200 (pending?): the response was cut off after 112 bytes; gave up",
+			setup: sends(published.raw[:len(published.raw)-1])},
+		{name: "an error cut off", want: "2 in 500ms: ServerFault 502 (pending?); gave up",
+			setup: sends(response(502, "12345").raw[:44])},
+		{name: "a broken chunk",
+			want:  "2 in 500ms: Truncated 200 (pending?): the response was cut off after 2 bytes; gave up",
+			setup: sends(ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n")},
+		{name: "no length", want: "<nil>", setup: sends(ok + "\r\n" + publishedBody)},
+		{name: "brotli",
+			want:  `InvalidReply 200 (pending?): could not read the response: malformed HTTP: unexpected Content-Encoding "br"`,
+			setup: with(publishedBody, "Content-Encoding: br")},
+		{name: "gzip", want: "<nil>", setup: with(zipped, gz)},
+		{name: "gzip that is none", want: "InvalidReply 200 (pending?): could not read the response: gzip: invalid header",
+			setup: with(publishedBody, gz)},
+		{name: "gzip with a wrong sum",
+			want:  "InvalidReply 200 (pending?): could not read the response: gzip: invalid checksum",
+			setup: with(zipped[:len(zipped)-8]+"12345678", gz)},
+		{name: "gzip that is corrupt",
+			want:  "InvalidReply 200 (pending?): could not read the response: flate: corrupt input before offset 1",
+			setup: with(zipped[:10]+"\xff\xff\xff\xff"+zipped[14:], gz)},
+		{name: "a reset in the body",
+			want: "2 in 500ms: Unreachable 200 (pending?): no response from api.test: connection reset by peer; gave up",
+			setup: func(_ *testing.T, n *network, c *Client) {
+				n.answers = []answer{{raw: published.raw[:60], then: hangUp}}
+				c.Dial = func(context.Context, string, string) (net.Conn, error) {
+					conn, err := n.connect()
+					return resetting{conn}, err
+				}
+			}},
+		{name: "half of a gzip",
+			want:  "2 in 500ms: Truncated 200 (pending?): the response was cut off after 0 bytes; gave up",
+			setup: with(zipped[:10], gz)},
+		{name: "1 MiB", want: "<nil>", setup: with(pad(1<<20), "X: y")},
+		{name: "more after gzip",
+			want:  "InvalidReply 200 (pending?): could not read the response: body exceeds 1048576 bytes",
+			setup: with(zip(pad(1<<20+1)), gz)},
+	})
+}
+
+// resetting is a connection that ends with a reset.
+type resetting struct{ net.Conn }
+
+func (c resetting) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil {
+		err = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			n := &network{answers: []answer{published}}
-			n.play(t, func(t *testing.T, c *Client) {
-				c.MaxRetries = 1
-				attempts := 0
-				c.OnAttempt = func(a Attempt) {
-					if attempts++; strings.Contains(fmt.Sprint(a.Err), "hunter2") {
-						t.Errorf("the log shows the password: %v", a.Err)
-					}
-				}
-				test.setup(t, n, c)
-				_, err := c.Publish(t.Context(), promotion)
-				if test.text == "" {
-					if err != nil || attempts != 1 {
-						t.Errorf("%d attempts: %v", attempts, err)
-					}
-					return
-				}
-				e := failed(t, err)
-				if e.Cause != test.cause || e.Error() != test.text || (attempts == 2) != test.again || e.Effect != test.sent {
-					t.Errorf("cause %d, effect %d after %d attempts: %s\nwant %d, %d, retried: %t: %s",
-						e.Cause, e.Effect, attempts, e, test.cause, test.sent, test.again, test.text)
-				}
-			})
-		})
-	}
+	return n, err
 }
 
 func zip(text string) string {
@@ -327,14 +313,6 @@ func zip(text string) string {
 	_, _ = io.WriteString(z, text)
 	z.Close()
 	return b.String()
-}
-
-// net/http refuses to use HTTP_PROXY in what looks like a CGI program.
-func TestOtherProxyErrors(t *testing.T) {
-	a := attempt{host: "api.test", err: &proxyError{reason: "no CGI"}}
-	if e := a.toError(); e.Cause != ProxyRefused || e.Error() != "cannot use the proxy: no CGI" {
-		t.Errorf("%+v", e)
-	}
 }
 
 // The effect of one attempt at a change.
@@ -385,67 +363,5 @@ func TestEffectOfAnAttempt(t *testing.T) {
 				t.Errorf("%d %s: %d", status, text, a.effect())
 			}
 		}
-	}
-}
-
-// The largest effect of all attempts counts. A read never has one.
-func TestEffectOfACall(t *testing.T) {
-	notFound, gateway, own := apiError(404, "AGENT_NOT_FOUND"), response(502, ""), apiError(500, "BROKEN")
-	cut := answer{raw: published.raw[:len(published.raw)-10], then: hangUp}
-	other := response(200, strings.ReplaceAll(publishedBody, versionID.String(), agentID.String()))
-	refusedAt := func(number int) func(int) error {
-		return func(attempt int) error {
-			if attempt == number {
-				return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-			}
-			return nil
-		}
-	}
-	for _, test := range []struct {
-		name    string
-		dial    func(int) error
-		answers []answer
-		effect  Effect
-		status  int // 0: none came
-	}{
-		{"refused, then lost", refusedAt(1), []answer{lost}, MaybePending, 0},
-		{"lost, then refused", refusedAt(2), []answer{lost, notFound}, MaybePending, 404},
-		{"404", nil, []answer{notFound}, NoEffect, 404},
-		{"302", nil, []answer{response(302, "", "Location: http://api.test/v1/agent")}, NoEffect, 302},
-		{"a gateway's 502", nil, []answer{gateway}, MaybePending, 502},
-		{"the API's own 500", nil, []answer{own}, MaybeApplied, 500},
-		{"the API's own 500, then its 404", nil, []answer{own, notFound}, MaybeApplied, 404},
-		{"the API's own 500, then a gateway's", nil, []answer{own, gateway}, MaybePending, 502},
-		{"429, then the API's own 408", nil, []answer{response(429, ""), apiError(408, "SLOW")}, MaybeApplied, 408},
-		{"silence, then 404", nil, []answer{hang, notFound}, MaybePending, 404},
-		{"502, then 404", nil, []answer{gateway, notFound}, MaybePending, 404},
-		{"truncated, then 400", nil, []answer{cut, response(400, "")}, MaybePending, 400},
-		{"no publication", nil, []answer{response(200, "{}")}, MaybePending, 200},
-		{"another version", nil, []answer{other}, MaybePending, 200},
-	} {
-		for _, read := range []bool{false, true} {
-			n := &network{dial: test.dial, answers: test.answers}
-			n.play(t, func(t *testing.T, c *Client) {
-				want := test.effect
-				_, err := Change{}, error(nil)
-				if read {
-					want = NoEffect
-					_, err = c.Version(t.Context(), agentID, versionID)
-				} else {
-					_, err = c.Publish(t.Context(), promotion)
-				}
-				if e := failed(t, err); e.Effect != want || e.Status != test.status {
-					t.Errorf("%s: read: %t, effect %d, status %d: %v", test.name, read, e.Effect, e.Status, e)
-				}
-			})
-		}
-	}
-	for _, before := range []answer{lost, hang, gateway, cut} {
-		n := &network{answers: []answer{before, before, published}}
-		n.play(t, func(t *testing.T, c *Client) {
-			if got, err := c.Publish(t.Context(), promotion); err != nil || got != promotion || len(n.heard()) != 3 {
-				t.Errorf("after %.20q: %+v: %v", before.raw, got, err)
-			}
-		})
 	}
 }

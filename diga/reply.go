@@ -191,7 +191,7 @@ func reason(err error) Foreign {
 	}
 }
 
-// tlsReason explains a TLS error. If the authority is unknown and SSL_CERT_FILE is set, it says what is wrong with that.
+// tlsReason explains a TLS error. If the authority is unknown, it says what is wrong with SSL_CERT_FILE.
 func tlsReason(err error) Foreign {
 	if record := "first record does not look like a TLS handshake"; strings.Contains(err.Error(), record) {
 		return "the server does not speak TLS on this port"

@@ -3,6 +3,7 @@ package diga
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ import (
 
 func TestErrorBodies(t *testing.T) {
 	const secret = `[{"input":"s3cret"}]`
-	a64 := strings.Repeat("A", 64)
+	a64, long := strings.Repeat("A", 64), strings.Repeat("x ", 9999)+"y"
 	tests := map[string]reply{
 		// The contract's own shape, at the top or in detail.
 		`{"status":"error","error_code":"AGENT_NOT_FOUND","message":" No x "}`: {own: true, code: "AGENT_NOT_FOUND",
@@ -55,10 +56,10 @@ func TestErrorBodies(t *testing.T) {
 		`{"error":7,"title":"b"}`:                      {text: "b"},
 
 		// A list of details; what echoes the request is not read.
-		`{"detail":[{"loc":["body","version_id"],"msg":"no UUID","input":"s3cret","ctx":{"error":"s3cret"},"url":"s3cret"}]}`: {
+		`{"detail":[{"loc":["body","version_id"],"msg":"no UUID","input":"s3cret","ctx":{"a":"s3cret"}}]}`: {
 			details: []Detail{{"body.version_id", "no UUID"}}},
-		`{"detail":[{"loc":["body",3,"x"],"msg":"a"},{"loc":[],"msg":"b"},{"msg":"c"},{"loc":null,"msg":"d"},{"loc":"body","msg":"e"}]}`: {
-			details: []Detail{{"body.3.x", "a"}, {"", "b"}, {"", "c"}, {"", "d"}, {"body", "e"}}},
+		`{"detail":[{"loc":["a",3],"msg":"a"},{"loc":[],"msg":"b"},{"msg":"c"},{"loc":"b","msg":"e"}]}`: {
+			details: []Detail{{"a.3", "a"}, {"", "b"}, {"", "c"}, {"b", "e"}}},
 		`{"detail":[{"loc":["a",{"input":"s3cret"},["s3cret"]],"msg":"b"}]}`: {details: []Detail{{"a", "b"}}},
 		`{"detail":["a",{"msg":7},null,3,{},{"loc":[1],"msg":"b"}]}`:         {details: []Detail{{"", "a"}, {"1", "b"}}},
 		`{"detail":[]}`: {},
@@ -72,14 +73,14 @@ func TestErrorBodies(t *testing.T) {
 		`{"error_code":"A","message":"b"`: {}, `{"error_code":"A","message":"b"}{}`: {}, `{"message":"b","message":"c"}`: {},
 
 		// Pages.
-		"<html><head><TITLE lang=en>502 Bad\nGateway</TITLE></head><body><h1>nginx</h1></body></html>": {text: "502 Bad Gateway"},
-		"<title>A &amp; B&nbsp;&lt;C&gt;</title>":                                                      {text: "A & B <C>"},
-		"<h1 class='x'>Bad <b>gateway</b></h1><p>nginx":                                                {text: "Bad gateway nginx"},
-		"<script>alert('<b>')</script><STYLE>p{}</STYLE><!-- <p>old</p> --><p>Down</p>":                {text: "Down"},
-		"<style>p{}</style>{\"input\":\"s3cret\"}":                                                     {},
-		"Bad gateway <a href='x":                                                                       {text: "Bad gateway"},
-		"no healthy upstream\n":                                                                        {text: "no healthy upstream"},
-		strings.Repeat("x ", 9999):                                                                     {text: Foreign(strings.TrimSpace(strings.Repeat("x ", 9999)))}, // whoever shows it hides secrets first
+		"<html><TITLE lang=en>502 Bad\nGateway</TITLE><h1>nginx</h1></html>":            {text: "502 Bad Gateway"},
+		"<title>A &amp; B&nbsp;&lt;C&gt;</title>":                                       {text: "A & B <C>"},
+		"<h1 class='x'>Bad <b>gateway</b></h1><p>nginx":                                 {text: "Bad gateway nginx"},
+		"<script>alert('<b>')</script><STYLE>p{}</STYLE><!-- <p>old</p> --><p>Down</p>": {text: "Down"},
+		"<style>p{}</style>{\"input\":\"s3cret\"}":                                      {},
+		"Bad gateway <a href='x":                                                        {text: "Bad gateway"},
+		"no healthy upstream\n":                                                         {text: "no healthy upstream"},
+		long + " ":                                                                      {text: Foreign(long)},
 	}
 	for body, want := range tests {
 		got := (&attempt{status: 400, body: []byte(body)}).reply()
@@ -121,6 +122,26 @@ func TestErrorsOfStatuses(t *testing.T) {
 			t.Errorf("got  %+v\nwant %+v", *got, test.want)
 		}
 	}
+}
+
+// Of a redirect's target only the host is shown: the rest may be secret.
+func TestRedirects(t *testing.T) {
+	for location, want := range map[string]Foreign{
+		"": "", "/v1/agent": "", "http://[::1": "", "javascript:sesame": "", "http://evil.test/%zz": "",
+		"http://api.test/v1/agent?token=sesame": "redirect to api.test", "//evil.test/sesame": "redirect to evil.test",
+		"https://user:sesame@evil.test:8443/a": "redirect to evil.test:8443",
+	} {
+		a := attempt{status: 303, header: http.Header{"Location": {location}}}
+		if e := a.toError(); e.Cause != Redirected || e.Said != want {
+			t.Errorf("%q: %+v", location, e)
+		}
+	}
+	n := &network{answers: []answer{response(307, "", "Location: http://evil.test/"), published}}
+	n.play(t, func(t *testing.T, c *Client) { // net/http would send the token there
+		if _, err := c.Publish(t.Context(), promotion); failed(t, err).Cause != Redirected || len(n.heard()) != 1 {
+			t.Errorf("%d requests: %v", len(n.heard()), err)
+		}
+	})
 }
 
 // A field's name counts to the letter and must not come twice, because encoding/json ignores case and takes the last.

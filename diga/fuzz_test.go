@@ -1,0 +1,140 @@
+package diga
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// A number is equal to itself in every notation, and E.164 is a notation of its own.
+func FuzzNumber(f *testing.F) {
+	for _, s := range []string{"+34 910 000 001", "tel:+34-910;ext=1", "sip:A@b", "tel:tel:1", "00 34", ";", "+", "é@é",
+		"\xff", "34910000001"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n := ParseNumber(s)
+		if again := ParseNumber(n.canonical); !strings.Contains(n.canonical, ":") && !strings.Contains(n.canonical, ";") &&
+			again.canonical != n.canonical {
+			t.Errorf("%q is %q, and that is %q", s, n.canonical, again.canonical)
+		}
+		if n.canonical != "" && (!n.Equal(n) || !n.Exactly(n)) || n.Equal(ParseNumber("")) {
+			t.Errorf("%q is not equal to itself, or to nothing", s)
+		}
+		if e := n.E164(); e != "" && (strings.Trim(e[1:], "0123456789") != "" || e[0] != '+' ||
+			!n.Equal(ParseNumber(e[1:]))) {
+			t.Errorf("%q in E.164 is %q", s, e)
+		}
+	})
+}
+
+// An error's body never shows what it echoes of the request, and its code is a plain word.
+func FuzzErrorBody(f *testing.F) {
+	for _, body := range []string{
+		`{"status":"error","error_code":"AGENT_NOT_FOUND","message":"no"}`, `{"error_code":"💥","message":[],"detail":"x"}`,
+		`{"detail":[{"loc":["body",3,{"input":1}],"msg":"m","input":"i","ctx":{"error":{}},"url":"u"},null,{}]}`,
+		"\ufeff{}", "[{}]", "<title>x</title>", "<<a>b>", "plain", "<>{", "", `{"message":"a","message":"b"}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got := parseReply(body)
+		if got.code != "" && !isPlainWord(got.code) || got.own && got.code == "" {
+			t.Errorf("%+v", got)
+		}
+		var fields map[string]any
+		if json.Unmarshal(body, &fields) != nil && (got.code != "" || got.details != nil ||
+			strings.HasPrefix(string(got.text), "{")) {
+			t.Errorf("reads %+v of a body that is no object", got)
+		}
+		list, ok := fields["detail"].([]any)
+		if !ok {
+			return
+		}
+		const secret = "s3cret-s3cret"
+		hide(list, secret)
+		hidden, err := json.Marshal(map[string]any{"detail": list})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shown, err := json.Marshal(parseReply(hidden).details); err != nil || strings.Contains(string(shown), secret) {
+			t.Errorf("%s shows what was sent: %s", hidden, shown)
+		}
+	})
+}
+
+// hide replaces what repeats a request by secret.
+func hide(value any, secret string) {
+	switch value := value.(type) {
+	case []any:
+		for _, item := range value {
+			hide(item, secret)
+		}
+	case map[string]any:
+		for name, item := range value {
+			if name == "input" || name == "ctx" || name == "url" {
+				value[name] = secret
+			} else {
+				hide(item, secret)
+			}
+		}
+	}
+}
+
+// A wait is never shorter than the server asks for, and never negative.
+func FuzzRetryAfter(f *testing.F) {
+	for _, value := range []string{"", "2", "25.5", "9223372036.5", "1e3", "-1", "NaN", "Inf",
+		"Fri, 31 Dec 9999 23:59:59 GMT"} {
+		f.Add(value, "Sat, 01 Jan 2000 10:00:00 GMT", uint8(0))
+		f.Add(value, "", uint8(200))
+	}
+	f.Fuzz(func(t *testing.T, value, date string, n uint8) {
+		asked := retryAfter(http.Header{"Retry-After": {value}, "Date": {date}}, time.Unix(0, 0))
+		for _, status := range []int{http.StatusServiceUnavailable, http.StatusTooManyRequests} {
+			least, spread := backoff(int(n), status, asked)
+			if asked < 0 || least < max(asked, firstBackoff/2) || spread < 0 || spread > maxBackoff || least+spread < least {
+				t.Errorf("%d: asked %s, waits %s and up to %s more", status, asked, least, spread)
+			}
+		}
+	})
+}
+
+// A page is read as encoding/json reads it, or not at all, and reading a list ends even if every page is this one.
+func FuzzPage(f *testing.F) {
+	for _, a := range []answer{pageOf(false, nil), pageOf(true, items(3, 1)), pageOf(true, items(3, 1), `"last_id":"x"`)} {
+		f.Add([]byte(a.raw[strings.Index(a.raw, "{"):]))
+	}
+	f.Add([]byte(`{"data":[null],"has_more":null}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		p, err := parsePage(body, readVersion)
+		if err != nil {
+			return
+		}
+		var want struct {
+			Data []struct {
+				ID uuid.UUID `json:"version_id"`
+			}
+			More bool `json:"has_more"`
+		}
+		if json.Unmarshal(body, &want) != nil || len(want.Data) != len(p.items) || want.More != p.more {
+			t.Fatalf("accepted as %+v, but encoding/json reads %+v", p, want)
+		}
+		n := &network{answers: []answer{response(200, string(body))}}
+		n.play(t, func(t *testing.T, c *Client) {
+			seen := map[uuid.UUID]bool{}
+			for v, err := range c.Versions(t.Context(), agentID) {
+				if err == nil && seen[v.ID] {
+					t.Errorf("lists %s twice", v.ID)
+				}
+				seen[v.ID] = true
+			}
+			if len(n.heard()) > 2 {
+				t.Errorf("%d requests", len(n.heard()))
+			}
+		})
+	})
+}
