@@ -1,4 +1,4 @@
-// Package testdata embeds the API's OpenAPI document for the sandbox and its tests. Example replies are beside it.
+// Package testdata embeds the API's OpenAPI document and the sandbox's fixtures. Example replies are beside them.
 package testdata
 
 import _ "embed"
@@ -7,3 +7,8 @@ import _ "embed"
 //
 //go:embed openapi.yaml
 var OpenAPI []byte
+
+// Sandbox is the JSON of the configurations and the phone numbers of a new sandbox.
+//
+//go:embed sandbox.json
+var Sandbox []byte

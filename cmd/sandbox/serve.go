@@ -19,13 +19,14 @@ import (
 const banner = `The API is at http://{{.Addr}} until Ctrl-C.
 
   token     {{.Token}}
-            {{.ReadToken}} (403 on publish)
+            {{.ReadToken}} (may only read)
+            {{.AgentsToken}} (no access to phones)
   agents    {{.FrontDesk}} Front desk, {{.Versions}} versions, {{.LiveName}} is live
             {{.NightDesk}} Night desk, nothing is live
             {{.Support}} Support, {{.SupportID}} is live
   versions  {{.LiveID}} {{.LiveName}}
             {{.NextID}} {{.NextName}}
-            {{.DraftID}} {{.DraftName}}, a draft
+            {{.DraftID}} {{.DraftName}}, the draft
             {{.NightID}} of Night desk
   phones{{range $i, $phone := .Phones}}{{if $i}}
         {{end}}    {{$phone}}{{end}}
@@ -40,11 +41,12 @@ With the action, as a command:
 
 `
 
-// serve serves a new sandbox on l until ctx is done, and logs each request.
-func serve(ctx context.Context, l net.Listener, stdout io.Writer) error {
+// serve serves a new sandbox that behaves as b says on l until ctx is done, and logs each request.
+func serve(ctx context.Context, l net.Listener, b sandbox.Behavior, stdout io.Writer) error {
 	api := sandbox.New()
+	api.Set(b)
 	err := template.Must(template.New("").Parse(banner)).Execute(stdout, map[string]any{
-		"Addr": l.Addr(), "Token": sandbox.Token, "ReadToken": sandbox.ReadToken,
+		"Addr": l.Addr(), "Token": sandbox.Token, "ReadToken": sandbox.ReadToken, "AgentsToken": sandbox.AgentsToken,
 		"FrontDesk": sandbox.FrontDesk, "NightDesk": sandbox.NightDesk, "Versions": sandbox.Versions,
 		"LiveID": sandbox.LiveID, "LiveName": sandbox.LiveName, "NextID": sandbox.NextID, "NextName": sandbox.NextName,
 		"DraftID": sandbox.DraftID, "DraftName": sandbox.DraftName, "NightID": sandbox.NightID,

@@ -54,9 +54,8 @@ func TestServe(t *testing.T) {
 	if command == nil {
 		t.Fatalf("no command in\n%s", banner)
 	}
-	getenv := func(name string) string { return map[string]string{"DIGA_TOKEN": command[1]}[name] }
 	var out bytes.Buffer
-	code := publish.Step{Args: strings.Fields(command[2]), Getenv: getenv, Stdout: &out, Stderr: &out}.Run(t.Context())
+	code := publish.Step{Args: strings.Fields(command[2]), Environ: []string{"DIGA_TOKEN=" + command[1]}, Stdout: &out, Stderr: &out}.Run(t.Context())
 	if code != 0 || !strings.Contains(out.String(), "published-version-id="+sandbox.NextID+"\n") {
 		t.Errorf("%s: exit status %d\n%s", command[0], code, &out)
 	}

@@ -3,7 +3,6 @@ package runner
 import (
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -107,17 +106,6 @@ func TestParseCommand(t *testing.T) {
 		got, ok := ParseCommand(tt.line)
 		if wantOK := tt.want.Name != ""; ok != wantOK || !equal(got, tt.want) {
 			t.Errorf("ParseCommand(%q) = %+v, %t; want %+v, %t", tt.line, got, ok, tt.want, wantOK)
-		}
-	}
-}
-
-func TestEveryCommandHasBothGrammars(t *testing.T) {
-	known := strings.FieldsSeq("add-mask set-output save-state set-env add-path debug notice warning error group endgroup echo add-matcher remove-matcher stop-commands")
-	for name := range known {
-		for number, line := range []string{"::" + strings.ToUpper(name) + "::", "##[" + name + "]"} {
-			if got, _ := ParseCommand(line); got.Name != name || got.Grammar != number+1 {
-				t.Errorf("ParseCommand(%q) = %+v, want %s in grammar %d", line, got, name, number+1)
-			}
 		}
 	}
 }

@@ -11,10 +11,11 @@ import (
 // Behavior is what the sandbox does where no source says what the API does, or what a deployment may do. The zero value
 // is the default.
 type Behavior struct {
-	Notation func(e164 string) string // how phone numbers are written: RFC3966, International, National; nil: E.164
+	// Notation writes a phone number that is given in E.164: RFC3966, International, National. nil: as it is.
+	Notation func(e164 string) string
 
-	ReleaseOmitted bool // a publish request releases the numbers of a direction that it does not name; default: they stay
-	DropOthers     bool // a request that names a number drops the agent's others in that direction; default: they stay
+	ReleaseOmitted bool // a publish request releases a direction's numbers if it names none; default: they stay
+	DropOthers     bool // naming a number drops the agent's others in that direction; default: they stay
 	AllowTakeOver  bool // a request may take another agent's number; default: it is refused
 	KeepNumbers    bool // unpublishing leaves the agent's numbers bound; default: it releases them
 	OnlyNamed      bool // a publish response shows the numbers that the request names; default: those that are bound
@@ -26,10 +27,14 @@ type Behavior struct {
 	BarePages       bool // pages have no first_id, last_id, current_page and total_pages
 	CursorStatus    int  // the status for a cursor that is not in the list; 0: 422
 	Limit           Limit
-	ReplicaLag      time.Duration               // reads see the state of so long ago, but none from before Set
-	CacheFor        time.Duration               // a 200 to a read is repeated for so long unless a request has Cache-Control: no-cache
-	Fault           func(r *http.Request) Fault // the fault for a request that no injected fault matches; may read the body
-	Unchecked       bool                        // requests and responses are not checked against the document, which takes time
+
+	ReplicaLag time.Duration // reads see the state of so long ago, but none from before Set
+	CacheFor   time.Duration // a read's 200 is repeated for so long unless a request has Cache-Control: no-cache
+
+	// Fault decides on the fault for a request that no injected fault matches. It may read the body and the State.
+	Fault func(r *http.Request) Fault
+	// Unchecked leaves out to check requests and responses against the document, which takes most of the time.
+	Unchecked bool
 }
 
 // Limit limits requests over all methods and keys. What exceeds it gets a 429.
@@ -42,10 +47,23 @@ type Limit struct {
 }
 
 // Set makes the sandbox behave as b says, from now on.
-func (s *Sandbox) Set(b Behavior) {
+func (s *Sandbox) Set(b Behavior) { s.adjust(func(old *Behavior) { *old = b }) }
+
+// Limit sets Behavior.Limit to a token bucket, and leaves the rest as it is.
+func (s *Sandbox) Limit(requests int, interval time.Duration, retryAfter bool) {
+	s.adjust(func(b *Behavior) { b.Limit = Limit{Requests: requests, Interval: interval, RetryAfter: retryAfter} })
+}
+
+// ReleaseOmitted sets Behavior.ReleaseOmitted and DropOthers, and leaves the rest as it is.
+func (s *Sandbox) ReleaseOmitted(on bool) {
+	s.adjust(func(b *Behavior) { b.ReleaseOmitted, b.DropOthers = on, on })
+}
+
+func (s *Sandbox) adjust(change func(*Behavior)) {
 	s.lock()
 	defer s.mu.Unlock()
-	s.behavior, s.floor, s.full, s.cache = b, len(s.changes)-1, time.Time{}, map[string]cached{}
+	change(&s.behavior)
+	s.floor, s.full, s.cache = len(s.changes)-1, time.Time{}, map[string]cached{}
 }
 
 // excess takes a token from the bucket and returns 0, or returns how long to wait. s.full is the time at which the bucket
@@ -69,14 +87,10 @@ func (s *Sandbox) excess(now time.Time) time.Duration {
 	return 0
 }
 
-// RFC3966 writes a Spanish number as older pages of the reference show it: tel:+34-910-00-00-01.
-func RFC3966(e164 string) string { return grouped(e164, "tel:+34-", "-") }
-
-// International writes a Spanish number as +34 910 00 00 01.
+// RFC3966, International and National write a Spanish number as tel:+34-910-00-00-01, +34 910 00 00 01 or 910 00 00 01.
+func RFC3966(e164 string) string       { return grouped(e164, "tel:+34-", "-") }
 func International(e164 string) string { return grouped(e164, "+34 ", " ") }
-
-// National writes a Spanish number as 910 00 00 01.
-func National(e164 string) string { return grouped(e164, "", " ") }
+func National(e164 string) string      { return grouped(e164, "", " ") }
 
 // grouped writes a Spanish number after a prefix, and leaves every other one as it is.
 func grouped(e164, prefix, separator string) string {
@@ -112,17 +126,12 @@ func (s *Sandbox) AddKey(token string, k Key) {
 //	Fault{Status: 503}                       rejected with an empty body
 //	Fault{Status: 502, Applied: true}        applied, but a gateway loses the response
 //	Fault{Status: 504, Late: time.Minute}    a gateway gives up, and the request is performed a minute later
-//	Fault{Drop: DropReply}                   disconnected before anything is applied
-//	Fault{Drop: DropReply, Applied: true}    applied, then disconnected
+//	Fault{Drop: DropReply, Applied: true}    applied, then disconnected; not applied without Applied
 //	Fault{Drop: DropBody}                    applied, the response is truncated
 //	Fault{Body: "{}"}                        applied, with another response body
 //	Fault{Delay: time.Hour}                  no response in time
-//	Fault{Method: "POST", Drop: DropReply, Applied: true}
-//	                                         the draft is launched, and the response is lost
-//	Fault{Method: "GET", Path: "/v1/phone/", Status: 500, Times: -1}
-//	                                         phone numbers cannot be read
-//	Fault{Method: "GET", Path: "is_published=true", Status: 500}
-//	                                         the published version cannot be read, once
+//	Fault{Method: "GET", Path: "is_published=true", Status: 500, Times: -1}
+//	                                         the published version cannot be read
 type Fault struct {
 	Method  string        // matches requests with this method; empty means PATCH
 	Path    string        // matches requests whose path and query, as sent, contain this

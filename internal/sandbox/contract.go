@@ -20,6 +20,11 @@ import (
 	"publish-agent-version/testdata"
 )
 
+var (
+	uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	idInPath = regexp.MustCompile(`^/v1/(agent|phone)/([^/]+)`)
+)
+
 // contract checks requests and responses against an OpenAPI document.
 type contract struct {
 	doc     *openapi3.T
@@ -42,8 +47,7 @@ var projectContract = sync.OnceValue(func() *contract {
 		panic(err) // the document is embedded in the program
 	}
 	for name, schema := range ct.doc.Components.Schemas {
-		// FastAPI adds fields to the errors. An agent has fields of the kind that a test wants to see handled with care.
-		if schema.Value.Type.Includes("object") && !strings.Contains(name, "ValidationError") {
+		if schema.Value.Type.Includes("object") && !strings.Contains(name, "ValidationError") { // FastAPI adds fields to those
 			schema.Value.AdditionalProperties.Has = new(false)
 		}
 	}
@@ -56,56 +60,33 @@ func newContract(document []byte) (*contract, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the OpenAPI document: %w", err)
 	}
-	failure := openapi3.NewResponse().WithDescription("Any error").
-		WithJSONSchemaRef(openapi3.NewSchemaRef("#/components/schemas/ErrorResponseSchema", doc.Components.Schemas["ErrorResponseSchema"].Value))
+	failure := openapi3.NewResponse().WithDescription("Any other error").
+		WithJSONSchemaRef(doc.Components.Schemas["ErrorResponseSchema"])
 	for _, path := range doc.Paths.Map() {
 		for _, operation := range path.Operations() {
 			operation.Responses.Set("default", &openapi3.ResponseRef{Value: failure})
 		}
 	}
-	uuid := regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+	uuid := openapi3.NewCallbackValidator(func(s string) error { // the library accepts any string by default
+		if !uuidForm.MatchString(s) {
+			return errors.New("want 36 characters, 8-4-4-4-12 hexadecimal digits")
+		}
+		return nil
+	})
 	return &contract{doc: doc, options: &openapi3filter.Options{
 		MultiError:                        true,
 		RejectWhenRequestBodyNotSpecified: true,
 		AuthenticationFunc:                openapi3filter.NoopAuthenticationFunc,
-		// The library accepts any string as a UUID by default.
-		SchemaValidationOptions: []openapi3.SchemaValidationOption{
-			openapi3.WithStringFormatValidator("uuid", openapi3.NewCallbackValidator(func(s string) error {
-				if !uuid.MatchString(s) {
-					return errors.New("want 36 characters, 8-4-4-4-12 hexadecimal digits")
-				}
-				return nil
-			})),
-		},
+		SchemaValidationOptions:           []openapi3.SchemaValidationOption{openapi3.WithStringFormatValidator("uuid", uuid)},
 	}}, nil
 }
 
 // locate returns the document's path that matches a request's path, and the id in it.
 func locate(path string) (pattern, id string) {
-	for _, pattern := range []string{"/v1/agent/{agent_id}", phonePath} {
-		collection, _, _ := strings.Cut(pattern, "{")
-		rest, ok := strings.CutPrefix(path, collection)
-		if !ok {
-			continue
-		}
-		id, tail, more := strings.Cut(rest, "/")
-		if id == "" {
-			pattern = collection
-		}
-		if more {
-			pattern += "/" + tail
-		}
-		return pattern, id
+	if found := idInPath.FindStringSubmatch(path); found != nil {
+		id = found[2]
 	}
-	return path, ""
-}
-
-// otherSlash returns the path with a slash at its end, or without.
-func otherSlash(path string) string {
-	if other, ok := strings.CutSuffix(path, "/"); ok {
-		return other
-	}
-	return path + "/"
+	return idInPath.ReplaceAllString(path, "/v1/$1/{${1}_id}"), id
 }
 
 // methods returns the document's operations on one of its paths, by method.
@@ -118,33 +99,32 @@ func (ct *contract) methods(path string) map[string]*openapi3.Operation {
 
 // input describes c for the library.
 func (ct *contract) input(c call) *openapi3filter.RequestValidationInput {
+	item := ct.doc.Paths.Value(c.path)
 	return &openapi3filter.RequestValidationInput{
 		Request:    c.Request,
 		PathParams: map[string]string{"agent_id": c.id, "phone_id": c.id},
 		Options:    ct.options,
 		Route: &routers.Route{
-			Spec: ct.doc, Path: c.path, PathItem: ct.doc.Paths.Value(c.path), Method: c.Method, Operation: ct.methods(c.path)[c.Method],
+			Spec: ct.doc, Path: c.path, PathItem: item, Method: c.Method, Operation: item.Operations()[c.Method],
 		},
 	}
 }
 
 // checkRequest returns what in c, whose body was read, violates the document.
-func (ct *contract) checkRequest(c call, body []byte) []detail {
+func (ct *contract) checkRequest(c call, body []byte) (details []detail) {
 	c.Request = c.Clone(c.Context()) // ValidateRequest adds defaults to the query
 	c.Body, c.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	input := ct.input(c)
-	var details []detail
 	if c.token == "" {
 		details = append(details, detail{[]string{"header", "authorization"}, "want Bearer and a token", "missing", nil})
 	}
 	for name, values := range c.URL.Query() { // the library ignores unknown and repeated parameters
-		if slices.ContainsFunc(input.Route.Operation.Parameters, func(p *openapi3.ParameterRef) bool { return p.Value.In == "query" && p.Value.Name == name }) {
-			if len(values) > 1 {
-				details = append(details, detail{[]string{"query", name}, "given more than once", "value_error", values})
-			}
-			continue
+		loc := []string{"query", name}
+		if input.Route.Operation.Parameters.GetByInAndName("query", name) == nil {
+			details = append(details, detail{loc, "no such parameter", "extra_forbidden", values[0]})
+		} else if len(values) > 1 {
+			details = append(details, detail{loc, "given more than once", "value_error", values})
 		}
-		details = append(details, detail{[]string{"query", name}, "no such parameter", "extra_forbidden", values[0]})
 	}
 	details = append(details, errorDetails(nil, openapi3filter.ValidateRequest(c.Context(), input))...)
 	// The library ignores what follows the first JSON value.
@@ -163,26 +143,22 @@ func (ct *contract) checkResponse(c call, resp response) error {
 }
 
 // errorDetails flattens the library's tree of errors, which may be nil, into one detail for each invalid value.
-func errorDetails(loc []string, err error) []detail {
-	if err == nil {
-		return nil
-	}
-	d := detail{loc, err.Error(), "value_error", nil}
+func errorDetails(loc []string, err error) (details []detail) {
 	switch err := err.(type) { //nolint:errorlint // this takes the tree apart, level by level
+	case nil:
 	case openapi3.MultiError:
-		var details []detail
 		for _, one := range err {
 			details = append(details, errorDetails(loc, one)...)
 		}
-		return details
 	case *openapi3filter.RequestError:
-		d.Loc = []string{"body"}
+		loc = []string{"body"}
 		if p := err.Parameter; p != nil {
-			d.Loc = []string{p.In, p.Name}
+			loc = []string{p.In, p.Name}
 		}
 		if err.Err != nil {
-			return errorDetails(d.Loc, err.Err)
+			return errorDetails(loc, err.Err)
 		}
+		return []detail{{loc, err.Error(), "value_error", nil}}
 	case *openapi3.SchemaError:
 		if causes, ok := errors.AsType[openapi3.MultiError](err.Origin); ok {
 			return errorDetails(loc, causes)
@@ -191,12 +167,15 @@ func errorDetails(loc []string, err error) []detail {
 		// The reason starts with the location, once or twice: error at "/a": at '/a': got number, want string.
 		at := "at '" + strings.Join(append([]string{""}, pointer...), "/") + "': "
 		_, reason, _ := strings.Cut(err.Reason, at)
-		d.Loc, d.Msg, d.Input = slices.Concat(loc, pointer), cmp.Or(reason, err.Reason), err.Value
+		kind := "value_error"
 		if err.SchemaField == "format" {
-			d.Type = "uuid_parsing"
+			kind = "uuid_parsing"
 		}
+		return []detail{{slices.Concat(loc, pointer), cmp.Or(reason, err.Reason), kind, err.Value}}
+	default:
+		return []detail{{loc, err.Error(), "value_error", nil}}
 	}
-	return []detail{d}
+	return details
 }
 
 // bearer returns the token of r's Authorization header, or "" unless there is exactly one.

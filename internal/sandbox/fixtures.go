@@ -1,9 +1,13 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"fmt"
-	"strings"
+	"maps"
+	"sync"
 	"time"
+
+	"publish-agent-version/testdata"
 )
 
 // The tokens, agents, phone numbers and versions of a new sandbox. Agent ids start with a, version ids with b, and phone
@@ -55,129 +59,48 @@ const (
 // started is when the agents were made.
 var started = time.Date(2026, time.January, 5, 9, 0, 0, 0, time.UTC)
 
+// fixtures are what testdata/sandbox.json holds. They are never modified.
+type fixtures struct {
+	Least  map[string]any // the configuration that the document requires of every version
+	Live   map[string]any // the configuration of FrontDesk's versions up to LiveID
+	Next   map[string]any // what is different in those from NextID on: prompt, voice and call_tools
+	Phones []Phone
+}
+
+var readFixtures = sync.OnceValue(func() (f fixtures) {
+	if err := json.Unmarshal(testdata.Sandbox, &f); err != nil {
+		panic(err) // the file is embedded in the program
+	}
+	return f
+})
+
 // addFixtures fills an empty sandbox.
-func (s *Sandbox) addFixtures() {
-	s.change(func(st *State) {
-		for id, name := range map[string]string{FrontDesk: "Front desk", NightDesk: "Night desk", Support: "Support"} {
-			st.agents[id] = &agent{name: name}
+func addFixtures(st *State) {
+	f := readFixtures()
+	front, night, support := &agent{name: "Front desk"}, &agent{name: "Night desk"}, &agent{name: "Support"}
+	st.agents[FrontDesk], st.agents[NightDesk], st.agents[Support] = front, night, support
+	next := maps.Clone(f.Live)
+	maps.Copy(next, f.Next)
+	names := map[int]string{20: SharedName, 200: SharedName, 226: "", 230: DraftName}
+	for n := 1; n <= Versions; n++ {
+		v := Version{Name: fmt.Sprintf("v1.%d.%d", (n-1)/10, (n-1)%10), Draft: n == 230, Configuration: f.Live}
+		if name, ok := names[n]; ok {
+			v.Name = name
 		}
-		front := st.agents[FrontDesk]
-		old, next := frontConfiguration(false), frontConfiguration(true)
-		names := map[int]string{20: SharedName, 200: SharedName, 226: "", 230: DraftName}
-		for n := 1; n <= Versions; n++ {
-			v := Version{Name: fmt.Sprintf("v1.%d.%d", (n-1)/10, (n-1)%10), Draft: n == 230, Configuration: old}
-			if name, ok := names[n]; ok {
-				v.Name = name
-			}
-			if n > 228 {
-				v.Configuration = next
-			}
-			front.add(FrontDesk, v)
+		if n > 228 {
+			v.Configuration = next
 		}
-		for n := range 3 {
-			st.agents[NightDesk].add(NightDesk, Version{Name: fmt.Sprintf("night-%d", n+1)})
-			st.agents[Support].add(Support, Version{Name: fmt.Sprintf("support-%d", n+1)})
-		}
-		front.published, st.agents[Support].published = LiveID, SupportID
-		for i, p := range fixturePhones() {
-			p.Nickname = orNull(*p.Nickname)
-			assigned := started.AddDate(0, 0, i)
-			if p.Status != "reserved" {
-				p.AssignedAt = &assigned
-			}
-			if p.Status == "released" || p.Status == "finished" {
-				p.ReleasedAt = new(assigned.AddDate(0, 0, 30))
-			}
-			st.setPhone(p)
-		}
-		st.bind(Reception, Inbound, FrontDesk, false)
-		st.bind(Hotline, Inbound, Support, false)
-		st.bind(Hotline, Outbound, Support, false)
-	})
-}
-
-// fixturePhones returns the phone numbers in the order of their ids.
-func fixturePhones() []Phone {
-	return []Phone{
-		{ID: Reception, Number: ReceptionNumber, Nickname: new("Reception"), RegionCodes: []string{"28"}},
-		{ID: Switch, Number: SwitchNumber, Nickname: new("Switch"), RegionCodes: []string{"28"}},
-		{ID: Callback, Number: CallbackNumber, Nickname: new("Callback"), Provider: "custom"},
-		{ID: Hotline, Number: HotlineNumber, Nickname: new("Hotline"), RegionCodes: []string{"28"}},
-		{ID: Reserved, Number: ReservedNumber, Nickname: new(""), Status: "reserved"},
-		{ID: Released, Number: ReleasedNumber, Nickname: new("Released"), Status: "released"},
-		{ID: Retired, Number: SwitchNumber, Nickname: new("Old switch"), Status: "finished"},
-		{ID: PBX, Number: PBXNumber, Nickname: new("Branch office"), Provider: "custom", SIPConfig: map[string]any{"termination_uri": "sip.example.com", "username": "pbx-7"}},
+		front.add(FrontDesk, v)
 	}
-}
-
-// secretVariable is a credential in the configuration of FrontDesk's versions, which no client should print.
-const secretVariable = "sandbox-crm-key-5f2b9c0e7a41"
-
-// leastConfiguration is what the document requires of every version.
-var leastConfiguration = map[string]any{
-	"voice": voice("1", "Alba"), "language": "es", "mode": "free",
-}
-
-func voice(digit, name string) map[string]any {
-	return map[string]any{
-		"id": "e0000000-0000-4000-8000-00000000000" + digit, "name": name, "provider": "elevenlabs", "provider_voice_id": strings.ToLower(name),
-		"preview_urls": map[string]string{"es": "https://voices.example/" + strings.ToLower(name) + ".mp3"}, "gender": nil, "is_favourite": false,
+	for n := 1; n <= 3; n++ {
+		night.add(NightDesk, Version{Name: fmt.Sprintf("night-%d", n)})
+		support.add(Support, Version{Name: fmt.Sprintf("support-%d", n)})
 	}
-}
-
-const prompt = `You are the receptionist of Clínica Rivera, a dental clinic in Madrid.
-You speak with patients on the phone. Keep every answer under two sentences.
-
-# What you do
-- Tell the opening hours: Monday to Friday, 9:00 to 18:00.
-- Offer the next free appointment, and book it after the caller has confirmed it.
-- Move or cancel an appointment when the caller gives the name and the date.
-- Answer questions about prices from the price list only.
-
-# What you do not do
-- Give no medical advice.
-- Never say whether somebody else is a patient.
-
-# When you cannot help
-- Transfer the call to the front office.
-- Outside the opening hours, take a name and a phone number, and promise a call back.
-
-# How you speak
-- Address the caller formally.
-- Read phone numbers digit by digit.
-- Say goodbye with the caller's name: {{caller_name}}.
-`
-
-// frontConfiguration returns the configuration of FrontDesk's versions up to LiveID, or of those from NextID on, which
-// differ in prompt, voice and call_tools.
-func frontConfiguration(next bool) map[string]any {
-	transfer := func(name, number string) map[string]any {
-		return map[string]any{"type": "transfer_call", "name": name, "target_number": number, "description": nil, "transfer_type": "transfer"}
+	front.published, support.published = LiveID, SupportID
+	for _, p := range f.Phones {
+		st.setPhone(p)
 	}
-	tools := []any{transfer("front_office", "+34910000090"), map[string]any{"type": "hang_up", "name": "goodbye", "description": nil}}
-	c := map[string]any{
-		"voice": voice("2", "Lucia"), "language": "es", "mode": "free", "prompt": prompt, "call_tools": tools, "description": nil,
-		"greeting": "Clínica Rivera, buenos días. ¿En qué puedo ayudarle?", "time_before_start": 0.5, "volume": 50,
-		"max_reminder_count": 2, "reminder_frequency_ms": 8000, "reminder_messages": []string{"¿Sigue ahí?"},
-		"knowledge_base_ids": []string{"d0000000-0000-4000-8000-000000000001"}, "knowledge_item_ids": []string{}, "conversational_path_id": nil,
-		"integrations": []any{map[string]any{
-			"integration_id": "f0000000-0000-4000-8000-000000000001", "integration_name": "CRM", "requires_setup": false,
-			"tool_ids": []string{"f0000000-0000-4000-8000-000000000002"}, "source_integration_template_id": nil,
-		}},
-		"dynamic_variables": map[string]string{"caller_name": "", "crm_key": secretVariable}, "background_audio": "office",
-		"flows": []any{}, "source_template_id": nil, "voicemail_detection": false, "voicemail_action": "leave_message", "voicemail_message": nil,
-		"phone_menu_detection": false, "phone_menu_action": "navigate", "phone_menu_navigation_mode": "goal", "phone_menu_goal": nil,
-		"phone_menu_key_sequence": nil,
-	}
-	if next {
-		c["voice"] = voice("3", "Mateo")
-		c["call_tools"] = append(tools, transfer("emergency", "112"))
-		c["prompt"] = strings.NewReplacer(
-			"9:00 to 18:00", "8:30 to 20:00",
-			"- Give no medical advice.\n", "- Give no medical advice. In an emergency, tell the caller to dial 112.\n",
-			"- Address the caller formally.\n", "",
-			"- Read phone numbers digit by digit.\n", "- Read phone numbers digit by digit.\n- Spell out e-mail addresses.\n",
-		).Replace(prompt)
-	}
-	return c
+	st.bind(Reception, Inbound, FrontDesk, false)
+	st.bind(Hotline, Inbound, Support, false)
+	st.bind(Hotline, Outbound, Support, false)
 }

@@ -19,11 +19,25 @@ const (
 // phoneStatuses are the words that the document has for a phone number's status.
 var phoneStatuses = []string{"reserved", "pending_verification", "assigned", "released", "finished"}
 
-// perform performs c at a time, and records a response that violates the document. The caller holds s.mu.
-func (s *Sandbox) perform(c call, at time.Time) response {
-	resp := s.answer(c, at)
+// response is an HTTP response before it is written.
+type response struct {
+	status int
+	header http.Header
+	body   []byte
+	plain  bool // no operation's response: the document does not apply
+}
+
+// cached is the response to a read.
+type cached struct {
+	response
+	until time.Time
+}
+
+// perform performs c when it is due, and records a response that violates the document. The caller holds s.mu.
+func (s *Sandbox) perform(c call) response {
+	resp := s.answer(c)
 	odd := func(p Phone) bool { return !slices.Contains(phoneStatuses, p.Status) } // on purpose
-	if resp.plain || s.behavior.Unchecked || strings.HasPrefix(c.path, phonesPath) && slices.ContainsFunc(s.state().phones, odd) {
+	if resp.plain || s.behavior.Unchecked || c.ofPhones() && slices.ContainsFunc(s.state().phones, odd) {
 		return resp
 	}
 	for _, ct := range s.contracts {
@@ -37,20 +51,18 @@ func (s *Sandbox) perform(c call, at time.Time) response {
 
 // answer checks that there is such an operation, the key, the request's form and the permissions, in this order, and runs
 // the operation.
-func (s *Sandbox) answer(c call, at time.Time) response {
+func (s *Sandbox) answer(c call) response {
 	b := s.behavior
 	key, known := s.keys[c.token]
 	switch {
-	case b.PatchOnly && c.Method != http.MethodPatch, b.WithoutPhones && strings.HasPrefix(c.path, phonesPath):
-		return framework(http.StatusNotFound, "Not Found")
+	case b.PatchOnly && c.Method != http.MethodPatch, b.WithoutPhones && c.ofPhones():
+		return framework(http.StatusNotFound, http.StatusText(http.StatusNotFound))
 	case c.lost == http.StatusTemporaryRedirect:
 		target := *c.URL
 		target.Scheme, target.Host, target.Path = "http", c.Host, otherSlash(target.Path)
 		return response{c.lost, http.Header{"Location": {target.String()}}, nil, true}
-	case c.lost == http.StatusMethodNotAllowed:
-		return framework(c.lost, "Method Not Allowed")
 	case c.lost != 0:
-		return framework(c.lost, "Not Found")
+		return framework(c.lost, http.StatusText(c.lost))
 	case c.token == "":
 		return framework(http.StatusForbidden, "Not authenticated")
 	case !known:
@@ -62,7 +74,7 @@ func (s *Sandbox) answer(c call, at time.Time) response {
 		return failure(http.StatusForbidden, "INTERNAL_SERVER_ERROR", "%s", missing)
 	}
 	if c.Method == http.MethodGet {
-		return s.read(c, at)
+		return s.read(c)
 	}
 	st := s.state().clone()
 	if st.agents[c.id] == nil {
@@ -72,81 +84,96 @@ func (s *Sandbox) answer(c call, at time.Time) response {
 	if c.Method == http.MethodPatch {
 		resp = s.publish(c, st)
 	} else {
-		resp = launch(c, st, at)
+		resp = launch(c, st)
 	}
 	if resp.status < 300 {
-		s.changes = append(s.changes, Change{at, c.index, st})
+		s.changes = append(s.changes, Change{c.due, c.index, st})
 	}
 	return resp
 }
 
+// ofPhones reports whether c is for an operation on phone numbers.
+func (c call) ofPhones() bool { return strings.HasPrefix(c.path, phonesPath) }
+
 // lacks says which permissions for c the key lacks, in the vendor's words, or returns "".
 func (k Key) lacks(c call, phonesIfNamed bool) string {
+	const missing = "Missing required permissions"
 	_, inbound := c.body[Inbound.field()]
 	_, outbound := c.body[Outbound.field()]
 	switch {
-	case strings.HasPrefix(c.path, phonesPath):
-		if k.Phones < Read {
-			return "Missing required permissions"
-		}
-	case c.Method == http.MethodGet:
-		if k.Agents < Read {
-			return "Missing required permissions to view agents"
-		}
-	case c.Method == http.MethodPost:
-		if k.Agents < Write {
-			return "Missing required permissions to update agents"
-		}
-	case k.Agents < Write, k.Phones < Write && (inbound || outbound || !phonesIfNamed):
-		return "Missing required permissions to update agents or phones"
+	case c.ofPhones() && k.Phones < Read:
+		return missing
+	case !c.ofPhones() && c.Method == http.MethodGet && k.Agents < Read:
+		return missing + " to view agents"
+	case c.Method == http.MethodPost && k.Agents < Write:
+		return missing + " to update agents"
+	case c.Method == http.MethodPatch && (k.Agents < Write || k.Phones < Write && (inbound || outbound || !phonesIfNamed)):
+		return missing + " to update agents or phones"
 	}
 	return ""
 }
 
 // publish publishes a version of an agent in st, or unpublishes the agent.
 func (s *Sandbox) publish(c call, st *State) response {
-	b, a := s.behavior, st.edit(c.id)
 	wanted, _ := c.body["version_id"].(string)
-	if v := a.find(wanted); v != nil {
-		a.published = v.ID
-		if v.Draft || len(v.Issues) > 0 {
-			return unusable("version %s is a draft, or has validation issues", wanted)
-		}
-	} else if a.published = ""; wanted != "" {
+	a := st.edit(c.id)
+	v := a.version(wanted)
+	switch {
+	case wanted == "":
+		a.published = ""
+	case v == nil:
 		return unusable("agent %s has no version %s", c.id, wanted)
+	case v.Draft:
+		return unusable("version %s is a draft", wanted)
+	case len(v.Issues) > 0:
+		return unusable("version %s has validation issues", wanted)
+	default:
+		a.published = v.ID
 	}
 	answer := map[string]any{"agent_id": c.id, "published_version_id": orNull(a.published)}
 	for _, d := range directions {
-		field := d.field()
-		value, given := c.body[field]
-		number, _ := value.(string)
-		number = strings.ToLower(number)
-		i := st.phone(number)
-		a := st.edit(c.id)
-		switch other := st.Owner(number, d); {
-		case wanted == "" && number != "":
-			return unusable("a phone number needs a version")
-		case number != "" && i < 0:
-			return unusable("there is no phone number %s", number)
-		case number != "" && !strings.EqualFold(st.phones[i].Status, "assigned") && slices.Contains(phoneStatuses, strings.ToLower(st.phones[i].Status)):
-			return unusable("phone number %s is %s, not assigned", number, st.phones[i].Status)
-		case number != "" && other != "" && other != c.id && !b.AllowTakeOver:
-			return unusable("phone number %s belongs to %s", number, st.agents[other].name)
-		case wanted == "" && !b.KeepNumbers, wanted != "" && number == "" && (given || b.ReleaseOmitted), number != "" && b.DropOthers:
-			a.numbers[d] = nil
+		if reason := s.assign(c, st, d, wanted != ""); reason != "" {
+			return unusable("%s", reason)
 		}
-		if number != "" {
-			st.bind(number, d, c.id, true)
-		}
-		if answer[field] = orNull(st.agents[c.id].first(d)); b.OnlyNamed && number == "" {
-			answer[field] = nil
+		answer[d.field()] = orNull(st.agents[c.id].first(d))
+		if s.behavior.OnlyNamed && c.body[d.field()] == nil {
+			answer[d.field()] = nil
 		}
 	}
 	return success(http.StatusOK, answer)
 }
 
+// assign gives the agent in st the phone number that c names in a direction, or takes those that it has. It returns why
+// that is impossible, or "".
+func (s *Sandbox) assign(c call, st *State, d Direction, publishes bool) string {
+	value, given := c.body[d.field()]
+	number, _ := value.(string)
+	number = strings.ToLower(number)
+	if number == "" {
+		if !publishes && !s.behavior.KeepNumbers || publishes && (given || s.behavior.ReleaseOmitted) {
+			st.edit(c.id).numbers[d] = nil
+		}
+		return ""
+	}
+	i, owner := st.phone(number), st.Owner(number, d)
+	switch {
+	case !publishes:
+		return "a phone number needs a version"
+	case i < 0:
+		return "there is no phone number " + number
+	case slices.Contains([]string{"reserved", "pending_verification", "released", "finished"}, strings.ToLower(st.phones[i].Status)):
+		return "phone number " + number + " is " + st.phones[i].Status + ", not assigned"
+	case owner != "" && owner != c.id && !s.behavior.AllowTakeOver:
+		return "phone number " + number + " belongs to " + st.agents[owner].name
+	case s.behavior.DropOthers:
+		st.edit(c.id).numbers[d] = nil
+	}
+	st.bind(number, d, c.id, true)
+	return ""
+}
+
 // launch makes a version of an agent's draft in st.
-func launch(c call, st *State, at time.Time) response {
+func launch(c call, st *State) response {
 	a := st.edit(c.id)
 	draft := a.draft()
 	if draft == nil {
@@ -156,26 +183,26 @@ func launch(c call, st *State, at time.Time) response {
 		return failure(http.StatusBadRequest, "BAD_PARAMETER", "Invalid version configuration")
 	}
 	name, _ := c.body["version_name"].(string)
-	v := a.add(c.id, Version{Name: name, Configuration: draft.Configuration, Created: at.UTC()})
+	v := a.add(c.id, Version{Name: name, Configuration: draft.Configuration, Created: c.due.UTC()})
 	return success(http.StatusCreated, a.encode(c.id, v))
 }
 
 // read performs a GET on the state that it sees, or repeats what is in the cache.
-func (s *Sandbox) read(c call, at time.Time) response {
+func (s *Sandbox) read(c call) response {
 	key := c.token + " " + c.URL.RequestURI()
 	fresh := strings.Contains(c.Header.Get("Cache-Control"), "no-cache")
-	if old, ok := s.cache[key]; ok && !fresh && at.Before(old.until) {
+	if old, ok := s.cache[key]; ok && !fresh && c.due.Before(old.until) {
 		return old.response
 	}
-	seen := s.changes[s.floor].State
+	seen := s.changes[s.floor]
 	for _, change := range s.changes[s.floor:] {
-		if s.behavior.ReplicaLag == 0 || !change.Time.After(at.Add(-s.behavior.ReplicaLag)) {
-			seen = change.State
+		if lag := s.behavior.ReplicaLag; lag == 0 || c.due.Sub(change.Time) >= lag {
+			seen = change
 		}
 	}
-	resp := s.readState(c, seen)
+	resp := s.readState(c, seen.State)
 	if s.behavior.CacheFor > 0 && resp.status == http.StatusOK {
-		s.cache[key] = cached{resp, at.Add(s.behavior.CacheFor)}
+		s.cache[key] = cached{resp, c.due.Add(s.behavior.CacheFor)}
 	}
 	return resp
 }
@@ -196,21 +223,18 @@ func (s *Sandbox) readState(c call, st *State) response {
 	case strings.HasSuffix(c.path, "/version"):
 		var items []item
 		for _, v := range a.versions {
-			mode := cmp.Or(v.Configuration["mode"], leastConfiguration["mode"])
-			if published && !s.behavior.IgnorePublished && v.ID != a.published || query.Has("mode") && query.Get("mode") != mode {
-				continue
+			mode := cmp.Or(v.Configuration["mode"], readFixtures().Least["mode"])
+			if (v.ID == a.published || !published || s.behavior.IgnorePublished) && (!query.Has("mode") || query.Get("mode") == mode) {
+				items = append(items, item{v.ID, func() any { return a.encode(c.id, v) }})
 			}
-			items = append(items, item{v.ID, func() any { return a.encode(c.id, v) }})
 		}
 		return s.page(items, query, 10)
 	case published && query.Has("version_id"):
 		return failure(http.StatusBadRequest, "BAD_PARAMETER", "Cannot specify both version_id and is_published parameters together")
 	}
 	v := a.draft()
-	if published {
-		v = a.find(a.published)
-	} else if query.Has("version_id") {
-		v = a.find(query.Get("version_id"))
+	if published || query.Has("version_id") {
+		v = a.version(cmp.Or(query.Get("version_id"), a.published))
 	}
 	if v == nil {
 		return notFound(c.id)
@@ -220,9 +244,9 @@ func (s *Sandbox) readState(c call, st *State) response {
 
 // phones returns the phone numbers in st as the API writes them.
 func (s *Sandbox) phones(st *State) []Phone {
-	phones := st.Phones()
+	phones := slices.Clone(st.Phones())
 	for i, p := range phones {
-		if s.behavior.Notation != nil {
+		if s.behavior.Notation != nil && strings.HasPrefix(p.Number, "+") {
 			phones[i].Number = s.behavior.Notation(p.Number)
 		}
 	}
@@ -232,19 +256,16 @@ func (s *Sandbox) phones(st *State) []Phone {
 func (s *Sandbox) listPhones(st *State, query url.Values) response {
 	from, _ := time.Parse(time.RFC3339, query.Get("start_assigned_at"))
 	to, _ := time.Parse(time.RFC3339, query.Get("end_assigned_at"))
+	passes := func(filter string, value *string) bool {
+		want := query.Get(filter)
+		return want == "" || value != nil && strings.EqualFold(*value, want)
+	}
 	var items []item
 	for _, p := range s.phones(st) {
-		shown := !strings.EqualFold(p.Status, "released")
-		for name, value := range map[string]*string{"inbound_agent_id": p.InboundAgentID, "outbound_agent_id": p.OutboundAgentID, "status": &p.Status} {
-			if want := query.Get(name); want != "" {
-				shown = shown && value != nil && strings.EqualFold(*value, want)
-			}
-		}
-		if !from.IsZero() || !to.IsZero() {
-			at := p.AssignedAt
-			shown = shown && at != nil && !at.Before(from) && (to.IsZero() || !at.After(to))
-		}
-		if shown {
+		at := p.AssignedAt
+		if !strings.EqualFold(p.Status, "released") && passes("status", &p.Status) &&
+			passes("inbound_agent_id", p.InboundAgentID) && passes("outbound_agent_id", p.OutboundAgentID) &&
+			(from.IsZero() || at != nil && !at.Before(from)) && (to.IsZero() || at != nil && !at.After(to)) {
 			items = append(items, item{p.ID, func() any { return p }})
 		}
 	}
@@ -328,7 +349,7 @@ func misshapen(c call) response {
 	switch {
 	case c.path != phonesPath:
 		return success(http.StatusUnprocessableEntity, map[string][]detail{"detail": c.details})
-	case slices.ContainsFunc(c.details, func(d detail) bool { return slices.Contains(pagination, d.Loc[len(d.Loc)-1]) }):
+	case slices.Contains(pagination, c.details[0].Loc[1]):
 		return badPage("Invalid pagination parameters")
 	default:
 		return failure(http.StatusBadRequest, "NOT_VALID_FIELD", "Invalid field value in query parameters")
@@ -342,14 +363,14 @@ func framework(status int, text string) response {
 	return resp
 }
 
-// tooMany is the response to a request that exceeds the limit.
-func (s *Sandbox) tooMany(wait time.Duration) response {
-	const status = http.StatusTooManyRequests
-	resp := failure(status, "RATE_LIMITED", "Too many requests")
-	if s.behavior.Limit.Page {
-		resp = response{status: status, header: http.Header{"Content-Type": {"text/html"}}, body: []byte("<html><head><title>429 Too Many Requests</title></head><body><center><h1>429 Too Many Requests</h1></center><hr><center>nginx</center></body></html>\n")}
+// refuse is the response to a request that exceeds the limit.
+func (l Limit) refuse(wait time.Duration) response {
+	resp := failure(http.StatusTooManyRequests, "RATE_LIMITED", "Too many requests")
+	if l.Page {
+		const page = "<html><head><title>429 Too Many Requests</title></head><body><h1>429 Too Many Requests</h1></body></html>"
+		resp.header, resp.body = http.Header{"Content-Type": {"text/html"}}, []byte(page)
 	}
-	if s.behavior.Limit.RetryAfter {
+	if l.RetryAfter {
 		resp.header.Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 	}
 	return resp

@@ -8,16 +8,15 @@
 // The sources leave some points open. [Behavior] lists those that can go either way, with their defaults. The others are
 // resolved as follows:
 //   - null in a publish request releases every number that the agent has in that direction.
-//   - A number that is not assigned is refused, and so is a version with validation_issues. A draft is refused.
+//   - A number that is reserved, pending verification, released or finished is refused. A draft is refused, and so is a
+//     version with validation_issues, and a number in a request that unpublishes.
 //   - A publish response names one number in each direction: the one that was published last.
-//   - A publish request that unpublishes and names a number is refused.
 //   - Reading the published version of an agent that has none, the draft of an agent that has none, or a version that the
 //     agent does not have, is a 404. So is launching a draft that does not exist.
 //   - A launched version gets the next number, the draft's configuration and the time. The draft stays as it is.
 //   - A list takes at most one of after, before and page. has_more is true if items follow the page in the list's order,
 //     whichever of the three was given. The id in after or before must pass the list's filters.
-//   - Phone numbers are ordered by the time at which they were added. The list for an unknown agent is empty.
-//   - A released number has no agents and is in no list.
+//   - Phone numbers are ordered by the time at which they were added. A released one has no agents and is in no list.
 //   - A request that does not conform to the document, or that has a field or parameter that the document does not list,
 //     is a 422; for the list of phone numbers in the error shape that the document has there.
 //   - A key is checked before the request's form, and its permissions after that.
@@ -50,9 +49,9 @@ type Sandbox struct {
 	changes    []Change
 	floor      int // the oldest change that a replica shows
 	faults     []Fault
-	late       []lateCall // in the order in which they are due
-	serving    int        // how many requests are in progress
-	full       time.Time  // see excess
+	late       []call    // performed after their responses, in the order in which they are due
+	serving    int       // how many requests are in progress
+	full       time.Time // see excess
 	cache      map[string]cached
 	requests   []Request
 	violations []string
@@ -61,7 +60,7 @@ type Sandbox struct {
 // New returns a sandbox that holds the agents, versions and phone numbers described by the constants.
 func New() *Sandbox {
 	s := NewEmpty()
-	s.addFixtures()
+	s.change(addFixtures)
 	return s
 }
 
@@ -95,33 +94,14 @@ type Change struct {
 type call struct {
 	*http.Request
 
-	index   int    // of the request
+	index   int    // in Requests
 	path    string // the document's path
 	id      string // the id in it
 	token   string // the bearer token, or ""
 	lost    int    // the status of a request for no operation, or 0
 	body    map[string]any
-	details []detail // violations of the document
-}
-
-// lateCall is a call to be performed at a time.
-type lateCall struct {
-	call
-	due time.Time
-}
-
-// cached is a response of a read.
-type cached struct {
-	response
-	until time.Time
-}
-
-// response is an HTTP response before it is written.
-type response struct {
-	status int
-	header http.Header
-	body   []byte
-	plain  bool // not an operation's response: the document does not apply
+	details []detail  // violations of the document
+	due     time.Time // when it is performed
 }
 
 // ServeHTTP responds to r as the API would, unless there is a fault for it.
@@ -130,21 +110,21 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	c, fault, limited := s.receive(r, body)
+	c, wait, fault := s.receive(r, body)
 	defer func() {
 		s.lock()
+		defer s.mu.Unlock()
 		s.serving--
-		s.mu.Unlock()
 	}()
-	if limited == nil {
-		limited = func() response {
-			s.lock()
-			defer s.mu.Unlock()
-			return s.perform(c, time.Now())
+	resp := fault.respond(r.Context(), func() response {
+		s.lock()
+		defer s.mu.Unlock()
+		if wait > 0 {
+			return s.behavior.Limit.refuse(wait)
 		}
-	}
-	resp := fault.respond(r.Context(), limited)
-
+		c.due = time.Now()
+		return s.perform(c)
+	})
 	maps.Copy(w.Header(), resp.header)
 	if fault.Drop != DropBody {
 		w.WriteHeader(resp.status)
@@ -158,20 +138,19 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// receive records r and its violations. It returns the fault for r, or the response if r exceeds the limit.
-func (s *Sandbox) receive(r *http.Request, body []byte) (call, Fault, func() response) {
+// receive records r and its violations. It returns how long r must wait under the limit, or else the fault for it.
+func (s *Sandbox) receive(r *http.Request, body []byte) (c call, wait time.Duration, fault Fault) {
 	s.lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	c := s.parse(r, body)
+	c = s.parse(r, body)
 	s.requests = append(s.requests, Request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), string(body), now})
 	for _, d := range c.details {
 		s.violate("%s %s: %s: %s", r.Method, r.URL.RequestURI(), strings.Join(d.Loc, "."), d.Msg)
 	}
 	s.serving++
 	if wait := s.excess(now); wait > 0 {
-		resp := s.tooMany(wait)
-		return c, Fault{}, func() response { return resp }
+		return c, wait, Fault{}
 	}
 	fault, ok := s.nextFault(r)
 	if decide := s.behavior.Fault; !ok && decide != nil {
@@ -181,24 +160,25 @@ func (s *Sandbox) receive(r *http.Request, body []byte) (call, Fault, func() res
 		s.lock()
 	}
 	if fault.Late > 0 {
-		s.late = append(s.late, lateCall{c, now.Add(fault.Late)})
-		slices.SortStableFunc(s.late, func(a, b lateCall) int { return a.due.Compare(b.due) })
+		c.due = now.Add(fault.Late)
+		s.late = append(s.late, c)
+		slices.SortStableFunc(s.late, func(a, b call) int { return a.due.Compare(b.due) })
 	}
-	return c, fault, nil
+	return c, 0, fault
 }
 
 // parse reads r. The caller holds s.mu.
 func (s *Sandbox) parse(r *http.Request, body []byte) call {
 	c := call{Request: r, index: len(s.requests), token: bearer(r)}
 	c.path, c.id = locate(r.URL.EscapedPath())
-	methods := s.contracts[0].methods(c.path)
-	switch {
+	switch methods := s.contracts[0].methods(c.path); {
 	case methods[r.Method] != nil:
 		if !s.behavior.Unchecked {
 			c.details = s.contracts[0].checkRequest(c, body)
 		}
 		c.id = strings.ToLower(c.id)
 		_ = json.Unmarshal(body, &c.body) // what is wrong with it is in the details
+		return c
 	case methods != nil:
 		c.lost = http.StatusMethodNotAllowed
 	case s.contracts[0].methods(otherSlash(c.path)) != nil:
@@ -206,19 +186,25 @@ func (s *Sandbox) parse(r *http.Request, body []byte) call {
 	default:
 		c.lost = http.StatusNotFound
 	}
-	if c.lost != 0 {
-		s.violate("%s %s: no such operation", r.Method, r.URL.RequestURI())
-	}
+	s.violate("%s %s: no such operation", r.Method, r.URL.RequestURI())
 	return c
+}
+
+// otherSlash returns the path with a slash at its end, or without.
+func otherSlash(path string) string {
+	if other, ok := strings.CutSuffix(path, "/"); ok {
+		return other
+	}
+	return path + "/"
 }
 
 // lock locks s and performs the late requests that are due.
 func (s *Sandbox) lock() {
 	s.mu.Lock()
 	for now := time.Now(); len(s.late) > 0 && !s.late[0].due.After(now); {
-		due := s.late[0]
+		c := s.late[0]
 		s.late = s.late[1:]
-		s.perform(due.call, due.due)
+		s.perform(c)
 	}
 }
 
@@ -229,13 +215,20 @@ func (s *Sandbox) violate(format string, args ...any) {
 // state returns the state. The caller holds s.mu.
 func (s *Sandbox) state() *State { return s.changes[len(s.changes)-1].State }
 
-// change changes the state without a request.
+// change changes the state without a request, as another client would.
 func (s *Sandbox) change(edit func(*State)) {
 	s.lock()
 	defer s.mu.Unlock()
 	st := s.state().clone()
 	edit(st)
 	s.changes = append(s.changes, Change{time.Now(), -1, st})
+}
+
+// must panics if a control names something that does not exist.
+func must(ok bool, format string, args ...any) {
+	if !ok {
+		panic("sandbox: " + fmt.Sprintf(format, args...))
+	}
 }
 
 // AddAgent adds an agent with no versions. Its id is in lower case.
@@ -253,9 +246,7 @@ func (s *Sandbox) AddVersion(agentID string, v Version) (id string) {
 func (s *Sandbox) DeleteVersion(agentID, versionID string) {
 	s.change(func(st *State) {
 		a := st.edit(agentID)
-		if a.find(versionID) == nil || a.published == versionID {
-			panic(fmt.Sprintf("sandbox: no version %q to delete", versionID))
-		}
+		must(a.version(versionID) != nil && a.published != versionID, "no version %q to delete", versionID)
 		a.versions = slices.DeleteFunc(slices.Clone(a.versions), func(v *version) bool { return v.ID == versionID })
 	})
 }
@@ -266,13 +257,12 @@ func (s *Sandbox) SetPhone(p Phone) (id string) {
 	return id
 }
 
-// SetPublished publishes a version of an agent without a request, as another client would. The agent keeps its phone
-// numbers. An empty versionID unpublishes the agent and releases its numbers. It panics on an unknown agent or version.
+// SetPublished publishes a version of an agent. The agent keeps its phone numbers. An empty versionID unpublishes the
+// agent and releases its numbers. It panics on an unknown agent or version.
 func (s *Sandbox) SetPublished(agentID, versionID string) {
 	s.change(func(st *State) {
-		if st.agents[agentID] == nil || versionID != "" && st.agents[agentID].find(versionID) == nil {
-			panic(fmt.Sprintf("sandbox: no agent %q with a version %q", agentID, versionID))
-		}
+		must(st.agents[agentID] != nil && (versionID == "" || st.agents[agentID].version(versionID) != nil),
+			"no agent %q with a version %q", agentID, versionID)
 		a := st.edit(agentID)
 		a.published = versionID
 		if versionID == "" {
@@ -281,24 +271,17 @@ func (s *Sandbox) SetPublished(agentID, versionID string) {
 	})
 }
 
-// Bind moves a phone number to an agent in a direction without a request, as another client would, regardless of the
-// number's status. It becomes the agent's last number. An empty agentID only releases the number. Bind panics on an
-// unknown phone number or agent.
+// Bind moves a phone number to an agent in a direction, regardless of the number's status. It becomes the agent's last
+// number. An empty agentID only releases the number. Bind panics on an unknown phone number or agent.
 func (s *Sandbox) Bind(phoneID string, d Direction, agentID string) {
 	s.change(func(st *State) {
-		if st.phone(phoneID) < 0 || agentID != "" && st.agents[agentID] == nil {
-			panic(fmt.Sprintf("sandbox: no phone number %q or no agent %q", phoneID, agentID))
-		}
+		must(st.phone(phoneID) >= 0 && (agentID == "" || st.agents[agentID] != nil), "no number %q or agent %q", phoneID, agentID)
 		st.bind(phoneID, d, agentID, false)
 	})
 }
 
 // State returns the true state.
-func (s *Sandbox) State() *State {
-	s.lock()
-	defer s.mu.Unlock()
-	return s.state()
-}
+func (s *Sandbox) State() *State { changes := s.Changes(); return changes[len(changes)-1].State }
 
 // Live is State().Live.
 func (s *Sandbox) Live(agentID string) (versionID, inbound, outbound string) {
@@ -308,31 +291,22 @@ func (s *Sandbox) Live(agentID string) (versionID, inbound, outbound string) {
 // Numbers is State().Numbers.
 func (s *Sandbox) Numbers(agentID string, d Direction) []string { return s.State().Numbers(agentID, d) }
 
-// Phones is State().Phones, with the numbers as the API writes them.
-func (s *Sandbox) Phones() []Phone {
-	s.lock()
-	defer s.mu.Unlock()
-	return s.phones(s.state())
-}
+// Phones is State().Phones.
+func (s *Sandbox) Phones() []Phone { return s.phones(s.State()) }
 
 // Changes returns the changes of the state so far, in order. The first is the empty state.
-func (s *Sandbox) Changes() []Change {
-	s.lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.changes)
-}
+func (s *Sandbox) Changes() []Change { return snapshot(s, &s.changes) }
 
 // Requests returns the requests received so far, in order.
-func (s *Sandbox) Requests() []Request {
-	s.lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.requests)
-}
+func (s *Sandbox) Requests() []Request { return snapshot(s, &s.requests) }
 
 // Violations describes, in order, what in the requests and in the sandbox's own responses did not conform to the OpenAPI
 // document. Responses made by a fault are not checked.
-func (s *Sandbox) Violations() []string {
+func (s *Sandbox) Violations() []string { return snapshot(s, &s.violations) }
+
+// snapshot returns what a list of s holds.
+func snapshot[T any](s *Sandbox, list *[]T) []T {
 	s.lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.violations)
+	return slices.Clip(*list) // which only grows
 }

@@ -20,11 +20,11 @@ const (
 
 var directions = [...]Direction{Inbound, Outbound}
 
-// field is the direction's field in a publish request.
-func (d Direction) field() string { return d.String() + "_phone_number_id" }
-
 // String returns "inbound" or "outbound".
 func (d Direction) String() string { return [...]string{"inbound", "outbound"}[d] }
+
+// field is the direction's field in a publish request.
+func (d Direction) field() string { return d.String() + "_phone_number_id" }
 
 // Version is one version of an agent, or its draft.
 type Version struct {
@@ -49,8 +49,8 @@ type Phone struct {
 	ID                 string         `json:"id"` // empty: made of how many there are, as in the constants
 	Number             string         `json:"number"`
 	Nickname           *string        `json:"nickname"`
-	Status             string         `json:"status"` // any word, in any case of letters; empty: assigned
-	Provider           string         `json:"telephony_provider"`
+	Status             string         `json:"status"`             // any word, in any case of letters; empty: assigned
+	Provider           string         `json:"telephony_provider"` // empty: netelip
 	InboundAgentID     *string        `json:"inbound_agent_id"`
 	OutboundAgentID    *string        `json:"outbound_agent_id"`
 	AssignedAt         *time.Time     `json:"assigned_at"`
@@ -59,7 +59,7 @@ type Phone struct {
 	SIPConfig          map[string]any `json:"sip_config"`
 	CheckoutURL        *string        `json:"checkout_url"`
 	ReservedUntil      *time.Time     `json:"reservation_expires_at"`
-	RegionCodes        []string       `json:"region_codes"`
+	RegionCodes        []string       `json:"region_codes,omitempty"`
 }
 
 // State is everything that the API knows at one time. It never changes.
@@ -68,43 +68,36 @@ type State struct {
 	phones []Phone // without their agents
 }
 
-// agent is immutable, and so is all that it refers to, except that a version is encoded when it is first read.
+// agent is immutable once it is in a State, and so is all that it refers to, but for the encoded form of a version.
 type agent struct {
 	name      string
 	versions  []*version // in the order in which they were added
+	newest    int        // the highest number so far, which no other version gets
 	published string     // "" if nothing is
 	numbers   [len(directions)][]string
 }
 
 type version struct {
 	Version
-	encoded []byte // JSON, without is_published
+	encoded []byte // JSON without is_published, once it was read
 }
 
 // Live returns the ids of an agent's published version and of its first phone number in each direction, or "" where
 // there is none.
 func (st *State) Live(agentID string) (versionID, inbound, outbound string) {
-	if a := st.agents[agentID]; a != nil {
-		return a.published, a.first(Inbound), a.first(Outbound)
-	}
-	return "", "", ""
+	a := st.agent(agentID)
+	return a.published, a.first(Inbound), a.first(Outbound)
 }
 
 // Numbers returns the ids of an agent's phone numbers in a direction, the one that was published last first.
 func (st *State) Numbers(agentID string, d Direction) []string {
-	if a := st.agents[agentID]; a != nil {
-		return slices.Clone(a.numbers[d])
-	}
-	return nil
+	return slices.Clone(st.agent(agentID).numbers[d])
 }
 
 // Versions returns an agent's versions and its draft in the order in which they were added.
-func (st *State) Versions(agentID string) []Version {
-	var all []Version
-	if a := st.agents[agentID]; a != nil {
-		for _, v := range a.versions {
-			all = append(all, v.Version)
-		}
+func (st *State) Versions(agentID string) (all []Version) {
+	for _, v := range st.agent(agentID).versions {
+		all = append(all, v.Version)
 	}
 	return all
 }
@@ -128,16 +121,60 @@ func (st *State) Owner(phoneID string, d Direction) string {
 	return ""
 }
 
+// agent returns an agent, or one without anything if there is none of that id.
+func (st *State) agent(id string) *agent { return cmp.Or(st.agents[id], &agent{}) }
+
 // phone finds a phone number by its id, or returns -1.
 func (st *State) phone(id string) int {
 	return slices.IndexFunc(st.phones, func(p Phone) bool { return p.ID == id })
+}
+
+// find returns the agent's last version for which is returns true, or nil.
+func (a *agent) find(is func(*version) bool) *version {
+	for _, v := range slices.Backward(a.versions) {
+		if is(v) {
+			return v
+		}
+	}
+	return nil
+}
+
+func (a *agent) draft() *version { return a.find(func(v *version) bool { return v.Draft }) }
+
+// version returns a version by its id in any case, or nil.
+func (a *agent) version(id string) *version {
+	return a.find(func(v *version) bool { return strings.EqualFold(v.ID, id) })
+}
+
+// first is the phone number that a publish response names, or "".
+func (a *agent) first(d Direction) string { return append(slices.Clip(a.numbers[d]), "")[0] }
+
+// clone returns a copy that the following methods may change.
+func (st *State) clone() *State { return &State{maps.Clone(st.agents), st.phones} }
+
+// edit returns an agent to be changed. It panics if there is none of that id.
+func (st *State) edit(agentID string) *agent {
+	a := *st.agents[agentID]
+	st.agents[agentID] = &a
+	return &a
+}
+
+// add appends a version and completes it.
+func (a *agent) add(agentID string, v Version) *version {
+	v.Number = cmp.Or(v.Number, a.newest+1)
+	a.newest = max(a.newest, v.Number)
+	v.ID = cmp.Or(v.ID, fmt.Sprintf("b%s000000-0000-4000-8000-%012d", agentID[len(agentID)-1:], v.Number))
+	if v.Created.IsZero() {
+		v.Created = started.Add(time.Duration(v.Number) * time.Hour)
+	}
+	a.versions = append(slices.Clip(a.versions), &version{Version: v})
+	return a.versions[len(a.versions)-1]
 }
 
 // setPhone adds or replaces a phone number.
 func (st *State) setPhone(p Phone) string {
 	p.ID = cmp.Or(p.ID, fmt.Sprintf("c0000000-0000-4000-8000-%012d", len(st.phones)+1))
 	p.Status, p.Provider = cmp.Or(p.Status, "assigned"), cmp.Or(p.Provider, "netelip")
-	p.RegionCodes = append([]string{}, p.RegionCodes...) // never null
 	st.phones = slices.Clone(st.phones)
 	if i := st.phone(p.ID); i >= 0 {
 		st.phones[i] = p
@@ -151,61 +188,6 @@ func (st *State) setPhone(p Phone) string {
 	return p.ID
 }
 
-// find returns an agent's version by its id in any case, or nil.
-func (a *agent) find(id string) *version {
-	if i := slices.IndexFunc(a.versions, func(v *version) bool { return strings.EqualFold(v.ID, id) }); i >= 0 {
-		return a.versions[i]
-	}
-	return nil
-}
-
-// draft returns the agent's draft, or nil.
-func (a *agent) draft() *version {
-	for _, v := range slices.Backward(a.versions) {
-		if v.Draft {
-			return v
-		}
-	}
-	return nil
-}
-
-// first is the phone number that a publish response names, or "".
-func (a *agent) first(d Direction) string {
-	if len(a.numbers[d]) == 0 {
-		return ""
-	}
-	return a.numbers[d][0]
-}
-
-// add appends a version and completes it.
-func (a *agent) add(agentID string, v Version) *version {
-	if v.Number == 0 {
-		for _, old := range a.versions {
-			v.Number = max(v.Number, old.Number)
-		}
-		v.Number++
-	}
-	if v.ID == "" {
-		v.ID = fmt.Sprintf("b%s000000-0000-4000-8000-%012d", agentID[len(agentID)-1:], v.Number)
-	}
-	if v.Created.IsZero() {
-		v.Created = started.Add(time.Duration(v.Number) * time.Hour)
-	}
-	added := &version{Version: v}
-	a.versions = append(slices.Clip(a.versions), added)
-	return added
-}
-
-// clone returns a copy that edit and bind may change.
-func (st *State) clone() *State { return &State{maps.Clone(st.agents), st.phones} }
-
-// edit returns an agent to be changed, which must exist.
-func (st *State) edit(agentID string) *agent {
-	a := *st.agents[agentID]
-	st.agents[agentID] = &a
-	return &a
-}
-
 // bind moves a phone number to an agent in a direction, as the agent's first number or its last. An empty agentID only
 // releases the number.
 func (st *State) bind(phoneID string, d Direction, agentID string, first bool) {
@@ -213,24 +195,26 @@ func (st *State) bind(phoneID string, d Direction, agentID string, first bool) {
 		a := st.edit(other)
 		a.numbers[d] = slices.DeleteFunc(slices.Clone(a.numbers[d]), func(id string) bool { return id == phoneID })
 	}
-	if agentID == "" {
-		return
+	switch {
+	case agentID == "":
+	case first:
+		a := st.edit(agentID)
+		a.numbers[d] = slices.Concat([]string{phoneID}, a.numbers[d])
+	default:
+		a := st.edit(agentID)
+		a.numbers[d] = slices.Concat(a.numbers[d], []string{phoneID})
 	}
-	at, a := 0, st.edit(agentID)
-	if !first {
-		at = len(a.numbers[d])
-	}
-	a.numbers[d] = slices.Insert(slices.Clone(a.numbers[d]), at, phoneID)
 }
 
 // encode returns a version as the document's AgentVersion.
 func (a *agent) encode(agentID string, v *version) json.RawMessage {
 	if v.encoded == nil {
-		fields := maps.Clone(leastConfiguration)
+		fields := maps.Clone(readFixtures().Least)
 		maps.Copy(fields, v.Configuration)
 		maps.Copy(fields, map[string]any{
-			"agent_id": agentID, "version_id": v.ID, "version_number": v.Number, "version_name": orNull(v.Name), "is_draft": v.Draft,
-			"name": a.name, "created_at": started, "modified_at": v.Created, "version_created_at": v.Created, "validation_issues": v.Issues,
+			"agent_id": agentID, "version_id": v.ID, "version_number": v.Number, "version_name": orNull(v.Name),
+			"is_draft": v.Draft, "name": a.name, "validation_issues": v.Issues,
+			"created_at": started, "modified_at": v.Created, "version_created_at": v.Created,
 		})
 		v.encoded = mustJSON(fields)
 	}
