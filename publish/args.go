@@ -138,7 +138,7 @@ func (s Step) readEnv() (values map[string]string, problems []message) {
 			problems = append(problems, unknownInput("input", name))
 		case in.kind == "" && strings.TrimSpace(value) == "":
 			problems = append(problems, say("{"+name+"} is empty: is the variable defined here? It must be true or false"))
-		default:
+		case values[name] == "" || strings.Contains(key, "-"): // hyphens before underscores
 			values[name] = cmp.Or(strings.TrimSpace(value), values[name])
 		}
 	}

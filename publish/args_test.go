@@ -42,39 +42,44 @@ func TestCommandLine(t *testing.T) {
 		{"version", []string{"-version"}, nil, 0, "test\n", ""},
 		{"help", []string{"--help", "x"}, nil, 0, "publish-agent-version publishes", ""},
 		{"short help", []string{"-h"}, nil, 0, "publish-agent-version publishes", ""},
-		{"publish", []string{next}, nil, 0, "published-version-id=" + sandbox.NextID + "\n", "notice: Published: Front desk: v1.22.7 → v1.22.8 is live"},
+		{"publish", []string{next}, nil, 0, "published-version-id=" + sandbox.NextID + "\n", "notice: Published: Front desk is now on v1.22.8 (was v1.22.7)"},
 		{"a value after a blank", []string{"--version-id", sandbox.NextID}, nil, 0, "status=published\n", ""},
 		{"a bare boolean", []string{next, "--dry-run"}, nil, 0, "status=dry-run\n", ""},
 		{"a boolean with a value", []string{next, "--dry-run=false"}, nil, 0, "status=published\n", ""},
-		{"an invalid boolean", []string{next, "--dry-run=maybe"}, nil, 1, "error-code=ACTION_INPUT_INVALID\n", `dry-run must be true or false, not "maybe"`},
+		{"an invalid boolean", []string{next, "--dry-run=maybe"}, nil, 1, "error-code=ACTION_INPUT_INVALID\n", `--dry-run must be true or false, not "maybe"`},
 		{"a flag before the environment", []string{next, "--dry-run=true"}, map[string]string{"INPUT_DRY_RUN": "false"}, 0, "status=dry-run\n", ""},
 		{"hyphens before underscores", []string{next}, map[string]string{"INPUT_DRY-RUN": "true", "INPUT_DRY_RUN": "false"}, 0, "status=dry-run\n", ""},
 		{"INPUT_TOKEN before DIGA_TOKEN", []string{next}, map[string]string{"INPUT_TOKEN": sandbox.Token, "DIGA_TOKEN": "wrong-token"}, 0, "status=published\n", ""},
-		{"no token", []string{next}, map[string]string{"DIGA_TOKEN": ""}, 1, "", "token is missing or empty"},
+		{"no token", []string{next}, map[string]string{"DIGA_TOKEN": ""}, 1, "", "DIGA_TOKEN is missing or empty"},
 		{"a token on the command line", []string{next, "--token=secret-of-mine"}, nil, 1, "", "--token is not supported: anyone on this machine can see the command line. Set DIGA_TOKEN"},
-		{"an unknown flag", []string{next, "--inbound-phone-nummer=1"}, nil, 1, "", `Unknown flag "--inbound-phone-nummer": did you mean --inbound-phone-number?`},
-		{"a token in a flag that does not exist", []string{next, "---token=secret-of-mine"}, nil, 1, "", "Bad flag syntax: ---token"},
+		{"an unknown flag", []string{next, "--inbound-phone-nummer=1"}, nil, 1, "", `Unknown flag "--inbound-phone-nummer". Nothing was sent.`},
+		{"a misspelled flag", []string{next, "--dry_run"}, nil, 1, "", `Unknown flag "--dry_run": did you mean --dry-run?`},
+		{"a flag that swallows the next", []string{next, "--summary", "--dry-run"}, nil, 1, "", "--summary needs a value: is a variable empty?"},
+		{"a safeguard that swallows the next", []string{next, "--only-newer", "--version-name", "--dry-run"}, nil, 1, "", "--version-name needs a value"},
+		{"a value that begins with a hyphen", []string{"--version-name=--dry-run"}, nil, 1, "", `No version is named "--dry-run"`},
+		{"a boolean with a separate value", []string{next, "--dry-run", "true"}, nil, 1, "", "Unexpected argument after --dry-run: write flags as --name=value. See --help"},
+		{"a token in a flag that does not exist", []string{next, "---token=secret-of-mine"}, nil, 1, "", `Unknown flag "---token"`},
 		{"a token as an argument", []string{next, "token=secret-of-mine"}, nil, 1, "", "Unexpected argument"},
-		{"an unknown flag and JSON", []string{"--bogus", "--output=json"}, nil, 1, `"error-code": "ACTION_INPUT_INVALID"`, ""},
+		{"an unknown flag and JSON", []string{"--output=json", "--bogus"}, nil, 1, `"error-code": "ACTION_INPUT_INVALID"`, ""},
 		{"version inside Actions", []string{"--version"}, map[string]string{"GITHUB_ACTIONS": "true"}, 1, "not supported in GitHub Actions", ""},
-		{"an empty safeguard", []string{next, "--expect-version-id="}, nil, 1, "error-code=ACTION_INPUT_INVALID\n", "--expect-version-id is empty (is the variable defined here?)"},
+		{"an empty safeguard", []string{next, "--expect-version-id="}, nil, 1, "error-code=ACTION_INPUT_INVALID\n", "--expect-version-id is empty: remove the flag, or give it a value"},
 		{"an empty boolean", []string{next, "--dry-run="}, nil, 1, "error-code=ACTION_INPUT_INVALID\n", "--dry-run is empty"},
 		{"a blank safeguard", []string{next, "--expect-version-id", " "}, nil, 1, "error-code=ACTION_INPUT_INVALID\n", "--expect-version-id is empty"},
 		{"help inside Actions", []string{"--help"}, map[string]string{"GITHUB_ACTIONS": "true"}, 1, "not supported in GitHub Actions", ""},
 		{"an unknown flag like no other", []string{"-x\n::error::y"}, nil, 1, "", `Unknown flag "--x\n::error::y". Nothing was sent.`},
-		{"a stray argument", []string{next, "false"}, nil, 1, "", "Unexpected argument: write flags as --name=value"},
+		{"a stray argument", []string{next, "false"}, nil, 1, "", "Unexpected argument after --version-id: write flags as --name=value"},
 		{"an empty argument", []string{""}, nil, 1, "", "Unexpected argument"},
-		{"a flag without its value", []string{"--version-id"}, nil, 1, "", "Flag needs an argument: --version-id"},
+		{"a flag without its value", []string{"--version-id"}, nil, 1, "", "--version-id needs a value"},
 		{"an unknown format", []string{next, "--output=xml"}, nil, 1, "", `--output must be plain, json or dotenv, not "xml"`},
-		{"nothing chosen", []string{"--dry-run"}, nil, 1, "", "version-id or version-name is required"},
-		{"show-live", []string{"--show-live"}, nil, 0, "status=live\nversion-id=" + sandbox.LiveID + "\nversion-name=v1.22.7\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.LiveID, "v1.22.7 is live on +34 910 000 001"},
-		{"show-live with something else", []string{next, "--show-live"}, nil, 1, "", "version-id and show-live are mutually exclusive"},
-		{"show-live with a number", []string{"--show-live", "--inbound-phone-number=+34910000001"}, nil, 1, "", "inbound-phone-number has no effect with show-live: true: remove it"},
-		{"unpublish with only-newer", []string{"--unpublish", "--only-newer"}, nil, 1, "", "only-newer has no effect with unpublish: true: remove it"},
+		{"nothing chosen", []string{"--dry-run"}, nil, 1, "", "Set --version-id or --version-name: both are empty. To take the agent offline, set --unpublish"},
+		{"show-live", []string{"--show-live"}, nil, 0, "status=live\nversion-id=" + sandbox.LiveID + "\nversion-name=v1.22.7\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.LiveID, "Front desk is on v1.22.7 and answers +34 910 000 001"},
+		{"show-live with something else", []string{next, "--show-live"}, nil, 1, "", "--version-id and --show-live exclude each other"},
+		{"show-live with a number", []string{"--show-live", "--inbound-phone-number=+34910000001"}, nil, 1, "", "--inbound-phone-number has no effect with --show-live: remove it"},
+		{"unpublish with only-newer", []string{"--unpublish", "--only-newer"}, nil, 1, "", "--only-newer has no effect with --unpublish: remove it"},
 		{"inside Actions", []string{next}, map[string]string{
 			"GITHUB_ACTIONS": "true", "INPUT_AGENT-ID": sandbox.FrontDesk, "INPUT_VERSION-ID": sandbox.LiveID, "INPUT_TOKEN": sandbox.Token,
 		}, 1, "::error title=ACTION_INPUT_INVALID::Command-line arguments are not supported in GitHub Actions: set the inputs under with:. Nothing was sent.", ""},
-		{"underscores inside Actions", nil, map[string]string{"GITHUB_ACTIONS": "true", "INPUT_VERSION_ID": sandbox.NextID}, 1, "agent-id is missing", ""},
+		{"underscores inside Actions", nil, map[string]string{"GITHUB_ACTIONS": "true", "INPUT_VERSION_ID": sandbox.NextID}, 1, "Unknown input \"version_id\": did you mean version-id?", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -111,7 +116,10 @@ func TestEmptyBooleans(t *testing.T) {
 		"outside, with an underscore":      {"INPUT_DRY_RUN", "", 1},
 		"inside Actions, nothing is empty": {"", "true", 0},
 		"outside, nothing is empty":        {"", "", 0},
-		"another variable":                 {"INPUT_DRY", "true", 0},
+		"an unknown one":                   {"INPUT_DRY", "true", 1},
+		"an unknown one, outside":          {"INPUT_DRY", "", 1},
+		"a misspelled one":                 {"INPUT_DRYRUN", "", 1},
+		"underscores inside Actions":       {"INPUT_DRY_RUN", "true", 1},
 		"one that may be empty":            {"INPUT_TIMEOUT", "true", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +134,8 @@ func TestEmptyBooleans(t *testing.T) {
 				t.Errorf("exit status %d", res.exit)
 			}
 			if test.exit == 1 && (len(api.requests("")) > 0 || res.outputs["error-code"] != "ACTION_INPUT_INVALID" ||
-				!strings.Contains(res.outputs["error-message"], "dry-run is empty (is the variable defined here?): it must be true or false")) {
+				!strings.Contains(res.outputs["error-message"], map[bool]string{true: "dry-run is empty: is the variable defined here? It must be true or false",
+					false: `Unknown input "dry`}[strings.TrimPrefix(strings.ReplaceAll(test.variable, "_", "-"), "INPUT-") == "DRY-RUN" && name != "underscores inside Actions"])) {
 				t.Errorf("%d requests, outputs %q", len(api.requests("")), res.outputs)
 			}
 			if test.exit == 0 && res.outputs["status"] != "published" {
@@ -140,15 +149,15 @@ func TestOutputFormats(t *testing.T) {
 	next := "--version-id=" + sandbox.NextID
 	t.Run("json", func(t *testing.T) {
 		_, stdout, _ := runCommandLine(t, []string{next, "--output=json"}, nil)
-		var got map[string]string
-		if err := json.Unmarshal([]byte(stdout), &got); err != nil || got["status"] != "published" || got["inbound-phone-number"] != "+34910000001" {
+		var got map[string]any
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil || got["status"] != "published" || got["attempts"] != 1.0 || got["inbound-phone-number"] != "+34910000001" {
 			t.Errorf("%v: %s", err, stdout)
 		}
 	})
 	t.Run("json of a failure", func(t *testing.T) {
 		exit, stdout, _ := runCommandLine(t, []string{"--version-id=" + sandbox.DraftID, "--output=json"}, nil)
-		var got map[string]string
-		if err := json.Unmarshal([]byte(stdout), &got); err != nil || exit != 1 || got["error-code"] != "BAD_PARAMETER" || got["http-status"] != "400" {
+		var got map[string]any
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil || exit != 1 || got["error-code"] != "BAD_PARAMETER" || got["http-status"] != 400.0 {
 			t.Errorf("exit status %d, %v: %s", exit, err, stdout)
 		}
 	})
@@ -175,11 +184,12 @@ func TestOutputFormats(t *testing.T) {
 			}
 		}
 		got, err := os.ReadFile(path)
-		if err != nil || strings.Count(string(got), "### ✅ `Front desk`: `v1.22.8` is live\n") != 1 {
+		if err != nil || strings.Count(string(got), "### ✅ `Front desk` is now on `v1.22.8` (was `v1.22.7`) and answers") != 1 {
 			t.Errorf("%v: %s", err, got)
 		}
 		exit, _, stderr := runCommandLine(t, []string{next, "--summary=" + filepath.Join(path, "x")}, nil)
-		if exit != 0 || !strings.Contains(stderr, "warning: No summary: Writing "+filepath.Join(path, "x")+" failed: not a directory.") {
+		if exit != 1 || !strings.Contains(stderr, "error: ACTION_OUTPUT_UNWRITABLE: Could not write the results: writing the summary: not a directory. "+
+			"Front desk is now on v1.22.8") {
 			t.Errorf("exit status %d: %s", exit, stderr)
 		}
 	})

@@ -42,7 +42,7 @@ func newCleaner(secrets ...string) cleaner {
 			for shift := range 3 {
 				encoded := coding.EncodeToString(append(make([]byte, shift), secret...))
 				first, last := (shift*8+5)/6, (shift+len(secret))*8/6
-				forms = append(forms, encoded[first:last])
+				forms = append(forms, encoded[first:max(first, last)])
 			}
 		}
 	}

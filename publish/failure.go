@@ -151,6 +151,7 @@ func outputsUnwritable(err error, s status, done message) *failure {
 		"could not write the results: %s", diga.Foreign(err.Error()))
 	f.status, f.live = s, done
 	if done.empty() {
+		f.what = say("cannot write step outputs: %s", diga.Foreign(err.Error()))
 		f.advice = say("Nothing was sent. The runner provides this file: check what changes or removes it.")
 	}
 	return f

@@ -259,7 +259,11 @@ func (api *fakeAPI) answer(r *http.Request) response {
 		if api.phones.isSet() {
 			return api.phones
 		}
-		return respond(http.StatusOK, `{"data":[],"has_more":false}`)
+		var phones []string
+		for i, number := range []string{sandbox.ReceptionNumber, sandbox.SwitchNumber, sandbox.CallbackNumber} {
+			phones = append(phones, fmt.Sprintf(`{"id":"c0000000-0000-4000-8000-%012d","number":%q,"status":"assigned"}`, i+1, number))
+		}
+		return respond(http.StatusOK, `{"data":[`+strings.Join(phones, ",")+`],"has_more":false}`)
 	case changes > 0:
 		next = api.readsAfter
 	}

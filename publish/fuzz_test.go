@@ -86,7 +86,9 @@ func FuzzInputs(f *testing.F) {
 		values := []string{token, agent, version, name, unpublish, inbound, outbound, dryRun, apiURL, timeout, maxRetries}
 		env := make(map[string]string)
 		for i, name := range fuzzedInputs {
-			env["INPUT_"+strings.ToUpper(name)] = values[i]
+			if values[i] != "" {
+				env["INPUT_"+strings.ToUpper(name)] = values[i]
+			}
 		}
 		in, problems := readInputs(func(name string) string { return strings.TrimSpace(env["INPUT_"+strings.ToUpper(name)]) })
 		err := joinProblems(problems)
@@ -162,8 +164,8 @@ func FuzzOutputs(f *testing.F) {
 		if err := p.setOutputs([]output{{"first", first}, {"second", second}, {"third", third}}); err != nil {
 			t.Fatal(err)
 		}
-		want := append(held, runner.Output{Name: "first", Value: p.clean(first, maxLine)},
-			runner.Output{Name: "second", Value: p.clean(second, maxLine)}, runner.Output{Name: "third", Value: p.clean(third, maxLine)})
+		want := append(held, runner.Output{Name: "first", Value: p.line(first, maxLine)},
+			runner.Output{Name: "second", Value: p.line(second, maxLine)}, runner.Output{Name: "third", Value: p.line(third, maxLine)})
 		if got, err := runner.Outputs(readFile(t, path)); err != nil || !slices.Equal(got, want) {
 			t.Errorf("got %q, %v; want %q", got, err, want)
 		}

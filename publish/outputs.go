@@ -50,11 +50,11 @@ func (r *run) outputs(markdown string, render renderer) []output {
 			id = "" // it is the draft's
 		}
 		set("version-id", id)
-		if name := string(v.Name); name != "" && !r.wish.launch {
-			exact("version-name", name)
-		} else if r.in.VersionName != "" {
-			exact("version-name", r.in.VersionName)
-		}
+	}
+	if name := string(r.wish.version.Name); r.wish.launch {
+		exact("version-name", r.in.VersionName)
+	} else if name != "" {
+		exact("version-name", name)
 	}
 	if r.in.LaunchDraft {
 		set("launched", strconv.FormatBool(r.launched))

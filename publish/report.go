@@ -161,6 +161,11 @@ func withoutPath(err error) error {
 
 // setOutputs writes all outputs, or none to the runner's file. A second call replaces what the first one wrote there.
 func (r *report) setOutputs(outputs []output) error {
+	for i, o := range outputs {
+		if o.name != "summary" { // which is clean, and not one line
+			outputs[i].value = r.line(o.value, maxLine)
+		}
+	}
 	if !r.actions && !r.printed {
 		printed, left := r.args.output.print(outputs)
 		r.printed = true
