@@ -19,7 +19,7 @@ const (
 	attemptTimeout   = 30 * time.Second // for connection, headers and body
 	errorBodyTimeout = 5 * time.Second  // for the body, after a status other than 200
 	maxBody          = 1 << 20          // bytes after decompression
-	maxPageBody      = 8 << 20          // of a read: a page of versions, or one that is very long
+	maxPageBody      = 4 << 20          // of a read: a page of versions, or one that is very long
 )
 
 // attempt is the result of sending a request once.

@@ -184,7 +184,7 @@ func (c *call) failure(ctx context.Context) *Error {
 			e.Message = c.last.progress() + " " + ended.Error()
 		}
 	case ended != nil:
-		c.gaveUp = ended.Error()
+		c.gaveUp = "gave up " + ended.Error()
 	case e == nil:
 		return &Error{Cause: TimedOut, Message: errNoTime.Error()}
 	}

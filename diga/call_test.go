@@ -74,7 +74,7 @@ func TestHowCallsEnd(t *testing.T) {
 				"no response from api.test",
 			answers: []answer{first, lost}, call: read},
 
-		{name: "the budget ends in an attempt", want: "2 in 3s: ServerFault 500 FIRST (pending?); within the timeout of 3 s",
+		{name: "the budget ends in an attempt", want: "2 in 3s: ServerFault 500 FIRST (pending?); gave up within the timeout of 3 s",
 			answers: []answer{first, hang}, budget: 3 * s},
 		{name: "the budget ends in the first attempt",
 			want:    "1 in 3s: TimedOut (pending?): no response from api.test within the timeout of 3 s",
@@ -82,7 +82,7 @@ func TestHowCallsEnd(t *testing.T) {
 		{name: "the budget ends after a lost connection",
 			want:    "2 in 3s: TimedOut (pending?): no response from api.test within the timeout of 3 s; before: Unreachable",
 			answers: []answer{lost, hang}, budget: 3 * s},
-		{name: "the budget ends in an error's body", want: "1 in 3s: ServerFault 500 (pending?); within the timeout of 3 s",
+		{name: "the budget ends in an error's body", want: "1 in 3s: ServerFault 500 (pending?); gave up within the timeout of 3 s",
 			answers: []answer{slow}, budget: 3 * s},
 		{name: "the budget ends in a 200's body",
 			want:    "1 in 3s: TimedOut (pending?): incomplete response from api.test within the timeout of 3 s",

@@ -29,7 +29,7 @@ import (
 // It is safe for concurrent use, over one connection: over HTTP/1.1, concurrent requests wait for each other. It honors
 // the proxy variables of the environment, verifies certificates against the system roots, requires TLS 1.2 and follows
 // no redirect. Connecting takes at most 10 s, a request at most 30 s. A response may have at most 64 KiB of headers,
-// and 8 MiB of body after decompression.
+// and 4 MiB of body after decompression.
 //
 // The table [Faults] says what is retried. The wait before retry n (from 0) is random, from d/2 to d, with
 // d = min(20 s, 1 s × 2ⁿ), or min(20 s, 2 s × 2ⁿ) after a 429 without a Retry-After header. If that header is present,

@@ -84,7 +84,7 @@ func TestLists(t *testing.T) {
 			pageOf(false, items(6, 1))},
 			[]string{whole, after(100, 8), after(10, 8), after(1, 8), after(1, 7)}, 9, ""},
 		{"too large alone", []answer{tooLarge}, []string{whole, "limit=10", "limit=1"}, 0,
-			"could not read the response: body exceeds 8388608 bytes"},
+			"could not read the response: body exceeds 4194304 bytes"},
 		{"a large error", []answer{response(404, strings.Repeat(" ", maxPageBody+1))}, []string{whole}, 0,
 			"the API returned 404 Not Found"},
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -237,6 +238,6 @@ func FormatDuration(d time.Duration) string {
 	case d < time.Hour:
 		unit, precision, name = time.Minute, time.Minute/10, " min"
 	}
-	d = max(d.Round(precision), time.Millisecond)
-	return strconv.FormatFloat(d.Seconds()/unit.Seconds(), 'f', -1, 64) + name
+	rounded := math.Round(max(d, time.Millisecond).Seconds()/precision.Seconds()) * precision.Seconds()
+	return strconv.FormatFloat(math.Round(rounded/unit.Seconds()*10)/10, 'f', -1, 64) + name
 }

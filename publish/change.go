@@ -49,7 +49,7 @@ func (r *run) refresh(ctx context.Context, effect diga.Effect) (fresh view, f *f
 		}
 	}
 	if r.effect = effect; maybe {
-		r.now = r.before.updated(fresh)
+		r.now = fresh
 	} else {
 		r.before = r.before.updated(fresh)
 	}
@@ -240,6 +240,7 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 		return nil
 	}
 	seen, spanned := unreadable, false
+	r.now = view{} // what was read before the last attempt
 	if effect > diga.NoEffect || f.http != 0 && signals.Err() == nil {
 		steady := true
 		spanned = r.lookBack(ctx, signals, func(ctx context.Context) bool {

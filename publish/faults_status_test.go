@@ -147,7 +147,7 @@ func testRejectedByAPI(t *testing.T) {
 		status     int
 		code, does string
 	}{
-		{400, "BAD_PARAMETER", "Check that the version is not a draft"},
+		{400, "BAD_PARAMETER", "Check that the version is no draft"},
 		{403, "INTERNAL_SERVER_ERROR", "Give the key Write on Agents and Phones"},
 		{403, "FORBIDDEN", "Give the key Write on Agents and Phones"},
 		{404, "AGENT_NOT_FOUND", "Check agent-id"},
@@ -196,7 +196,7 @@ func testImpersonation(t *testing.T) {
 }
 
 func testUnauthorized(t *testing.T) {
-	const own, foreign = "Check token", "Check api-url and token: this response is not from the API itself"
+	const own, foreign = "Is token complete, of this project, not expired?", "Check api-url and token: this response is not from the API itself"
 	for name, test := range map[string]struct {
 		reply              response
 		code, says, advice string

@@ -661,3 +661,9 @@ func fileLimit(t *testing.T) int {
 	}
 	return n
 }
+
+// What four retries wait, without and with all of the jitter.
+const (
+	minBackoff = 7500 * time.Millisecond
+	maxBackoff = 15 * time.Second
+)

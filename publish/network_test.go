@@ -9,28 +9,18 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/binary"
 	"encoding/pem"
-	"errors"
-	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"publish-agent-version/internal/sandbox"
-
-	"github.com/Shopify/toxiproxy/v2/stream"
-	"github.com/Shopify/toxiproxy/v2/toxics"
 )
 
 // memoryNetwork is a network in memory with one server. It works in virtual time only.
@@ -263,75 +253,6 @@ func serveTLS(config *tls.Config) func(int, net.Conn) net.Conn {
 	return func(_ int, conn net.Conn) net.Conn { return tls.Server(conn, config) }
 }
 
-// A faultyProxy applies Toxiproxy's toxics to the traffic between the step and a server, in virtual time.
-type faultyProxy struct {
-	server   fakeServer
-	up, down []toxics.Toxic // towards the server, and towards the step
-
-	inner *memoryNetwork
-	conns sync.WaitGroup
-}
-
-func (p *faultyProxy) Serve(l net.Listener) error {
-	p.inner = newMemoryNetwork()
-	p.conns.Go(func() { _ = p.server.Serve(p.inner) })
-	defer p.conns.Wait()
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		onward, err := p.inner.connect()
-		if err != nil {
-			return err
-		}
-		p.conns.Go(func() { copyThrough(onward, conn, p.up) })
-		p.conns.Go(func() { copyThrough(conn, onward, p.down) })
-	}
-}
-
-func (p *faultyProxy) Close() error {
-	p.inner.Close()
-	return p.server.Close()
-}
-
-// copyThrough copies src to dst through each of chain, and then closes dst.
-func copyThrough(dst, src net.Conn, chain []toxics.Toxic) {
-	first := make(chan *stream.StreamChunk)
-	last := first
-	for _, toxic := range chain {
-		wrapped := &toxics.ToxicWrapper{Toxic: toxic, Toxicity: 1}
-		if buffered, ok := toxic.(toxics.BufferedToxic); ok {
-			wrapped.BufferSize = buffered.GetBufferSize()
-		}
-		input, output := last, make(chan *stream.StreamChunk, wrapped.BufferSize)
-		stub := toxics.NewToxicStub(input, output)
-		if stateful, ok := toxic.(toxics.StatefulToxic); ok {
-			stub.State = stateful.NewState()
-		}
-		go func() {
-			stub.Run(wrapped)
-			for range input { // which may have more than the toxic let through
-			}
-		}()
-		last = output
-	}
-	go func() {
-		in := stream.NewChanWriter(first)
-		_, _ = io.Copy(in, src)
-		in.Close()
-	}()
-	_, _ = io.Copy(dst, stream.NewChanReader(last))
-	for _, toxic := range chain {
-		if _, ok := toxic.(*toxics.ResetToxic); ok {
-			resetConnection(dst)
-		}
-	}
-	dst.Close()
-	for range last { // what dst did not take
-	}
-}
-
 // dnsServer answers every question for a name by the response code of RFC 1035, and counts the questions.
 func dnsServer(t *testing.T, code byte) (dial func(ctx context.Context, network, addr string) (net.Conn, error), asked *atomic.Int64) {
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -380,100 +301,6 @@ func closedPort(t *testing.T) string {
 // connectError is what a dial that met errno ends with.
 func connectError(errno syscall.Errno) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errno)}
-}
-
-// fullPort is the address of a port whose queue of connections is full: the kernel drops further requests.
-func fullPort(t *testing.T) string {
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
-	for range 10 {
-		conn, err := net.DialTimeout("tcp", address, 100*time.Millisecond)
-		if err != nil {
-			return address
-		}
-		t.Cleanup(func() { conn.Close() })
-	}
-	t.Fatal("the queue is not full after ten connections")
-	return ""
-}
-
-// http2Server is a minimal HTTP/2 server. It answers reads, and passes every request with a body to answer.
-type http2Server struct {
-	answer   func(c http2Conn, n int, stream uint32) (more bool) // n counts the requests with a body, from 1
-	requests atomic.Int64
-}
-
-type http2Conn struct{ net.Conn }
-
-// frame writes a frame of RFC 9113, section 4.1.
-func (c http2Conn) frame(kind, flags byte, stream uint32, payload []byte) {
-	head := binary.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
-	head = binary.BigEndian.AppendUint32(append(head, flags), stream)
-	_, _ = c.Write(append(head, payload...))
-}
-
-const (
-	dataFrame, headersFrame, resetFrame, settingsFrame, goAwayFrame = 0, 1, 3, 4, 7
-	endStream, endHeaders, acknowledged                             = 1, 4, 1
-	noError, internalError, refusedStream, cancelled                = 0, 2, 7, 8
-	status200                                                       = 0x88 // in HPACK's static table
-)
-
-func (c http2Conn) reply(stream uint32, body string) {
-	c.frame(headersFrame, endHeaders, stream, []byte{status200})
-	c.frame(dataFrame, endStream, stream, []byte(body))
-}
-
-func (c http2Conn) resetStream(stream uint32, code byte) {
-	c.frame(resetFrame, 0, stream, []byte{0, 0, 0, code})
-}
-
-// goAway tells the client that the streams after last were not processed.
-func (c http2Conn) goAway(last uint32, code byte) {
-	c.frame(goAwayFrame, 0, 0, append(binary.BigEndian.AppendUint32(nil, last), 0, 0, 0, code))
-}
-
-func (s *http2Server) onConnect(_ int, conn net.Conn) net.Conn {
-	config := &tls.Config{Certificates: []tls.Certificate{trusted().issue(nil)}, NextProtos: []string{"h2"}}
-	c := http2Conn{tls.Server(conn, config)}
-	defer c.Close()
-	preface := make([]byte, len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
-	if _, err := io.ReadFull(c, preface); err != nil {
-		return nil
-	}
-	c.frame(settingsFrame, 0, 0, nil)
-	for head := make([]byte, 9); ; {
-		if _, err := io.ReadFull(c, head); err != nil {
-			return nil
-		}
-		length, kind, flags := binary.BigEndian.Uint32(head)>>8, head[3], head[4]
-		stream := binary.BigEndian.Uint32(head[5:])
-		if _, err := io.CopyN(io.Discard, c, int64(length)); err != nil {
-			return nil
-		}
-		switch {
-		case kind == settingsFrame && flags&acknowledged == 0:
-			c.frame(settingsFrame, acknowledged, 0, nil)
-		case (kind == headersFrame || kind == dataFrame) && flags&endStream != 0:
-			if kind == headersFrame { // a read: the change has a body
-				_, body, _ := strings.Cut(liveVersion(sandbox.LiveID).raw, "\r\n\r\n")
-				c.reply(stream, body)
-			} else if !s.answer(c, int(s.requests.Add(1)), stream) {
-				return nil
-			}
-		}
-	}
 }
 
 // tlsServer serves HTTP/1.1 and HTTP/2.
