@@ -201,7 +201,8 @@ func (r *run) apiFailure(err error) *failure {
 // describe describes an error, as a clause.
 func (r *run) describe(e *diga.Error) message {
 	m := say("%s", e.Message)
-	if r.changing && e.Code != "" && e.Status >= 400 && e.Effect == diga.NoEffect && e.Cause != diga.Limited {
+	refused := 400 <= e.Status && e.Status < 500 && e.Cause != diga.Limited && e.Cause != diga.ServerFault
+	if r.changing && e.Code != "" && refused {
 		m = say("Diga refused %s", r.wished())
 		if e.Said == "" && len(e.Details) == 0 {
 			m = say("%s (%s)", m, diga.StatusText(e.Status))

@@ -20,6 +20,9 @@ func configured(api *sandbox.Sandbox, before, after string) {
 			fields = "," + fields
 		}
 		body := strings.TrimSuffix(versionJSON(id, live), "}") + fields + "}"
+		if live {
+			body = `{"data":[` + body + `],"has_more":false}`
+		}
 		api.Inject(sandbox.Fault{Method: http.MethodGet, Path: path, Body: body, Times: -1})
 	}
 	show(publishedRead, sandbox.LiveID, true, before)

@@ -211,7 +211,7 @@ func (r *run) table(md *markdown) {
 }
 
 func (r *run) versionOf(v view) message {
-	if v.live.value.ID == uuid.Nil {
+	if v.live.value.ID == uuid.Nil && v.live.value.Name == "" {
 		return message{}
 	}
 	return fullVersionName(v.live.value)

@@ -77,7 +77,7 @@ func (r *run) warnAfter() {
 		for d, n := range r.wish.numbers {
 			if direction := diga.Direction(d); n.isOpen() {
 				open = append(open, say("%s", direction))
-				if r.now.bound[d].known() || len(r.now.bound[d].value) == 0 {
+				if len(r.now.bound[d].value) == 0 {
 					empty = append(empty, say("%s", direction))
 				}
 			}
