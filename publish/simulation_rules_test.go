@@ -1,0 +1,481 @@
+package publish_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"publish-agent-version/internal/runner"
+	"publish-agent-version/internal/sandbox"
+)
+
+const (
+	graceAfterTimeout = 6 * time.Second // for the read-back and the report
+	graceAfterSignal  = time.Second
+	oldestReading     = 10 * time.Second // that a check may rest on
+)
+
+// A rule is a promise of the step. It returns what is wrong; empty: nothing is.
+type rule struct {
+	name   string
+	broken func(a *day) string
+}
+
+var rules = []rule{
+	{"published means published", func(a *day) string {
+		patches := a.patches()
+		if status := a.status(); status != "published" && status != "unpublished" {
+			if n := len(patches); n > 0 && patches[n-1].confirmed() && a.rates.conn == 0 && a.signal == 0 && a.inTime(patches[n-1].end) {
+				return "the API confirmed the change"
+			}
+			return ""
+		}
+		last := a.at(a.end)
+		switch {
+		case len(patches) == 0:
+			return "no request for the change arrived"
+		case a.unpublish != (a.status() == "unpublished"):
+			return "the wrong word"
+		case !a.wants(last, a.res.outputs["published-version-id"]):
+			return "the output published-version-id is " + a.res.outputs["published-version-id"]
+		}
+		states := a.states(patches[0].at.Add(-a.is.ReplicaLag), a.end)
+		for _, d := range bothDirections {
+			got := a.res.outputs[d.String()+"-phone-number-id"]
+			was := slices.ContainsFunc(states, func(st *sandbox.State) bool { return slices.Contains(st.Numbers(agent, d), got) })
+			if got != "" && !was || a.asks[d] && (got != "") != (a.phones[d] != nil) || got != "" && a.phones[d] != nil && !slices.Contains(a.phones[d], got) {
+				return fmt.Sprintf("the output %s-phone-number-id is %q", d, got)
+			}
+		}
+		if a.inForce(last) {
+			return ""
+		}
+		if !a.others(a.end) {
+			return "what was asked for is not in force"
+		}
+		// Another writer may come between two reads: each part must have been true, but not at the same time.
+		was := make([]bool, len(a.parts(last)))
+		for _, st := range states {
+			for i, is := range a.parts(st) {
+				was[i] = was[i] || is
+			}
+		}
+		if slices.Contains(was, false) {
+			return "what was asked for was never in force"
+		}
+		return ""
+	}},
+
+	{"failed means that nothing was applied, or will be", func(a *day) string {
+		if a.status() != "failed" {
+			return ""
+		}
+		for i, c := range a.changes {
+			if !a.isPatch(c) || a.others(c.Time) || sameState(a.changes[i-1].State, c.State) {
+				continue
+			}
+			if !c.Time.After(a.end) && a.others(a.end) {
+				continue // who may have undone it before the step looked
+			}
+			return fmt.Sprintf("it was applied %s after the end", c.Time.Sub(a.end))
+		}
+		return ""
+	}},
+
+	{"nothing else is changed", func(a *day) string {
+		for i, c := range a.changes {
+			if !a.isPatch(c) {
+				continue
+			}
+			if what := a.unrequestedChange(a.changes[i-1].State, c); what != "" {
+				return fmt.Sprintf("%s after the start: %s", c.Time.Sub(a.start), what)
+			}
+		}
+		return ""
+	}},
+
+	{"a number that is lost is named", func(a *day) string {
+		if a.status() != "published" {
+			return ""
+		}
+		for i, c := range a.changes {
+			for _, d := range bothDirections {
+				if !a.isPatch(c) || a.asks[d] && a.phones[d] == nil || c.Time.After(a.end) {
+					continue
+				}
+				for _, id := range a.changes[i-1].State.Numbers(agent, d) {
+					lost := !slices.Contains(c.State.Numbers(agent, d), id) && !slices.Contains(a.at(a.end).Numbers(agent, d), id)
+					if lost && !a.raced(c, id, d) && !a.warnsAbout(id) && a.is.ReplicaLag < time.Second {
+						return fmt.Sprintf("%s is lost %s, and no warning says so", id, d)
+					}
+				}
+			}
+		}
+		return ""
+	}},
+
+	{"unknown has a reason", func(a *day) string {
+		if a.status() != "unknown" || a.unknownReason() != "" {
+			return ""
+		}
+		return "every request had its answer, and the read-back showed the truth"
+	}},
+
+	{"in time", func(a *day) string {
+		switch took := a.end.Sub(a.start); {
+		case took > a.timeout+graceAfterTimeout:
+			return fmt.Sprintf("took %s of %s", took, a.timeout)
+		case !a.signalled.IsZero() && a.end.Sub(a.signalled) > graceAfterSignal:
+			return fmt.Sprintf("took %s after the signal", a.end.Sub(a.signalled))
+		}
+		return ""
+	}},
+
+	{"the exit status fits", func(a *day) string {
+		allowed := []int{1}
+		if slices.Contains([]string{"published", "unpublished", "dry-run", "live", "offline"}, a.status()) {
+			allowed = []int{0}
+		} else if a.signal != 0 {
+			allowed = append(allowed, 128+int(a.signal))
+		}
+		if !slices.Contains(allowed, a.res.exit) {
+			return fmt.Sprintf("exit status %d with status %q and signal %d", a.res.exit, a.status(), a.signal)
+		}
+		return ""
+	}},
+
+	{"nothing is sent that must not be", func(a *day) string {
+		changing := append(a.patches(), a.sent(http.MethodPost)...)
+		switch {
+		case a.invalid && len(a.exchanges) > 0:
+			return "the inputs are invalid"
+		case a.invalid && a.res.outputs["error-code"] != "ACTION_INPUT_INVALID":
+			return "the inputs are invalid, and the code is " + a.res.outputs["error-code"]
+		case (a.dryRun || a.showLive) && len(changing) > 0:
+			return "it is a dry run, or only shows what is live"
+		case (a.status() == "dry-run") && !a.dryRun, (a.status() == "live" || a.status() == "offline") != a.showLive && a.res.exit == 0:
+			return "the wrong word: " + a.status()
+		}
+		for _, x := range a.sent(http.MethodGet) {
+			if x.status == http.StatusUnauthorized && x.answered && len(changing) > 0 && x.end.Before(changing[0].at) && a.rates.conn == 0 {
+				return "the key is not known"
+			}
+		}
+		return ""
+	}},
+
+	{"no guard is passed that refuses", func(a *day) string {
+		for i, x := range a.exchanges {
+			if x.is(http.MethodGet) {
+				continue
+			}
+			version := x.publishes()
+			states := a.states(x.at.Add(-oldestReading-a.transit()), x.at)
+			passes := slices.ContainsFunc(states, func(st *sandbox.State) bool {
+				id := live(st, agent)
+				again := id == version && slices.ContainsFunc(a.exchanges[:i], func(x *exchange) bool { return x.is(http.MethodPatch) })
+				newer := id == "" || x.is(http.MethodPost) || versionOf(st, id).Number <= versionOf(st, version).Number
+				return again || (!a.expects || id == a.expect) && (!a.onlyNewer || newer)
+			})
+			if !passes {
+				return fmt.Sprintf("%s %s after the start: %s was live", x.method, x.at.Sub(a.start), live(states[0], agent))
+			}
+		}
+		return ""
+	}},
+
+	{"refused for a reason", func(a *day) string {
+		states := a.states(a.start.Add(-a.is.ReplicaLag), a.end)
+		some := func(is func(st *sandbox.State) bool) bool { return slices.ContainsFunc(states, is) }
+		reason := true
+		switch a.res.outputs["error-code"] {
+		case "ACTION_UNEXPECTED_VERSION":
+			reason = a.expects && some(func(st *sandbox.State) bool { return live(st, agent) != a.expect })
+		case "ACTION_NOT_NEWER":
+			reason = a.onlyNewer && some(func(st *sandbox.State) bool { return live(st, agent) != "" })
+		case "ACTION_VERSION_NOT_FOUND":
+			reason = a.launch || some(func(st *sandbox.State) bool {
+				return !slices.ContainsFunc(st.Versions(agent), func(v sandbox.Version) bool { return !v.Draft && a.wants(st, v.ID) })
+			})
+		case "ACTION_VERSION_AMBIGUOUS":
+			reason = a.name != ""
+		case "ACTION_PHONE_NOT_FOUND":
+			reason = slices.ContainsFunc(bothDirections[:], func(d sandbox.Direction) bool {
+				found := 0
+				for _, p := range a.first.Phones() {
+					if slices.Contains(a.phones[d], p.ID) && p.Status != "RELEASED" {
+						found++
+					}
+				}
+				return a.asks[d] && a.phones[d] != nil && found != 1
+			})
+		}
+		if !reason {
+			return a.res.outputs["error-message"]
+		}
+		return ""
+	}},
+
+	{"launched once", func(a *day) string {
+		posts, launches := a.sent(http.MethodPost), 0
+		for _, c := range a.changes {
+			if c.Request >= 0 && !a.isPatch(c) {
+				launches++
+			}
+		}
+		said, version := a.res.outputs["launched"], versionOf(a.at(a.end), a.res.outputs["version-id"])
+		absent := func(st *sandbox.State) bool {
+			return !slices.ContainsFunc(st.Versions(agent), func(v sandbox.Version) bool { return !v.Draft && a.wants(st, v.ID) })
+		}
+		switch {
+		case len(posts) > 0 && !a.launch:
+			return "nobody asked for that"
+		case launches > 1 && !a.others(a.end):
+			return fmt.Sprint(launches, " times")
+		case len(posts) > 0 && !slices.ContainsFunc(a.states(a.start.Add(-a.is.ReplicaLag), posts[0].at), absent):
+			return "there was one of that name"
+		case said == "true" && (len(posts) == 0 && len(a.broken) == 0 || version.Draft || version.Name != a.name),
+			a.launch && !a.invalid && said == "", said == "false" && a.status() == "published" && launches > 0 && !a.others(a.end):
+			return fmt.Sprintf("the output launched is %q, of %+v", said, version)
+		}
+		return ""
+	}},
+
+	{"still is said only of what was read afterwards", func(a *day) string {
+		said := still.FindString(a.res.message() + "\n" + a.res.outputs["error-message"] + "\n" + a.res.summary)
+		if said == "" || slices.ContainsFunc(a.readsAfter(), func(x *exchange) bool { _, ok := x.saw(); return ok }) {
+			return ""
+		}
+		return said
+	}},
+
+	{"live means live", func(a *day) string {
+		said, set := a.res.outputs["published-version-id"]
+		was := slices.ContainsFunc(a.states(a.start.Add(-a.is.ReplicaLag), a.end), func(st *sandbox.State) bool { return live(st, agent) == said })
+		if is := a.status(); (is == "live" || is == "offline") && (!set || !was || (said == "") != (is == "offline")) {
+			return fmt.Sprintf("%s: %q", is, said)
+		}
+		return ""
+	}},
+
+	{"one change at a time", func(a *day) string {
+		patches := a.patches()
+		for i, x := range patches {
+			switch {
+			case x.uri != "/v1/agent/"+agent+"/published_version":
+				return "a change of " + x.uri
+			case i > 0 && patches[i-1].end.After(x.at):
+				return "a request was sent while another was in flight"
+			case x.body != patches[0].body:
+				return "it asks for another change than before"
+			}
+		}
+		if sent, _ := strconv.Atoi(a.res.outputs["attempts"]); sent < len(patches) {
+			return fmt.Sprintf("the output attempts is %d, %d arrived", sent, len(patches))
+		}
+		return strings.Join(a.Violations(), "; ")
+	}},
+
+	{"previous means previous", func(a *day) string {
+		until := a.end
+		if patches := a.patches(); len(patches) > 0 {
+			until = patches[0].at.Add(-1) // the change may be made at the instant at which it arrives
+		}
+		states, what := a.states(a.start.Add(-a.is.ReplicaLag), until), ""
+		said := func(output string, was func(*sandbox.State) string) {
+			value, set := a.res.outputs[output]
+			if set && !slices.ContainsFunc(states, func(st *sandbox.State) bool { return was(st) == value }) {
+				what += fmt.Sprintf("the output %s is %q ", output, value)
+			}
+		}
+		said("previous-version-id", func(st *sandbox.State) string { return live(st, agent) })
+		for _, d := range bothDirections {
+			said("previous-"+d.String()+"-phone-number-id", func(st *sandbox.State) string {
+				if bound := st.Numbers(agent, d); len(bound) == 1 {
+					return bound[0]
+				}
+				return ""
+			})
+		}
+		return what
+	}},
+}
+
+var still = regexp.MustCompile(`\S+ (is|are) still\b.*|still (live|bound)`)
+
+// publishes returns the version in a request for the change.
+func (x *exchange) publishes() string {
+	var body struct {
+		Version string `json:"version_id"`
+	}
+	_ = json.Unmarshal([]byte(x.body), &body)
+	return body.Version
+}
+
+// isPatch reports whether a request for the change made c.
+func (a *day) isPatch(c sandbox.Change) bool {
+	return c.Request >= 0 && a.requests[c.Request].Method == http.MethodPatch
+}
+
+// inTime reports whether the timeout was at least a second away.
+func (a *day) inTime(t time.Time) bool { return t.Sub(a.start) < a.timeout-time.Second }
+
+// transit is how much older than its arrival what a read shows may be.
+func (a *day) transit() time.Duration {
+	longest := 0
+	for _, x := range a.exchanges {
+		longest = max(longest, x.reply.Len())
+	}
+	return a.is.ReplicaLag + time.Second + time.Duration(longest/64)*a.pace
+}
+
+func sameState(a, b *sandbox.State) bool {
+	for n := 1; n <= 3; n++ {
+		other := simulatedAgent(n)
+		if live(a, other) != live(b, other) {
+			return false
+		}
+		for _, d := range bothDirections {
+			as, bs := a.Numbers(other, d), b.Numbers(other, d)
+			slices.Sort(as)
+			if slices.Sort(bs); !slices.Equal(as, bs) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// unrequestedChange says what a request changed that nothing had asked for.
+func (a *day) unrequestedChange(before *sandbox.State, c sandbox.Change) string {
+	for n := 1; n <= 3; n++ {
+		was, is := live(before, simulatedAgent(n)), live(c.State, simulatedAgent(n))
+		if was != is && (n != 1 || !a.wants(c.State, is)) {
+			return fmt.Sprintf("agent %d has version %q", n, is)
+		}
+	}
+	for _, p := range a.first.Phones() {
+		for _, d := range bothDirections {
+			was, is := before.Owner(p.ID, d), c.State.Owner(p.ID, d)
+			if was != is && !a.allowedChange(before, c, p.ID, d, was, is) {
+				return fmt.Sprintf("%s has agent %q %s, was %q", p.ID, is, d, was)
+			}
+		}
+	}
+	return ""
+}
+
+// allowedChange reports whether a request may have taken a number from was to is in one direction.
+func (a *day) allowedChange(before *sandbox.State, c sandbox.Change, id string, d sandbox.Direction, was, is string) bool {
+	_, _, phones := a.phonesRead(c)
+	usable := slices.ContainsFunc(before.Phones(), func(p sandbox.Phone) bool {
+		return p.ID == id && (p.Status == "assigned" || p.Status == "Assigned" || p.Status == "suspended")
+	})
+	switch {
+	case was != agent && is != agent:
+		return false // a number of two others
+	case a.raced(c, id, d):
+		return true // it was another writer's, or not bound, when the step looked
+	case is == agent:
+		return slices.Contains(a.phones[d], id) && (was == "" || a.takeOver || !phones)
+	case a.unpublish, a.asks[d]:
+		return true // released, or replaced by the number that was asked for
+	default: // which of several to send along cannot be known, and a warning is due
+		return len(before.Numbers(agent, d)) > 1 || !usable || !phones && a.is.ReleaseOmitted
+	}
+}
+
+// request returns the exchange that made c.
+func (a *day) request(c sandbox.Change) *exchange { return a.exchanges[c.Request] }
+
+// raced reports whether another writer touched the agent's numbers in one direction, or this number, too shortly before
+// c for the step to know.
+func (a *day) raced(c sandbox.Change, id string, d sandbox.Direction) bool {
+	since := a.request(c).at.Add(-oldestReading - a.transit())
+	for i, o := range a.changes[1:] {
+		before := a.changes[i].State
+		changed := !slices.Equal(before.Numbers(agent, d), o.State.Numbers(agent, d)) || before.Owner(id, d) != o.State.Owner(id, d)
+		if o.Request < 0 && changed && !o.Time.After(c.Time) && o.Time.After(since) {
+			return true
+		}
+	}
+	return false
+}
+
+// phonesRead reports whether a read of the numbers succeeded, and failed for now or for good, before the request of c.
+func (a *day) phonesRead(c sandbox.Change) (now, final, ok bool) {
+	for _, x := range a.sent(http.MethodGet) {
+		if x.showsPhones() && x.at.Before(a.request(c).at) {
+			ok = ok || x.good()
+			final = final || x.refused() && x.status != http.StatusTooManyRequests || x.answered && x.status == http.StatusOK && !x.good() || x.status == http.StatusNotImplemented
+			now = now || !x.good()
+		}
+	}
+	return now, final, ok && !final
+}
+
+// warnsAbout reports whether a warning names a phone number, by its id or as people write it, or says that none could be
+// protected.
+func (a *day) warnsAbout(id string) bool {
+	number := ""
+	for _, p := range a.Phones() {
+		if p.ID == id {
+			number = p.Number
+		}
+	}
+	bare := func(s string) string {
+		return strings.TrimPrefix(strings.NewReplacer(" ", "", "-", "", "tel:", "").Replace(s), "+")
+	}
+	return slices.ContainsFunc(a.res.log.Annotations(), func(n runner.Annotation) bool {
+		return n.Level == "warning" && (n.Title == "Phone number released" && strings.Contains(bare(n.Message), bare(number)) ||
+			n.Title == "Phone numbers not protected")
+	})
+}
+
+// readBackWorked reports whether the step looked after its last request for the change, and every read was answered as
+// it should be.
+func (a *day) readBackWorked() bool {
+	after := a.readsAfter()
+	return len(after) > 0 && a.rates.conn == 0 && a.rates.connect == 0 && !slices.ContainsFunc(after, func(x *exchange) bool { return !x.good() })
+}
+
+// unknownReason returns a reason for which the step cannot know what is in force; empty: there is none.
+func (a *day) unknownReason() string {
+	patches := a.patches()
+	switch {
+	case len(a.broken) > 0:
+		return "a request was lost on its way"
+	case len(patches) == 0:
+		return ""
+	case slices.ContainsFunc(patches, func(x *exchange) bool { return !x.settled() && !x.confirmed() }), a.rates.conn > 0:
+		return "a request had no answer that settles it"
+	case !a.readBackWorked():
+		return "the read-back failed, or a signal or the timeout left no time for it"
+	case a.others(a.end):
+		return "another writer came in between"
+	case !a.inTime(patches[len(patches)-1].end.Add(oldestReading)), a.signal != 0:
+		return "no time for readings that span ten seconds"
+	}
+	for _, st := range a.states(patches[len(patches)-1].end, a.end) {
+		if parts := a.parts(st); slices.Contains(parts, true) && slices.Contains(parts, false) {
+			return "half of it is in force"
+		}
+	}
+	return ""
+}
+
+// brokenRules lists the rules that a run breaks.
+func (a *day) brokenRules() map[string]string {
+	list := make(map[string]string)
+	for _, rule := range rules {
+		if what := rule.broken(a); what != "" {
+			list[rule.name] = what
+		}
+	}
+	return list
+}

@@ -1,0 +1,139 @@
+package publish_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+)
+
+var (
+	simulations = flag.Int("simulations", 2000, "how many days TestSimulation makes up: seeds 1 to this")
+	oneSeed     = flag.Uint64("seed", 0, "the one day that TestSimulation makes up, and tells the story of")
+)
+
+const (
+	maxUnknownShare = 0.4 // of the runs whose read-back worked
+	maxTraces       = 5   // how many failed runs are told in full
+)
+
+// trace tells a run to somebody who wants to know what went wrong.
+func (a *day) trace() string {
+	var text strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
+	line("go test ./publish -run '^TestSimulation$' -seed %d\ninputs:", a.seed)
+	for _, name := range slices.Sorted(maps.Keys(a.inputs)) {
+		line("  %s: %s", name, a.inputs[name])
+	}
+	line("world: %+v\n  %+v\n  barred %+v, outage %s", a.is, a.rates, a.barred, a.outage)
+	versions := a.first.Versions(agent)
+	for _, v := range versions[max(0, len(versions)-10):] {
+		line("  version %s: %q, number %d, draft %t, live %t", v.ID, v.Name, v.Number, v.Draft, v.ID == live(a.first, agent))
+	}
+	for _, p := range a.first.Phones()[:min(len(a.first.Phones()), 10)] {
+		line("  %s: %s, %s, inbound %q, outbound %q", p.ID, p.Number, p.Status, a.first.Owner(p.ID, 0), a.first.Owner(p.ID, 1))
+	}
+	line("%s", strings.Join(a.story, "\n"))
+	for _, c := range a.changes[1:] {
+		line("%9.3f CHANGE by %d: %s, %v, %v", c.Time.Sub(a.start).Seconds(), c.Request, live(c.State, agent), c.State.Numbers(agent, 0), c.State.Numbers(agent, 1))
+	}
+	line("log:\n%s", a.res.stdout+a.res.stderr)
+	for _, name := range slices.Sorted(maps.Keys(a.res.outputs)) {
+		if name != "summary" {
+			line("%s=%s", name, a.res.outputs[name])
+		}
+	}
+	return text.String()
+}
+
+// statistics counts how runs end.
+type statistics struct {
+	mu       sync.Mutex
+	statuses map[string]int
+	changing int // a request for the change arrived
+	launched int
+	verified int // the outcome was decided by a read-back that worked
+	unknown  int // of these
+	broken   map[string]int
+	traces   int
+}
+
+func (c *statistics) add(a *day, broken map[string]string) (tell bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.statuses[a.status()]++
+	if len(a.patches()) > 0 {
+		c.changing++
+	}
+	if a.res.outputs["launched"] == "true" {
+		c.launched++
+	}
+	if !slices.ContainsFunc(a.patches(), (*exchange).confirmed) && len(a.patches()) > 0 && a.readBackWorked() {
+		c.verified++
+		if a.status() == "unknown" {
+			c.unknown++
+		}
+	}
+	for name := range broken {
+		c.broken[name]++
+	}
+	if len(broken) > 0 {
+		c.traces++
+	}
+	return len(broken) > 0 && c.traces <= maxTraces
+}
+
+// TestSimulation runs the step through made-up days, one for each seed, and holds what it says and does against the
+// truth, which the sandbox knows.
+func TestSimulation(t *testing.T) {
+	c := &statistics{statuses: make(map[string]int), broken: make(map[string]int)}
+	play := func(t *testing.T, seed uint64) {
+		synctest.Test(t, func(t *testing.T) {
+			a := simulate(t, seed)
+			broken := a.brokenRules()
+			for _, name := range slices.Sorted(maps.Keys(broken)) {
+				t.Errorf("seed %d: %s: %s", seed, name, broken[name])
+			}
+			if c.add(a, broken) || *oneSeed != 0 {
+				t.Log(a.trace())
+			}
+		})
+	}
+	if *oneSeed != 0 {
+		play(t, *oneSeed)
+		return
+	}
+	const shards = 4
+	t.Run("days", func(t *testing.T) {
+		for shard := range shards {
+			t.Run(strconv.Itoa(shard), func(t *testing.T) {
+				t.Parallel()
+				for seed := 1 + shard; seed <= *simulations; seed += shards {
+					t.Run(strconv.Itoa(seed), func(t *testing.T) { play(t, uint64(seed)) })
+				}
+			})
+		}
+	})
+	t.Logf("%d days: ended %v; the change was sent on %d, a draft launched on %d; "+
+		"the outcome was read back on %d and unknown all the same on %d of these; broken: %v",
+		*simulations, c.statuses, c.changing, c.launched, c.verified, c.unknown, c.broken)
+	if *simulations < 500 { // too few for a share to mean anything
+		return
+	}
+	if float64(c.unknown) > maxUnknownShare*float64(c.verified) {
+		t.Errorf("%d of %d outcomes that were read back are unknown", c.unknown, c.verified)
+	}
+	for _, status := range []string{"published", "unpublished", "failed", "unknown", "dry-run", "live", "offline"} {
+		if c.statuses[status] < *simulations/400 {
+			t.Errorf("only %d runs of %d ended %s: too few to say anything about", c.statuses[status], *simulations, status)
+		}
+	}
+	if c.changing < *simulations/2 || c.verified < *simulations/50 || c.launched < *simulations/50 {
+		t.Error("too few runs sent a change, launched a draft, or read the outcome back, to say anything about")
+	}
+}

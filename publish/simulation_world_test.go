@@ -1,0 +1,542 @@
+package publish_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"publish-agent-version/internal/sandbox"
+)
+
+// A world is the API of one made-up day, everything that stands between it and the step, and a record of both. The seed
+// decides all of it. A request's fate depends on the seed, the request and how many like it came before.
+type world struct {
+	*sandbox.Sandbox
+	seed  uint64
+	is    sandbox.Behavior
+	token string
+	first *sandbox.State // when the step starts
+	rates faultRates
+	barred
+	outage time.Duration // from the start; all requests fail
+
+	mu        sync.Mutex
+	start     time.Time
+	exchanges []*exchange
+	ordinals  map[string]int
+	dials     int
+	broken    []time.Time   // when the network failed
+	pace      time.Duration // of the slowest connection
+	scheduled []scheduledEvent
+	story     []string
+}
+
+// barred are reads that are refused all day.
+type barred struct {
+	path  string // part of it; empty: no reads are
+	fault sandbox.Fault
+}
+
+// faultRates is how much goes wrong: probabilities.
+type faultRates struct {
+	change, read, connect, conn float64
+	kinds                       []int // the faults that occur; indices into faultKinds
+}
+
+// A scheduledEvent happens some time after the n-th request has come; after the start for 0.
+type scheduledEvent struct {
+	n     int
+	after time.Duration
+	do    func()
+}
+
+// An exchange is a request and what became of it.
+type exchange struct {
+	method, uri, body string
+	n                 int // of the requests with this method and URI, from 1
+	at, end           time.Time
+	kind              string // of the fault; empty: none
+	class             replyMeaning
+	fault             sandbox.Fault
+	reset             bool // instead of closed
+	status            int
+	reply             bytes.Buffer
+	answered          bool // the whole reply went out to a client that was still there
+}
+
+// A replyMeaning is what a reply says of the request that it answers.
+type replyMeaning int
+
+const (
+	apiAnswered   replyMeaning = iota // the API's own reply: it has done what the reply says
+	neverApplied                      // 3xx, and 4xx but 408
+	appliedOrNot                      // an error in the API's shape: applied by now, or never
+	mayApplyLater                     // may be applied at any moment
+)
+
+func (x *exchange) is(method string) bool { return x.method == method }
+
+// good reports whether the read was answered as the API's description says.
+func (x *exchange) good() bool {
+	return x.is(http.MethodGet) && x.answered && x.class == apiAnswered && x.status == http.StatusOK
+}
+
+// refused reports whether the reply says for certain that the request never changes anything.
+func (x *exchange) refused() bool {
+	return x.answered && 300 <= x.status && x.status < 500 && x.status != http.StatusRequestTimeout
+}
+
+// settled reports whether this is over, whatever the reply says about what it did.
+func (x *exchange) settled() bool {
+	return x.refused() || x.answered && x.class <= appliedOrNot && x.class != neverApplied
+}
+
+// confirmed reports whether the reply was the API's own 200.
+func (x *exchange) confirmed() bool {
+	return x.answered && x.class == apiAnswered && x.status == http.StatusOK
+}
+
+// showsLive reports whether the read is one of what is live.
+func (x *exchange) showsLive() bool {
+	return strings.Contains(x.uri, "/version?") && x.is(http.MethodGet)
+}
+
+func (x *exchange) showsPhones() bool { return strings.HasPrefix(x.uri, "/v1/phone/") }
+
+// saw returns the published version that the read shows; false if it shows none.
+func (x *exchange) saw() (id string, ok bool) {
+	var page struct {
+		Data []struct {
+			ID        string `json:"version_id"`
+			Published bool   `json:"is_published"`
+		}
+		More bool `json:"has_more"`
+	}
+	if !x.good() || !x.showsLive() || json.Unmarshal(x.reply.Bytes(), &page) != nil {
+		return "", false
+	}
+	for _, v := range page.Data {
+		if v.Published {
+			return v.ID, true
+		}
+	}
+	return "", !page.More && len(page.Data) == 0
+}
+
+// random returns the source of what label stands for.
+func (w *world) random(label string) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, label)
+	return rand.New(rand.NewPCG(w.seed, h.Sum64()))
+}
+
+func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
+
+func chance(r *rand.Rand, probability float64) bool { return r.Float64() < probability }
+
+// between returns a duration of at least least and less than most; least if there is none.
+func between(r *rand.Rand, least, most time.Duration) time.Duration {
+	if most <= least {
+		return least
+	}
+	return least + time.Duration(r.Int64N(int64(most-least)))
+}
+
+func simulatedAgent(n int) string { return fmt.Sprintf("a0000000-0000-4000-8000-%012d", n) }
+func simulatedPhone(n int) string { return fmt.Sprintf("c0000000-0000-4000-8000-%012d", n) }
+
+// longPrompt makes a page of a hundred versions larger than a response may be.
+var longPrompt = strings.Repeat("Be kind. ", 15_000)
+
+// newWorld makes up the API of a day, for a step that is about agent 1.
+func newWorld(seed uint64) *world {
+	w := &world{Sandbox: sandbox.NewEmpty(), seed: seed, ordinals: make(map[string]int), start: time.Now()}
+	r := w.random("world")
+	w.drawBehavior(r)
+	for a := 1; a <= 3; a++ {
+		agent := simulatedAgent(a)
+		w.AddAgent(agent, fmt.Sprint("Agent ", a))
+		versions, config := 1+r.IntN(7), map[string]any{}
+		if a == 1 && chance(r, 0.03) {
+			versions = 90 + r.IntN(150)
+			if chance(r, 0.1) {
+				versions, config = 70, map[string]any{"prompt": longPrompt}
+			}
+		}
+		for n := 1; n <= versions; n++ {
+			name := pick(r, "", "stable", fmt.Sprint("v", n), fmt.Sprint("v", n), fmt.Sprint("v", n), fmt.Sprintf(" v%d ", n))
+			if config["prompt"] == nil {
+				config = map[string]any{"greeting": fmt.Sprint("Hello ", n%3)}
+			}
+			v := sandbox.Version{Name: name, Configuration: config}
+			if chance(r, 0.03) {
+				v.Issues = []sandbox.Issue{{Code: "no_voice", Message: "Choose a voice"}}
+			}
+			w.AddVersion(agent, v)
+		}
+		if chance(r, 0.85) {
+			w.SetPublished(agent, pick(r, w.State().Versions(agent)...).ID)
+		}
+		if chance(r, 0.6) {
+			draft := sandbox.Version{Draft: true, Name: pick(r, "", "", "next", "v1")}
+			if chance(r, 0.1) {
+				draft.Issues = []sandbox.Issue{{Code: "no_greeting", Message: "Write a greeting"}}
+			}
+			w.AddVersion(agent, draft)
+		}
+	}
+	phones := 1 + r.IntN(6)
+	if chance(r, 0.02) {
+		phones = 110
+	}
+	for n := 1; n <= phones; n++ {
+		p := sandbox.Phone{Number: fmt.Sprintf("+34910000%03d", n), Status: "assigned"}
+		switch {
+		case chance(r, 0.08):
+			p.Number = fmt.Sprintf("pbx-%d@sip.example.com", n)
+		case n > 1 && chance(r, 0.05):
+			p.Number = fmt.Sprintf("+34910000%03d", n-1)
+		}
+		if chance(r, 0.15) {
+			p.Status = pick(r, "reserved", "RELEASED", "finished", "pending_verification", "suspended", "Assigned")
+		}
+		if at := time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC); chance(r, 0.05) {
+			p.ScheduledReleaseAt = &at
+		}
+		id := w.SetPhone(p)
+		for _, d := range bothDirections {
+			if owner := pick(r, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2); owner > 0 && p.Status != "RELEASED" {
+				w.Bind(id, d, simulatedAgent(owner))
+			}
+		}
+	}
+	w.drawFaults(r)
+	w.is.Fault = func(r *http.Request) sandbox.Fault { return r.Context().Value(exchangeKey{}).(*exchange).fault }
+	w.is.Unchecked = seed%8 != 0
+	w.Set(w.is)
+	w.first = w.State()
+	return w
+}
+
+// drawBehavior draws what no source says of the API, and what the key may do.
+func (w *world) drawBehavior(r *rand.Rand) {
+	w.is = sandbox.Behavior{
+		ReleaseOmitted: chance(r, 0.5), DropOthers: chance(r, 0.5), AllowTakeOver: chance(r, 0.5), KeepNumbers: chance(r, 0.5),
+		OnlyNamed: chance(r, 0.3), PhonesIfNamed: chance(r, 0.5), IgnorePublished: chance(r, 0.05), BarePages: chance(r, 0.3),
+		CursorStatus: pick(r, 0, 400, 404), WithoutPhones: chance(r, 0.04), PatchOnly: chance(r, 0.02),
+	}
+	w.is.Notation = pick(r, nil, nil, nil, sandbox.RFC3966, sandbox.International, sandbox.National)
+	if chance(r, 0.15) {
+		w.is.ReplicaLag = between(r, time.Millisecond, maxLag)
+	}
+	if chance(r, 0.1) {
+		w.is.CacheFor = time.Minute
+	}
+	switch p := r.Float64(); {
+	case p < 0.06:
+		w.is.Limit = sandbox.Limit{Requests: 1 + r.IntN(4), Interval: pick(r, time.Second, 2*time.Second, 10*time.Second)}
+	case p < 0.09:
+		w.is.Limit.AtATime = 1
+	}
+	w.is.Limit.RetryAfter, w.is.Limit.Page = chance(r, 0.5), chance(r, 0.3)
+	w.token = sandbox.Token
+	if chance(r, 0.12) {
+		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken, "sandbox-token-that-reads-phones", "sandbox-token-of-nobody")
+		w.AddKey("sandbox-token-that-reads-phones", sandbox.Key{Agents: sandbox.Write, Phones: sandbox.Read})
+	}
+}
+
+// maxLag is how far a replica is behind.
+const maxLag = 3 * time.Second
+
+// drawFaults draws how much goes wrong.
+func (w *world) drawFaults(r *rand.Rand) {
+	rate := pick(r, 0, 0.1, 0.3, 0.6)
+	w.rates = faultRates{change: rate, read: rate * pick(r, 0, 0.2, 0.5, 1), connect: rate * pick(r, 0, 0, 0.3), conn: rate * pick(r, 0, 0, 0.3)}
+	for i, k := range faultKinds {
+		for range k.weight {
+			w.rates.kinds = append(w.rates.kinds, i)
+		}
+	}
+	if chance(r, 0.6) { // a bad day is bad in one or two ways
+		w.rates.kinds = []int{pick(r, w.rates.kinds...), pick(r, w.rates.kinds...)}
+	}
+	if chance(r, 0.06) {
+		w.barred = barred{pick(r, "/v1/phone/", "/v1/phone/", "is_published", "version_id", "/v1/"), pick(r,
+			apiFault(403, "INTERNAL_SERVER_ERROR"), apiFault(404, "NOT_FOUND"), sandbox.Fault{Status: 404}, sandbox.Fault{Status: 501},
+			sandbox.Fault{Status: 405}, sandbox.Fault{Status: 200, Body: `{"ok":true}`}, sandbox.Fault{Status: 302})}
+	}
+	if chance(r, 0.04) {
+		w.outage = between(r, time.Second, time.Minute)
+	}
+}
+
+// apiFault is an error in the API's own shape.
+func apiFault(status int, code string) sandbox.Fault {
+	return sandbox.Fault{Status: status, Body: fmt.Sprintf(`{"status":"error","error_code":%q,"message":"No."}`, code)}
+}
+
+func pageFault(status int) sandbox.Fault {
+	return sandbox.Fault{Status: status, Body: gatewayPage, Header: http.Header{"Content-Type": {"text/html"}}}
+}
+
+// faultKinds are all that can happen to a request, with weights. Whether and when a change is made all the same is drawn
+// apart from them.
+var faultKinds = []struct {
+	name   string
+	weight int
+	class  replyMeaning
+	draw   func(r *rand.Rand, x *exchange) sandbox.Fault
+}{
+	{"the API's own 500", 5, appliedOrNot, func(*rand.Rand, *exchange) sandbox.Fault { return apiFault(500, "INTERNAL_SERVER_ERROR") }},
+	{"the API's own 503", 2, appliedOrNot, func(r *rand.Rand, _ *exchange) sandbox.Fault { return apiFault(pick(r, 503, 408, 504), "BUSY") }},
+	{"a slow 500 of the API's own", 1, appliedOrNot, func(r *rand.Rand, _ *exchange) sandbox.Fault {
+		f := apiFault(500, "INTERNAL_SERVER_ERROR")
+		f.Delay = between(r, time.Second, 20*time.Second)
+		return f
+	}},
+	{"the API refuses", 1, neverApplied, func(r *rand.Rand, _ *exchange) sandbox.Fault {
+		return pick(r, apiFault(400, "BAD_PARAMETER"), apiFault(403, "INTERNAL_SERVER_ERROR"), apiFault(404, "AGENT_NOT_FOUND"))
+	}},
+	{"the key is revoked", 1, neverApplied, func(*rand.Rand, *exchange) sandbox.Fault { return apiFault(401, "INVALID_API_KEY") }},
+	{"422", 1, neverApplied, func(*rand.Rand, *exchange) sandbox.Fault {
+		return sandbox.Fault{Status: 422, Body: `{"detail":[{"loc":["body","version_id"],"msg":"not a UUID","type":"uuid_parsing"}]}`}
+	}},
+	{"429", 3, neverApplied, func(r *rand.Rand, _ *exchange) sandbox.Fault {
+		f := pick(r, apiFault(429, "RATE_LIMITED"), sandbox.Fault{Status: 429}, pageFault(429))
+		if wait := pick(r, "", "", "0", "1", "2.5", "7", "20", "60", "3600"); wait != "" {
+			f.Header = http.Header{"Retry-After": {wait}}
+		}
+		return f
+	}},
+	{"redirect", 1, neverApplied, func(r *rand.Rand, _ *exchange) sandbox.Fault {
+		return sandbox.Fault{Status: pick(r, 301, 302, 307, 308), Header: http.Header{"Location": {pick(r, "https://sso.example/login", "/")}}}
+	}},
+	{"a gateway refuses", 1, neverApplied, func(r *rand.Rand, _ *exchange) sandbox.Fault { return pageFault(pick(r, 400, 403, 404, 413)) }},
+	{"a gateway's page", 6, mayApplyLater, func(r *rand.Rand, _ *exchange) sandbox.Fault {
+		status := pick(r, 502, 503, 503, 504, 504, 500, 520, 524, 408)
+		f := pick(r, pageFault(status), sandbox.Fault{Status: status}, sandbox.Fault{Status: status, Body: `{"message":"Endpoint request timed out"}`})
+		if chance(r, 0.15) {
+			f.Header = http.Header{"Retry-After": {pick(r, "1", "5", "60")}}
+		}
+		return f
+	}},
+	{"a slow gateway", 2, mayApplyLater, func(r *rand.Rand, _ *exchange) sandbox.Fault {
+		f := pageFault(504)
+		f.Delay = between(r, time.Second, 40*time.Second)
+		return f
+	}},
+	{"slow", 3, apiAnswered, func(r *rand.Rand, _ *exchange) sandbox.Fault {
+		return sandbox.Fault{Delay: between(r, time.Second, pick(r, 2*time.Second, 8*time.Second, 25*time.Second, 45*time.Second)), Applied: chance(r, 0.5)}
+	}},
+	{"reset", 4, mayApplyLater, func(r *rand.Rand, x *exchange) sandbox.Fault {
+		x.reset = chance(r, 0.7)
+		return sandbox.Fault{Drop: sandbox.DropReply, Delay: between(r, 0, pick(r, 0, 0, 20*time.Second))}
+	}},
+	{"silence", 3, mayApplyLater, func(*rand.Rand, *exchange) sandbox.Fault {
+		return sandbox.Fault{Drop: sandbox.DropReply, Delay: time.Hour}
+	}},
+	{"truncated", 3, mayApplyLater, func(r *rand.Rand, x *exchange) sandbox.Fault {
+		x.reset = chance(r, 0.5)
+		return sandbox.Fault{Drop: sandbox.DropBody, Applied: true}
+	}},
+	{"a truncated error", 1, mayApplyLater, func(r *rand.Rand, x *exchange) sandbox.Fault {
+		f := apiFault(500, "INTERNAL_SERVER_ERROR")
+		f.Drop, x.reset = sandbox.DropBody, chance(r, 0.5)
+		return f
+	}},
+	{"nonsense", 2, mayApplyLater, func(r *rand.Rand, _ *exchange) sandbox.Fault {
+		body := pick(r, "<html><body>It works!</body></html>", "null", "{}", `["ok"]`, `{"agent_id":`)
+		return sandbox.Fault{Status: pick(r, 200, 200, 200, 202, 204), Body: body}
+	}},
+	{"the reply to something else", 1, mayApplyLater, func(r *rand.Rand, _ *exchange) sandbox.Fault {
+		agent, version := simulatedAgent(pick(r, 1, 2)), "b9000000-0000-4000-8000-000000000009"
+		return sandbox.Fault{Status: 200, Body: fmt.Sprintf(`{"agent_id":%q,"published_version_id":%q,"version_id":%q,"inbound_phone_number_id":null}`, agent, version, version)}
+	}},
+}
+
+// fate draws what becomes of a request.
+func (w *world) fate(x *exchange) {
+	r := w.random(fmt.Sprint(x.method, x.uri, x.n))
+	rate := w.rates.change
+	if x.is(http.MethodGet) {
+		rate = w.rates.read
+	}
+	hit, kind := chance(r, rate), faultKinds[pick(r, w.rates.kinds...)]
+	switch {
+	case w.path != "" && x.is(http.MethodGet) && strings.Contains(x.uri, w.path):
+		x.kind, x.class, x.fault = "refused for good", neverApplied, w.fault
+		return
+	case time.Since(w.start) < w.outage:
+		x.kind, x.class, x.fault = "outage", mayApplyLater, pageFault(503)
+		return
+	case !hit:
+		return
+	}
+	x.kind, x.class = kind.name, kind.class
+	f := kind.draw(r, x)
+	if !x.is(http.MethodGet) {
+		switch {
+		case kind.class == appliedOrNot:
+			f.Applied = chance(r, 0.5)
+		case kind.class != mayApplyLater || f.Applied || !chance(r, 0.6):
+		case chance(r, 0.5) && (f.Status != 0 || f.Drop == sandbox.DropReply):
+			f.Late = between(r, time.Millisecond, pick(r, time.Second, 10*time.Second, 45*time.Second))
+		default:
+			f.Applied = true
+		}
+	}
+	x.fault = f
+}
+
+type (
+	exchangeKey struct{}
+	connKey     struct{}
+)
+
+// tee copies what goes to the client.
+type tee struct {
+	http.ResponseWriter
+	x *exchange
+}
+
+func (t tee) WriteHeader(status int) { t.x.status = status; t.ResponseWriter.WriteHeader(status) }
+func (t tee) Write(b []byte) (int, error) {
+	t.x.reply.Write(b)
+	return t.ResponseWriter.Write(b)
+}
+func (t tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+// ServeHTTP passes a request on to the sandbox, with the fault that is its fate.
+func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	x := &exchange{method: r.Method, uri: r.URL.RequestURI(), body: string(body), at: time.Now()}
+	w.mu.Lock()
+	w.exchanges = append(w.exchanges, x)
+	w.ordinals[x.method+x.uri]++
+	x.n = w.ordinals[x.method+x.uri]
+	w.fate(x)
+	w.note("%s %s (%d) %s: %s%s", x.method, x.uri, x.n, x.body, x.kind, faultNotes(x.fault))
+	w.release(len(w.exchanges))
+	w.mu.Unlock()
+	defer func() {
+		failure := recover()
+		w.mu.Lock()
+		x.end, x.answered = time.Now(), failure == nil && r.Context().Err() == nil
+		w.note("   %s (%d): %d, answered %t", x.uri, x.n, x.status, x.answered)
+		w.mu.Unlock()
+		if conn, ok := r.Context().Value(connKey{}).(net.Conn); failure != nil && x.reset && ok {
+			resetConnection(conn)
+		}
+		if failure != nil {
+			panic(failure)
+		}
+	}()
+	w.Sandbox.ServeHTTP(tee{rw, x}, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
+}
+
+func faultNotes(f sandbox.Fault) (notes string) {
+	for note, is := range map[string]bool{" applied": f.Applied, " late " + f.Late.String(): f.Late > 0, " delay " + f.Delay.String(): f.Delay > 0} {
+		if is {
+			notes += note
+		}
+	}
+	return notes
+}
+
+// release starts what was to happen after the n-th request. The caller holds w.mu.
+func (w *world) release(n int) {
+	for _, e := range w.scheduled {
+		if e.n == n {
+			time.AfterFunc(e.after, e.do)
+		}
+	}
+}
+
+// note adds a line to the story. The caller holds w.mu.
+func (w *world) note(format string, args ...any) {
+	w.story = append(w.story, fmt.Sprintf("%9.3f ", time.Since(w.start).Seconds())+fmt.Sprintf(format, args...))
+}
+
+// dial connects through a network that may be down, to a connection that may go silent or be slow.
+func (w *world) dial(ctx context.Context, l *memoryNetwork) (net.Conn, error) {
+	w.mu.Lock()
+	w.dials++
+	r := w.random(fmt.Sprint("dial ", w.dials))
+	fault := ""
+	if chance(r, w.rates.connect) {
+		fault = pick(r, "refused", "refused", "the name cannot be looked up", "black hole")
+		w.broken = append(w.broken, time.Now())
+		w.note("DIAL %s", fault)
+	}
+	w.mu.Unlock()
+	switch fault {
+	case "refused":
+		return nil, connectError(syscall.ECONNREFUSED)
+	case "the name cannot be looked up":
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "server misbehaving", Name: "diga", IsTemporary: true}}
+	case "black hole":
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Minute):
+		}
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ETIMEDOUT)}
+	}
+	conn, err := l.dial(ctx)
+	if err != nil || !chance(r, w.rates.conn) {
+		return conn, err
+	}
+	lossy := &lossyConn{Conn: conn, world: w, left: 1 << 30}
+	if chance(r, 0.7) {
+		lossy.left = r.IntN(8)
+	} else {
+		lossy.pace = between(r, time.Millisecond, 50*time.Millisecond)
+		w.mu.Lock()
+		w.pace = max(w.pace, lossy.pace)
+		w.mu.Unlock()
+	}
+	return lossy, nil
+}
+
+// A lossyConn swallows what is written after some writes, without a word, or delivers slowly.
+type lossyConn struct {
+	net.Conn
+	world *world
+	left  int           // writes that get through
+	pace  time.Duration // before each few bytes that are read
+}
+
+func (c *lossyConn) Write(b []byte) (int, error) {
+	if c.left--; c.left >= 0 {
+		return c.Conn.Write(b)
+	}
+	c.world.mu.Lock()
+	defer c.world.mu.Unlock()
+	c.world.broken = append(c.world.broken, time.Now())
+	line, _, _ := strings.Cut(string(b), "\r\n")
+	c.world.note("SWALLOWED %s", line)
+	return len(b), nil
+}
+
+func (c *lossyConn) Read(b []byte) (int, error) {
+	if c.pace > 0 {
+		time.Sleep(c.pace) //nolint:forbidigo // in virtual time
+		b = b[:min(len(b), 64)]
+	}
+	return c.Conn.Read(b)
+}
