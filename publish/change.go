@@ -225,8 +225,8 @@ func (r *run) checkKept(signals context.Context) {
 		r.now.setPhones(r.in.Agent, phones)
 		return
 	}
-	r.log(say("The phone numbers could not be read after the change, so a released one may have gone unnoticed: %s.",
-		diga.Foreign(fmt.Sprint(phones.err))))
+	r.warn("Phone numbers not checked", say("The phone numbers could not be read after the change (%s), so a released one may have "+
+		"gone unnoticed. Check in Diga which numbers are bound.", diga.Foreign(fmt.Sprint(phones.err))))
 }
 
 // settle decides the outcome of an unconfirmed change by the state, not by the status code.
