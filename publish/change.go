@@ -207,26 +207,29 @@ func (r *run) confirm(reply diga.Change) view {
 }
 
 // checkKept reads the numbers after a confirmed change if some were bound before that the reply does not name: it has
-// only one in each direction.
+// only one in each direction. A reading that does not show the change is too old to tell.
 func (r *run) checkKept(signals context.Context) {
 	open := func(d diga.Direction) bool { return !r.now.bound[d].known() && len(r.before.bound[d].value) > 0 }
 	if !open(diga.Inbound) && !open(diga.Outbound) {
 		return
 	}
-	var phones reading[[]diga.Phone]
-	if !sleep(signals, looks[1]) {
-		phones.err = context.Cause(signals)
-	} else {
-		ctx, cancel := context.WithTimeout(signals, optionalTime)
-		defer cancel()
-		phones = readNow(r.client.Phones(ctx))
+	ctx, cancel := context.WithTimeoutCause(signals, optionalTime, fmt.Errorf("within %s", diga.FormatDuration(optionalTime)))
+	defer cancel()
+	err := errors.New("what was read is older than the change")
+	for start, looks := time.Now(), looks[1:]; len(looks) > 0 && sleep(ctx, time.Until(start.Add(looks[0]))); looks = looks[1:] {
+		now := r.readView(ctx, true, true)
+		if !now.live.known() {
+			now.live = r.now.live
+		}
+		if r.wish.isInForce(now) && now.bound[diga.Inbound].known() {
+			r.now = r.now.updated(view{bound: now.bound, phones: now.phones})
+			return
+		}
+		err = cmp.Or(now.err(), err)
 	}
-	if phones.known() {
-		r.now.setPhones(r.in.Agent, phones)
-		return
-	}
+	err = cmp.Or(context.Cause(signals), err)
 	r.warn("Phone numbers not checked", say("The phone numbers could not be read after the change (%s), so a released one may have "+
-		"gone unnoticed. Check in Diga which numbers are bound.", diga.Foreign(fmt.Sprint(phones.err))))
+		"gone unnoticed. Check in Diga which numbers are bound.", diga.Foreign(err.Error())))
 }
 
 // settle decides the outcome of an unconfirmed change by the state, not by the status code.
