@@ -215,8 +215,12 @@ func (r *run) checkKept(signals context.Context) {
 	}
 	ctx, cancel := context.WithTimeoutCause(signals, optionalTime, fmt.Errorf("within %s", diga.FormatDuration(optionalTime)))
 	defer cancel()
+	first := 1
+	if !r.before.live.known() || r.wish.isInForce(r.before) {
+		first = 2 // nothing would show that a reading is too old
+	}
 	err := errors.New("what was read is older than the change")
-	for start, looks := time.Now(), looks[1:]; len(looks) > 0 && sleep(ctx, time.Until(start.Add(looks[0]))); looks = looks[1:] {
+	for start, looks := time.Now(), looks[first:]; len(looks) > 0 && sleep(ctx, time.Until(start.Add(looks[0]))); looks = looks[1:] {
 		now := r.readView(ctx, true, true)
 		if !now.live.known() {
 			now.live = r.now.live
