@@ -206,23 +206,28 @@ func (r *run) confirm(reply diga.Change) view {
 	return v
 }
 
-// checkKept reads the numbers after a confirmed change if some were bound before that the reply does not name: it has
-// only one in each direction. A reading that does not show the change is too old to tell.
+// checkKept reads the numbers after a change that was confirmed without them, if some were bound before that a request or
+// a reply does not name: those have only one in each direction. A reading that does not show the change is too old to tell.
 func (r *run) checkKept(signals context.Context) {
-	open := func(d diga.Direction) bool { return !r.now.bound[d].known() && len(r.before.bound[d].value) > 0 }
+	alike := !r.before.live.known() || r.wish.isInForce(r.before) // a reading from before looks like one from afterwards
+	open := func(d diga.Direction) bool {
+		others := slices.ContainsFunc(r.before.bound[d].value, func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID })
+		return others && (!r.now.bound[d].known() || alike && r.confirmedAfter != nil)
+	}
 	if !open(diga.Inbound) && !open(diga.Outbound) {
 		return
 	}
-	ctx, cancel := context.WithTimeoutCause(signals, optionalTime, fmt.Errorf("within %s", diga.FormatDuration(optionalTime)))
+	limit := min(optionalTime, time.Until(r.start.Add(r.in.Timeout+readBackTime)))
+	ctx, cancel := context.WithTimeoutCause(signals, limit, fmt.Errorf("within %s", diga.FormatDuration(limit)))
 	defer cancel()
-	first := 1
-	if !r.before.live.known() || r.wish.isInForce(r.before) {
-		first = 2 // nothing would show that a reading is too old
+	later := looks[1:]
+	if alike {
+		later = looks[2:]
 	}
 	err := errors.New("what was read is older than the change")
-	for start, looks := time.Now(), looks[first:]; len(looks) > 0 && sleep(ctx, time.Until(start.Add(looks[0]))); looks = looks[1:] {
-		now := r.readView(ctx, true, true)
-		if !now.live.known() {
+	for start := time.Now(); len(later) > 0 && sleep(ctx, time.Until(start.Add(later[0]))); later = later[1:] {
+		now := r.readView(ctx, !r.wish.unpublish, true)
+		if r.wish.unpublish || isFinal(now.live.err) {
 			now.live = r.now.live
 		}
 		if r.wish.isInForce(now) && now.bound[diga.Inbound].known() {
@@ -231,7 +236,10 @@ func (r *run) checkKept(signals context.Context) {
 		}
 		err = cmp.Or(now.err(), err)
 	}
-	err = cmp.Or(context.Cause(signals), err)
+	if err = cmp.Or(context.Cause(signals), err); r.wish.unpublish {
+		r.log(say("The phone numbers could not be read afterwards: %s.", diga.Foreign(err.Error())))
+		return
+	}
 	r.warn("Phone numbers not checked", say("The phone numbers could not be read after the change (%s), so a released one may have "+
 		"gone unnoticed. Check in Diga which numbers are bound.", diga.Foreign(err.Error())))
 }
@@ -243,7 +251,7 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 		effect = e.Effect
 	}
 	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure == nil {
-		r.confirmAfter(f)
+		r.confirmAfter(f, signals)
 		return nil
 	}
 	seen, spanned := unreadable, false
@@ -264,7 +272,7 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 		f.signal = signalOf(context.Cause(signals))
 	}
 	if seen == inEffect && effect > diga.NoEffect {
-		r.confirmAfter(f)
+		r.confirmAfter(f, signals)
 		return nil
 	}
 	if f.status = failed; effect == diga.MaybePending || effect == diga.MaybeApplied && !(seen == unchanged && spanned) {
@@ -278,9 +286,10 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 }
 
 // confirmAfter reports success that was found by reading back after this failure.
-func (r *run) confirmAfter(f *failure) {
+func (r *run) confirmAfter(f *failure, signals context.Context) {
 	r.confirmed, r.confirmedAfter = true, f
 	r.log(say("Read back: the change is in effect."))
+	r.checkKept(signals)
 }
 
 // observation is what reading back shows of a change.
