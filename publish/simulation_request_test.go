@@ -127,7 +127,7 @@ func newStepRequest(w *world) stepRequest {
 	}
 	if chance(r, 0.2) {
 		q.expects, q.expect = true, live(w.first, agent)
-		if chance(r, 0.25) {
+		if chance(r, 0.15) {
 			q.expect = pick(r, "", pick(r, versions...).ID)
 		}
 		q.inputs["expect-version-id"] = cmp.Or(q.expect, "none")
@@ -169,6 +169,9 @@ func (q *stepRequest) drawPhone(r *rand.Rand, w *world, d sandbox.Direction) {
 	q.asks[d] = true
 	all := w.first.Phones()
 	phone := pick(r, all...)
+	if owner := w.first.Owner(phone.ID, d); !isAssigned(phone) || owner != "" && owner != agent && !q.takeOver {
+		phone = pick(r, all...) // it could only be refused
+	}
 	if own := w.first.Numbers(agent, d); len(own) > 0 && chance(r, 0.3) {
 		phone = all[slices.IndexFunc(all, func(p sandbox.Phone) bool { return p.ID == own[0] })]
 	}
@@ -192,6 +195,11 @@ func (q *stepRequest) drawPhone(r *rand.Rand, w *world, d sandbox.Direction) {
 			}
 		}
 	}
+}
+
+// isAssigned reports whether the API has no objection to binding the number.
+func isAssigned(p sandbox.Phone) bool {
+	return slices.Contains([]string{"assigned", "Assigned", "suspended"}, p.Status)
 }
 
 // write writes a number as somebody might, and reports whether it is the same number as the API writes.

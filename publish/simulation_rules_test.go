@@ -382,7 +382,7 @@ func (a *day) unrequestedChange(before *sandbox.State, c sandbox.Change) string 
 func (a *day) allowedChange(before *sandbox.State, c sandbox.Change, id string, d sandbox.Direction, was, is string) bool {
 	phones := a.phonesKnown()
 	usable := slices.ContainsFunc(before.Phones(), func(p sandbox.Phone) bool {
-		return p.ID == id && (p.Status == "assigned" || p.Status == "Assigned" || p.Status == "suspended")
+		return p.ID == id && isAssigned(p)
 	})
 	switch {
 	case was != agent && is != agent:

@@ -188,7 +188,7 @@ func newWorld(seed uint64) *world {
 		if chance(r, 0.85) {
 			w.SetPublished(agent, pick(r, w.State().Versions(agent)...).ID)
 		}
-		if chance(r, 0.6) {
+		if chance(r, 0.75) {
 			draft := sandbox.Version{Draft: true, Name: pick(r, "", "", "next", "v1")}
 			if chance(r, 0.1) {
 				draft.Issues = []sandbox.Issue{{Code: "no_greeting", Message: "Write a greeting"}}
@@ -251,7 +251,7 @@ func (w *world) drawBehavior(r *rand.Rand) {
 	}
 	w.is.Limit.RetryAfter, w.is.Limit.Page = chance(r, 0.5), chance(r, 0.3)
 	w.token = sandbox.Token
-	if chance(r, 0.12) {
+	if chance(r, 0.08) {
 		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken, "sandbox-token-that-reads-phones", "sandbox-token-of-nobody")
 		w.AddKey("sandbox-token-that-reads-phones", sandbox.Key{Agents: sandbox.Write, Phones: sandbox.Read})
 	}
@@ -299,7 +299,7 @@ var faultKinds = []struct {
 	class  replyMeaning
 	draw   func(r *rand.Rand, x *exchange) sandbox.Fault
 }{
-	{"the API's own 500", 5, appliedOrNot, func(*rand.Rand, *exchange) sandbox.Fault { return apiFault(500, "INTERNAL_SERVER_ERROR") }},
+	{"the API's own 500", 8, appliedOrNot, func(*rand.Rand, *exchange) sandbox.Fault { return apiFault(500, "INTERNAL_SERVER_ERROR") }},
 	{"the API's own 503", 2, appliedOrNot, func(r *rand.Rand, _ *exchange) sandbox.Fault { return apiFault(pick(r, 503, 408, 504), "BUSY") }},
 	{"a slow 500 of the API's own", 1, appliedOrNot, func(r *rand.Rand, _ *exchange) sandbox.Fault {
 		f := apiFault(500, "INTERNAL_SERVER_ERROR")
@@ -324,7 +324,7 @@ var faultKinds = []struct {
 		return sandbox.Fault{Status: pick(r, 301, 302, 307, 308), Header: http.Header{"Location": {pick(r, "https://sso.example/login", "/")}}}
 	}},
 	{"a gateway refuses", 1, neverApplied, func(r *rand.Rand, _ *exchange) sandbox.Fault { return pageFault(pick(r, 400, 403, 404, 413)) }},
-	{"a gateway's page", 6, mayApplyLater, func(r *rand.Rand, _ *exchange) sandbox.Fault {
+	{"a gateway's page", 8, mayApplyLater, func(r *rand.Rand, _ *exchange) sandbox.Fault {
 		status := pick(r, 502, 503, 503, 504, 504, 500, 520, 524, 408)
 		f := pick(r, pageFault(status), sandbox.Fault{Status: status}, sandbox.Fault{Status: status, Body: `{"message":"Endpoint request timed out"}`})
 		if chance(r, 0.15) {
