@@ -333,15 +333,15 @@ func (a *day) sent(method string) (list []*exchange) {
 
 func (a *day) patches() []*exchange { return a.sent(http.MethodPatch) }
 
-// readsAfter returns the reads that came after the last request for the change.
-func (a *day) readsAfter() (list []*exchange) {
-	patches := a.patches()
-	for _, x := range a.sent(http.MethodGet) {
-		if len(patches) > 0 && !x.at.Before(patches[len(patches)-1].end) {
-			list = append(list, x)
-		}
+// readsAfter returns the reads that came after the last request for the change that arrived, or was lost on its way.
+func (a *day) readsAfter() []*exchange {
+	var last time.Time
+	if patches := a.patches(); len(patches) > 0 {
+		last = patches[len(patches)-1].end
+	} else if len(a.broken) > 0 {
+		last = a.broken[0]
 	}
-	return list
+	return slices.DeleteFunc(a.sent(http.MethodGet), func(x *exchange) bool { return last.IsZero() || x.at.Before(last) })
 }
 
 // at is the true state at a time.

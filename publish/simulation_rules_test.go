@@ -288,8 +288,10 @@ var rules = []rule{
 
 	{"previous means previous", func(a *day) string {
 		until := a.end
-		if patches := a.patches(); len(patches) > 0 {
-			until = patches[0].at.Add(-1) // the change may be made at the instant at which it arrives
+		for _, x := range slices.Backward(a.patches()) {
+			if !x.refused() {
+				until = x.at.Add(-1) // the change may be made at the instant at which it arrives
+			}
 		}
 		states, what := a.states(a.early(), until), ""
 		said := func(output string, was func(*sandbox.State) string) {
@@ -453,7 +455,11 @@ func (a *day) warnsAbout(id string) bool {
 // it should be.
 func (a *day) readBackWorked() bool {
 	after := a.readsAfter()
-	return len(after) > 0 && a.rates.conn == 0 && a.rates.connect == 0 && !slices.ContainsFunc(after, func(x *exchange) bool { return !x.good() })
+	return len(after) > 0 && a.rates.conn == 0 && a.rates.connect == 0 &&
+		!slices.ContainsFunc(after, func(x *exchange) bool {
+			_, sees := x.saw()
+			return !x.good() || x.showsLive() && !sees
+		})
 }
 
 // unknownReason returns a reason for which the step cannot know what is in force; empty: there is none.
