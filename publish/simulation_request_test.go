@@ -107,10 +107,10 @@ func newStepRequest(w *world) stepRequest {
 	switch p := r.Float64(); {
 	case p < 0.12:
 		q.unpublish, q.inputs["unpublish"] = true, "true"
-	case p < 0.24:
+	case p < 0.32:
 		q.launch, q.inputs["launch-draft"] = true, "true"
 		q.name = pick(r, "v99", "v99", "v99", "v99", cmp.Or(strings.TrimSpace(v.Name), "v98"))
-	case p < 0.45 && v.Name != "":
+	case p < 0.5 && v.Name != "":
 		q.name = strings.TrimSpace(v.Name)
 		if chance(r, 0.04) {
 			q.name = "refs/tags/" + q.name
@@ -125,7 +125,7 @@ func newStepRequest(w *world) stepRequest {
 	if q.dryRun = chance(r, 0.06); q.dryRun {
 		q.inputs["dry-run"] = "true"
 	}
-	if chance(r, 0.2) {
+	if chance(r, map[bool]float64{true: 0.5, false: 0.2}[w.busy]) {
 		q.expects, q.expect = true, live(w.first, agent)
 		if chance(r, 0.15) {
 			q.expect = pick(r, "", pick(r, versions...).ID)
@@ -139,7 +139,7 @@ func newStepRequest(w *world) stepRequest {
 		for _, d := range bothDirections {
 			q.drawPhone(r, w, d)
 		}
-		if q.onlyNewer = chance(r, 0.15); q.onlyNewer {
+		if q.onlyNewer = chance(r, map[bool]float64{true: 0.3, false: 0.15}[w.busy]); q.onlyNewer {
 			q.inputs["only-newer"] = "true"
 		}
 	}
@@ -225,7 +225,7 @@ func (w *world) write(r *rand.Rand, number string) (text string, matches bool) {
 // but for one who launches the same draft.
 func (w *world) scheduleOthers(q stepRequest) {
 	r := w.random("others")
-	if !chance(r, 0.2) {
+	if !w.busy && !chance(r, 0.15) {
 		return
 	}
 	for range 1 + r.IntN(2) {

@@ -113,7 +113,8 @@ var rules = []rule{
 				}
 				for _, id := range a.changes[i-1].State.Numbers(agent, d) {
 					lost := !slices.Contains(c.State.Numbers(agent, d), id) && !slices.Contains(a.at(a.end).Numbers(agent, d), id)
-					known := a.phonesKnown()
+					known, _ := a.phonesKnown()
+					lost = lost && slices.Contains(a.at(a.patches()[0].at.Add(-1)).Numbers(agent, d), id) // not bound in between
 					if lost && (known || !a.asks[d]) && !a.raced(c, id, d) && !a.warnsAbout(id) {
 						return fmt.Sprintf("%s is lost %s, and no warning says so", id, d)
 					}
@@ -209,6 +210,18 @@ var rules = []rule{
 			})
 		case "ACTION_VERSION_AMBIGUOUS":
 			reason = a.name != ""
+		case "ACTION_PHONE_IN_USE":
+			reason = some(func(st *sandbox.State) bool {
+				return slices.ContainsFunc(bothDirections[:], func(d sandbox.Direction) bool {
+					if !a.asks[d] {
+						return !slices.Equal(st.Numbers(agent, d), a.first.Numbers(agent, d))
+					}
+					return slices.ContainsFunc(a.phones[d], func(id string) bool {
+						owner := st.Owner(id, d)
+						return owner != "" && owner != agent && !a.takeOver
+					})
+				})
+			})
 		case "ACTION_PHONE_NOT_FOUND":
 			reason = slices.ContainsFunc(bothDirections[:], func(d sandbox.Direction) bool {
 				found := 0
@@ -382,7 +395,7 @@ func (a *day) unrequestedChange(before *sandbox.State, c sandbox.Change) string 
 
 // allowedChange reports whether a request may have taken a number from was to is in one direction.
 func (a *day) allowedChange(before *sandbox.State, c sandbox.Change, id string, d sandbox.Direction, was, is string) bool {
-	phones := a.phonesKnown()
+	known, barred := a.phonesKnown()
 	usable := slices.ContainsFunc(before.Phones(), func(p sandbox.Phone) bool {
 		return p.ID == id && isAssigned(p)
 	})
@@ -394,11 +407,11 @@ func (a *day) allowedChange(before *sandbox.State, c sandbox.Change, id string, 
 	case is == agent && was == "" && a.request(c) != a.patches()[0] && slices.Contains(a.changes[0].State.Numbers(agent, d), id):
 		return true // as far as the step can know, its own earlier request released it
 	case is == agent:
-		return slices.Contains(a.phones[d], id) && (was == "" || a.takeOver || !phones)
+		return slices.Contains(a.phones[d], id) && (was == "" || a.takeOver || !known)
 	case a.unpublish, a.asks[d]:
 		return true // released, or replaced by the number that was asked for
 	default: // which of several to send along cannot be known, and a warning is due
-		return len(before.Numbers(agent, d)) > 1 || !usable || !phones && a.is.ReleaseOmitted
+		return len(before.Numbers(agent, d)) > 1 || !usable || barred && a.is.ReleaseOmitted
 	}
 }
 
@@ -419,18 +432,20 @@ func (a *day) raced(c sandbox.Change, id string, d sandbox.Direction) bool {
 	return false
 }
 
-// phonesKnown reports whether the step had read the numbers before its first request for the change, and no read was
-// refused for good.
-func (a *day) phonesKnown() (known bool) {
-	for _, x := range a.sent(http.MethodGet) {
-		if !x.showsPhones() || !x.at.Before(a.patches()[0].end) {
-			continue
+// phonesKnown reports whether the step had read the numbers before its first request for the change; barred, that a
+// read was refused for good.
+func (a *day) phonesKnown() (known, barred bool) {
+	for _, x := range a.exchanges {
+		if x.is(http.MethodPatch) {
+			break
 		}
-		if known = x.good(); !known && x.answered && (x.refused() && x.status != http.StatusTooManyRequests || x.status == 200 || x.status == 501) {
-			return false
+		if x.showsPhones() {
+			known = x.good()
+			final := x.refused() && x.status != http.StatusTooManyRequests || x.status == 200 || x.status == 501
+			barred = barred || !known && x.answered && final
 		}
 	}
-	return known
+	return known && !barred, barred
 }
 
 // warnsAbout reports whether a warning names a phone number, by its id or as people write it, or says that none could be
@@ -446,7 +461,7 @@ func (a *day) warnsAbout(id string) bool {
 		return strings.TrimPrefix(strings.NewReplacer(" ", "", "-", "", "tel:", "").Replace(s), "+")
 	}
 	return slices.ContainsFunc(a.res.log.Annotations(), func(n runner.Annotation) bool {
-		return n.Level == "warning" && (n.Title == "Phone number released" && strings.Contains(bare(n.Message), bare(number)) ||
+		return n.Level == "warning" && (n.Title == "Phone number released" && (strings.Contains(bare(n.Message), bare(number)) || len(n.Message) > 4000) ||
 			n.Title == "Phone numbers not protected" || n.Title == "Phone numbers not checked")
 	})
 }

@@ -30,6 +30,7 @@ type world struct {
 	rates faultRates
 	barred
 	outage time.Duration // from the start; all requests fail
+	busy   bool          // the API makes the step wait, and other people do something meanwhile
 
 	mu        sync.Mutex
 	start     time.Time
@@ -272,6 +273,9 @@ func (w *world) drawFaults(r *rand.Rand) {
 	if chance(r, 0.6) { // a bad day is bad in one or two ways
 		w.rates.kinds = []int{pick(r, w.rates.kinds...), pick(r, w.rates.kinds...)}
 	}
+	if w.busy = chance(r, 0.2); w.busy {
+		w.rates = faultRates{change: 0.5, read: pick(r, 0, 0.5), kinds: []int{waiting, waiting, pick(r, w.rates.kinds...)}}
+	}
 	if chance(r, 0.06) {
 		w.barred = barred{pick(r, "/v1/phone/", "/v1/phone/", "is_published", "version_id", "/v1/"), pick(r,
 			apiFault(403, "INTERNAL_SERVER_ERROR"), apiFault(404, "NOT_FOUND"), sandbox.Fault{Status: 404}, sandbox.Fault{Status: 501},
@@ -290,6 +294,8 @@ func apiFault(status int, code string) sandbox.Fault {
 func pageFault(status int) sandbox.Fault {
 	return sandbox.Fault{Status: status, Body: gatewayPage, Header: http.Header{"Content-Type": {"text/html"}}}
 }
+
+const waiting = 6 // the index of 429 in faultKinds
 
 // faultKinds are all that can happen to a request, with weights. Whether and when a change is made all the same is drawn
 // apart from them.
@@ -313,7 +319,7 @@ var faultKinds = []struct {
 	{"422", 1, neverApplied, func(*rand.Rand, *exchange) sandbox.Fault {
 		return sandbox.Fault{Status: 422, Body: `{"detail":[{"loc":["body","version_id"],"msg":"not a UUID","type":"uuid_parsing"}]}`}
 	}},
-	{"429", 3, neverApplied, func(r *rand.Rand, _ *exchange) sandbox.Fault {
+	waiting: {"429", 3, neverApplied, func(r *rand.Rand, _ *exchange) sandbox.Fault {
 		f := pick(r, apiFault(429, "RATE_LIMITED"), sandbox.Fault{Status: 429}, pageFault(429))
 		if wait := pick(r, "", "", "0", "1", "2.5", "7", "20", "60", "3600"); wait != "" {
 			f.Header = http.Header{"Retry-After": {wait}}
