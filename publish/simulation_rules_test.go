@@ -180,7 +180,7 @@ var rules = []rule{
 				continue
 			}
 			version := x.publishes()
-			states := a.states(x.at.Add(-oldestReading-a.transit()), x.at)
+			states := a.states(x.at.Add(-oldestReading-a.transit()), x.at.Add(-1))
 			passes := slices.ContainsFunc(states, func(st *sandbox.State) bool {
 				id := live(st, agent)
 				again := id == version && slices.ContainsFunc(a.exchanges[:i], func(x *exchange) bool { return x.is(http.MethodPatch) })
@@ -234,7 +234,7 @@ var rules = []rule{
 			})
 		}
 		if !reason {
-			return a.res.outputs["error-message"]
+			return a.res.outputs["error-code"] + ": " + a.res.outputs["error-message"]
 		}
 		return ""
 	}},
