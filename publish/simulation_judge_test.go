@@ -15,7 +15,8 @@ import (
 // TestSimulationRules gives the rules accounts of made-up runs: a good one that breaks none, and for each rule some that
 // break it and no other. A judge that cannot condemn is no judge.
 func TestSimulationRules(t *testing.T) {
-	const v1, v2, v3 = "b1000000-0000-4000-8000-000000000001", "b1000000-0000-4000-8000-000000000002", "b1000000-0000-4000-8000-000000000003"
+	const v1, v2, v3 = "b1000000-0000-4000-8000-000000000001", "b1000000-0000-4000-8000-000000000002",
+		"b1000000-0000-4000-8000-000000000003"
 	ours, theirs := simulatedPhone(1), simulatedPhone(2)
 	const in, out = sandbox.Inbound, sandbox.Outbound
 	type edit = func(w *world)
@@ -36,8 +37,12 @@ func TestSimulationRules(t *testing.T) {
 	}
 	accounts := map[string]map[string]func(a *day){
 		"": {
-			"a good run":                 func(*day) {},
-			"one of two, with a warning": func(a *day) { a.loses(ours, theirs); warned(a, "Phone number released", "No longer: +34 910 000 001") },
+			"a good run": func(*day) {},
+			"one of two, with a warning": func(a *day) {
+				a.loses(ours, theirs)
+				warned(a, "Phone number released",
+					"No longer: +34 910 000 001")
+			},
 			"taken from another agent, as asked": func(a *day) {
 				asksFor(a, out, theirs)
 				a.takeOver = true
@@ -52,7 +57,12 @@ func TestSimulationRules(t *testing.T) {
 			},
 		},
 		"published means published": {
-			"it never was":                   func(a *day) { a.fails("published"); a.res.exit = 0; said("published-version-id", v2)(a) },
+			"it never was": func(a *day) {
+				a.fails("published")
+				a.res.exit = 0
+				said("published-version-id",
+					v2)(a)
+			},
 			"the output says another":        said("published-version-id", v1),
 			"the output says another number": said("inbound-phone-number-id", theirs),
 			"nothing was sent":               func(a *day) { a.exchanges = nil; a.res.outputs["attempts"] = "0" },
@@ -60,7 +70,12 @@ func TestSimulationRules(t *testing.T) {
 				asksFor(a, out, theirs)
 				said("outbound-phone-number-id", theirs)(a)
 			},
-			"confirmed, and it says unknown": func(a *day) { said("status", "unknown")(a); a.res.exit = 1; a.exchanges[3].status = 500 },
+			"confirmed, and it says unknown": func(a *day) {
+				said("status",
+					"unknown")(a)
+				a.res.exit = 1
+				a.exchanges[3].status = 500
+			},
 		},
 		"failed means that nothing was applied, or will be": {
 			"it was": func(a *day) { said("status", "failed")(a); a.res.exit = 1; a.reply(500, appliedOrNot) },
@@ -79,7 +94,11 @@ func TestSimulationRules(t *testing.T) {
 				said("outbound-phone-number-id", theirs)(a)
 			},
 			"a number that nobody asked for": func(a *day) { a.then(2, bind(simulatedPhone(3), in, agent)) },
-			"released, with a warning":       func(a *day) { a.then(2, bind(ours, in, "")); warned(a, "Phone number released", "+34 910 000 001") },
+			"released, with a warning": func(a *day) {
+				a.then(2, bind(ours, in, ""))
+				warned(a, "Phone number released",
+					"+34 910 000 001")
+			},
 			"released, and the API only failed": func(a *day) {
 				a.is.ReleaseOmitted, a.exchanges[0].status = true, 500
 				a.then(2, bind(ours, in, ""))
@@ -153,7 +172,8 @@ func TestSimulationRules(t *testing.T) {
 				a := goodDay()
 				tell(a)
 				got := a.brokenRules()
-				if broken := slices.Collect(maps.Keys(got)); rule == "" && len(got) > 0 || rule != "" && !slices.Equal(broken, []string{rule}) {
+				if broken := slices.Collect(maps.Keys(got)); rule == "" && len(got) > 0 || rule != "" &&
+					!slices.Equal(broken, []string{rule}) {
 					t.Errorf("breaks %q, want %q", got, rule)
 				}
 			})
@@ -196,7 +216,8 @@ func goodDay() *day {
 // then changes the state right after the last change, by a request or, with -1, by another writer.
 func (a *day) then(request int, edit func(w *world)) {
 	edit(a.world)
-	a.changes = append(a.changes, sandbox.Change{Time: a.start.Add(2 + time.Duration(len(a.changes))), Request: request, State: a.State()})
+	a.changes = append(a.changes, sandbox.Change{Time: a.start.Add(2 + time.Duration(len(a.changes))), Request: request,
+		State: a.State()})
 }
 
 // meanwhile has the change come half a minute after the start, and another writer some time before it.
@@ -234,7 +255,8 @@ func (a *day) reply(status int, class replyMeaning) {
 // insert adds an exchange to the record.
 func (a *day) insert(i int, method, uri, body string, at time.Time) {
 	x := &exchange{method: method, uri: uri, body: body, at: at, end: at, status: 200, answered: true}
-	a.exchanges, a.requests = slices.Insert(a.exchanges, i, x), slices.Insert(a.requests, i, sandbox.Request{Method: method})
+	a.exchanges, a.requests = slices.Insert(a.exchanges, i, x), slices.Insert(a.requests, i,
+		sandbox.Request{Method: method})
 }
 
 // again sends the change a second time.

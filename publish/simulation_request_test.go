@@ -90,7 +90,8 @@ func (q stepRequest) inForce(st *sandbox.State) bool { return !slices.Contains(q
 // newStepRequest draws what a step is asked for in a world.
 func newStepRequest(w *world) stepRequest {
 	r := w.random("request")
-	q := stepRequest{timeout: pick(r, time.Second, 5*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 2*time.Minute, 2*time.Minute, 5*time.Minute)}
+	q := stepRequest{timeout: pick(r, time.Second, 5*time.Second, 30*time.Second, time.Minute, 2*time.Minute,
+		2*time.Minute, 2*time.Minute, 5*time.Minute)}
 	q.inputs = map[string]string{
 		"token": w.token, "agent-id": agent, "version-id": "", "timeout": q.timeout.String(),
 		"max-retries": strconv.Itoa(pick(r, 0, 1, 2, 4, 4, 4, 4, 10)), "show-changes": pick(r, "", "names", "full", "off"),
@@ -99,7 +100,10 @@ func newStepRequest(w *world) stepRequest {
 		q.showLive, q.inputs["show-live"] = true, "true"
 		return q
 	}
-	versions := slices.DeleteFunc(w.first.Versions(agent), func(v sandbox.Version) bool { return v.Draft && chance(r, 0.8) })
+	versions := slices.DeleteFunc(w.first.Versions(agent), func(v sandbox.Version) bool {
+		return v.Draft &&
+			chance(r, 0.8)
+	})
 	v := pick(r, versions...)
 	if id := live(w.first, agent); id != "" && chance(r, 0.15) {
 		v = versionOf(w.first, id)
@@ -148,10 +152,12 @@ func newStepRequest(w *world) stepRequest {
 		maps.Copy(q.inputs, pick(r,
 			map[string]string{"version-id": "", "version-name": "", "unpublish": "", "launch-draft": ""},
 			map[string]string{"version-id": v.ID, "version-name": "", "unpublish": "true"},
-			map[string]string{"inbound-phone-number-id": simulatedPhone(1), "unpublish": "true", "version-id": "", "version-name": ""},
+			map[string]string{"inbound-phone-number-id": simulatedPhone(1), "unpublish": "true", "version-id": "",
+				"version-name": ""},
 			map[string]string{"inbound-phone-number-id": simulatedPhone(1), "inbound-phone-number": "+34910000001"},
 			map[string]string{"inbound-phone-number": "0034910000001", "inbound-phone-number-id": ""},
-			map[string]string{"agent-id": "front-desk"}, map[string]string{"timeout": "100h"}, map[string]string{"max-retries": "11"},
+			map[string]string{"agent-id": "front-desk"}, map[string]string{"timeout": "100h"},
+			map[string]string{"max-retries": "11"},
 			map[string]string{"take-over": "yes"}, map[string]string{"dry-run": "1"}, map[string]string{"dry_run": "true"},
 			map[string]string{"version-id": v.ID, "version-name": "", "show-live": "true"},
 			map[string]string{"version-id": v.ID, "version-name": "", "launch-draft": "true"},
@@ -218,7 +224,8 @@ func (w *world) write(r *rand.Rand, number string) (text string, matches bool) {
 		}
 		spread += string(digit)
 	}
-	return pick(r, number, number[1:], spread, sandbox.RFC3966(number), sandbox.International(number), "tel:"+number+";ext=12"), !apiIsNational
+	return pick(r, number, number[1:], spread, sandbox.RFC3966(number), sandbox.International(number),
+		"tel:"+number+";ext=12"), !apiIsNational
 }
 
 // scheduleOthers has other people change the world at some time, on some days. They never do what the step is asked for,

@@ -30,7 +30,8 @@ var rules = []rule{
 	{"published means published", func(a *day) string {
 		patches := a.patches()
 		if status := a.status(); status != "published" && status != "unpublished" {
-			if n := len(patches); n > 0 && patches[n-1].confirmed() && a.rates.conn == 0 && a.signal == 0 && a.inTime(patches[n-1].end) {
+			if n := len(patches); n > 0 && patches[n-1].confirmed() && a.rates.conn == 0 && a.signal == 0 &&
+				a.inTime(patches[n-1].end) {
 				return "the API confirmed the change"
 			}
 			return ""
@@ -50,8 +51,12 @@ var rules = []rule{
 		}
 		for _, d := range bothDirections {
 			got := a.res.outputs[d.String()+"-phone-number-id"]
-			was := slices.ContainsFunc(states, func(st *sandbox.State) bool { return slices.Contains(st.Numbers(agent, d), got) })
-			if got != "" && !was || a.asks[d] && (got != "") != (a.phones[d] != nil) || got != "" && a.phones[d] != nil && !slices.Contains(a.phones[d], got) {
+			was := slices.ContainsFunc(states, func(st *sandbox.State) bool {
+				return slices.Contains(st.Numbers(agent, d),
+					got)
+			})
+			if got != "" && !was || a.asks[d] && (got != "") != (a.phones[d] != nil) || got != "" && a.phones[d] != nil &&
+				!slices.Contains(a.phones[d], got) {
 				return fmt.Sprintf("the output %s-phone-number-id is %q", d, got)
 			}
 		}
@@ -158,11 +163,13 @@ var rules = []rule{
 			return "the inputs are invalid, and the code is " + a.res.outputs["error-code"]
 		case (a.dryRun || a.showLive) && len(changing) > 0:
 			return "it is a dry run, or only shows what is live"
-		case (a.status() == "dry-run") && !a.dryRun, (a.status() == "live" || a.status() == "offline") != a.showLive && a.res.exit == 0:
+		case (a.status() == "dry-run") && !a.dryRun, (a.status() == "live" || a.status() == "offline") != a.showLive &&
+			a.res.exit == 0:
 			return "the wrong word: " + a.status()
 		}
 		for _, x := range a.sent(http.MethodGet) {
-			if x.status == http.StatusUnauthorized && x.answered && len(changing) > 0 && x.end.Before(changing[0].at) && a.rates.conn == 0 {
+			if x.status == http.StatusUnauthorized && x.answered && len(changing) > 0 && x.end.Before(changing[0].at) &&
+				a.rates.conn == 0 {
 				return "the key is not known"
 			}
 		}
@@ -179,7 +186,8 @@ var rules = []rule{
 			states := a.states(x.at.Add(-oldestReading-a.transit()), x.at.Add(-1))
 			passes := slices.ContainsFunc(states, func(st *sandbox.State) bool {
 				id := live(st, agent)
-				again := id == version && slices.ContainsFunc(a.exchanges[:i], func(x *exchange) bool { return x.is(http.MethodPatch) })
+				again := id == version && slices.ContainsFunc(a.exchanges[:i],
+					func(x *exchange) bool { return x.is(http.MethodPatch) })
 				newer := id == "" || x.is(http.MethodPost) || versionOf(st, id).Number <= number
 				return again || (!a.expects || id == a.expect) && (!a.onlyNewer || newer)
 			})
@@ -202,7 +210,10 @@ var rules = []rule{
 		case "ACTION_VERSION_NOT_FOUND":
 			refused := func(x *exchange) bool { return strings.Contains(x.uri, "version_id=") && x.refused() }
 			reason = a.launch || slices.ContainsFunc(a.exchanges, refused) || some(func(st *sandbox.State) bool {
-				return !slices.ContainsFunc(st.Versions(agent), func(v sandbox.Version) bool { return !v.Draft && a.wants(st, v.ID) })
+				return !slices.ContainsFunc(st.Versions(agent), func(v sandbox.Version) bool {
+					return !v.Draft &&
+						a.wants(st, v.ID)
+				})
 			})
 		case "ACTION_VERSION_AMBIGUOUS":
 			reason = a.name != ""
@@ -244,7 +255,10 @@ var rules = []rule{
 		}
 		said, version := a.res.outputs["launched"], versionOf(a.at(a.end), a.res.outputs["version-id"])
 		absent := func(st *sandbox.State) bool {
-			return !slices.ContainsFunc(st.Versions(agent), func(v sandbox.Version) bool { return !v.Draft && a.wants(st, v.ID) })
+			return !slices.ContainsFunc(st.Versions(agent), func(v sandbox.Version) bool {
+				return !v.Draft &&
+					a.wants(st, v.ID)
+			})
 		}
 		switch {
 		case len(posts) > 0 && !a.launch:
@@ -254,7 +268,8 @@ var rules = []rule{
 		case len(posts) > 0 && !slices.ContainsFunc(a.states(a.early(), posts[0].at.Add(-1)), absent):
 			return "there was one of that name"
 		case said == "true" && (len(posts) == 0 && len(a.broken) == 0 || version.Draft || version.Name != a.name),
-			a.launch && !a.invalid && said == "", said == "false" && a.status() == "published" && launches > 0 && !a.others(a.end):
+			a.launch && !a.invalid && said == "", said == "false" && a.status() == "published" && launches > 0 &&
+				!a.others(a.end):
 			return fmt.Sprintf("the output launched is %q, of %+v", said, version)
 		}
 		return ""
@@ -270,7 +285,8 @@ var rules = []rule{
 
 	{"live means live", func(a *day) string {
 		said, set := a.res.outputs["published-version-id"]
-		was := slices.ContainsFunc(a.states(a.early(), a.end), func(st *sandbox.State) bool { return live(st, agent) == said })
+		was := slices.ContainsFunc(a.states(a.early(), a.end),
+			func(st *sandbox.State) bool { return live(st, agent) == said })
 		if is := a.status(); (is == "live" || is == "offline") && (!set || !was || (said == "") != (is == "offline")) {
 			return fmt.Sprintf("%s: %q", is, said)
 		}
@@ -385,7 +401,8 @@ func (a *day) unrequestedChange(before *sandbox.State, c sandbox.Change) string 
 }
 
 // allowedChange reports whether a request may have taken a number from was to is in one direction.
-func (a *day) allowedChange(before *sandbox.State, c sandbox.Change, id string, d sandbox.Direction, was, is string) bool {
+func (a *day) allowedChange(before *sandbox.State, c sandbox.Change, id string, d sandbox.Direction, was,
+	is string) bool {
 	known, barred := a.phonesKnown()
 	usable := slices.ContainsFunc(before.Phones(), func(p sandbox.Phone) bool {
 		return p.ID == id && isAssigned(p)
@@ -395,7 +412,8 @@ func (a *day) allowedChange(before *sandbox.State, c sandbox.Change, id string, 
 		return false // a number of two others
 	case a.raced(c, id, d):
 		return true // it was another writer's, or not bound, when the step looked
-	case is == agent && was == "" && a.request(c) != a.patches()[0] && slices.Contains(a.changes[0].State.Numbers(agent, d), id):
+	case is == agent && was == "" && a.request(c) != a.patches()[0] &&
+		slices.Contains(a.changes[0].State.Numbers(agent, d), id):
 		return true // as far as the step can know, its own earlier request released it
 	case is == agent:
 		return slices.Contains(a.phones[d], id) && (was == "" || a.takeOver || !known)
@@ -415,7 +433,8 @@ func (a *day) raced(c sandbox.Change, id string, d sandbox.Direction) bool {
 	since := a.request(c).at.Add(-oldestReading - a.transit())
 	for i, o := range a.changes[1:] {
 		before := a.changes[i].State
-		changed := !slices.Equal(before.Numbers(agent, d), o.State.Numbers(agent, d)) || before.Owner(id, d) != o.State.Owner(id, d)
+		changed := !slices.Equal(before.Numbers(agent, d), o.State.Numbers(agent, d)) ||
+			before.Owner(id, d) != o.State.Owner(id, d)
 		if o.Request < 0 && changed && !o.Time.After(c.Time) && o.Time.After(since) {
 			return true
 		}
@@ -452,7 +471,8 @@ func (a *day) warnsAbout(id string) bool {
 		return strings.TrimPrefix(strings.NewReplacer(" ", "", "-", "", "tel:", "").Replace(s), "+")
 	}
 	return slices.ContainsFunc(a.res.log.Annotations(), func(n runner.Annotation) bool {
-		return n.Level == "warning" && (n.Title == "Phone number released" && (strings.Contains(bare(n.Message), bare(number)) || len(n.Message) > 4000) ||
+		return n.Level == "warning" && (n.Title == "Phone number released" &&
+			(strings.Contains(bare(n.Message), bare(number)) || len(n.Message) > 4000) ||
 			n.Title == "Phone numbers not protected" || n.Title == "Phone numbers not checked")
 	})
 }

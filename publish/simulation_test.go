@@ -36,11 +36,13 @@ func (a *day) trace() string {
 		line("  version %s: %q, number %d, draft %t, live %t", v.ID, v.Name, v.Number, v.Draft, v.ID == live(a.first, agent))
 	}
 	for _, p := range a.first.Phones()[:min(len(a.first.Phones()), 10)] {
-		line("  %s: %s, %s, inbound %q, outbound %q", p.ID, p.Number, p.Status, a.first.Owner(p.ID, 0), a.first.Owner(p.ID, 1))
+		line("  %s: %s, %s, inbound %q, outbound %q", p.ID, p.Number, p.Status, a.first.Owner(p.ID, 0),
+			a.first.Owner(p.ID, 1))
 	}
 	line("%s", strings.Join(a.story, "\n"))
 	for _, c := range a.changes[1:] {
-		line("%9.3f CHANGE by %d: %s, %v, %v", c.Time.Sub(a.start).Seconds(), c.Request, live(c.State, agent), c.State.Numbers(agent, 0), c.State.Numbers(agent, 1))
+		line("%9.3f CHANGE by %d: %s, %v, %v", c.Time.Sub(a.start).Seconds(), c.Request, live(c.State, agent),
+			c.State.Numbers(agent, 0), c.State.Numbers(agent, 1))
 	}
 	line("log:\n%s", a.res.stdout+a.res.stderr)
 	for _, name := range slices.Sorted(maps.Keys(a.res.outputs)) {

@@ -234,8 +234,9 @@ func newWorld(seed uint64) *world {
 // drawBehavior draws what no source says of the API, and what the key may do.
 func (w *world) drawBehavior(r *rand.Rand) {
 	w.is = sandbox.Behavior{
-		ReleaseOmitted: chance(r, 0.5), DropOthers: chance(r, 0.5), AllowTakeOver: chance(r, 0.5), KeepNumbers: chance(r, 0.5),
-		OnlyNamed: chance(r, 0.3), PhonesIfNamed: chance(r, 0.5), IgnorePublished: chance(r, 0.05), BarePages: chance(r, 0.3),
+		ReleaseOmitted: chance(r, 0.5), DropOthers: chance(r, 0.5), AllowTakeOver: chance(r, 0.5),
+		KeepNumbers: chance(r, 0.5),
+		OnlyNamed:   chance(r, 0.3), PhonesIfNamed: chance(r, 0.5), IgnorePublished: chance(r, 0.05), BarePages: chance(r, 0.3),
 		CursorStatus: pick(r, 0, 400, 404), WithoutPhones: chance(r, 0.04), PatchOnly: chance(r, 0.02),
 	}
 	w.is.Notation = pick(r, nil, nil, nil, sandbox.RFC3966, sandbox.International, sandbox.National)
@@ -254,7 +255,8 @@ func (w *world) drawBehavior(r *rand.Rand) {
 	w.is.Limit.RetryAfter, w.is.Limit.Page = chance(r, 0.5), chance(r, 0.3)
 	w.token = sandbox.Token
 	if chance(r, 0.08) {
-		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken, "sandbox-token-that-reads-phones", "sandbox-token-of-nobody")
+		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken, "sandbox-token-that-reads-phones",
+			"sandbox-token-of-nobody")
 		w.AddKey("sandbox-token-that-reads-phones", sandbox.Key{Agents: sandbox.Write, Phones: sandbox.Read})
 	}
 }
@@ -265,7 +267,8 @@ const maxLag = 3 * time.Second
 // drawFaults draws how much goes wrong.
 func (w *world) drawFaults(r *rand.Rand) {
 	rate := pick(r, 0, 0.1, 0.3, 0.6)
-	w.rates = faultRates{change: rate, read: rate * pick(r, 0, 0.2, 0.5, 1), connect: rate * pick(r, 0, 0, 0.3), conn: rate * pick(r, 0, 0, 0.3)}
+	w.rates = faultRates{change: rate, read: rate * pick(r, 0, 0.2, 0.5, 1), connect: rate * pick(r, 0, 0, 0.3),
+		conn: rate * pick(r, 0, 0, 0.3)}
 	for i, k := range faultKinds {
 		for range k.weight {
 			w.rates.kinds = append(w.rates.kinds, i)
@@ -289,8 +292,10 @@ func (w *world) drawFaults(r *rand.Rand) {
 
 // apiFault is an error in the API's own shape.
 func apiFault(status int) sandbox.Fault {
-	code := map[int]string{400: "BAD_PARAMETER", 401: "INVALID_API_KEY", 404: "AGENT_NOT_FOUND", 429: "RATE_LIMITED"}[status]
-	return sandbox.Fault{Status: status, Body: fmt.Sprintf(`{"error_code":%q,"message":"No."}`, cmp.Or(code, "INTERNAL_SERVER_ERROR"))}
+	code := map[int]string{400: "BAD_PARAMETER", 401: "INVALID_API_KEY", 404: "AGENT_NOT_FOUND",
+		429: "RATE_LIMITED"}[status]
+	return sandbox.Fault{Status: status, Body: fmt.Sprintf(`{"error_code":%q,"message":"No."}`,
+		cmp.Or(code, "INTERNAL_SERVER_ERROR"))}
 }
 
 func pageFault(status int) sandbox.Fault {
@@ -299,7 +304,8 @@ func pageFault(status int) sandbox.Fault {
 
 // otherReply confirms another change, of this agent or another.
 func otherReply(n int) sandbox.Fault {
-	return sandbox.Fault{Status: 200, Body: fmt.Sprintf(`{"agent_id":%q,"published_version_id":%q}`, simulatedAgent(n), simulatedAgent(9))}
+	return sandbox.Fault{Status: 200, Body: fmt.Sprintf(`{"agent_id":%q,"published_version_id":%q}`, simulatedAgent(n),
+		simulatedAgent(9))}
 }
 
 // A faultKind is something that can happen to a request. Whether and when a change is made all the same is drawn apart
@@ -322,12 +328,16 @@ var faultKinds = []faultKind{
 	{"a slow 500 of the API's own", 1, appliedOrNot, []sandbox.Fault{apiFault(500)}, 20 * time.Second, false, nil},
 	{"the API refuses", 1, neverApplied, []sandbox.Fault{apiFault(400), apiFault(403), apiFault(404)}, 0, false, nil},
 	{"the key is revoked", 1, neverApplied, []sandbox.Fault{apiFault(401)}, 0, false, nil},
-	{"422", 1, neverApplied, []sandbox.Fault{{Status: 422, Body: `{"detail":[{"loc":["body","version_id"],"msg":"no"}]}`}}, 0, false, nil},
+	{"422", 1, neverApplied, []sandbox.Fault{{Status: 422,
+		Body: `{"detail":[{"loc":["body","version_id"],"msg":"no"}]}`}}, 0, false, nil},
 	waiting: {"429", 3, neverApplied, []sandbox.Fault{apiFault(429), {Status: 429}, pageFault(429)}, 0, false,
 		[]string{"", "", "0", "1", "2.5", "7", "20", "60", "3600"}},
-	{"redirect", 1, neverApplied, []sandbox.Fault{{Status: 301}, {Status: 302}, {Status: 307}, {Status: 308}}, 0, false, nil},
-	{"a gateway refuses", 1, neverApplied, []sandbox.Fault{pageFault(400), pageFault(403), pageFault(404), pageFault(413)}, 0, false, nil},
-	{"a gateway's page", 8, mayApplyLater, []sandbox.Fault{pageFault(502), pageFault(503), pageFault(504), pageFault(500), pageFault(524),
+	{"redirect", 1, neverApplied, []sandbox.Fault{{Status: 301}, {Status: 302}, {Status: 307}, {Status: 308}}, 0, false,
+		nil},
+	{"a gateway refuses", 1, neverApplied, []sandbox.Fault{pageFault(400), pageFault(403), pageFault(404),
+		pageFault(413)}, 0, false, nil},
+	{"a gateway's page", 8, mayApplyLater, []sandbox.Fault{pageFault(502), pageFault(503), pageFault(504), pageFault(500),
+		pageFault(524),
 		{Status: 503}, {Status: 408}, {Status: 504, Body: `{"message":"Endpoint request timed out"}`}}, 0, false,
 		[]string{"", "", "", "", "", "1", "5", "60"}},
 	{"a slow gateway", 2, mayApplyLater, []sandbox.Fault{pageFault(504)}, 40 * time.Second, false, nil},
@@ -336,9 +346,12 @@ var faultKinds = []faultKind{
 	{"lost after a while", 1, mayApplyLater, []sandbox.Fault{{Drop: sandbox.DropReply}}, 20 * time.Second, true, nil},
 	{"silence", 3, mayApplyLater, []sandbox.Fault{{Drop: sandbox.DropReply, Delay: time.Hour}}, 0, false, nil},
 	{"truncated", 3, mayApplyLater, []sandbox.Fault{{Drop: sandbox.DropBody, Applied: true}}, 0, true, nil},
-	{"a truncated error", 1, mayApplyLater, []sandbox.Fault{{Drop: sandbox.DropBody, Status: 500, Body: apiFault(500).Body}}, 0, true, nil},
-	{"nonsense", 2, mayApplyLater, []sandbox.Fault{{Status: 200, Body: "<html>It works!</html>"}, {Status: 200, Body: "null"},
-		{Status: 200, Body: `{"agent_id":`}, {Status: 200, Body: "{}"}, {Status: 202, Body: `["ok"]`}, {Status: 204}}, 0, false, nil},
+	{"a truncated error", 1, mayApplyLater, []sandbox.Fault{{Drop: sandbox.DropBody, Status: 500,
+		Body: apiFault(500).Body}}, 0, true, nil},
+	{"nonsense", 2, mayApplyLater, []sandbox.Fault{{Status: 200, Body: "<html>It works!</html>"},
+		{Status: 200, Body: "null"},
+		{Status: 200, Body: `{"agent_id":`}, {Status: 200, Body: "{}"}, {Status: 202, Body: `["ok"]`}, {Status: 204}}, 0,
+		false, nil},
 	{"the reply to something else", 1, mayApplyLater, []sandbox.Fault{otherReply(1), otherReply(2)}, 0, false, nil},
 }
 
@@ -413,7 +426,8 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.ordinals[x.method+x.uri]++
 	x.n = w.ordinals[x.method+x.uri]
 	w.fate(x)
-	w.note("%s %s (%d) %s: %s, applied %t, late %s, delay %s", x.method, x.uri, x.n, x.body, x.kind, x.fault.Applied, x.fault.Late, x.fault.Delay)
+	w.note("%s %s (%d) %s: %s, applied %t, late %s, delay %s", x.method, x.uri, x.n, x.body, x.kind, x.fault.Applied,
+		x.fault.Late, x.fault.Delay)
 	w.release(len(w.exchanges))
 	w.mu.Unlock()
 	defer func() {
@@ -462,7 +476,8 @@ func (w *world) dial(ctx context.Context, l *memoryNetwork) (net.Conn, error) {
 	case "refused":
 		return nil, connectError(syscall.ECONNREFUSED)
 	case "the name cannot be looked up":
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "server misbehaving", Name: "diga", IsTemporary: true}}
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "server misbehaving", Name: "diga",
+			IsTemporary: true}}
 	case "black hole":
 		select {
 		case <-ctx.Done():
