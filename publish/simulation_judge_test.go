@@ -12,172 +12,99 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// TestSimulationRules gives the rules accounts of made-up runs: a good one that breaks none, and for each rule some that
+// TestSimulationRules gives the rules accounts of made-up runs: good ones that break none, and for each rule some that
 // break it and no other. A judge that cannot condemn is no judge.
 func TestSimulationRules(t *testing.T) {
 	const v1, v2, v3 = "b1000000-0000-4000-8000-000000000001", "b1000000-0000-4000-8000-000000000002",
 		"b1000000-0000-4000-8000-000000000003"
-	ours, theirs := simulatedPhone(1), simulatedPhone(2)
+	ours, theirs, free := simulatedPhone(1), simulatedPhone(2), simulatedPhone(3)
 	const in, out = sandbox.Inbound, sandbox.Outbound
-	type edit = func(w *world)
-	publish := func(id string) edit { return func(w *world) { w.SetPublished(agent, id) } }
-	bind := func(phone string, d sandbox.Direction, owner string) edit {
-		return func(w *world) { w.Bind(phone, d, owner) }
+	publishes := func(w *world) { w.SetPublished(agent, v3) }
+	says := func(output, value string) func(a *day) { return func(a *day) { a.res.outputs[output] = value } }
+	binds := func(phone string, d sandbox.Direction, owner string) func(a *day) {
+		return func(a *day) { a.then(2, func(w *world) { w.Bind(phone, d, owner) }) }
 	}
-	asksFor := func(a *day, d sandbox.Direction, phones ...string) { a.asks[d], a.phones[d] = true, phones }
-	said := func(pairs ...string) func(a *day) {
-		return func(a *day) {
-			for i := 0; i < len(pairs); i += 2 {
-				a.res.outputs[pairs[i]] = pairs[i+1]
+	asks := func(a *day) {
+		a.asks[out], a.phones[out], a.res.outputs["outbound-phone-number-id"] = true, []string{theirs}, theirs
+	}
+	expects := func(id string) func(a *day) { return func(a *day) { a.expects, a.expect = true, id } }
+	warns := func(title, text string) func(a *day) {
+		return func(a *day) { a.res.log = runner.ReadLog("::warning title=" + title + "::" + text + "\n") }
+	}
+	for _, account := range []struct {
+		rule, name string
+		tell       []tell
+	}{
+		{"", "a good run", nil},
+		{"", "one of two is lost, with a warning",
+			[]tell{loses, warns("Phone number released", "No longer: +34 910 000 001")}},
+		{"", "taken, as asked", []tell{asks, binds(theirs, out, agent), func(a *day) { a.takeOver = true }}},
+		{"", "as expected", []tell{expects(v1)}},
+		{"", "expected until shortly before", []tell{expects(v1), func(a *day) { a.meanwhile(9*time.Second, publishes) }}},
+		{"", "still, after a reading", []tell{func(a *day) { a.res.summary = "v1 is still live" }}},
+
+		{"published means published", "it never was", []tell{fails("published", 0), says("published-version-id", v2)}},
+		{"published means published", "another version", []tell{says("published-version-id", v1)}},
+		{"published means published", "another number", []tell{says("inbound-phone-number-id", theirs)}},
+		{"published means published", "a number is not bound", []tell{asks}},
+		{"published means published", "confirmed, and unknown", []tell{says("status", "unknown"),
+			func(a *day) { a.res.exit, a.exchanges[3].status = 1, 500 }}},
+		{"failed means that nothing was applied, or will be", "it was", []tell{says("status", "failed"),
+			func(a *day) { a.res.exit = 1 }, replies(500, appliedOrNot)}},
+		{"failed means that nothing was applied, or will be", "it will", []tell{says("status", "failed"),
+			func(a *day) { a.res.exit, a.changes[1].Time = 1, a.end.Add(time.Second) }, replies(503, mayApplyLater)}},
+		{"nothing else is changed", "another agent's number", []tell{binds(theirs, out, "")}},
+		{"nothing else is changed", "taken", []tell{asks, binds(theirs, out, agent)}},
+		{"nothing else is changed", "a free number", []tell{binds(free, in, agent)}},
+		{"nothing else is changed", "released, with a warning", []tell{binds(ours, in, ""), warns("Phone number released",
+			"+34 910 000 001")}},
+		{"nothing else is changed", "released, as the read failed", []tell{binds(ours, in, ""),
+			warns("Phone numbers not protected", "x"),
+			func(a *day) { a.is.ReleaseOmitted, a.exchanges[0].status = true, 500 }}},
+		{"a number that is lost is named", "one of two", []tell{loses}},
+		{"unknown has a reason", "a 500, and not applied", []tell{fails("unknown", 1), replies(500, appliedOrNot)}},
+		{"in time", "late", []tell{func(a *day) { a.end = a.start.Add(a.timeout + 7*time.Second) }}},
+		{"the exit status fits", "published with 1", []tell{func(a *day) { a.res.exit = 1 }}},
+		{"the exit status fits", "130 without a signal", []tell{fails("unknown", 130), replies(503, mayApplyLater)}},
+		{"nothing is sent that must not be", "a dry run", []tell{func(a *day) { a.dryRun = true }}},
+		{"nothing is sent that must not be", "invalid inputs", []tell{func(a *day) { a.invalid = true }}},
+		{"nothing is sent that must not be", "an unknown key", []tell{func(a *day) { a.exchanges[0].status = 401 }}},
+		{"no guard is passed that refuses", "not as expected", []tell{expects(v2)}},
+		{"no guard is passed that refuses", "long ago",
+			[]tell{expects(v1), func(a *day) { a.meanwhile(12*time.Second, publishes) }}},
+		{"no guard is passed that refuses", "older",
+			[]tell{func(a *day) { a.onlyNewer = true; a.meanwhile(12*time.Second, publishes) }}},
+		{"refused for a reason", "as unexpected", []tell{says("error-code", "ACTION_UNEXPECTED_VERSION")}},
+		{"refused for a reason", "as not found", []tell{says("error-code", "ACTION_VERSION_NOT_FOUND")}},
+		{"refused for a reason", "no such number", []tell{says("error-code", "ACTION_PHONE_NOT_FOUND")}},
+		{"refused for a reason", "as in use", []tell{says("error-code", "ACTION_PHONE_IN_USE")}},
+		{"launched once", "unasked", []tell{launches(1), func(a *day) { a.launch = false }}},
+		{"launched once", "twice", []tell{launches(2)}},
+		{"launched once", "once, and it says no", []tell{launches(1), says("launched", "false")}},
+		{"still is said only of what was read afterwards", "unread", []tell{
+			func(a *day) { a.res.summary, a.exchanges[3].status = "v1 is still live", 500 }}},
+		{"live means live", "another", []tell{func(a *day) {
+			a.showLive, a.exchanges, a.changes = true, a.exchanges[:2],
+				a.changes[:1]
+		},
+			says("status", "live")}},
+		{"one change at a time", "more than it admits", []tell{says("attempts", "0")}},
+		{"one change at a time", "another agent's", []tell{func(a *day) { a.exchanges[2].uri = simulatedAgent(2) }}},
+		{"one change at a time", "two in flight", []tell{says("attempts", "2"),
+			func(a *day) { a.insert(2, http.MethodPatch, a.exchanges[2].uri, a.exchanges[2].body, a.end) }}},
+		{"previous means previous", "a version that never was", []tell{says("previous-version-id", v3)}},
+		{"previous means previous", "a number that never was", []tell{says("previous-inbound-phone-number-id", theirs)}},
+	} {
+		t.Run(account.rule+"/"+account.name, func(t *testing.T) {
+			a := goodDay()
+			for _, change := range account.tell {
+				change(a)
 			}
-		}
-	}
-	warned := func(a *day, title, text string) {
-		a.res.log = runner.ReadLog("::warning title=" + title + "::" + text + "\n")
-	}
-	accounts := map[string]map[string]func(a *day){
-		"": {
-			"a good run": func(*day) {},
-			"one of two, with a warning": func(a *day) {
-				a.loses(ours, theirs)
-				warned(a, "Phone number released",
-					"No longer: +34 910 000 001")
-			},
-			"taken from another agent, as asked": func(a *day) {
-				asksFor(a, out, theirs)
-				a.takeOver = true
-				a.then(2, bind(theirs, out, agent))
-				said("outbound-phone-number-id", theirs)(a)
-			},
-			"as expected":            func(a *day) { a.expects, a.expect = true, v1 },
-			"still, after a reading": func(a *day) { a.res.summary = "v1 is still live" },
-			"expected until shortly before": func(a *day) {
-				a.expects, a.expect = true, v1
-				a.meanwhile(9*time.Second, publish(v3))
-			},
-		},
-		"published means published": {
-			"it never was": func(a *day) {
-				a.fails("published")
-				a.res.exit = 0
-				said("published-version-id",
-					v2)(a)
-			},
-			"the output says another":        said("published-version-id", v1),
-			"the output says another number": said("inbound-phone-number-id", theirs),
-			"nothing was sent":               func(a *day) { a.exchanges = nil; a.res.outputs["attempts"] = "0" },
-			"a number that was asked for is not bound": func(a *day) {
-				asksFor(a, out, theirs)
-				said("outbound-phone-number-id", theirs)(a)
-			},
-			"confirmed, and it says unknown": func(a *day) {
-				said("status",
-					"unknown")(a)
-				a.res.exit = 1
-				a.exchanges[3].status = 500
-			},
-		},
-		"failed means that nothing was applied, or will be": {
-			"it was": func(a *day) { said("status", "failed")(a); a.res.exit = 1; a.reply(500, appliedOrNot) },
-			"it will": func(a *day) {
-				said("status", "failed")(a)
-				a.res.exit = 1
-				a.reply(503, mayApplyLater)
-				a.changes[1].Time = a.end.Add(time.Second)
-			},
-		},
-		"nothing else is changed": {
-			"another agent's number": func(a *day) { a.then(2, bind(theirs, out, "")) },
-			"taken from another agent": func(a *day) {
-				asksFor(a, out, theirs)
-				a.then(2, bind(theirs, out, agent))
-				said("outbound-phone-number-id", theirs)(a)
-			},
-			"a number that nobody asked for": func(a *day) { a.then(2, bind(simulatedPhone(3), in, agent)) },
-			"released, with a warning": func(a *day) {
-				a.then(2, bind(ours, in, ""))
-				warned(a, "Phone number released",
-					"+34 910 000 001")
-			},
-			"released, and the API only failed": func(a *day) {
-				a.is.ReleaseOmitted, a.exchanges[0].status = true, 500
-				a.then(2, bind(ours, in, ""))
-				warned(a, "Phone numbers not protected", "none")
-			},
-		},
-		"a number that is lost is named": {
-			"one of two": func(a *day) { a.loses(ours, theirs) },
-		},
-		"unknown has a reason": {
-			"the API failed, and nothing came of it": func(a *day) { a.fails("unknown"); a.reply(500, appliedOrNot) },
-		},
-		"in time": {
-			"late": func(a *day) { a.end = a.start.Add(a.timeout + 7*time.Second) },
-		},
-		"the exit status fits": {
-			"published with 1":     func(a *day) { a.res.exit = 1 },
-			"failed with 0":        func(a *day) { a.fails("failed"); a.reply(403, neverApplied); a.res.exit = 0 },
-			"130 without a signal": func(a *day) { a.fails("unknown"); a.reply(503, mayApplyLater); a.res.exit = 130 },
-		},
-		"nothing is sent that must not be": {
-			"a dry run":      func(a *day) { a.dryRun = true },
-			"invalid inputs": func(a *day) { a.invalid = true },
-			"an unknown key": func(a *day) {
-				a.exchanges[0].status, a.exchanges[0].end = 401, a.start
-				a.exchanges[2].at = a.start.Add(1)
-			},
-		},
-		"no guard is passed that refuses": {
-			"not as expected":     func(a *day) { a.expects, a.expect = true, v2 },
-			"older than the live": func(a *day) { a.onlyNewer = true; a.meanwhile(12*time.Second, publish(v3)) },
-			"expected long ago":   func(a *day) { a.expects, a.expect = true, v1; a.meanwhile(12*time.Second, publish(v3)) },
-		},
-		"refused for a reason": {
-			"as unexpected":  said("error-code", "ACTION_UNEXPECTED_VERSION"),
-			"as older":       said("error-code", "ACTION_NOT_NEWER"),
-			"as not found":   said("error-code", "ACTION_VERSION_NOT_FOUND"),
-			"no such number": said("error-code", "ACTION_PHONE_NOT_FOUND"),
-			"as in use":      said("error-code", "ACTION_PHONE_IN_USE"),
-		},
-		"launched once": {
-			"unasked":              func(a *day) { a.launches(1); a.launch = false },
-			"twice":                func(a *day) { a.launches(2) },
-			"once, and it says no": func(a *day) { a.launches(1); said("launched", "false")(a) },
-		},
-		"still is said only of what was read afterwards": {
-			"the reading says no": func(a *day) { a.res.summary = "v1 is still on v1"; a.exchanges[3].status = 500 },
-		},
-		"live means live": {
-			"another": func(a *day) { a.shows("live", v2) },
-		},
-		"one change at a time": {
-			"more than it admits": said("attempts", "0"),
-			"another agent's":     func(a *day) { a.exchanges[2].uri = "/v1/agent/" + simulatedAgent(2) + "/published_version" },
-			"two in flight":       func(a *day) { a.again(a.start, a.exchanges[2].body) },
-			"for something else":  func(a *day) { a.again(a.end, `{"version_id":"`+v2+`","inbound_phone_number_id":null}`) },
-		},
-		"previous means previous": {
-			"a version that never was": said("previous-version-id", v3),
-			"a number that never was":  said("previous-inbound-phone-number-id", theirs),
-		},
-	}
-	for _, r := range rules {
-		if accounts[r.name] == nil {
-			t.Errorf("nothing breaks the rule %q", r.name)
-		}
-	}
-	for rule, accounts := range accounts {
-		for name, tell := range accounts {
-			t.Run(rule+"/"+name, func(t *testing.T) {
-				a := goodDay()
-				tell(a)
-				got := a.brokenRules()
-				if broken := slices.Collect(maps.Keys(got)); rule == "" && len(got) > 0 || rule != "" &&
-					!slices.Equal(broken, []string{rule}) {
-					t.Errorf("breaks %q, want %q", got, rule)
-				}
-			})
-		}
+			broken := slices.Collect(maps.Keys(a.brokenRules()))
+			if account.rule == "" && len(broken) > 0 || account.rule != "" && !slices.Equal(broken, []string{account.rule}) {
+				t.Errorf("breaks %q, want %q", a.brokenRules(), account.rule)
+			}
+		})
 	}
 }
 
@@ -232,8 +159,12 @@ func (a *day) meanwhile(before time.Duration, edit func(w *world)) {
 	a.changes = []sandbox.Change{a.changes[0], other, {Time: a.start.Add(late), Request: 2, State: a.State()}}
 }
 
+// tell changes the account of a run.
+type tell = func(a *day)
+
 // loses has two numbers bound, of which the change releases one.
-func (a *day) loses(lost, kept string) {
+func loses(a *day) {
+	lost, kept := simulatedPhone(1), simulatedPhone(2)
 	a.SetPublished(agent, live(a.first, agent))
 	a.Bind(kept, sandbox.Inbound, agent)
 	a.first = a.State()
@@ -242,14 +173,16 @@ func (a *day) loses(lost, kept string) {
 }
 
 // fails gives the run another end: nothing was applied.
-func (a *day) fails(status string) {
-	a.changes, a.res.exit, a.res.outputs["status"] = a.changes[:1], 1, status
-	delete(a.res.outputs, "published-version-id")
+func fails(status string, exit int) func(a *day) {
+	return func(a *day) {
+		a.changes, a.res.exit, a.res.outputs["status"] = a.changes[:1], exit, status
+		delete(a.res.outputs, "published-version-id")
+	}
 }
 
-// reply gives the change another reply.
-func (a *day) reply(status int, class replyMeaning) {
-	a.exchanges[2].status, a.exchanges[2].class = status, class
+// replies gives the change another reply.
+func replies(status int, class replyMeaning) func(a *day) {
+	return func(a *day) { a.exchanges[2].status, a.exchanges[2].class = status, class }
 }
 
 // insert adds an exchange to the record.
@@ -259,28 +192,17 @@ func (a *day) insert(i int, method, uri, body string, at time.Time) {
 		sandbox.Request{Method: method})
 }
 
-// again sends the change a second time.
-func (a *day) again(at time.Time, body string) {
-	a.insert(3, http.MethodPatch, a.exchanges[2].uri, body, at)
-	a.res.outputs["attempts"] = "2"
-}
-
 // launches has the version launched first, some times.
-func (a *day) launches(times int) {
-	a.launch, a.name, a.version = true, "v9", ""
-	a.changes = a.changes[:1]
-	var id string
-	for range times {
-		a.insert(2, http.MethodPost, "/v1/agent/"+agent+"/version", "", a.start.Add(1))
-		a.then(2, func(w *world) { id = w.AddVersion(agent, sandbox.Version{Name: "v9"}) })
+func launches(times int) func(a *day) {
+	return func(a *day) {
+		var id string
+		a.launch, a.name, a.version, a.changes = true, "v9", "", a.changes[:1]
+		for range times {
+			a.insert(2, http.MethodPost, "/v1/agent/"+agent+"/version", "", a.start.Add(1))
+			a.then(2, func(w *world) { id = w.AddVersion(agent, sandbox.Version{Name: "v9"}) })
+		}
+		a.exchanges[2+times].body = `{"version_id":"` + id + `"}`
+		a.then(2+times, func(w *world) { w.SetPublished(agent, id) })
+		a.res.outputs["published-version-id"], a.res.outputs["version-id"], a.res.outputs["launched"] = id, id, "true"
 	}
-	a.exchanges[2+times].body = `{"version_id":"` + id + `"}`
-	a.then(2+times, func(w *world) { w.SetPublished(agent, id) })
-	a.res.outputs["published-version-id"], a.res.outputs["version-id"], a.res.outputs["launched"] = id, id, "true"
-}
-
-// shows makes the run one of show-live.
-func (a *day) shows(status, id string) {
-	a.showLive, a.exchanges, a.changes = true, a.exchanges[:2], a.changes[:1]
-	a.res.outputs = map[string]string{"status": status, "published-version-id": id}
 }

@@ -488,6 +488,11 @@ func (a *day) readBackWorked() bool {
 		})
 }
 
+// isReadBack reports whether a read-back that worked decided the outcome, not a confirmation.
+func (a *day) isReadBack() bool {
+	return len(a.patches()) > 0 && a.readBackWorked() && !slices.ContainsFunc(a.patches(), (*exchange).confirmed)
+}
+
 // unknownReason returns a reason for which the step cannot know what is in force; empty: there is none.
 func (a *day) unknownReason() string {
 	patches := a.patches()

@@ -236,7 +236,8 @@ func (w *world) drawBehavior(r *rand.Rand) {
 	w.is = sandbox.Behavior{
 		ReleaseOmitted: chance(r, 0.5), DropOthers: chance(r, 0.5), AllowTakeOver: chance(r, 0.5),
 		KeepNumbers: chance(r, 0.5),
-		OnlyNamed:   chance(r, 0.3), PhonesIfNamed: chance(r, 0.5), IgnorePublished: chance(r, 0.05), BarePages: chance(r, 0.3),
+		OnlyNamed:   chance(r, 0.3), PhonesIfNamed: chance(r, 0.5), IgnorePublished: chance(r, 0.05),
+		BarePages:    chance(r, 0.3),
 		CursorStatus: pick(r, 0, 400, 404), WithoutPhones: chance(r, 0.04), PatchOnly: chance(r, 0.02),
 	}
 	w.is.Notation = pick(r, nil, nil, nil, sandbox.RFC3966, sandbox.International, sandbox.National)
