@@ -28,32 +28,36 @@ type stoppedError struct{ failure *failure } // nil: what was wanted is in force
 
 func (e *stoppedError) Error() string { return "stopped before an attempt" }
 
-// refresh reads again what is older than maxAge and a check rests on, or everything if a change may have had an effect.
-// It returns what it read, and a failure if something that is needed can no longer be read.
+// refresh reads again what is older than maxAge and a check rests on, or everything if a change may have had an effect. As
+// one read may have to wait until another is too old, that may take several turns. It returns what it read, and a failure
+// if something that is needed can no longer be read.
 func (r *run) refresh(ctx context.Context, effect diga.Effect) (fresh view, f *failure) {
 	maybe, need := effect > diga.NoEffect, r.in.needs()
 	checked := r.before.bound[diga.Inbound].known() && !r.in.Unpublish
-	live := need.live && r.before.live.isOlder(maxAge)
-	phones := checked && r.before.bound[diga.Inbound].isOlder(maxAge)
-	if !maybe && !live && !phones {
-		return view{}, nil
-	}
-	limited, cancel := r.limited(ctx, live || phones || maybe && need.live)
-	defer cancel()
-	fresh = r.readView(limited, live || maybe, phones || maybe)
-	for err, needed := range map[error]bool{fresh.live.err: live || maybe && need.live, fresh.bound[diga.Inbound].err: phones} {
-		if err != nil && needed && !isFinal(err) {
-			f = r.apiFailure(err)
-			f.what = say("could not check again what is live: %s", f.what)
-			return fresh, f
+	for {
+		live := need.live && r.before.live.isOlder(maxAge)
+		phones := checked && r.before.bound[diga.Inbound].isOlder(maxAge)
+		if !maybe && !live && !phones {
+			return fresh, nil
+		}
+		limited, cancel := r.limited(ctx, live || phones || maybe && need.live)
+		fresh = r.readView(limited, live || maybe, phones || maybe)
+		cancel()
+		phonesErr := fresh.bound[diga.Inbound].err
+		for err, needed := range map[error]bool{fresh.live.err: live || maybe && need.live, phonesErr: phones && !isFinal(phonesErr)} {
+			if err != nil && needed {
+				f = r.apiFailure(err)
+				f.what = say("could not check again what is live: %s", f.what)
+				return fresh, f
+			}
+		}
+		if r.effect = effect; !maybe {
+			r.before = r.before.updated(fresh)
+			checked = checked && phonesErr == nil
+		} else if r.now = fresh; !fresh.live.isStale() && !fresh.bound[diga.Inbound].isStale() {
+			return fresh, nil
 		}
 	}
-	if r.effect = effect; maybe {
-		r.now = fresh
-	} else {
-		r.before = r.before.updated(fresh)
-	}
-	return fresh, nil
 }
 
 // ready is called before each attempt at the change, with the effect of the earlier ones. It stops the change with a
