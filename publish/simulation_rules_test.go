@@ -120,7 +120,7 @@ var rules = []rule{
 					lost := !slices.Contains(c.State.Numbers(agent, d), id) && !slices.Contains(a.at(a.end).Numbers(agent, d), id)
 					known, _ := a.phonesKnown()
 					lost = lost && slices.Contains(a.at(a.patches()[0].at.Add(-1)).Numbers(agent, d), id) // not bound in between
-					if lost && (known || !a.asks[d]) && !a.raced(c, id, d) && !a.warnsAbout(id) {
+					if lost && (known || !a.asks[d]) && !c.Time.Add(a.is.ReplicaLag).After(a.end) && !a.raced(c, id, d) && !a.warnsAbout(id) {
 						return fmt.Sprintf("%s is lost %s, and no warning says so", id, d)
 					}
 				}
@@ -167,11 +167,15 @@ var rules = []rule{
 			a.res.exit == 0:
 			return "the wrong word: " + a.status()
 		}
-		for _, x := range a.sent(http.MethodGet) {
-			if x.status == http.StatusUnauthorized && x.answered && len(changing) > 0 && x.end.Before(changing[0].at) &&
-				a.rates.conn == 0 {
-				return "the key is not known"
+		unknown := false
+		for _, x := range a.exchanges {
+			if !x.is(http.MethodGet) {
+				break
 			}
+			unknown = unknown || x.status == http.StatusUnauthorized && x.answered && a.rates.conn == 0
+		}
+		if unknown && len(changing) > 0 {
+			return "the key is not known"
 		}
 		return ""
 	}},
