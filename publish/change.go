@@ -44,7 +44,8 @@ func (r *run) refresh(ctx context.Context, effect diga.Effect) (fresh view, f *f
 		fresh = r.readView(limited, live || maybe, phones || maybe)
 		cancel()
 		phonesErr := fresh.bound[diga.Inbound].err
-		for err, needed := range map[error]bool{fresh.live.err: live || maybe && need.live, phonesErr: phones && !isFinal(phonesErr)} {
+		for err, needed := range map[error]bool{fresh.live.err: live || maybe && need.live, phonesErr: phones &&
+			!isFinal(phonesErr)} {
 			if err != nil && needed {
 				f = r.apiFailure(err)
 				f.what = say("could not check again what is live: %s", f.what)
@@ -104,7 +105,8 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 		if e.Effect == diga.NoEffect {
 			return f
 		}
-		f.live = say("%s. %s may still appear: run this step again, and it will be found by its name", f.live, diga.Foreign(name))
+		f.live = say("%s. %s may still appear: run this step again, and it will be found by its name", f.live,
+			diga.Foreign(name))
 		if e.Cause == diga.InvalidReply || e.Cause == diga.Mismatch {
 			return f
 		}
@@ -176,7 +178,8 @@ func (r *run) change(ctx, signals context.Context) *failure {
 		return stopped.failure
 	}
 	if ctx.Err() == nil {
-		r.log(say("PATCH %s", diga.Foreign(r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())))
+		r.log(say("PATCH %s", diga.Foreign(r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(),
+			"published_version").Redacted())))
 	}
 	r.changing = true
 	reply, err := r.client.Publish(ctx, r.wish.change())
@@ -215,7 +218,8 @@ func (r *run) confirm(reply diga.Change) view {
 func (r *run) checkKept(signals context.Context) {
 	alike := !r.before.live.known() || r.wish.isInForce(r.before) // a reading from before looks like one from afterwards
 	open := func(d diga.Direction) bool {
-		others := slices.ContainsFunc(r.before.bound[d].value, func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID })
+		others := slices.ContainsFunc(r.before.bound[d].value,
+			func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID })
 		return others && (!r.now.bound[d].known() || alike && r.confirmedAfter != nil)
 	}
 	if !open(diga.Inbound) && !open(diga.Outbound) {
@@ -312,7 +316,8 @@ func compare(w wish, before, now view) observation {
 	isLive := now.isLive(w.version.ID)
 	some := isLive && !before.isLive(w.version.ID)
 	for d, n := range w.numbers {
-		some = some || n.asked && w.isMet(diga.Direction(d), now) && before.bound[d].known() && !w.isMet(diga.Direction(d), before)
+		some = some || n.asked && w.isMet(diga.Direction(d), now) && before.bound[d].known() &&
+			!w.isMet(diga.Direction(d), before)
 	}
 	lost := lostNumbers(w, before, now)
 	switch {
