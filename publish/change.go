@@ -235,7 +235,7 @@ func (r *run) checkKept(signals context.Context) {
 	err := errors.New("what was read is older than the change")
 	for start := time.Now(); len(later) > 0 && sleep(ctx, time.Until(start.Add(later[0]))); later = later[1:] {
 		now := r.readView(ctx, !r.wish.unpublish, true)
-		if r.wish.unpublish || isFinal(now.live.err) {
+		if r.wish.unpublish || isFinal(now.live.err) && time.Since(start) >= looks[2] {
 			now.live = r.now.live
 		}
 		if r.wish.isInForce(now) && now.bound[diga.Inbound].known() {
