@@ -31,7 +31,6 @@ type stepRequest struct {
 	unpublish bool
 	asks      [2]bool     // for something in this direction
 	phones    [2][]string // ids that fulfil that; nil: no number is to be bound
-	byNumber  [2]bool     // the number is given as people write it
 	takeOver  bool
 	dryRun    bool
 	showLive  bool // nothing is asked for but what is live
@@ -86,6 +85,11 @@ func (q stepRequest) parts(st *sandbox.State) []bool {
 }
 
 func (q stepRequest) inForce(st *sandbox.State) bool { return !slices.Contains(q.parts(st), false) }
+
+// absent reports whether there is no saved version that is asked for.
+func (q stepRequest) absent(st *sandbox.State) bool {
+	return !slices.ContainsFunc(st.Versions(agent), func(v sandbox.Version) bool { return !v.Draft && q.wants(st, v.ID) })
+}
 
 // newStepRequest draws what a step is asked for in a world.
 func newStepRequest(w *world) stepRequest {
@@ -191,7 +195,6 @@ func (q *stepRequest) drawPhone(r *rand.Rand, w *world, d sandbox.Direction) {
 		}
 		q.inputs[input+"-id"], q.phones[d] = id, []string{id}
 	default:
-		q.byNumber[d] = true
 		q.phones[d] = []string{}
 		text, matches := w.write(r, phone.Number)
 		q.inputs[input] = text
@@ -228,8 +231,8 @@ func (w *world) write(r *rand.Rand, number string) (text string, matches bool) {
 		"tel:"+number+";ext=12"), !apiIsNational
 }
 
-// scheduleOthers has other people change the world at some time, on some days. They never do what the step is asked for,
-// but for one who launches the same draft.
+// scheduleOthers has other people change the world at some time, on some days. They never do what the step is asked
+// for, but for one who launches the same draft.
 func (w *world) scheduleOthers(q stepRequest) {
 	r := w.random("others")
 	if !w.busy && !chance(r, 0.15) {

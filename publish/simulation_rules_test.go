@@ -51,20 +51,14 @@ var rules = []rule{
 		}
 		for _, d := range bothDirections {
 			got := a.res.outputs[d.String()+"-phone-number-id"]
-			was := slices.ContainsFunc(states, func(st *sandbox.State) bool {
-				return slices.Contains(st.Numbers(agent, d),
-					got)
-			})
+			was := slices.ContainsFunc(states, func(st *sandbox.State) bool { return st.Owner(got, d) == agent })
 			if got != "" && !was || a.asks[d] && (got != "") != (a.phones[d] != nil) || got != "" && a.phones[d] != nil &&
 				!slices.Contains(a.phones[d], got) {
 				return fmt.Sprintf("the output %s-phone-number-id is %q", d, got)
 			}
 		}
-		if a.inForce(last) {
-			return ""
-		}
-		if !a.others(a.end) {
-			return "what was asked for is not in force"
+		if a.inForce(last) || !a.others(a.end) {
+			return map[bool]string{false: "what was asked for is not in force"}[a.inForce(last)]
 		}
 		// Another writer may come between two reads: each part must have been true, but not at the same time.
 		was := make([]bool, len(a.parts(last)))
@@ -84,43 +78,36 @@ var rules = []rule{
 			return ""
 		}
 		for i, c := range a.changes {
-			if !a.isPatch(c) || a.others(c.Time) || shape(a.changes[i-1].State) == shape(c.State) {
-				continue
+			undone := a.others(a.end) && !c.Time.After(a.end) // perhaps, before the step looked
+			if a.isPatch(c) && !undone && !a.others(c.Time) && shape(a.changes[i-1].State) != shape(c.State) {
+				return fmt.Sprintf("it was applied %s after the end", c.Time.Sub(a.end))
 			}
-			if !c.Time.After(a.end) && a.others(a.end) {
-				continue // who may have undone it before the step looked
-			}
-			return fmt.Sprintf("it was applied %s after the end", c.Time.Sub(a.end))
 		}
 		return ""
 	}},
 
 	{"nothing else is changed", func(a *day) string {
 		for i, c := range a.changes {
-			if !a.isPatch(c) {
-				continue
-			}
-			if what := a.unrequestedChange(a.changes[i-1].State, c); what != "" {
-				return fmt.Sprintf("%s after the start: %s", c.Time.Sub(a.start), what)
+			if a.isPatch(c) && a.unrequestedChange(a.changes[i-1].State, c) != "" {
+				return fmt.Sprintf("%s after the start: %s", c.Time.Sub(a.start), a.unrequestedChange(a.changes[i-1].State, c))
 			}
 		}
 		return ""
 	}},
 
 	{"a number that is lost is named", func(a *day) string {
-		if a.status() != "published" {
-			return ""
-		}
 		for i, c := range a.changes {
 			for _, d := range bothDirections {
-				if !a.isPatch(c) || a.asks[d] && a.phones[d] == nil || c.Time.After(a.end) {
+				// Nobody could see it, it was asked for, or the step could not know the numbers.
+				known, _ := a.phonesKnown()
+				hidden := !a.isPatch(c) || c.Time.Add(a.is.ReplicaLag).After(a.end) || a.asks[d] && (a.phones[d] == nil || !known)
+				if a.status() != "published" || hidden {
 					continue
 				}
 				for _, id := range a.changes[i-1].State.Numbers(agent, d) {
-					lost := !slices.Contains(c.State.Numbers(agent, d), id) && !slices.Contains(a.at(a.end).Numbers(agent, d), id)
-					known, _ := a.phonesKnown()
-					lost = lost && slices.Contains(a.at(a.patches()[0].at.Add(-1)).Numbers(agent, d), id) // not bound in between
-					if lost && (known || !a.asks[d]) && !c.Time.Add(a.is.ReplicaLag).After(a.end) && !a.raced(c, id, d) && !a.warnsAbout(id) {
+					first := a.at(a.patches()[0].at.Add(-1)) // it may have been bound since
+					lost := first.Owner(id, d) == agent && c.State.Owner(id, d) != agent && a.at(a.end).Owner(id, d) != agent
+					if lost && !a.raced(c, id, d) && !a.warnsAbout(id) {
 						return fmt.Sprintf("%s is lost %s, and no warning says so", id, d)
 					}
 				}
@@ -167,15 +154,11 @@ var rules = []rule{
 			a.res.exit == 0:
 			return "the wrong word: " + a.status()
 		}
-		unknown := false
-		for _, x := range a.exchanges {
-			if !x.is(http.MethodGet) {
-				break
+		first := slices.IndexFunc(a.exchanges, func(x *exchange) bool { return !x.is(http.MethodGet) })
+		for _, x := range a.exchanges[:max(first, 0)] {
+			if x.status == http.StatusUnauthorized && x.answered && a.rates.conn == 0 {
+				return "the key is not known"
 			}
-			unknown = unknown || x.status == http.StatusUnauthorized && x.answered && a.rates.conn == 0
-		}
-		if unknown && len(changing) > 0 {
-			return "the key is not known"
 		}
 		return ""
 	}},
@@ -213,12 +196,7 @@ var rules = []rule{
 			reason = a.onlyNewer && some(func(st *sandbox.State) bool { return live(st, agent) != "" })
 		case "ACTION_VERSION_NOT_FOUND":
 			refused := func(x *exchange) bool { return strings.Contains(x.uri, "version_id=") && x.refused() }
-			reason = a.launch || slices.ContainsFunc(a.exchanges, refused) || some(func(st *sandbox.State) bool {
-				return !slices.ContainsFunc(st.Versions(agent), func(v sandbox.Version) bool {
-					return !v.Draft &&
-						a.wants(st, v.ID)
-				})
-			})
+			reason = a.launch || slices.ContainsFunc(a.exchanges, refused) || some(a.absent)
 		case "ACTION_VERSION_AMBIGUOUS":
 			reason = a.name != ""
 		case "ACTION_PHONE_IN_USE":
@@ -258,18 +236,12 @@ var rules = []rule{
 			}
 		}
 		said, version := a.res.outputs["launched"], versionOf(a.at(a.end), a.res.outputs["version-id"])
-		absent := func(st *sandbox.State) bool {
-			return !slices.ContainsFunc(st.Versions(agent), func(v sandbox.Version) bool {
-				return !v.Draft &&
-					a.wants(st, v.ID)
-			})
-		}
 		switch {
 		case len(posts) > 0 && !a.launch:
 			return "nobody asked for that"
 		case launches > 1 && !a.others(a.end):
 			return fmt.Sprint(launches, " times")
-		case len(posts) > 0 && !slices.ContainsFunc(a.states(a.early(), posts[0].at.Add(-1)), absent):
+		case len(posts) > 0 && !slices.ContainsFunc(a.states(a.early(), posts[0].at.Add(-1)), a.absent):
 			return "there was one of that name"
 		case said == "true" && (len(posts) == 0 && len(a.broken) == 0 || version.Draft || version.Name != a.name),
 			a.launch && !a.invalid && said == "", said == "false" && a.status() == "published" && launches > 0 &&
@@ -281,7 +253,7 @@ var rules = []rule{
 
 	{"still is said only of what was read afterwards", func(a *day) string {
 		said := still.FindString(a.res.message() + "\n" + a.res.outputs["error-message"] + "\n" + a.res.summary)
-		if said == "" || slices.ContainsFunc(a.readsAfter(), func(x *exchange) bool { _, ok := x.saw(); return ok }) {
+		if said == "" || slices.ContainsFunc(a.readsAfter(), (*exchange).sees) {
 			return ""
 		}
 		return said
@@ -462,15 +434,10 @@ func (a *day) phonesKnown() (known, barred bool) {
 	return known && !barred, barred
 }
 
-// warnsAbout reports whether a warning names a phone number, by its id or as people write it, or says that none could be
-// protected.
+// warnsAbout reports whether a warning names a phone number, or says that none could be protected.
 func (a *day) warnsAbout(id string) bool {
-	number := ""
-	for _, p := range a.Phones() {
-		if p.ID == id {
-			number = p.Number
-		}
-	}
+	phones := a.Phones()
+	number := phones[slices.IndexFunc(phones, func(p sandbox.Phone) bool { return p.ID == id })].Number
 	bare := func(s string) string {
 		return strings.TrimPrefix(strings.NewReplacer(" ", "", "-", "", "tel:", "").Replace(s), "+")
 	}
@@ -486,10 +453,7 @@ func (a *day) warnsAbout(id string) bool {
 func (a *day) readBackWorked() bool {
 	after := a.readsAfter()
 	return len(after) > 0 && a.rates.conn == 0 && a.rates.connect == 0 &&
-		!slices.ContainsFunc(after, func(x *exchange) bool {
-			_, sees := x.saw()
-			return !x.good() || x.showsLive() && !sees
-		})
+		!slices.ContainsFunc(after, func(x *exchange) bool { return !x.good() || x.showsLive() && !x.sees() })
 }
 
 // isReadBack reports whether a read-back that worked decided the outcome, not a confirmation.

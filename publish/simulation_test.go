@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	simulations = flag.Int("simulations", 3000, "how many days TestSimulation makes up: seeds 1 to this")
+	simulations = flag.Int("simulations", 2500, "how many days TestSimulation makes up: seeds 1 to this")
 	oneSeed     = flag.Uint64("seed", 0, "the one day that TestSimulation makes up, and tells the story of")
 )
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -89,51 +89,28 @@ const (
 
 func (x *exchange) is(method string) bool { return x.method == method }
 
-// good reports whether the read was answered as the API's description says.
-func (x *exchange) good() bool {
-	return x.is(http.MethodGet) && x.answered && x.class == apiAnswered && x.status == http.StatusOK
-}
-
-// refused reports whether the reply says for certain that the request never changes anything.
-func (x *exchange) refused() bool {
-	return x.answered && 300 <= x.status && x.status < 500 && x.status != http.StatusRequestTimeout
-}
-
-// settled reports whether this is over, whatever the reply says about what it did.
-func (x *exchange) settled() bool {
-	return x.refused() || x.answered && x.class <= appliedOrNot && x.class != neverApplied
-}
-
-// confirmed reports whether the reply was the API's own 200.
+// good reports whether the read was answered as the API's description says; confirmed, whether the change was.
+func (x *exchange) good() bool { return x.is(http.MethodGet) && x.confirmed() }
 func (x *exchange) confirmed() bool {
 	return x.answered && x.class == apiAnswered && x.status == http.StatusOK
 }
 
-// showsLive reports whether the read is one of what is live.
-func (x *exchange) showsLive() bool {
-	return strings.Contains(x.uri, "/version?") && x.is(http.MethodGet)
+// refused reports whether the reply says for certain that the request never changes anything; settled, that it is over.
+func (x *exchange) refused() bool {
+	return x.answered && 300 <= x.status && x.status < 500 && x.status != http.StatusRequestTimeout
+}
+func (x *exchange) settled() bool {
+	return x.refused() || x.answered && (x.class == appliedOrNot || x.class == apiAnswered)
 }
 
+func (x *exchange) showsLive() bool {
+	return x.is(http.MethodGet) && strings.Contains(x.uri, "/version?")
+}
 func (x *exchange) showsPhones() bool { return strings.HasPrefix(x.uri, "/v1/phone/") }
 
-// saw returns the published version that the read shows; false if it shows none.
-func (x *exchange) saw() (id string, ok bool) {
-	var page struct {
-		Data []struct {
-			ID        string `json:"version_id"`
-			Published bool   `json:"is_published"`
-		}
-		More bool `json:"has_more"`
-	}
-	if !x.good() || !x.showsLive() || json.Unmarshal(x.reply.Bytes(), &page) != nil {
-		return "", false
-	}
-	for _, v := range page.Data {
-		if v.Published {
-			return v.ID, true
-		}
-	}
-	return "", !page.More && len(page.Data) == 0
+// sees reports whether the read shows what is live.
+func (x *exchange) sees() bool {
+	return x.good() && x.showsLive() && regexp.MustCompile(`"is_published":true|"data":\[\]`).Match(x.reply.Bytes())
 }
 
 // random returns the source of what label stands for.
