@@ -98,7 +98,7 @@ func newStepRequest(w *world) stepRequest {
 		2*time.Minute, 2*time.Minute, 5*time.Minute)}
 	q.inputs = map[string]string{
 		"token": w.token, "agent-id": agent, "version-id": "", "timeout": q.timeout.String(),
-		"max-retries": strconv.Itoa(pick(r, 0, 1, 2, 4, 4, 4, 4, 10)), "show-changes": pick(r, "", "names", "full", "off"),
+		"max-retries": strconv.Itoa(pick(r, 0, 0, 0, 1, 2, 4, 4, 4, 10)), "show-changes": pick(r, "", "names", "full", "off"),
 	}
 	if chance(r, 0.05) {
 		q.showLive, q.inputs["show-live"] = true, "true"

@@ -218,7 +218,7 @@ func (w *world) drawBehavior(r *rand.Rand) {
 		CursorStatus: pick(r, 0, 400, 404), WithoutPhones: chance(r, 0.04), PatchOnly: chance(r, 0.02),
 	}
 	w.is.Notation = pick(r, nil, nil, nil, sandbox.RFC3966, sandbox.International, sandbox.National)
-	if chance(r, 0.15) {
+	if chance(r, 0.25) {
 		w.is.ReplicaLag = between(r, time.Millisecond, maxLag)
 	}
 	if chance(r, 0.1) {
