@@ -28,32 +28,37 @@ type stoppedError struct{ failure *failure } // nil: what was wanted is in force
 
 func (e *stoppedError) Error() string { return "stopped before an attempt" }
 
-// refresh reads again what is older than maxAge and a check rests on, or everything if a change may have had an effect.
-// It returns what it read, and a failure if something that is needed can no longer be read.
+// refresh reads again what is older than maxAge and a check rests on, or everything if a change may have had an effect. As
+// one read may have to wait until another is too old, that may take several turns. It returns what it read, and a failure
+// if something that is needed can no longer be read.
 func (r *run) refresh(ctx context.Context, effect diga.Effect) (fresh view, f *failure) {
 	maybe, need := effect > diga.NoEffect, r.in.needs()
 	checked := r.before.bound[diga.Inbound].known() && !r.in.Unpublish
-	live := need.live && r.before.live.isOlder(maxAge)
-	phones := checked && r.before.bound[diga.Inbound].isOlder(maxAge)
-	if !maybe && !live && !phones {
-		return view{}, nil
-	}
-	limited, cancel := r.limited(ctx, live || phones || maybe && need.live)
-	defer cancel()
-	fresh = r.readView(limited, live || maybe, phones || maybe)
-	for err, needed := range map[error]bool{fresh.live.err: live || maybe && need.live, fresh.bound[diga.Inbound].err: phones} {
-		if err != nil && needed && !isFinal(err) {
-			f = r.apiFailure(err)
-			f.what = say("could not check again what is live: %s", f.what)
-			return fresh, f
+	for {
+		live := need.live && r.before.live.isOlder(maxAge)
+		phones := checked && r.before.bound[diga.Inbound].isOlder(maxAge)
+		if !maybe && !live && !phones {
+			return fresh, nil
+		}
+		limited, cancel := r.limited(ctx, live || phones || maybe && need.live)
+		fresh = r.readView(limited, live || maybe, phones || maybe)
+		cancel()
+		phonesErr := fresh.bound[diga.Inbound].err
+		for err, needed := range map[error]bool{fresh.live.err: live || maybe && need.live, phonesErr: phones &&
+			!isFinal(phonesErr)} {
+			if err != nil && needed {
+				f = r.apiFailure(err)
+				f.what = say("could not check again what is live: %s", f.what)
+				return fresh, f
+			}
+		}
+		if r.effect = effect; !maybe {
+			r.before = r.before.updated(fresh)
+			checked = checked && phonesErr == nil
+		} else if r.now = fresh; !fresh.live.isStale() && !fresh.bound[diga.Inbound].isStale() {
+			return fresh, nil
 		}
 	}
-	if r.effect = effect; maybe {
-		r.now = fresh
-	} else {
-		r.before = r.before.updated(fresh)
-	}
-	return fresh, nil
 }
 
 // ready is called before each attempt at the change, with the effect of the earlier ones. It stops the change with a
@@ -100,7 +105,8 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 		if e.Effect == diga.NoEffect {
 			return f
 		}
-		f.live = say("%s. %s may still appear: run this step again, and it will be found by its name", f.live, diga.Foreign(name))
+		f.live = say("%s. %s may still appear: run this step again, and it will be found by its name", f.live,
+			diga.Foreign(name))
 		if e.Cause == diga.InvalidReply || e.Cause == diga.Mismatch {
 			return f
 		}
@@ -172,7 +178,8 @@ func (r *run) change(ctx, signals context.Context) *failure {
 		return stopped.failure
 	}
 	if ctx.Err() == nil {
-		r.log(say("PATCH %s", diga.Foreign(r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())))
+		r.log(say("PATCH %s", diga.Foreign(r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(),
+			"published_version").Redacted())))
 	}
 	r.changing = true
 	reply, err := r.client.Publish(ctx, r.wish.change())
@@ -206,27 +213,45 @@ func (r *run) confirm(reply diga.Change) view {
 	return v
 }
 
-// checkKept reads the numbers after a confirmed change if some were bound before that the reply does not name: it has
-// only one in each direction.
+// checkKept reads the numbers after a change that was confirmed without them, if some were bound before that a request or
+// a reply does not name: those have only one in each direction. A reading that does not show the change is too old to tell.
 func (r *run) checkKept(signals context.Context) {
-	open := func(d diga.Direction) bool { return !r.now.bound[d].known() && len(r.before.bound[d].value) > 0 }
+	alike := !r.before.live.known() || r.wish.isInForce(r.before) // a reading from before looks like one from afterwards
+	open := func(d diga.Direction) bool {
+		others := slices.ContainsFunc(r.before.bound[d].value,
+			func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID })
+		tooOld := alike || r.now.bound[d].at.Before(r.now.live.at)
+		return others && (!r.now.bound[d].known() || tooOld && r.confirmedAfter != nil)
+	}
 	if !open(diga.Inbound) && !open(diga.Outbound) {
 		return
 	}
-	var phones reading[[]diga.Phone]
-	if !sleep(signals, looks[1]) {
-		phones.err = context.Cause(signals)
-	} else {
-		ctx, cancel := context.WithTimeout(signals, optionalTime)
-		defer cancel()
-		phones = readNow(r.client.Phones(ctx))
+	limit := min(optionalTime, time.Until(r.start.Add(r.in.Timeout+readBackTime)))
+	ctx, cancel := context.WithTimeoutCause(signals, limit, fmt.Errorf("within %s", diga.FormatDuration(limit)))
+	defer cancel()
+	later := looks[1:]
+	if alike {
+		later = looks[2:]
 	}
-	if phones.known() {
-		r.now.setPhones(r.in.Agent, phones)
+	err := errors.New("what was read is older than the change")
+	for start := time.Now(); len(later) > 0 && sleep(ctx, time.Until(start.Add(later[0]))); later = later[1:] {
+		now, then := r.readView(ctx, !r.wish.unpublish, false), r.readView(ctx, false, true)
+		now.bound, now.phones = then.bound, then.phones // in this order: the first reading shows that the second is not too old
+		if r.wish.unpublish || isFinal(now.live.err) && time.Since(start) >= looks[2] {
+			now.live = r.now.live
+		}
+		if r.wish.isInForce(now) && now.bound[diga.Inbound].known() {
+			r.now = r.now.updated(view{bound: now.bound, phones: now.phones})
+			return
+		}
+		err = cmp.Or(now.err(), err)
+	}
+	if err = cmp.Or(context.Cause(signals), err); r.wish.unpublish {
+		r.log(say("The phone numbers could not be read afterwards: %s.", diga.Foreign(err.Error())))
 		return
 	}
-	r.log(say("The phone numbers could not be read after the change, so a released one may have gone unnoticed: %s.",
-		diga.Foreign(fmt.Sprint(phones.err))))
+	r.warn("Phone numbers not checked", say("The phone numbers could not be read after the change (%s), so a released one may have "+
+		"gone unnoticed. Check in Diga which numbers are bound.", diga.Foreign(err.Error())))
 }
 
 // settle decides the outcome of an unconfirmed change by the state, not by the status code.
@@ -236,7 +261,7 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 		effect = e.Effect
 	}
 	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure == nil {
-		r.confirmAfter(f)
+		r.confirmAfter(f, signals)
 		return nil
 	}
 	seen, spanned := unreadable, false
@@ -257,7 +282,7 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 		f.signal = signalOf(context.Cause(signals))
 	}
 	if seen == inEffect && effect > diga.NoEffect {
-		r.confirmAfter(f)
+		r.confirmAfter(f, signals)
 		return nil
 	}
 	if f.status = failed; effect == diga.MaybePending || effect == diga.MaybeApplied && !(seen == unchanged && spanned) {
@@ -271,9 +296,10 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 }
 
 // confirmAfter reports success that was found by reading back after this failure.
-func (r *run) confirmAfter(f *failure) {
+func (r *run) confirmAfter(f *failure, signals context.Context) {
 	r.confirmed, r.confirmedAfter = true, f
 	r.log(say("Read back: the change is in effect."))
+	r.checkKept(signals)
 }
 
 // observation is what reading back shows of a change.
@@ -292,7 +318,8 @@ func compare(w wish, before, now view) observation {
 	isLive := now.isLive(w.version.ID)
 	some := isLive && !before.isLive(w.version.ID)
 	for d, n := range w.numbers {
-		some = some || n.asked && w.isMet(diga.Direction(d), now) && before.bound[d].known() && !w.isMet(diga.Direction(d), before)
+		some = some || n.asked && w.isMet(diga.Direction(d), now) && before.bound[d].known() &&
+			!w.isMet(diga.Direction(d), before)
 	}
 	lost := lostNumbers(w, before, now)
 	switch {

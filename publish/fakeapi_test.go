@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -339,16 +338,6 @@ func (api *fakeAPI) check(t *testing.T, s scenario, w expected) result {
 	res := s.check(t, api, w)
 	api.checkRequests(t, w)
 	return res
-}
-
-// checkTCP is check over the loopback network, by "http" or "https".
-func (api *fakeAPI) checkTCP(t *testing.T, scheme string, s scenario, w expected) {
-	t.Helper()
-	s.inputs = maps.Clone(s.inputs)
-	s.inputs["api-url"] = scheme + "://" + startServer(t, api)
-	res := s.run(t)
-	res.check(t, w)
-	api.checkRequests(t, w)
 }
 
 // test is check as a subtest.

@@ -46,9 +46,9 @@ func TestFaultsConcurrency(t *testing.T) {
 	// The response is lost, someone else publishes in between, and the second attempt overwrites its change. Only
 	// running one job at a time prevents that: the README says so.
 	t.Run("C2", func(t *testing.T) {
-		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true})
+		api, _ := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true})
 		var once sync.Once
-		server = withHookAfterChange(api, func() { once.Do(func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }) })
+		server := withHookAfterChange(api, func() { once.Do(func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }) })
 		scenario{}.check(t, server, expected{attempts: 2})
 		checkLive(t, api, sandbox.NextID)
 	})

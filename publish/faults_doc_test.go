@@ -57,7 +57,7 @@ func TestFaultsDocumented(t *testing.T) {
 			t.Errorf("row %s names %s, which is not there", id, named[1])
 		}
 		for _, other := range regexp.MustCompile(`Tests: (.*?)\.`).FindAllStringSubmatch(row, -1) {
-			for _, id := range strings.Split(other[1], ", ") {
+			for id := range strings.SplitSeq(other[1], ", ") {
 				named = other
 				if !tested[id] {
 					t.Errorf("row %s names %s, which has no test", row, id)

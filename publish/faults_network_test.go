@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -24,7 +25,7 @@ func TestFaultsNetwork(t *testing.T) {
 	failing := func(err error) scenario {
 		return scenario{dialError: func(context.Context, int) error { return err }}
 	}
-	readFails := func(code string, says ...string) expected { return notSent(code, -1, says...) }
+	readFails := func(code string, says ...string) expected { return notSent(code, says...) }
 	t.Run("N1", func(t *testing.T) {
 		dial, asked := dnsServer(t, nameError)
 		s := with("api-url", "https://api.diga.invalid")
@@ -128,9 +129,7 @@ const proxyPassword = "password-of-the-proxy"
 func withProxy(proxy, apiURL string, env map[string]string) scenario {
 	s := with("api-url", apiURL, "max-retries", "0")
 	s.env = map[string]string{"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy}
-	for name, value := range env {
-		s.env[name] = value
-	}
+	maps.Copy(s.env, env)
 	return s
 }
 
@@ -143,7 +142,7 @@ func testProxy(t *testing.T, status, says string) {
 	}}
 	address := startServer(t, proxy)
 	res := withProxy("http://user:"+proxyPassword+"@"+address, "https://diga.example", nil).runBinary(t)
-	res.check(t, notSent("ACTION_NETWORK_ERROR", -1, "he proxy "+address+" "+says, "NO_PROXY").neverShowing(proxyPassword, "secret"))
+	res.check(t, notSent("ACTION_NETWORK_ERROR", "he proxy "+address+" "+says, "NO_PROXY").neverShowing(proxyPassword, "secret"))
 }
 
 // TestFaultsTLS has the rows T of docs/faults.md.
@@ -153,7 +152,7 @@ func TestFaultsTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			api := &fakeAPI{onConnect: serveTLS(config)}
 			res := with("api-url", "https://"+startServer(t, api), "max-retries", "0").run(t)
-			res.check(t, notSent("ACTION_TLS_ERROR", -1, append(says, "TLS with 127.0.0.1")...))
+			res.check(t, notSent("ACTION_TLS_ERROR", append(says, "TLS with 127.0.0.1")...))
 			if n := len(api.requests("PATCH")); n > 0 {
 				t.Errorf("%d requests for the change", n)
 			}
@@ -171,11 +170,11 @@ func TestFaultsTLS(t *testing.T) {
 	run("T4/a client certificate", &tls.Config{Certificates: good, ClientAuth: tls.RequireAnyClientCert}, "certificate")
 	t.Run("T5", func(t *testing.T) {
 		res := with("api-url", "https://"+startServer(t, &http.Server{Handler: sandbox.New()}), "max-retries", "0").run(t)
-		res.check(t, notSent("ACTION_TLS_ERROR", -1, "the server does not speak TLS on this port"))
+		res.check(t, notSent("ACTION_TLS_ERROR", "the server does not speak TLS on this port"))
 	})
 	t.Run("T6", func(t *testing.T) {
 		stalls := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { _, _ = io.Copy(io.Discard, conn); return nil }}
-		with("api-url", "https://diga", "timeout", "15s").check(t, stalls, notSent("ACTION_TIMEOUT", -1, "o connection to diga within"))
+		with("api-url", "https://diga", "timeout", "15s").check(t, stalls, notSent("ACTION_TIMEOUT", "o connection to diga within"))
 	})
 	t.Run("T7", func(t *testing.T) {
 		for name, test := range map[string]struct{ file, code, says string }{
@@ -191,7 +190,7 @@ func TestFaultsTLS(t *testing.T) {
 			if w := (expected{attempts: 1}); test.code == "" {
 				res.check(t, w)
 			} else {
-				res.check(t, notSent(test.code, -1, test.says))
+				res.check(t, notSent(test.code, test.says))
 			}
 			if t.Failed() {
 				t.Log(name)

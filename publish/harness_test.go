@@ -512,9 +512,9 @@ func invalidResponse(http string, says ...string) expected {
 }
 
 // notSent is the result of a change that never left this machine.
-func notSent(code string, attempts int, says ...string) expected {
+func notSent(code string, says ...string) expected {
 	return expected{
-		code: code, attempts: attempts, noRequest: true, httpStatus: "none",
+		code: code, attempts: -1, noRequest: true, httpStatus: "none",
 		says: append(says, nothingChanged), neverShown: []string{mayBeApplied},
 	}
 }

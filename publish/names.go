@@ -217,7 +217,7 @@ func phoneNames(phones []diga.Phone) message {
 // pickPhone returns the one phone with this number that can be bound. If none can, it returns one that the checks then
 // refuse.
 func pickPhone(phones []diga.Phone, number diga.Number) (diga.Phone, *failure) {
-	var same, usable, close []diga.Phone
+	var same, usable, similar []diga.Phone
 	exact := slices.ContainsFunc(phones, func(p diga.Phone) bool { return p.Number.Exactly(number) })
 	for _, p := range phones {
 		switch {
@@ -227,7 +227,7 @@ func pickPhone(phones []diga.Phone, number diga.Number) (diga.Phone, *failure) {
 				usable = append(usable, p)
 			}
 		case p.Usable() && p.Number.EndsLike(number):
-			close = append(close, p)
+			similar = append(similar, p)
 		}
 	}
 	switch {
@@ -237,20 +237,20 @@ func pickPhone(phones []diga.Phone, number diga.Number) (diga.Phone, *failure) {
 		return same[0], nil
 	}
 	withID := func(p diga.Phone) message { return say("%s, ID %s", phoneName(p), diga.Foreign(p.ID.String())) }
-	asked := diga.Foreign(spaced(number))
+	asked := spaced(number)
 	if len(usable) > 1 {
 		f := refusal(codePhoneNotFound, say("Set its ID instead."), "%d phone numbers match %s", len(usable), asked)
 		f.items = some(5, usable, withID)
 		return diga.Phone{}, f
 	}
 	f := refusal(codePhoneNotFound, say("Check the number, or set its ID instead."), "phone number %s not found", asked)
-	if len(close) > 0 {
-		f.advice = say("Diga writes it %s: use that.", close[0].Number.Text())
+	if len(similar) > 0 {
+		f.advice = say("Diga writes it %s: use that.", similar[0].Number.Text())
 	}
 	rest := slices.DeleteFunc(slices.Clone(phones), func(p diga.Phone) bool {
-		return !p.Usable() || slices.ContainsFunc(close, func(c diga.Phone) bool { return c.ID == p.ID })
+		return !p.Usable() || slices.ContainsFunc(similar, func(c diga.Phone) bool { return c.ID == p.ID })
 	})
-	if f.items = some(5, append(close, rest...), withID); len(f.items) == 0 {
+	if f.items = some(5, append(similar, rest...), withID); len(f.items) == 0 {
 		f.what = say("%s: this key sees no assigned phone numbers", f.what)
 	} else {
 		f.what = say("%s; the assigned ones are", f.what)

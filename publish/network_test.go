@@ -288,16 +288,6 @@ const (
 	nameError     = 3 // NXDOMAIN
 )
 
-// closedPort is the address of a port with no listener.
-func closedPort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // connectError is what a dial that met errno ends with.
 func connectError(errno syscall.Errno) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errno)}

@@ -172,6 +172,7 @@ func (r *run) table(md *markdown) {
 		if r.now.live.known() {
 			was = r.now
 		}
+	case published, unpublished, unknown: // before and now
 	}
 	rows := []string{"| | " + strings.Join(head, " | ") + " |\n|:--|" + strings.Repeat(":--|", len(head))}
 	row := func(name string, cells ...cell) {
@@ -179,22 +180,22 @@ func (r *run) table(md *markdown) {
 		if !slices.ContainsFunc(cells, func(c cell) bool { return c.known && !c.text.empty() }) {
 			return
 		}
-		line := "| " + name
+		shown := []string{name}
 		for i, c := range cells {
-			shown := md.text(c.text)
+			text := md.text(c.text)
 			switch {
 			case !c.known:
-				shown = "unknown"
-			case shown == "":
-				shown = "–"
-			case i > 0 && cells[0].known && shown == md.text(cells[0].text):
-				shown = "unchanged"
+				text = "unknown"
+			case text == "":
+				text = "–"
+			case i > 0 && cells[0].known && text == md.text(cells[0].text):
+				text = "unchanged"
 			case i > 0:
-				shown = "**" + shown + "**"
+				text = "**" + text + "**"
 			}
-			line += " | " + strings.ReplaceAll(shown, "|", `\|`)
+			shown = append(shown, strings.ReplaceAll(text, "|", `\|`))
 		}
-		rows = append(rows, line+" |")
+		rows = append(rows, "| "+strings.Join(shown, " | ")+" |")
 	}
 	version := cell{r.versionOf(is), is.live.known()}
 	if r.wish.launch {

@@ -137,6 +137,7 @@ func (r *run) success() (title, icon string, m message) {
 			m = say("%s (now on %s)", m, r.name(was))
 		}
 		return "Dry run", "🔍", say("%s%s", m, r.onNumbers())
+	case published, failed, unknown: // a success is never one of the last two
 	}
 	icon, m = "✅", say("%s is now on %s", agent, target)
 	switch {

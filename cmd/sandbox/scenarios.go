@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"publish-agent-version/internal/sandbox"
@@ -44,8 +45,8 @@ const previousID = "b1000000-0000-4000-8000-000000000227"
 // next are the inputs that publish the next version, and more.
 func next(more ...string) values {
 	inputs := values{"version-id": sandbox.NextID}
-	for i := 0; i < len(more); i += 2 {
-		inputs[more[i]] = more[i+1]
+	for pair := range slices.Chunk(more, 2) {
+		inputs[pair[0]] = pair[1]
 	}
 	return inputs
 }

@@ -213,16 +213,16 @@ func printState(w io.Writer, api *sandbox.Sandbox) {
 // describe says what is live of an agent and on which phone numbers.
 func describe(api *sandbox.Sandbox, agentID string) string {
 	version, _, _ := api.Live(agentID)
-	line := cmp.Or(version, "nothing") + " is live"
-	for d, verb := range []string{sandbox.Inbound: ", answers ", sandbox.Outbound: ", calls from "} {
+	facts := []string{cmp.Or(version, "nothing") + " is live"}
+	for d, verb := range []string{sandbox.Inbound: "answers ", sandbox.Outbound: "calls from "} {
 		var numbers []string
 		for _, id := range api.Numbers(agentID, sandbox.Direction(d)) {
 			i := slices.IndexFunc(api.State().Phones(), func(p sandbox.Phone) bool { return p.ID == id })
 			numbers = append(numbers, api.State().Phones()[i].Number)
 		}
 		if len(numbers) > 0 {
-			line += verb + strings.Join(numbers, " and ")
+			facts = append(facts, verb+strings.Join(numbers, " and "))
 		}
 	}
-	return line
+	return strings.Join(facts, ", ")
 }

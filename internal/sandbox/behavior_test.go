@@ -169,12 +169,12 @@ func TestFaultsByRequest(t *testing.T) {
 		}
 		return Fault{}
 	}})
-	phones := request("GET", "/v1/phone/?inbound_agent_id="+FrontDesk)
+	phones := newRequest("GET", "/v1/phone/?inbound_agent_id="+FrontDesk, "")
 	for i, tt := range []struct {
 		r    *http.Request
 		want int
 	}{
-		{request("GET", listPath), 200}, {request("GET", livePath), 502}, {request("GET", livePath), 200}, {phones, 503}, {request("GET", "/v1/phone/"+Switch), 503},
+		{newRequest("GET", listPath, ""), 200}, {newRequest("GET", livePath, ""), 502}, {newRequest("GET", livePath, ""), 200}, {phones, 503}, {newRequest("GET", "/v1/phone/"+Switch, ""), 503},
 		{phones, 200}, {newRequest("PATCH", publishPath, publishNext), 200}, {newRequest("PATCH", publishPath, `{"version_id":"`+OldestID+`"}`), 418},
 	} {
 		if got, _ := send(s, tt.r); got != tt.want {
@@ -187,8 +187,6 @@ func TestFaultsByRequest(t *testing.T) {
 		t.Errorf("a fault hid the violations: got %q", got)
 	}
 }
-
-func request(method, target string) *http.Request { return newRequest(method, target, "") }
 
 func TestLimit(t *testing.T) {
 	type step struct {
@@ -238,7 +236,7 @@ func TestLimitOfRequestsAtATime(t *testing.T) {
 		go func() { first <- serve(s, newRequest("PATCH", publishPath, publishNext)) }()
 		synctest.Wait()
 		w := httptest.NewRecorder()
-		s.ServeHTTP(w, request("GET", listPath))
+		s.ServeHTTP(w, newRequest("GET", listPath, ""))
 		if w.Code != 429 || w.Header().Get("Content-Type") != "text/html" || w.Header().Get("Retry-After") != "1" {
 			t.Errorf("got %d %v %s", w.Code, w.Header(), w.Body)
 		}
@@ -275,7 +273,7 @@ func TestOldReadings(t *testing.T) {
 					if i < len(changes) {
 						changes[i]()
 					}
-					r := request("GET", listPath+"?is_published=true")
+					r := newRequest("GET", listPath+"?is_published=true", "")
 					r.Header.Set("Cache-Control", tt.header)
 					if _, page := send(s, r); !slices.Equal(ids(page, "version_id"), []string{want}) {
 						t.Errorf("after %d s: got %v, want %s", i, ids(page, "version_id"), want)
@@ -298,7 +296,7 @@ func TestMissingOperations(t *testing.T) {
 	} {
 		s := newSandbox(t)
 		s.Set(tt.behavior)
-		for i, r := range []*http.Request{request("GET", livePath), request("GET", listPath), request("GET", "/v1/phone/"), request("GET", "/v1/phone/"+Reception), newRequest("PATCH", publishPath, publishNext)} {
+		for i, r := range []*http.Request{newRequest("GET", livePath, ""), newRequest("GET", listPath, ""), newRequest("GET", "/v1/phone/", ""), newRequest("GET", "/v1/phone/"+Reception, ""), newRequest("PATCH", publishPath, publishNext)} {
 			if status, body := send(s, r); status != tt.want[i] || status == 404 && body["detail"] != "Not Found" {
 				t.Errorf("%s: %s: got %d %v", tt.name, r.URL, status, body)
 			}
