@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -86,6 +87,16 @@ func TestFaultsAge(t *testing.T) {
 		res := scenario{}.check(t, server, expected{code: "PUBLISH_FAILED", says: []string{nothingChanged}})
 		if checkLive(t, api, sandbox.LiveID); strings.Contains(res.message(), "part of it") {
 			t.Errorf("says %q", res.message())
+		}
+	})
+	t.Run("A5", func(t *testing.T) {
+		_, server := newSandbox(t)
+		api := server.Handler.(*sandbox.Sandbox)
+		bindTwo(api)
+		s := scenario{signal: syscall.SIGTERM, signalAt: 500 * time.Millisecond}
+		res := s.check(t, server, expected{attempts: 1})
+		if w := res.warnings(); len(w) != 1 || !strings.Contains(w[0], "canceled by SIGTERM), so a released one may have gone unnoticed") {
+			t.Errorf("warns %q", w)
 		}
 	})
 	t.Run("A6", func(t *testing.T) {

@@ -214,7 +214,20 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "of two usable ones, neither", inputs: []string{"inbound-phone-number", sandbox.SwitchNumber}, code: "ACTION_PHONE_NOT_FOUND", attempts: -1,
 			setup: phone(sandbox.Retired, func(p *sandbox.Phone) { p.Status = "assigned" }), says: []string{"2 phone numbers match +34 910 000 002", sandbox.Retired}}.run(t)
 	})
-	t.Run("P5", testNumbersNotReadable)
+	t.Run("P5", testNumbersRefused)
+	t.Run("P5a", testNumbersReadLate)
+	t.Run("P5b", testNumbersNotReadable)
+	t.Run("P6", func(t *testing.T) {
+		for _, status := range refusing {
+			code := fmt.Sprint("HTTP_", status)
+			if status == 302 {
+				code = "ACTION_REDIRECT_REFUSED"
+			}
+			story{name: fmt.Sprint(status), faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: status})},
+				inputs: []string{"inbound-phone-number", sandbox.SwitchNumber}, code: code, attempts: -1,
+				says: []string{"ould not read the phone numbers"}}.run(t)
+		}
+	})
 	t.Run("P7", func(t *testing.T) {
 		for _, is := range []sandbox.Behavior{{}, dropping} {
 			story{name: fmt.Sprint("one, drops ", is.ReleaseOmitted), is: is, attempts: 1, requests: 4}.run(t)
@@ -307,47 +320,63 @@ func TestFaultsPhones(t *testing.T) {
 	})
 }
 
-// testNumbersNotReadable has the rows P5, P5a, P5b and P6.
-func testNumbersNotReadable(t *testing.T) {
-	protect := []string{"so inbound and outbound numbers that were bound could not be protected"}
-	for _, status := range []int{302, 400, 403, 404, 405, 410, 422, 501} {
-		faults := []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: status})}
-		story{name: fmt.Sprint("P5 ", status), faults: faults, attempts: 1, warns: protect}.run(t)
-		story{name: fmt.Sprint("P5 dropped ", status), is: dropping, faults: faults, attempts: 1, inbound: []string{},
-			warns: []string{"The reply names no inbound and outbound number"}}.run(t)
-		story{name: fmt.Sprint("P6 ", status), faults: faults, inputs: []string{"inbound-phone-number", sandbox.SwitchNumber},
-			code: map[bool]string{true: "ACTION_REDIRECT_REFUSED", false: fmt.Sprint("HTTP_", status)}[status == 302], attempts: -1,
-			says: []string{"ould not read the phone numbers"}}.run(t)
-	}
-	story{name: "P5 another shape", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Body: "[]"})}, attempts: 1, warns: protect}.run(t)
-	story{name: "P5 a key without access to phones", inputs: []string{"token", sandbox.AgentsToken}, is: sandbox.Behavior{PhonesIfNamed: true}, attempts: 1,
-		warns: protect}.run(t)
-	story{name: "P5 an API that knows nothing but the change", is: sandbox.Behavior{PatchOnly: true, Unchecked: true}, attempts: 1, warns: protect}.run(t)
-	story{name: "P5 both set", inputs: []string{"inbound-phone-number-id", sandbox.Reception, "outbound-phone-number-id", "none"},
-		faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 503})}, attempts: 1}.run(t)
+// refusing are statuses of a read that is refused for good.
+var refusing = []int{302, 400, 403, 404, 405, 410, 422, 501}
 
-	for name, fault := range map[string]sandbox.Fault{
-		"429": {Status: 429}, "500": {Status: 500}, "503": {Status: 503}, "408": {Status: 408}, "lost": {Drop: sandbox.DropReply},
-		"cut off": {Drop: sandbox.DropBody}, "late": {Delay: time.Hour},
-	} {
+func testNumbersRefused(t *testing.T) {
+	protect := []string{"so inbound and outbound numbers that were bound could not be protected"}
+	for _, status := range refusing {
+		faults := []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: status})}
+		story{name: fmt.Sprint(status), faults: faults, attempts: 1, warns: protect}.run(t)
+		story{name: fmt.Sprint(status, ", dropped"), is: dropping, faults: faults, attempts: 1, inbound: []string{},
+			warns: []string{"The reply names no inbound and outbound number"}}.run(t)
+	}
+	story{name: "another shape", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Body: "[]"})}, attempts: 1,
+		warns: protect}.run(t)
+	story{name: "a key without access to phones", inputs: []string{"token", sandbox.AgentsToken},
+		is: sandbox.Behavior{PhonesIfNamed: true}, attempts: 1, warns: protect}.run(t)
+	story{name: "an API that knows nothing but the change", is: sandbox.Behavior{PatchOnly: true, Unchecked: true}, attempts: 1,
+		warns: protect}.run(t)
+	story{name: "one open direction", inputs: []string{"inbound-phone-number-id", sandbox.Reception},
+		faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})}, attempts: 1,
+		warns: []string{"so outbound numbers that were bound"}}.run(t)
+	story{name: "no open direction", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 503})}, attempts: 1,
+		inputs: []string{"inbound-phone-number-id", sandbox.Reception, "outbound-phone-number-id", "none"}}.run(t)
+}
+
+// passing are faults of a read that may be over soon, with the code if they are not.
+var passing = map[string]sandbox.Fault{
+	"HTTP_429": {Status: 429}, "HTTP_500": {Status: 500}, "HTTP_503": {Status: 503}, "HTTP_408": {Status: 408},
+	"ACTION_NETWORK_ERROR": {Drop: sandbox.DropReply}, "ACTION_RESPONSE_INVALID": {Drop: sandbox.DropBody},
+	"ACTION_TIMEOUT": {Delay: time.Hour},
+}
+
+func testNumbersReadLate(t *testing.T) {
+	for code, fault := range passing {
 		fault.Times = 2
-		story{name: "P5a " + name, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, attempts: 1}.run(t)
-		fault.Times = -1
-		s := story{name: "P5b " + name, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, attempts: -1, says: []string{nothingChanged},
-			code: cmp.Or(map[string]string{"lost": "ACTION_NETWORK_ERROR", "cut off": "ACTION_RESPONSE_INVALID", "late": "ACTION_TIMEOUT"}[name], "HTTP_"+name)}
+		story{name: code, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, attempts: 1}.run(t)
+	}
+	for range 10 {
+		for name, limit := range map[string]sandbox.Limit{
+			"one request at a time": {AtATime: 1}, "one request a second": {Requests: 1, Interval: time.Second},
+		} {
+			story{name: name, is: and(dropping, func(b *sandbox.Behavior) { b.Limit = limit })}.run(t)
+		}
+	}
+}
+
+func testNumbersNotReadable(t *testing.T) {
+	for code, fault := range passing {
+		s := story{name: code, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, code: code, attempts: -1,
+			says: []string{nothingChanged}}
 		if fault.Status != 0 {
 			s.says = append(s.says, "set both numbers by ID: inbound-phone-number-id and outbound-phone-number-id, each an ID or none")
 		}
 		s.run(t)
 	}
-	for range 10 {
-		story{name: "P5a one request at a time", is: and(dropping, func(b *sandbox.Behavior) { b.Limit = sandbox.Limit{AtATime: 1} }), attempts: 1}.run(t)
-		story{name: "P5a one request a second", attempts: 0,
-			is: and(dropping, func(b *sandbox.Behavior) { b.Limit = sandbox.Limit{Requests: 1, Interval: time.Second} })}.run(t)
-	}
 }
 
-// TestFaultsLive has the rows G, Y and L of docs/faults.md.
+// TestFaultsLive has the rows G, Y and L of docs/faults.md, but for G5, which is TestFaultsAge.
 func TestFaultsLive(t *testing.T) {
 	offline := takeOffline
 	unexpected := func(says ...string) story {
@@ -439,7 +468,7 @@ func TestFaultsLive(t *testing.T) {
 				says: []string{"YAML reads " + saved + " as " + given + ": put the name in quotes"}}.run(t)
 		}
 	})
-	t.Run("names", func(t *testing.T) {
+	t.Run("G8", func(t *testing.T) {
 		for _, s := range []story{
 			{inputs: []string{"version-name", "1.22.8"}, says: []string{`o version is named "1.22.8"; did you mean v1.22.8?`}},
 			{inputs: []string{"version-name", "V1.22.8"}, says: []string{"did you mean v1.22.8?"}},
@@ -460,7 +489,7 @@ func TestFaultsLive(t *testing.T) {
 			s.run(t)
 		}
 	})
-	t.Run("IDs", func(t *testing.T) {
+	t.Run("G9", func(t *testing.T) {
 		story{name: "another agent's version", inputs: []string{"version-id", sandbox.NightID}, code: "ACTION_VERSION_NOT_FOUND", attempts: -1,
 			says: []string{"Front desk has no version " + sandbox.NightID, "Check version-id"}}.run(t)
 		story{name: "the agent's ID", inputs: []string{"version-id", sandbox.FrontDesk}, code: "ACTION_VERSION_NOT_FOUND", attempts: -1,
@@ -499,6 +528,14 @@ func TestFaultsLive(t *testing.T) {
 				id := api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "large", Configuration: large})
 				api.SetPublished(sandbox.FrontDesk, id)
 			}, warns: []string{"replaces large (231)"}}.run(t)
+		story{name: "pages of more than 8 MiB", inputs: []string{"version-name", sandbox.NextName}, attempts: 1,
+			setup: func(api *sandbox.Sandbox) {
+				for n := range 8 {
+					api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: fmt.Sprint("large ", n), Configuration: large})
+				}
+			}}.run(t)
+	})
+	t.Run("L3", func(t *testing.T) {
 		story{name: "a refused cursor", inputs: []string{"version-name", sandbox.OldestName}, attempts: 1, live: sandbox.OldestID, warns: []string{"older"},
 			faults: []sandbox.Fault{get("after=", sandbox.Fault{Status: 404, Body: apiErrorBody, Times: 1})}}.run(t)
 		story{name: "a cursor that is always refused", inputs: []string{"version-name", sandbox.OldestName}, code: "PUBLISH_FAILED", attempts: -1,
