@@ -50,8 +50,14 @@ func (r *run) refresh(ctx context.Context, effect diga.Effect) (fresh view, f *f
 	}
 	if r.effect = effect; maybe {
 		r.now = fresh
-	} else {
-		r.before = r.before.updated(fresh)
+		return fresh, nil
+	}
+	was := r.before.live
+	r.before = r.before.updated(fresh)
+	if was.known() && was.value.ID != r.before.live.value.ID {
+		r.moved = true
+		r.logView()
+		r.compareVersions()
 	}
 	return fresh, nil
 }

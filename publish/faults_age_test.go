@@ -3,7 +3,6 @@ package publish_test
 import (
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -16,55 +15,34 @@ func busy(seconds string) sandbox.Fault {
 	return sandbox.Fault{Status: 429, Header: http.Header{"Retry-After": {seconds}}, Body: apiErrorBody}
 }
 
-// meanwhile publishes another version behind the step's back, once the step has sent the n-th request that matches.
-func meanwhile(n int32, method, path string) func(api *sandbox.Sandbox) func(*http.Request) sandbox.Fault {
-	return func(api *sandbox.Sandbox) func(*http.Request) sandbox.Fault {
-		var seen atomic.Int32
-		return func(r *http.Request) sandbox.Fault {
-			if r.Method == method && strings.Contains(r.URL.RequestURI(), path) && seen.Add(1) == n {
-				go api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) // the fault is asked for under the sandbox's lock
-			}
-			return sandbox.Fault{}
-		}
-	}
-}
-
-// runMeanwhile runs a story in which somebody else publishes sandbox.OldestID.
-func runMeanwhile(t *testing.T, other func(*sandbox.Sandbox) func(*http.Request) sandbox.Fault, s story) {
-	t.Helper()
-	setup := s.setup
-	s.setup = func(api *sandbox.Sandbox) {
-		if setup != nil {
-			setup(api)
-		}
-		s.is.Fault = other(api)
-		api.Set(s.is)
-	}
-	s.run(t)
-}
+// publishOldest publishes another version behind the step's back.
+func publishOldest(api *sandbox.Sandbox) { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }
 
 // TestFaultsAge has the rows A of docs/faults.md: how old a reading may be.
 func TestFaultsAge(t *testing.T) {
 	guard := []string{"version-name", sandbox.NextName, "expect-version-id", sandbox.LiveID}
 	t.Run("A1", func(t *testing.T) {
-		s := story{inputs: guard, code: "ACTION_UNEXPECTED_VERSION", attempts: -1, live: sandbox.OldestID,
-			says: []string{"but v1.0.0 (1) is live", "Nothing was changed: v1.0.0 is live"}}
-		for name, path := range map[string]string{"the list of versions": "after=", "the phones": "/v1/phone/"} {
-			s.name, s.faults = name+" wait", []sandbox.Fault{get(path, busy("60"))}
-			s.faults[0].Times = 1
-			if path == "/v1/phone/" {
-				s.inputs = []string{"expect-version-id", sandbox.LiveID}
+		for path, inputs := range map[string][]string{
+			"after=": guard, "/v1/phone/": {"expect-version-id", sandbox.LiveID}, "version_id=": {"only-newer", "true"},
+		} {
+			wait := get(path, busy("60"))
+			wait.Times = 1
+			s := story{name: path + " waits", inputs: inputs, faults: []sandbox.Fault{wait}, after10s: publishOldest, attempts: 1,
+				says: []string{"(was v1.0.0)"}, outputs: map[string]string{"previous-version-id": sandbox.OldestID}}
+			if inputs[0] != "only-newer" {
+				s.code, s.attempts, s.live, s.outputs = "ACTION_UNEXPECTED_VERSION", -1, sandbox.OldestID, nil
+				s.says = []string{"but v1.0.0 (1) is live", "Nothing was changed: v1.0.0 is live"}
 			}
-			// The live version has been read when the last page, or the version, is asked for.
-			runMeanwhile(t, meanwhile(1, http.MethodGet, map[string]string{"after=": "after=", "/v1/phone/": "version_id="}[path]), s)
+			s.run(t)
 		}
 	})
 	t.Run("A2", func(t *testing.T) {
 		refusal := sandbox.Fault{Status: 400, Body: apiErrorBody}
 		slow := get("after=", busy("60"))
 		slow.Times = 1
-		runMeanwhile(t, meanwhile(1, http.MethodGet, "after="), story{name: "read back", inputs: []string{"version-name", sandbox.NextName},
-			faults: []sandbox.Fault{slow, refusal}, code: "PUBLISH_FAILED", attempts: 1, live: sandbox.OldestID, says: []string{"v1.0.0 is still live"}})
+		story{name: "read back", inputs: []string{"version-name", sandbox.NextName}, faults: []sandbox.Fault{slow, refusal},
+			after10s: publishOldest, code: "PUBLISH_FAILED", attempts: 1, live: sandbox.OldestID,
+			says: []string{"Nothing was changed: v1.0.0 is still live"}}.run(t)
 		unreadable := func(api *sandbox.Sandbox) {
 			api.Inject(get("is_published", sandbox.Fault{Status: 503}), get("/v1/phone/", sandbox.Fault{Status: 503}))
 		}
@@ -72,12 +50,15 @@ func TestFaultsAge(t *testing.T) {
 			says: []string{"v1.22.7 was live when this step read it, "}}.run(t)
 	})
 	t.Run("A3", func(t *testing.T) {
-		other := func(api *sandbox.Sandbox) { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }
-		story{name: "only-newer", after: other,
+		story{name: "only-newer", after: publishOldest,
 			inputs: []string{"only-newer", "true"}, faults: []sandbox.Fault{busy("20"), {Status: 400, Body: apiErrorBody}},
-			code: "PUBLISH_FAILED", attempts: 2, live: sandbox.OldestID, says: []string{"v1.0.0 is still live"}}.run(t)
-		story{name: "expect-version-id", after: other, inputs: guard, faults: []sandbox.Fault{busy("20")},
+			code: "PUBLISH_FAILED", attempts: 2, live: sandbox.OldestID, says: []string{"Nothing was changed: v1.0.0 is live"}}.run(t)
+		story{name: "expect-version-id", after: publishOldest, inputs: guard, faults: []sandbox.Fault{busy("20")},
 			code: "ACTION_UNEXPECTED_VERSION", attempts: 1, live: sandbox.OldestID, says: []string{"but v1.0.0 (1) is live"}}.run(t)
+		story{name: "the change replaces what somebody else published", after10s: publishOldest,
+			inputs: []string{"only-newer", "true"}, faults: []sandbox.Fault{busy("20")}, attempts: 2,
+			says:    []string{"Front desk is now on v1.22.8 (was v1.0.0)"},
+			outputs: map[string]string{"previous-version-id": sandbox.OldestID}}.run(t)
 	})
 	t.Run("A4", func(t *testing.T) {
 		story{name: "the phones can be read only afterwards", faults: []sandbox.Fault{

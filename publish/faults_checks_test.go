@@ -2,6 +2,7 @@ package publish_test
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"publish-agent-version/internal/sandbox"
+	"publish-agent-version/publish"
 )
 
 // A story is a run against the sandbox: what the API does, and what the step must do and say.
@@ -18,8 +20,10 @@ type story struct {
 	inputs []string // names and values; version-id is sandbox.NextID unless a version is given
 	is     sandbox.Behavior
 	setup  func(api *sandbox.Sandbox) // before the run; nil: nothing
-	after  func(api *sandbox.Sandbox) // after a request for the change
+	after  func(api *sandbox.Sandbox) // after each request for the change
 	faults []sandbox.Fault
+
+	after10s func(api *sandbox.Sandbox) // at that time after the start
 
 	code, status string   // as in expected
 	attempts     int      // -1: the change is not sent; 0: any number
@@ -44,6 +48,11 @@ func (s story) run(t *testing.T) {
 			server = withHookAfterChange(api, func() { s.after(api) })
 		}
 		run := with(s.inputs...)
+		if s.after10s != nil {
+			run.modify = func(*publish.Step, context.CancelCauseFunc) {
+				time.AfterFunc(10*time.Second, func() { s.after10s(api) })
+			}
+		}
 		for _, other := range []string{"version-name", "unpublish", "show-live"} {
 			if value := run.inputs[other]; value != "" && run.inputs["version-id"] == "" {
 				run.inputs["version-id"] = ""
@@ -376,7 +385,19 @@ func testNumbersNotReadable(t *testing.T) {
 	}
 }
 
-// TestFaultsLive has the rows G, Y and L of docs/faults.md, but for G5, which is TestFaultsAge.
+// newest is the first version that a test adds to FrontDesk.
+const newest = "b1000000-0000-4000-8000-000000000231"
+
+// named adds versions with these names to FrontDesk.
+func named(names ...string) func(*sandbox.Sandbox) {
+	return func(api *sandbox.Sandbox) {
+		for _, name := range names {
+			api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: name})
+		}
+	}
+}
+
+// TestFaultsLive has the rows G, Y and L of docs/faults.md.
 func TestFaultsLive(t *testing.T) {
 	offline := takeOffline
 	unexpected := func(says ...string) story {
@@ -432,41 +453,58 @@ func TestFaultsLive(t *testing.T) {
 		story{name: "dry run", inputs: []string{"version-id", sandbox.OldestID, "dry-run", "true"}, status: "dry-run", attempts: -1, live: sandbox.LiveID,
 			warns: []string{"This run would replace v1.22.7 (228) with the older v1.0.0 (1)"}}.run(t)
 	})
+	t.Run("G5", func(t *testing.T) {
+		for name, guard := range map[string][2]string{
+			"ACTION_UNEXPECTED_VERSION": {"expect-version-id", sandbox.LiveID}, "ACTION_NOT_NEWER": {"only-newer", "true"},
+		} {
+			other := func(version string) func(*sandbox.Sandbox) {
+				return func(api *sandbox.Sandbox) { api.SetPublished(sandbox.FrontDesk, version) }
+			}
+			s := story{inputs: guard[:], faults: []sandbox.Fault{busy("20")}, attempts: 1, code: name, live: newest,
+				setup: named("newest"), after: other(newest), says: []string{"Nothing was changed: newest is live"}}
+			s.name = name + ", 429"
+			s.run(t)
+			s.name, s.faults, s.status = name+", lost", []sandbox.Fault{{Drop: sandbox.DropReply}}, "unknown"
+			s.says = []string{"newest is live"}
+			s.run(t)
+			s.name, s.faults, s.after = name+", our own", []sandbox.Fault{{Status: 500, Body: apiErrorBody, Applied: true}}, nil
+			s.code, s.status, s.live, s.says = "", "", "", []string{readBack}
+			s.run(t)
+		}
+	})
 	t.Run("G6", func(t *testing.T) {
 		story{name: "a ref", inputs: []string{"version-name", "refs/tags/v1.22.8"}, code: "ACTION_VERSION_NOT_FOUND", attempts: -1, says: []string{"github.ref_name"}}.run(t)
 	})
 	t.Run("G7", func(t *testing.T) {
 		for _, saved := range []string{" v3 ", "v3\u200b", "\ufeffv3"} {
 			id := ""
-			story{name: fmt.Sprintf("%q", saved), inputs: []string{"version-name", "v3"}, attempts: 1, live: "b1000000-0000-4000-8000-000000000231",
+			story{name: fmt.Sprintf("%q", saved), inputs: []string{"version-name", "v3"}, attempts: 1, live: newest,
 				setup: func(api *sandbox.Sandbox) {
 					id = api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: saved})
 				}}.run(t)
-			if id != "b1000000-0000-4000-8000-000000000231" {
+			if id != newest {
 				t.Errorf("the version is %s", id)
 			}
 		}
 	})
-	named := func(names ...string) func(*sandbox.Sandbox) {
-		return func(api *sandbox.Sandbox) {
-			for _, name := range names {
-				api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: name})
-			}
-		}
-	}
 	t.Run("Y1", func(t *testing.T) {
 		story{name: "digits alone", inputs: []string{"inbound-phone-number", "34910000002"}, attempts: 1, inbound: []string{sandbox.Switch, sandbox.Reception}}.run(t)
 	})
 	t.Run("Y2", func(t *testing.T) {
-		story{name: "both", setup: named("1.1", "1.10"), inputs: []string{"version-name", "1.1"}, attempts: 1, live: "b1000000-0000-4000-8000-000000000231",
+		story{name: "both", setup: named("1.1", "1.10"), inputs: []string{"version-name", "1.1"}, attempts: 1, live: newest,
 			warns: []string{`There is also a version "1.10". YAML reads 1.10 as 1.1`}}.run(t)
-		story{name: "another number", setup: named("1.1", "1.11"), inputs: []string{"version-name", "1.1"}, attempts: 1, live: "b1000000-0000-4000-8000-000000000231"}.run(t)
+		story{name: "another number", setup: named("1.1", "1.11"), inputs: []string{"version-name", "1.1"}, attempts: 1, live: newest}.run(t)
 	})
 	t.Run("Y3", func(t *testing.T) {
 		for given, saved := range map[string]string{"1.1": "1.10", "3": "3.0", "2": "2.00"} {
 			story{name: saved, setup: named(saved), inputs: []string{"version-name", given}, code: "ACTION_VERSION_NOT_FOUND", attempts: -1,
 				says: []string{"YAML reads " + saved + " as " + given + ": put the name in quotes"}}.run(t)
 		}
+	})
+	t.Run("Y4", func(t *testing.T) { // the runner hands over an empty value
+		story{name: "expect-version-id", inputs: []string{"expect-version-id", ""}, attempts: 1}.run(t)
+		res := with("version-id", "").runOffline(t)
+		res.check(t, expected{code: "ACTION_INPUT_INVALID", says: []string{"et version-id or version-name: both are empty"}})
 	})
 	t.Run("G8", func(t *testing.T) {
 		for _, s := range []story{
@@ -475,7 +513,7 @@ func TestFaultsLive(t *testing.T) {
 			{inputs: []string{"version-name", "v9"}, says: []string{"the newest of 230 versions: v1.22.8, v1.22.7, v1.22.6"}},
 			{inputs: []string{"version-name", sandbox.DraftName}, says: []string{"is only a draft", "set launch-draft: true"}},
 			{inputs: []string{"version-name", "vX"}, setup: named("v\u0425"), says: []string{"looks like it, but has U+0425 at position 2"}},
-			{inputs: []string{"version-name", "v2 0"}, setup: named("v2\u00a00"), code: "-", live: "b1000000-0000-4000-8000-000000000231"},
+			{inputs: []string{"version-name", "v2 0"}, setup: named("v2\u00a00"), code: "-", live: newest},
 			{inputs: []string{"version-name", "a b"}, setup: named("A  b", "A b"), says: []string{`did you mean "A b"?`}},
 			{inputs: []string{"version-name", sandbox.SharedName}, code: "ACTION_VERSION_AMBIGUOUS", says: []string{"2 versions are named", "b1000000-0000-4000-8000-000000000020", "created 2026-"}},
 		} {
@@ -523,7 +561,7 @@ func TestFaultsLive(t *testing.T) {
 			setup: func(api *sandbox.Sandbox) {
 				api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "large", Number: 300, Configuration: large})
 			}}.run(t)
-		story{name: "it is live, and there is a guard", inputs: []string{"expect-version-id", "b1000000-0000-4000-8000-000000000231"}, attempts: 1,
+		story{name: "it is live, and there is a guard", inputs: []string{"expect-version-id", newest}, attempts: 1,
 			setup: func(api *sandbox.Sandbox) {
 				id := api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "large", Configuration: large})
 				api.SetPublished(sandbox.FrontDesk, id)

@@ -246,7 +246,7 @@ func runFuzzed(t *testing.T, env map[string]string, dial func(context.Context, s
 	var masks, ends []string
 	for _, c := range log.Commands {
 		switch c.Name {
-		case "debug":
+		case "debug", "warning": // the replies say nothing of phones
 		case "add-mask":
 			masks = append(masks, c.Data)
 		case "notice":
@@ -274,7 +274,7 @@ func runFuzzed(t *testing.T, env map[string]string, dial func(context.Context, s
 		t.Errorf("exit status %d, commands %q, want %q; failures %v; outputs %q, %v; standard error %q", exit, ends, want, log.Failures, outputs, err, &stderr)
 	}
 	var wantMasks []string
-	if first, _ := utf8.DecodeRuneInString(token); token != "" && !combines(first) {
+	if first, _ := utf8.DecodeRuneInString(token); len(token) >= minToken && !combines(first) {
 		wantMasks = []string{token}
 	}
 	if !slices.Equal(masks, wantMasks) {

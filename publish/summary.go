@@ -136,7 +136,7 @@ func (r *run) isOn() message {
 	agent, live, verb := r.agent(), r.now.live, "is"
 	if !live.known() {
 		live = r.before.live
-	} else if r.before.isLive(live.value.ID) && !live.at.Before(r.lastAttempt) {
+	} else if r.before.isLive(live.value.ID) && !live.at.Before(r.lastAttempt) && !r.moved {
 		verb = "is still"
 	}
 	if live.isOlder(maxAge) || live.at.Before(r.lastAttempt) {

@@ -1,0 +1,70 @@
+package publish_test
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"publish-agent-version/publish"
+)
+
+// TestFaultsDocumented compares docs/faults.md with the tests: each row has a subtest or a story with its id, or names a
+// test function, and each id in the files for faults has a row.
+func TestFaultsDocumented(t *testing.T) {
+	doc := readFile(t, "../docs/faults.md")
+	rows := make(map[string]string)
+	for _, row := range regexp.MustCompile(`(?m)^\| ([A-Z][0-9]+[a-z]?) \|.*$`).FindAllStringSubmatch(doc, -1) {
+		if rows[row[1]] != "" {
+			t.Errorf("row %s is duplicated", row[1])
+		}
+		rows[row[1]] = row[0]
+	}
+	var sources strings.Builder
+	tested := make(map[string]bool)
+	for _, pattern := range []string{"../*_test.go", "../*/*_test.go"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			source, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sources.Write(source)
+			if strings.HasPrefix(filepath.Base(path), "faults_") {
+				for _, id := range regexp.MustCompile(`"([A-Z][0-9]{1,2}[a-z]?)["/]`).FindAllStringSubmatch(string(source), -1) {
+					tested[id[1]] = true
+				}
+			}
+		}
+	}
+	function := regexp.MustCompile("`(Test[A-Za-z]+)`")
+	for id, row := range rows {
+		named := function.FindStringSubmatch(row)
+		if named != nil && !strings.Contains(sources.String(), "\nfunc "+named[1]+"(t *testing.T)") {
+			t.Errorf("row %s names %s, which is not there", id, named[1])
+		}
+		if named == nil && !tested[id] {
+			t.Errorf("row %s has no test", id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(tested)) {
+		if rows[id] == "" {
+			t.Errorf("%s is tested and has no row", id)
+		}
+	}
+	codes := make(map[string]bool)
+	for _, code := range publish.Codes() {
+		codes[code.Name] = true
+	}
+	for _, code := range regexp.MustCompile(`ACTION_[A-Z_]+`).FindAllString(doc, -1) {
+		if !codes[code] {
+			t.Errorf("%s is no code", code)
+		}
+	}
+}
