@@ -55,7 +55,7 @@ func (r *run) summary() string {
 	if f := r.confirmedAfter; f != nil && r.failure == nil {
 		md.add("The request failed (%s), but reading back confirmed the change.", md.text(f.what))
 	}
-	if r.changed() {
+	if r.changed() && !r.before.offline() {
 		md.add("Calls in progress end on the version they began with. New calls use %s.", md.text(r.name(r.wish.version)))
 	}
 	if len(r.changes) > 0 {
@@ -169,6 +169,11 @@ func (r *run) table(md *markdown) {
 		head = []string{"now", "after a real run"}
 	case failed:
 		head, is = []string{"live", "requested"}, planned(r.wish, r.before)
+		for d, n := range r.wish.numbers {
+			if n.asked && n.phone.ID != uuid.Nil {
+				is.bound[d] = readNow([]diga.Phone{n.phone}, nil)
+			}
+		}
 		if r.now.live.known() {
 			was = r.now
 		}

@@ -3,6 +3,7 @@ package publish
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"publish-agent-version/diga"
@@ -172,7 +173,7 @@ func (r *run) onNumbers() message {
 	inbound, outbound := r.now.bound[diga.Inbound].value, r.now.bound[diga.Outbound].value
 	switch {
 	case len(inbound) > 0 && len(outbound) > 0:
-		return say("%s%s", say(answers, phoneNames(inbound)), say(calls, phoneNames(outbound)))
+		return say("%s%s", say(answers, phoneNames(inbound)), say(strings.Replace(calls, ",", " and", 1), phoneNames(outbound)))
 	case len(inbound) > 0:
 		return say(answers, phoneNames(inbound))
 	case len(outbound) > 0:
