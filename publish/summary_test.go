@@ -27,6 +27,7 @@ type goldenRun struct {
 }
 
 func goldenRuns() []goldenRun {
+	shell := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}
 	lost := sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1}
 	return []goldenRun{
 		{name: "published", inputs: map[string]string{"inbound-phone-number-id": sandbox.Reception, "outbound-phone-number-id": sandbox.Callback}},
@@ -74,6 +75,16 @@ func goldenRuns() []goldenRun {
 		{name: "number-in-use", inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline}},
 		{name: "number-unusable", inputs: map[string]string{"inbound-phone-number-id": sandbox.Retired}},
 		{name: "number-released", inputs: map[string]string{"inbound-phone-number-id": "none"}},
+		{name: "command-line", scenario: shell, inputs: map[string]string{"outbound-phone-number-id": sandbox.Callback}},
+		{name: "command-line-refused", scenario: shell, inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline}},
+		{name: "number-taken-over", is: sandbox.Behavior{AllowTakeOver: true},
+			inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline, "take-over": "true"}},
+		{name: "dry-run-of-several-numbers", setup: bindTwo,
+			inputs: map[string]string{"inbound-phone-number-id": sandbox.Callback, "dry-run": "true"}},
+		{name: "only-a-number", inputs: map[string]string{"version-id": sandbox.LiveID, "outbound-phone-number-id": sandbox.Callback}},
+		{name: "part-of-it", setup: func(api *sandbox.Sandbox) { api.SetPublished(sandbox.FrontDesk, sandbox.NextID) },
+			inputs: map[string]string{"version-id": sandbox.NextID, "inbound-phone-number-id": sandbox.Switch, "max-retries": "0"},
+			faults: []sandbox.Fault{{Drop: sandbox.DropReply}}},
 		{name: "hostile-name", inputs: map[string]string{"version-name": "a|b `c` <img src=x> [d](https://a.example) @octocat"}, setup: func(api *sandbox.Sandbox) {
 			api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "a|b `c` <img src=x> [d](https://a.example) @octocat"})
 		}},
@@ -127,7 +138,7 @@ func TestGolden(t *testing.T) {
 			s := run.scenario
 			s.inputs, s.jitter = run.inputs, func(limit time.Duration) time.Duration { return limit / 2 }
 			res := s.runInMemory(t, server)
-			checkGolden(t, "logs/"+run.name+".txt", res.stdout)
+			checkGolden(t, "logs/"+run.name+".txt", res.stdout+res.stderr)
 			checkGolden(t, "summaries/"+run.name+".md", res.summary)
 		})
 		kept["logs/"+run.name+".txt"], kept["summaries/"+run.name+".md"] = true, true
