@@ -599,3 +599,58 @@ func TestShowLive(t *testing.T) {
 	story{name: "not readable", inputs: show, faults: []sandbox.Fault{get("is_published", sandbox.Fault{Status: 403})}, code: "HTTP_403", attempts: -1}.run(t)
 	story{name: "numbers not readable now", inputs: show, faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 503})}, code: "HTTP_503", attempts: -1}.run(t)
 }
+
+// TestNamesInOutputs feeds a version's name back: the output is exact, or empty with a word in the log, as another text
+// would find nothing.
+func TestNamesInOutputs(t *testing.T) {
+	for name, want := range map[string]string{
+		"v1.22.8-é": "v1.22.8-é", "a  b": "a  b", "a`|<b>": "a`|<b>", "a\u200db": "", "a\nb": "", "##[x": "", strings.Repeat("x", 500): "",
+	} {
+		story{name: fmt.Sprintf("%.10q", name), setup: named(name), inputs: []string{"version-id", newest}, attempts: 1, live: newest,
+			outputs: map[string]string{"version-name": want}}.run(t)
+		if want != "" {
+			story{name: fmt.Sprintf("%.10q again", name), setup: named(name), inputs: []string{"version-name", want}, attempts: 1,
+				live: newest}.run(t)
+		}
+	}
+}
+
+// TestRequestCount has the requests of a publish: three reads and the change, or two reads by name.
+func TestRequestCount(t *testing.T) {
+	night := []string{"agent-id", sandbox.NightDesk, "version-name", "night-3", "inbound-phone-number", sandbox.SwitchNumber}
+	for name, test := range map[string]struct {
+		inputs []string
+		paths  []string // sorted; without the agent's
+	}{
+		"by ID": {[]string{"version-id", sandbox.NextID}, []string{
+			"GET /v1/phone/?limit=100", "GET ?version_id=" + sandbox.NextID, "GET /version?is_published=true&limit=1",
+			"PATCH /published_version"}},
+		"by name": {night, []string{"GET /v1/phone/?limit=100", "GET /version?limit=100", "PATCH /published_version"}},
+		"unpublish": {[]string{"unpublish", "true", "expect-version-id", sandbox.LiveID}, []string{
+			"GET /v1/phone/?limit=100", "GET /v1/phone/?limit=100", "GET /version?is_published=true&limit=1", "PATCH /published_version"}},
+		"show-live": {[]string{"show-live", "true", "version-id", ""}, []string{
+			"GET /v1/phone/?limit=100", "GET /version?is_published=true&limit=1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api, server := newSandbox(t)
+			s := with(test.inputs...)
+			if res := s.runInMemory(t, server); res.exit != 0 {
+				t.Error(res.stdout)
+			}
+			var got []string
+			agent := "/v1/agent/" + cmp.Or(s.inputs["agent-id"], sandbox.FrontDesk)
+			for _, r := range api.Requests() {
+				path := strings.TrimSuffix(strings.TrimPrefix(r.Path, agent)+"?"+r.RawQuery, "?")
+				got = append(got, r.Method+" "+path)
+				if r.Method == http.MethodGet && r.Header.Get("Cache-Control") != "no-cache" {
+					t.Errorf("%s may come from a cache", path)
+				}
+			}
+			slices.Sort(got)
+			slices.Sort(test.paths)
+			if !slices.Equal(got, test.paths) {
+				t.Errorf("sent %q, want %q", got, test.paths)
+			}
+		})
+	}
+}
