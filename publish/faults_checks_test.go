@@ -189,7 +189,7 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "by number", inputs: []string{"inbound-phone-number", sandbox.HotlineNumber}, code: "ACTION_PHONE_IN_USE", attempts: -1,
 			says: []string{numberInUse}}.run(t)
 		story{name: "another direction", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "dry-run", "true", "take-over", "true"},
-			status: "dry-run", attempts: -1, live: sandbox.LiveID, warns: []string{"A request can name only one inbound number. Diga may release +34 910 000 001"},
+			status: "dry-run", attempts: -1, live: sandbox.LiveID, warns: []string{"Diga may release +34 910 000 001 (Reception): a request can name only one inbound number."},
 			summary: []string{"would be taken from another agent"}}.run(t)
 		story{name: "taken over", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "take-over", "true"}, attempts: 1,
 			is: sandbox.Behavior{AllowTakeOver: true}, inbound: []string{sandbox.Hotline, sandbox.Reception}, summary: []string{"was taken from another agent"}}.run(t)
@@ -269,6 +269,11 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "and the reply does not say so", inputs: []string{"inbound-phone-number-id", "none"}, attempts: 1, inbound: []string{},
 			faults: []sandbox.Fault{{Body: `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID + `"}`}},
 			says:   []string{readBack}}.run(t)
+		story{name: "and it is still bound", inputs: []string{"inbound-phone-number-id", "none"}, status: "unknown",
+			code: "ACTION_RESPONSE_MISMATCH", attempts: 1, live: sandbox.NextID,
+			faults: []sandbox.Fault{{Body: `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID + `"}`}},
+			after:  func(api *sandbox.Sandbox) { api.Bind(sandbox.Reception, sandbox.Inbound, sandbox.FrontDesk) },
+			says:   []string{"Only part of it was applied: Front desk is on v1.22.8 and answers +34 910 000 001 (Reception)"}}.run(t)
 	})
 	t.Run("P10", func(t *testing.T) {
 		item := `{"id":"` + sandbox.Switch + `","number":"+34910000002","telephony_provider":"custom","status":"assigned"}`
@@ -277,6 +282,22 @@ func TestFaultsPhones(t *testing.T) {
 			warns: []string{"The phone numbers could not be read (the API returned 200 OK, but not a complete list of phone numbers"}}.run(t)
 		story{name: "repeats, a number asked for", faults: []sandbox.Fault{repeats}, inputs: []string{"inbound-phone-number", sandbox.SwitchNumber},
 			code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"the list repeats itself"}}.run(t)
+	})
+	t.Run("P10", func(t *testing.T) {
+		n := 0
+		endless := func(r *http.Request) sandbox.Fault {
+			if !strings.HasPrefix(r.URL.Path, "/v1/phone/") {
+				return sandbox.Fault{}
+			}
+			var items []string
+			for range 100 {
+				n++
+				items = append(items, fmt.Sprintf(`{"id":"c9000000-0000-4000-8000-%012d"}`, n))
+			}
+			return sandbox.Fault{Status: 200, Body: `{"data":[` + strings.Join(items, ",") + `],"has_more":true}`}
+		}
+		story{name: "endless", is: sandbox.Behavior{Fault: endless, Unchecked: true}, inputs: []string{"inbound-phone-number", "+34 910"},
+			code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"more than 10000 items"}}.run(t)
 	})
 	t.Run("P11", func(t *testing.T) {
 		late := sandbox.Fault{Status: 429, Header: http.Header{"Retry-After": {"20"}}}
@@ -288,8 +309,19 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "carried over, and released", faults: []sandbox.Fault{late}, after: rebind(""), code: "ACTION_PHONE_IN_USE", attempts: 1, inbound: []string{}}.run(t)
 		story{name: "requested, and given away", faults: []sandbox.Fault{late}, after: rebind(sandbox.NightDesk),
 			inputs: []string{"inbound-phone-number-id", sandbox.Reception}, code: "ACTION_PHONE_IN_USE", attempts: 1, inbound: []string{}}.run(t)
+		story{name: "given away after a lost reply", faults: []sandbox.Fault{{Drop: sandbox.DropReply}}, after: rebind(sandbox.NightDesk),
+			inputs: []string{"inbound-phone-number-id", sandbox.Reception}, code: "ACTION_PHONE_IN_USE", status: "unknown", attempts: 1,
+			inbound: []string{}, warns: []string{"no longer answers +34 910 000 001 (Reception)"}}.run(t)
 	})
 	t.Run("P12", func(t *testing.T) {
+		story{name: "dry run", setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "reserved" }),
+			inputs: []string{"dry-run", "true"}, status: "dry-run", attempts: -1, live: sandbox.LiveID,
+			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
+			warns:   []string{"Diga may release +34 910 000 001 (Reception): a number that is reserved cannot be sent along."}}.run(t)
+		story{name: "dry run of two numbers", setup: bindTwo, inputs: []string{"dry-run", "true"}, status: "dry-run", attempts: -1,
+			live: sandbox.LiveID, inbound: []string{sandbox.Reception, sandbox.Switch},
+			outputs: map[string]string{"inbound-phone-number-id": "", "outbound-phone-number-id": ""},
+			warns:   []string{"Diga may release +34 910 000 002 (Switch) and +34 910 000 001 (Reception)"}}.run(t)
 		story{name: "not assigned, not sent", setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "reserved" }), attempts: 1}.run(t)
 	})
 	t.Run("P13", func(t *testing.T) {
