@@ -28,6 +28,7 @@ type story struct {
 	code, status string   // as in expected
 	attempts     int      // -1: the change is not sent; 0: any number
 	says         []string // parts of the annotation or error-message
+	hides        []string // must not be printed or written
 	warns        []string // a part of each warning, in order; nil: there is none
 	live         string   // version afterwards; empty: NextID after success, LiveID after a failure; "none"
 	inbound      []string // ids afterwards; nil: Reception, if a version is live
@@ -59,7 +60,7 @@ func (s story) run(t *testing.T) {
 			}
 		}
 		res := run.runInMemory(t, server)
-		res.check(t, expected{code: s.code, status: s.status, attempts: s.attempts, says: s.says})
+		res.check(t, expected{code: s.code, status: s.status, attempts: s.attempts, says: s.says, neverShown: s.hides})
 		warnings := res.warnings()
 		if len(warnings) != len(s.warns) {
 			t.Errorf("warns %q, want %q", warnings, s.warns)
@@ -472,6 +473,12 @@ func TestFaultsLive(t *testing.T) {
 		story{name: "newer", inputs: []string{"only-newer", "true"}, attempts: 1}.run(t)
 		story{name: "none live", inputs: []string{"only-newer", "true", "version-id", sandbox.OldestID}, setup: offline, attempts: 1, live: sandbox.OldestID, inbound: []string{}}.run(t)
 		story{name: "the live one", inputs: []string{"only-newer", "true", "version-id", sandbox.LiveID}, attempts: 1, live: sandbox.LiveID}.run(t)
+		unnumbered := `{"agent_id":"` + sandbox.FrontDesk + `","version_id":"` + sandbox.LiveID + `","is_published":true}`
+		story{name: "the live one, without a number", inputs: []string{"only-newer", "true", "version-id", sandbox.LiveID}, attempts: 1,
+			live: sandbox.LiveID, faults: []sandbox.Fault{
+				get(publishedRead, sandbox.Fault{Body: `{"data":[` + unnumbered + `],"has_more":false}`}),
+				get("version_id=", sandbox.Fault{Body: unnumbered}),
+			}}.run(t)
 		story{name: "no number", inputs: []string{"only-newer", "true"}, code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"a version number is missing"},
 			faults: []sandbox.Fault{get("version_id="+sandbox.NextID, sandbox.Fault{
 				Body: `{"agent_id":"` + sandbox.FrontDesk + `","version_id":"` + sandbox.NextID + `"}`})}}.run(t)
