@@ -3,6 +3,7 @@ package diga
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"reflect"
@@ -179,7 +180,12 @@ func TestLaunchIsNotRepeated(t *testing.T) {
 			return nil
 		}
 	}
+	gone := func(_ *testing.T, _ *network, c *Client) {
+		c.BeforeRetry = func(context.Context, Effect) error { return errors.New("a check refuses") }
+	}
 	stories := []story{
+		{name: "429, and then a check refuses", want: "1 in 1s: Stopped 429; before: Limited",
+			answers: []answer{response(429, ""), launched}, setup: gone},
 		{name: "refused, then 429", want: "3 in 2.5s: <nil>",
 			answers: []answer{response(429, ""), launched}, setup: refused},
 		{name: "lost", want: "Unreachable (pending?): no response from api.test: the connection was closed",
@@ -195,7 +201,16 @@ func TestLaunchIsNotRepeated(t *testing.T) {
 	}
 	for i := range stories {
 		stories[i].call = func(ctx context.Context, c *Client) error {
-			c.BeforeRetry = func(context.Context, Effect) error { t.Error("a launch is no change"); return nil }
+			check := c.BeforeRetry
+			c.BeforeRetry = func(ctx context.Context, effect Effect) error {
+				if check != nil {
+					return check(ctx, effect)
+				}
+				if effect > NoEffect {
+					t.Error("something may have come of it")
+				}
+				return nil
+			}
 			_, err := c.Launch(ctx, agentID, "v1.2.0")
 			return err
 		}

@@ -163,7 +163,7 @@ var errNoTime = errors.New("too little time left for an attempt")
 
 // prepare runs BeforeRetry before a retry of a change. It is a retryablehttp.PrepareRetry.
 func (c *call) prepare(req *http.Request) error {
-	if c.body != nil && !c.once && c.BeforeRetry != nil {
+	if c.body != nil && c.BeforeRetry != nil {
 		c.stopped = c.BeforeRetry(req.Context(), c.effect)
 	}
 	return c.stopped

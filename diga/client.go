@@ -51,8 +51,8 @@ type Client struct {
 	// Jitter returns a duration in [0, limit) for a limit > 0; nil means uniformly at random.
 	Jitter func(limit time.Duration) time.Duration
 
-	// BeforeRetry is called before each retry of a change, after the wait, with the effect of its attempts so far. An
-	// error ends the call with the cause Stopped. It may be nil.
+	// BeforeRetry is called before each retry of a change or a launch, after the wait, with the effect of its attempts
+	// so far. An error ends the call with the cause Stopped. It may be nil.
 	BeforeRetry func(context.Context, Effect) error
 
 	// OnAttempt is called after each attempt, and OnWait before each wait for the next. Both may be nil. They are called

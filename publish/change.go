@@ -28,30 +28,41 @@ type stoppedError struct{ failure *failure } // nil: what was wanted is in force
 
 func (e *stoppedError) Error() string { return "stopped before an attempt" }
 
-// refresh reads again what is older than maxAge and a check rests on, or everything if a change may have had an effect.
-// It returns what it read, and a failure if something that is needed can no longer be read.
+// refresh reads again what is older than maxAge and a check rests on, or everything if a change may have had an effect. As
+// one read may have to wait until another is too old, that may take several turns. It returns what it read, and a failure
+// if something that is needed can no longer be read.
 func (r *run) refresh(ctx context.Context, effect diga.Effect) (fresh view, f *failure) {
 	maybe, need := effect > diga.NoEffect, r.in.needs()
 	checked := r.before.bound[diga.Inbound].known() && !r.in.Unpublish
-	live := need.live && r.before.live.isOlder(maxAge)
-	phones := checked && r.before.bound[diga.Inbound].isOlder(maxAge)
-	if !maybe && !live && !phones {
-		return view{}, nil
-	}
-	limited, cancel := r.limited(ctx, live || phones || maybe && need.live)
-	defer cancel()
-	fresh = r.readView(limited, live || maybe, phones || maybe)
-	for err, needed := range map[error]bool{fresh.live.err: live || maybe && need.live, fresh.bound[diga.Inbound].err: phones} {
-		if err != nil && needed && !isFinal(err) {
-			f = r.apiFailure(err)
-			f.what = say("could not check again what is live: %s", f.what)
-			return fresh, f
+	for {
+		live := need.live && r.before.live.isOlder(maxAge)
+		phones := checked && r.before.bound[diga.Inbound].isOlder(maxAge)
+		if !maybe && !live && !phones {
+			return fresh, nil
+		}
+		limited, cancel := r.limited(ctx, live || phones || maybe && need.live)
+		fresh = r.readView(limited, live || maybe, phones || maybe)
+		cancel()
+		phonesErr := fresh.bound[diga.Inbound].err
+		for err, needed := range map[error]bool{fresh.live.err: live || maybe && need.live, phonesErr: phones &&
+			!isFinal(phonesErr)} {
+			if err != nil && needed {
+				f = r.apiFailure(err)
+				f.what = say("could not check again what is live: %s", f.what)
+				return fresh, f
+			}
+		}
+		if r.effect = effect; !maybe {
+			r.renew(fresh)
+			checked = checked && phonesErr == nil
+		} else if r.now = fresh; !fresh.live.isStale() && !fresh.bound[diga.Inbound].isStale() {
+			return fresh, nil
 		}
 	}
-	if r.effect = effect; maybe {
-		r.now = fresh
-		return fresh, nil
-	}
+}
+
+// renew puts fresh readings into what is known before the change. If somebody else has published meanwhile, the log says so.
+func (r *run) renew(fresh view) {
 	was := r.before.live
 	r.before = r.before.updated(fresh)
 	if was.known() && was.value.ID != r.before.live.value.ID {
@@ -59,7 +70,6 @@ func (r *run) refresh(ctx context.Context, effect diga.Effect) (fresh view, f *f
 		r.logView()
 		r.compareVersions()
 	}
-	return fresh, nil
 }
 
 // ready is called before each attempt at the change, with the effect of the earlier ones. It stops the change with a
@@ -106,7 +116,8 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 		if e.Effect == diga.NoEffect {
 			return f
 		}
-		f.live = say("%s. %s may still appear: run this step again, and it will be found by its name", f.live, diga.Foreign(name))
+		f.live = say("%s. %s may still appear: run this step again, and it will be found by its name", f.live,
+			diga.Foreign(name))
 		if e.Cause == diga.InvalidReply || e.Cause == diga.Mismatch {
 			return f
 		}
@@ -178,7 +189,8 @@ func (r *run) change(ctx, signals context.Context) *failure {
 		return stopped.failure
 	}
 	if ctx.Err() == nil {
-		r.log(say("PATCH %s", diga.Foreign(r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(), "published_version").Redacted())))
+		r.log(say("PATCH %s", diga.Foreign(r.in.APIURL.JoinPath("v1/agent", r.in.Agent.String(),
+			"published_version").Redacted())))
 	}
 	r.changing = true
 	reply, err := r.client.Publish(ctx, r.wish.change())
@@ -217,7 +229,8 @@ func (r *run) confirm(reply diga.Change) view {
 func (r *run) checkKept(signals context.Context) {
 	alike := !r.before.live.known() || r.wish.isInForce(r.before) // a reading from before looks like one from afterwards
 	open := func(d diga.Direction) bool {
-		others := slices.ContainsFunc(r.before.bound[d].value, func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID })
+		others := slices.ContainsFunc(r.before.bound[d].value,
+			func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID })
 		return others && (!r.now.bound[d].known() || alike && r.confirmedAfter != nil)
 	}
 	if !open(diga.Inbound) && !open(diga.Outbound) {
@@ -233,7 +246,7 @@ func (r *run) checkKept(signals context.Context) {
 	err := errors.New("what was read is older than the change")
 	for start := time.Now(); len(later) > 0 && sleep(ctx, time.Until(start.Add(later[0]))); later = later[1:] {
 		now := r.readView(ctx, !r.wish.unpublish, true)
-		if r.wish.unpublish || isFinal(now.live.err) {
+		if r.wish.unpublish || isFinal(now.live.err) && time.Since(start) >= looks[2] {
 			now.live = r.now.live
 		}
 		if r.wish.isInForce(now) && now.bound[diga.Inbound].known() {
@@ -314,7 +327,8 @@ func compare(w wish, before, now view) observation {
 	isLive := now.isLive(w.version.ID)
 	some := isLive && !before.isLive(w.version.ID)
 	for d, n := range w.numbers {
-		some = some || n.asked && w.isMet(diga.Direction(d), now) && before.bound[d].known() && !w.isMet(diga.Direction(d), before)
+		some = some || n.asked && w.isMet(diga.Direction(d), now) && before.bound[d].known() &&
+			!w.isMet(diga.Direction(d), before)
 	}
 	lost := lostNumbers(w, before, now)
 	switch {

@@ -31,7 +31,6 @@ type stepRequest struct {
 	unpublish bool
 	asks      [2]bool     // for something in this direction
 	phones    [2][]string // ids that fulfil that; nil: no number is to be bound
-	byNumber  [2]bool     // the number is given as people write it
 	takeOver  bool
 	dryRun    bool
 	showLive  bool // nothing is asked for but what is live
@@ -87,19 +86,28 @@ func (q stepRequest) parts(st *sandbox.State) []bool {
 
 func (q stepRequest) inForce(st *sandbox.State) bool { return !slices.Contains(q.parts(st), false) }
 
+// absent reports whether there is no saved version that is asked for.
+func (q stepRequest) absent(st *sandbox.State) bool {
+	return !slices.ContainsFunc(st.Versions(agent), func(v sandbox.Version) bool { return !v.Draft && q.wants(st, v.ID) })
+}
+
 // newStepRequest draws what a step is asked for in a world.
 func newStepRequest(w *world) stepRequest {
 	r := w.random("request")
-	q := stepRequest{timeout: pick(r, time.Second, 5*time.Second, 30*time.Second, time.Minute, 2*time.Minute, 2*time.Minute, 2*time.Minute, 5*time.Minute)}
+	q := stepRequest{timeout: pick(r, time.Second, 5*time.Second, 30*time.Second, time.Minute, 2*time.Minute,
+		2*time.Minute, 2*time.Minute, 5*time.Minute)}
 	q.inputs = map[string]string{
 		"token": w.token, "agent-id": agent, "version-id": "", "timeout": q.timeout.String(),
-		"max-retries": strconv.Itoa(pick(r, 0, 1, 2, 4, 4, 4, 4, 10)), "show-changes": pick(r, "", "names", "full", "off"),
+		"max-retries": strconv.Itoa(pick(r, 0, 0, 0, 1, 2, 4, 4, 4, 10)), "show-changes": pick(r, "", "names", "full", "off"),
 	}
 	if chance(r, 0.05) {
 		q.showLive, q.inputs["show-live"] = true, "true"
 		return q
 	}
-	versions := slices.DeleteFunc(w.first.Versions(agent), func(v sandbox.Version) bool { return v.Draft && chance(r, 0.8) })
+	versions := slices.DeleteFunc(w.first.Versions(agent), func(v sandbox.Version) bool {
+		return v.Draft &&
+			chance(r, 0.8)
+	})
 	v := pick(r, versions...)
 	if id := live(w.first, agent); id != "" && chance(r, 0.15) {
 		v = versionOf(w.first, id)
@@ -107,10 +115,10 @@ func newStepRequest(w *world) stepRequest {
 	switch p := r.Float64(); {
 	case p < 0.12:
 		q.unpublish, q.inputs["unpublish"] = true, "true"
-	case p < 0.24:
+	case p < 0.32:
 		q.launch, q.inputs["launch-draft"] = true, "true"
 		q.name = pick(r, "v99", "v99", "v99", "v99", cmp.Or(strings.TrimSpace(v.Name), "v98"))
-	case p < 0.45 && v.Name != "":
+	case p < 0.5 && v.Name != "":
 		q.name = strings.TrimSpace(v.Name)
 		if chance(r, 0.04) {
 			q.name = "refs/tags/" + q.name
@@ -125,7 +133,7 @@ func newStepRequest(w *world) stepRequest {
 	if q.dryRun = chance(r, 0.06); q.dryRun {
 		q.inputs["dry-run"] = "true"
 	}
-	if chance(r, 0.2) {
+	if chance(r, map[bool]float64{true: 0.5, false: 0.2}[w.busy]) {
 		q.expects, q.expect = true, live(w.first, agent)
 		if chance(r, 0.15) {
 			q.expect = pick(r, "", pick(r, versions...).ID)
@@ -139,7 +147,7 @@ func newStepRequest(w *world) stepRequest {
 		for _, d := range bothDirections {
 			q.drawPhone(r, w, d)
 		}
-		if q.onlyNewer = chance(r, 0.15); q.onlyNewer {
+		if q.onlyNewer = chance(r, map[bool]float64{true: 0.3, false: 0.15}[w.busy]); q.onlyNewer {
 			q.inputs["only-newer"] = "true"
 		}
 	}
@@ -148,10 +156,12 @@ func newStepRequest(w *world) stepRequest {
 		maps.Copy(q.inputs, pick(r,
 			map[string]string{"version-id": "", "version-name": "", "unpublish": "", "launch-draft": ""},
 			map[string]string{"version-id": v.ID, "version-name": "", "unpublish": "true"},
-			map[string]string{"inbound-phone-number-id": simulatedPhone(1), "unpublish": "true", "version-id": "", "version-name": ""},
+			map[string]string{"inbound-phone-number-id": simulatedPhone(1), "unpublish": "true", "version-id": "",
+				"version-name": ""},
 			map[string]string{"inbound-phone-number-id": simulatedPhone(1), "inbound-phone-number": "+34910000001"},
 			map[string]string{"inbound-phone-number": "0034910000001", "inbound-phone-number-id": ""},
-			map[string]string{"agent-id": "front-desk"}, map[string]string{"timeout": "100h"}, map[string]string{"max-retries": "11"},
+			map[string]string{"agent-id": "front-desk"}, map[string]string{"timeout": "100h"},
+			map[string]string{"max-retries": "11"},
 			map[string]string{"take-over": "yes"}, map[string]string{"dry-run": "1"}, map[string]string{"dry_run": "true"},
 			map[string]string{"version-id": v.ID, "version-name": "", "show-live": "true"},
 			map[string]string{"version-id": v.ID, "version-name": "", "launch-draft": "true"},
@@ -185,7 +195,6 @@ func (q *stepRequest) drawPhone(r *rand.Rand, w *world, d sandbox.Direction) {
 		}
 		q.inputs[input+"-id"], q.phones[d] = id, []string{id}
 	default:
-		q.byNumber[d] = true
 		q.phones[d] = []string{}
 		text, matches := w.write(r, phone.Number)
 		q.inputs[input] = text
@@ -218,14 +227,15 @@ func (w *world) write(r *rand.Rand, number string) (text string, matches bool) {
 		}
 		spread += string(digit)
 	}
-	return pick(r, number, number[1:], spread, sandbox.RFC3966(number), sandbox.International(number), "tel:"+number+";ext=12"), !apiIsNational
+	return pick(r, number, number[1:], spread, sandbox.RFC3966(number), sandbox.International(number),
+		"tel:"+number+";ext=12"), !apiIsNational
 }
 
-// scheduleOthers has other people change the world at some time, on some days. They never do what the step is asked for,
-// but for one who launches the same draft.
+// scheduleOthers has other people change the world at some time, on some days. They never do what the step is asked
+// for, but for one who launches the same draft.
 func (w *world) scheduleOthers(q stepRequest) {
 	r := w.random("others")
-	if !chance(r, 0.2) {
+	if !w.busy && !chance(r, 0.15) {
 		return
 	}
 	for range 1 + r.IntN(2) {

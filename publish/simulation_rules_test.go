@@ -30,7 +30,8 @@ var rules = []rule{
 	{"published means published", func(a *day) string {
 		patches := a.patches()
 		if status := a.status(); status != "published" && status != "unpublished" {
-			if n := len(patches); n > 0 && patches[n-1].confirmed() && a.rates.conn == 0 && a.signal == 0 && a.inTime(patches[n-1].end) {
+			if n := len(patches); n > 0 && patches[n-1].confirmed() && a.rates.conn == 0 && a.signal == 0 &&
+				a.inTime(patches[n-1].end) {
 				return "the API confirmed the change"
 			}
 			return ""
@@ -50,16 +51,14 @@ var rules = []rule{
 		}
 		for _, d := range bothDirections {
 			got := a.res.outputs[d.String()+"-phone-number-id"]
-			was := slices.ContainsFunc(states, func(st *sandbox.State) bool { return slices.Contains(st.Numbers(agent, d), got) })
-			if got != "" && !was || a.asks[d] && (got != "") != (a.phones[d] != nil) || got != "" && a.phones[d] != nil && !slices.Contains(a.phones[d], got) {
+			was := slices.ContainsFunc(states, func(st *sandbox.State) bool { return st.Owner(got, d) == agent })
+			if got != "" && !was || a.asks[d] && (got != "") != (a.phones[d] != nil) || got != "" && a.phones[d] != nil &&
+				!slices.Contains(a.phones[d], got) {
 				return fmt.Sprintf("the output %s-phone-number-id is %q", d, got)
 			}
 		}
-		if a.inForce(last) {
-			return ""
-		}
-		if !a.others(a.end) {
-			return "what was asked for is not in force"
+		if a.inForce(last) || !a.others(a.end) {
+			return map[bool]string{false: "what was asked for is not in force"}[a.inForce(last)]
 		}
 		// Another writer may come between two reads: each part must have been true, but not at the same time.
 		was := make([]bool, len(a.parts(last)))
@@ -79,42 +78,36 @@ var rules = []rule{
 			return ""
 		}
 		for i, c := range a.changes {
-			if !a.isPatch(c) || a.others(c.Time) || sameState(a.changes[i-1].State, c.State) {
-				continue
+			undone := a.others(a.end) && !c.Time.After(a.end) // perhaps, before the step looked
+			if a.isPatch(c) && !undone && !a.others(c.Time) && shape(a.changes[i-1].State) != shape(c.State) {
+				return fmt.Sprintf("it was applied %s after the end", c.Time.Sub(a.end))
 			}
-			if !c.Time.After(a.end) && a.others(a.end) {
-				continue // who may have undone it before the step looked
-			}
-			return fmt.Sprintf("it was applied %s after the end", c.Time.Sub(a.end))
 		}
 		return ""
 	}},
 
 	{"nothing else is changed", func(a *day) string {
 		for i, c := range a.changes {
-			if !a.isPatch(c) {
-				continue
-			}
-			if what := a.unrequestedChange(a.changes[i-1].State, c); what != "" {
-				return fmt.Sprintf("%s after the start: %s", c.Time.Sub(a.start), what)
+			if a.isPatch(c) && a.unrequestedChange(a.changes[i-1].State, c) != "" {
+				return fmt.Sprintf("%s after the start: %s", c.Time.Sub(a.start), a.unrequestedChange(a.changes[i-1].State, c))
 			}
 		}
 		return ""
 	}},
 
 	{"a number that is lost is named", func(a *day) string {
-		if a.status() != "published" {
-			return ""
-		}
 		for i, c := range a.changes {
 			for _, d := range bothDirections {
-				if !a.isPatch(c) || a.asks[d] && a.phones[d] == nil || c.Time.After(a.end) {
+				// Nobody could see it, it was asked for, or the step could not know the numbers.
+				known, _ := a.phonesKnown()
+				hidden := !a.isPatch(c) || c.Time.Add(a.is.ReplicaLag).After(a.end) || a.asks[d] && (a.phones[d] == nil || !known)
+				if a.status() != "published" || hidden {
 					continue
 				}
 				for _, id := range a.changes[i-1].State.Numbers(agent, d) {
-					lost := !slices.Contains(c.State.Numbers(agent, d), id) && !slices.Contains(a.at(a.end).Numbers(agent, d), id)
-					known := a.phonesKnown()
-					if lost && (known || !a.asks[d]) && !a.raced(c, id, d) && !a.warnsAbout(id) {
+					first := a.at(a.patches()[0].at.Add(-1)) // it may have been bound since
+					lost := first.Owner(id, d) == agent && c.State.Owner(id, d) != agent && a.at(a.end).Owner(id, d) != agent
+					if lost && !a.raced(c, id, d) && !a.warnsAbout(id) {
 						return fmt.Sprintf("%s is lost %s, and no warning says so", id, d)
 					}
 				}
@@ -141,13 +134,8 @@ var rules = []rule{
 	}},
 
 	{"the exit status fits", func(a *day) string {
-		allowed := []int{1}
-		if slices.Contains([]string{"published", "unpublished", "dry-run", "live", "offline"}, a.status()) {
-			allowed = []int{0}
-		} else if a.signal != 0 {
-			allowed = append(allowed, 128+int(a.signal))
-		}
-		if !slices.Contains(allowed, a.res.exit) {
+		good := slices.Contains([]string{"published", "unpublished", "dry-run", "live", "offline"}, a.status())
+		if a.res.exit == 0 != good || a.res.exit > 1 && (a.signal == 0 || a.res.exit != 128+int(a.signal)) {
 			return fmt.Sprintf("exit status %d with status %q and signal %d", a.res.exit, a.status(), a.signal)
 		}
 		return ""
@@ -162,11 +150,13 @@ var rules = []rule{
 			return "the inputs are invalid, and the code is " + a.res.outputs["error-code"]
 		case (a.dryRun || a.showLive) && len(changing) > 0:
 			return "it is a dry run, or only shows what is live"
-		case (a.status() == "dry-run") && !a.dryRun, (a.status() == "live" || a.status() == "offline") != a.showLive && a.res.exit == 0:
+		case (a.status() == "dry-run") && !a.dryRun, (a.status() == "live" || a.status() == "offline") != a.showLive &&
+			a.res.exit == 0:
 			return "the wrong word: " + a.status()
 		}
-		for _, x := range a.sent(http.MethodGet) {
-			if x.status == http.StatusUnauthorized && x.answered && len(changing) > 0 && x.end.Before(changing[0].at) && a.rates.conn == 0 {
+		first := slices.IndexFunc(a.exchanges, func(x *exchange) bool { return !x.is(http.MethodGet) })
+		for _, x := range a.exchanges[:max(first, 0)] {
+			if x.status == http.StatusUnauthorized && x.answered && a.rates.conn == 0 {
 				return "the key is not known"
 			}
 		}
@@ -179,11 +169,13 @@ var rules = []rule{
 				continue
 			}
 			version := x.publishes()
-			states := a.states(x.at.Add(-oldestReading-a.transit()), x.at)
+			number := versionOf(a.at(x.at), version).Number
+			states := a.states(x.at.Add(-oldestReading-a.transit()), x.at.Add(-1))
 			passes := slices.ContainsFunc(states, func(st *sandbox.State) bool {
 				id := live(st, agent)
-				again := id == version && slices.ContainsFunc(a.exchanges[:i], func(x *exchange) bool { return x.is(http.MethodPatch) })
-				newer := id == "" || x.is(http.MethodPost) || versionOf(st, id).Number <= versionOf(st, version).Number
+				again := id == version && slices.ContainsFunc(a.exchanges[:i],
+					func(x *exchange) bool { return x.is(http.MethodPatch) })
+				newer := id == "" || x.is(http.MethodPost) || versionOf(st, id).Number <= number
 				return again || (!a.expects || id == a.expect) && (!a.onlyNewer || newer)
 			})
 			if !passes {
@@ -204,11 +196,21 @@ var rules = []rule{
 			reason = a.onlyNewer && some(func(st *sandbox.State) bool { return live(st, agent) != "" })
 		case "ACTION_VERSION_NOT_FOUND":
 			refused := func(x *exchange) bool { return strings.Contains(x.uri, "version_id=") && x.refused() }
-			reason = a.launch || slices.ContainsFunc(a.exchanges, refused) || some(func(st *sandbox.State) bool {
-				return !slices.ContainsFunc(st.Versions(agent), func(v sandbox.Version) bool { return !v.Draft && a.wants(st, v.ID) })
-			})
+			reason = a.launch || slices.ContainsFunc(a.exchanges, refused) || some(a.absent)
 		case "ACTION_VERSION_AMBIGUOUS":
 			reason = a.name != ""
+		case "ACTION_PHONE_IN_USE":
+			reason = some(func(st *sandbox.State) bool {
+				return slices.ContainsFunc(bothDirections[:], func(d sandbox.Direction) bool {
+					if !a.asks[d] {
+						return !slices.Equal(st.Numbers(agent, d), a.first.Numbers(agent, d))
+					}
+					return slices.ContainsFunc(a.phones[d], func(id string) bool {
+						owner := st.Owner(id, d)
+						return owner != "" && owner != agent && !a.takeOver
+					})
+				})
+			})
 		case "ACTION_PHONE_NOT_FOUND":
 			reason = slices.ContainsFunc(bothDirections[:], func(d sandbox.Direction) bool {
 				found := 0
@@ -221,7 +223,7 @@ var rules = []rule{
 			})
 		}
 		if !reason {
-			return a.res.outputs["error-message"]
+			return a.res.outputs["error-code"] + ": " + a.res.outputs["error-message"]
 		}
 		return ""
 	}},
@@ -234,18 +236,16 @@ var rules = []rule{
 			}
 		}
 		said, version := a.res.outputs["launched"], versionOf(a.at(a.end), a.res.outputs["version-id"])
-		absent := func(st *sandbox.State) bool {
-			return !slices.ContainsFunc(st.Versions(agent), func(v sandbox.Version) bool { return !v.Draft && a.wants(st, v.ID) })
-		}
 		switch {
 		case len(posts) > 0 && !a.launch:
 			return "nobody asked for that"
 		case launches > 1 && !a.others(a.end):
 			return fmt.Sprint(launches, " times")
-		case len(posts) > 0 && !slices.ContainsFunc(a.states(a.early(), posts[0].at.Add(-1)), absent):
+		case len(posts) > 0 && !slices.ContainsFunc(a.states(a.early(), posts[0].at.Add(-1)), a.absent):
 			return "there was one of that name"
 		case said == "true" && (len(posts) == 0 && len(a.broken) == 0 || version.Draft || version.Name != a.name),
-			a.launch && !a.invalid && said == "", said == "false" && a.status() == "published" && launches > 0 && !a.others(a.end):
+			a.launch && !a.invalid && said == "", said == "false" && a.status() == "published" && launches > 0 &&
+				!a.others(a.end):
 			return fmt.Sprintf("the output launched is %q, of %+v", said, version)
 		}
 		return ""
@@ -253,7 +253,7 @@ var rules = []rule{
 
 	{"still is said only of what was read afterwards", func(a *day) string {
 		said := still.FindString(a.res.message() + "\n" + a.res.outputs["error-message"] + "\n" + a.res.summary)
-		if said == "" || slices.ContainsFunc(a.readsAfter(), func(x *exchange) bool { _, ok := x.saw(); return ok }) {
+		if said == "" || slices.ContainsFunc(a.readsAfter(), (*exchange).sees) {
 			return ""
 		}
 		return said
@@ -261,7 +261,8 @@ var rules = []rule{
 
 	{"live means live", func(a *day) string {
 		said, set := a.res.outputs["published-version-id"]
-		was := slices.ContainsFunc(a.states(a.early(), a.end), func(st *sandbox.State) bool { return live(st, agent) == said })
+		was := slices.ContainsFunc(a.states(a.early(), a.end),
+			func(st *sandbox.State) bool { return live(st, agent) == said })
 		if is := a.status(); (is == "live" || is == "offline") && (!set || !was || (said == "") != (is == "offline")) {
 			return fmt.Sprintf("%s: %q", is, said)
 		}
@@ -344,21 +345,16 @@ func (a *day) transit() time.Duration {
 	return a.is.ReplicaLag + time.Second + time.Duration(longest/64)*a.pace
 }
 
-func sameState(a, b *sandbox.State) bool {
+// shape is everything that a request for the change can change.
+func shape(st *sandbox.State) (text string) {
 	for n := 1; n <= 3; n++ {
 		other := simulatedAgent(n)
-		if live(a, other) != live(b, other) {
-			return false
-		}
-		for _, d := range bothDirections {
-			as, bs := a.Numbers(other, d), b.Numbers(other, d)
-			slices.Sort(as)
-			if slices.Sort(bs); !slices.Equal(as, bs) {
-				return false
-			}
-		}
+		in, out := st.Numbers(other, sandbox.Inbound), st.Numbers(other, sandbox.Outbound)
+		slices.Sort(in)
+		slices.Sort(out)
+		text += fmt.Sprintln(live(st, other), in, out)
 	}
-	return true
+	return text
 }
 
 // unrequestedChange says what a request changed that nothing had asked for.
@@ -381,8 +377,9 @@ func (a *day) unrequestedChange(before *sandbox.State, c sandbox.Change) string 
 }
 
 // allowedChange reports whether a request may have taken a number from was to is in one direction.
-func (a *day) allowedChange(before *sandbox.State, c sandbox.Change, id string, d sandbox.Direction, was, is string) bool {
-	phones := a.phonesKnown()
+func (a *day) allowedChange(before *sandbox.State, c sandbox.Change, id string, d sandbox.Direction, was,
+	is string) bool {
+	known, barred := a.phonesKnown()
 	usable := slices.ContainsFunc(before.Phones(), func(p sandbox.Phone) bool {
 		return p.ID == id && isAssigned(p)
 	})
@@ -391,14 +388,15 @@ func (a *day) allowedChange(before *sandbox.State, c sandbox.Change, id string, 
 		return false // a number of two others
 	case a.raced(c, id, d):
 		return true // it was another writer's, or not bound, when the step looked
-	case is == agent && was == "" && a.request(c) != a.patches()[0] && slices.Contains(a.changes[0].State.Numbers(agent, d), id):
+	case is == agent && was == "" && a.request(c) != a.patches()[0] &&
+		slices.Contains(a.changes[0].State.Numbers(agent, d), id):
 		return true // as far as the step can know, its own earlier request released it
 	case is == agent:
-		return slices.Contains(a.phones[d], id) && (was == "" || a.takeOver || !phones)
+		return slices.Contains(a.phones[d], id) && (was == "" || a.takeOver || !known)
 	case a.unpublish, a.asks[d]:
 		return true // released, or replaced by the number that was asked for
 	default: // which of several to send along cannot be known, and a warning is due
-		return len(before.Numbers(agent, d)) > 1 || !usable || !phones && a.is.ReleaseOmitted
+		return len(before.Numbers(agent, d)) > 1 || !usable || barred && a.is.ReleaseOmitted
 	}
 }
 
@@ -411,7 +409,8 @@ func (a *day) raced(c sandbox.Change, id string, d sandbox.Direction) bool {
 	since := a.request(c).at.Add(-oldestReading - a.transit())
 	for i, o := range a.changes[1:] {
 		before := a.changes[i].State
-		changed := !slices.Equal(before.Numbers(agent, d), o.State.Numbers(agent, d)) || before.Owner(id, d) != o.State.Owner(id, d)
+		changed := !slices.Equal(before.Numbers(agent, d), o.State.Numbers(agent, d)) ||
+			before.Owner(id, d) != o.State.Owner(id, d)
 		if o.Request < 0 && changed && !o.Time.After(c.Time) && o.Time.After(since) {
 			return true
 		}
@@ -419,34 +418,32 @@ func (a *day) raced(c sandbox.Change, id string, d sandbox.Direction) bool {
 	return false
 }
 
-// phonesKnown reports whether the step had read the numbers before its first request for the change, and no read was
-// refused for good.
-func (a *day) phonesKnown() (known bool) {
-	for _, x := range a.sent(http.MethodGet) {
-		if !x.showsPhones() || !x.at.Before(a.patches()[0].end) {
-			continue
+// phonesKnown reports whether the step had read the numbers before its first request for the change; barred, that a
+// read was refused for good.
+func (a *day) phonesKnown() (known, barred bool) {
+	for _, x := range a.exchanges {
+		if x.is(http.MethodPatch) {
+			break
 		}
-		if known = x.good(); !known && x.answered && (x.refused() && x.status != http.StatusTooManyRequests || x.status == 200 || x.status == 501) {
-			return false
+		if x.showsPhones() {
+			known = x.good()
+			final := x.refused() && x.status != http.StatusTooManyRequests || x.status == 200 || x.status == 501
+			barred = barred || !known && x.answered && final
 		}
 	}
-	return known
+	return known && !barred, barred
 }
 
-// warnsAbout reports whether a warning names a phone number, by its id or as people write it, or says that none could be
-// protected.
+// warnsAbout reports whether a warning names a phone number, or says that none could be protected.
 func (a *day) warnsAbout(id string) bool {
-	number := ""
-	for _, p := range a.Phones() {
-		if p.ID == id {
-			number = p.Number
-		}
-	}
+	phones := a.Phones()
+	number := phones[slices.IndexFunc(phones, func(p sandbox.Phone) bool { return p.ID == id })].Number
 	bare := func(s string) string {
 		return strings.TrimPrefix(strings.NewReplacer(" ", "", "-", "", "tel:", "").Replace(s), "+")
 	}
 	return slices.ContainsFunc(a.res.log.Annotations(), func(n runner.Annotation) bool {
-		return n.Level == "warning" && (n.Title == "Phone number released" && strings.Contains(bare(n.Message), bare(number)) ||
+		return n.Level == "warning" && (n.Title == "Phone number released" &&
+			(strings.Contains(bare(n.Message), bare(number)) || len(n.Message) > 4000) ||
 			n.Title == "Phone numbers not protected" || n.Title == "Phone numbers not checked")
 	})
 }
@@ -456,10 +453,12 @@ func (a *day) warnsAbout(id string) bool {
 func (a *day) readBackWorked() bool {
 	after := a.readsAfter()
 	return len(after) > 0 && a.rates.conn == 0 && a.rates.connect == 0 &&
-		!slices.ContainsFunc(after, func(x *exchange) bool {
-			_, sees := x.saw()
-			return !x.good() || x.showsLive() && !sees
-		})
+		!slices.ContainsFunc(after, func(x *exchange) bool { return !x.good() || x.showsLive() && !x.sees() })
+}
+
+// isReadBack reports whether a read-back that worked decided the outcome, not a confirmation.
+func (a *day) isReadBack() bool {
+	return len(a.patches()) > 0 && a.readBackWorked() && !slices.ContainsFunc(a.patches(), (*exchange).confirmed)
 }
 
 // unknownReason returns a reason for which the step cannot know what is in force; empty: there is none.

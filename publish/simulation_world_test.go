@@ -2,8 +2,8 @@ package publish_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,6 +31,7 @@ type world struct {
 	rates faultRates
 	barred
 	outage time.Duration // from the start; all requests fail
+	busy   bool          // the API makes the step wait, and other people do something meanwhile
 
 	mu        sync.Mutex
 	start     time.Time
@@ -87,51 +89,28 @@ const (
 
 func (x *exchange) is(method string) bool { return x.method == method }
 
-// good reports whether the read was answered as the API's description says.
-func (x *exchange) good() bool {
-	return x.is(http.MethodGet) && x.answered && x.class == apiAnswered && x.status == http.StatusOK
-}
-
-// refused reports whether the reply says for certain that the request never changes anything.
-func (x *exchange) refused() bool {
-	return x.answered && 300 <= x.status && x.status < 500 && x.status != http.StatusRequestTimeout
-}
-
-// settled reports whether this is over, whatever the reply says about what it did.
-func (x *exchange) settled() bool {
-	return x.refused() || x.answered && x.class <= appliedOrNot && x.class != neverApplied
-}
-
-// confirmed reports whether the reply was the API's own 200.
+// good reports whether the read was answered as the API's description says; confirmed, whether the change was.
+func (x *exchange) good() bool { return x.is(http.MethodGet) && x.confirmed() }
 func (x *exchange) confirmed() bool {
 	return x.answered && x.class == apiAnswered && x.status == http.StatusOK
 }
 
-// showsLive reports whether the read is one of what is live.
-func (x *exchange) showsLive() bool {
-	return strings.Contains(x.uri, "/version?") && x.is(http.MethodGet)
+// refused reports whether the reply says for certain that the request never changes anything; settled, that it is over.
+func (x *exchange) refused() bool {
+	return x.answered && 300 <= x.status && x.status < 500 && x.status != http.StatusRequestTimeout
+}
+func (x *exchange) settled() bool {
+	return x.refused() || x.answered && (x.class == appliedOrNot || x.class == apiAnswered)
 }
 
+func (x *exchange) showsLive() bool {
+	return x.is(http.MethodGet) && strings.Contains(x.uri, "/version?")
+}
 func (x *exchange) showsPhones() bool { return strings.HasPrefix(x.uri, "/v1/phone/") }
 
-// saw returns the published version that the read shows; false if it shows none.
-func (x *exchange) saw() (id string, ok bool) {
-	var page struct {
-		Data []struct {
-			ID        string `json:"version_id"`
-			Published bool   `json:"is_published"`
-		}
-		More bool `json:"has_more"`
-	}
-	if !x.good() || !x.showsLive() || json.Unmarshal(x.reply.Bytes(), &page) != nil {
-		return "", false
-	}
-	for _, v := range page.Data {
-		if v.Published {
-			return v.ID, true
-		}
-	}
-	return "", !page.More && len(page.Data) == 0
+// sees reports whether the read shows what is live.
+func (x *exchange) sees() bool {
+	return x.good() && x.showsLive() && regexp.MustCompile(`"is_published":true|"data":\[\]`).Match(x.reply.Bytes())
 }
 
 // random returns the source of what label stands for.
@@ -232,12 +211,14 @@ func newWorld(seed uint64) *world {
 // drawBehavior draws what no source says of the API, and what the key may do.
 func (w *world) drawBehavior(r *rand.Rand) {
 	w.is = sandbox.Behavior{
-		ReleaseOmitted: chance(r, 0.5), DropOthers: chance(r, 0.5), AllowTakeOver: chance(r, 0.5), KeepNumbers: chance(r, 0.5),
-		OnlyNamed: chance(r, 0.3), PhonesIfNamed: chance(r, 0.5), IgnorePublished: chance(r, 0.05), BarePages: chance(r, 0.3),
+		ReleaseOmitted: chance(r, 0.5), DropOthers: chance(r, 0.5), AllowTakeOver: chance(r, 0.5),
+		KeepNumbers: chance(r, 0.5),
+		OnlyNamed:   chance(r, 0.3), PhonesIfNamed: chance(r, 0.5), IgnorePublished: chance(r, 0.05),
+		BarePages:    chance(r, 0.3),
 		CursorStatus: pick(r, 0, 400, 404), WithoutPhones: chance(r, 0.04), PatchOnly: chance(r, 0.02),
 	}
 	w.is.Notation = pick(r, nil, nil, nil, sandbox.RFC3966, sandbox.International, sandbox.National)
-	if chance(r, 0.15) {
+	if chance(r, 0.25) {
 		w.is.ReplicaLag = between(r, time.Millisecond, maxLag)
 	}
 	if chance(r, 0.1) {
@@ -252,7 +233,8 @@ func (w *world) drawBehavior(r *rand.Rand) {
 	w.is.Limit.RetryAfter, w.is.Limit.Page = chance(r, 0.5), chance(r, 0.3)
 	w.token = sandbox.Token
 	if chance(r, 0.08) {
-		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken, "sandbox-token-that-reads-phones", "sandbox-token-of-nobody")
+		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken, "sandbox-token-that-reads-phones",
+			"sandbox-token-of-nobody")
 		w.AddKey("sandbox-token-that-reads-phones", sandbox.Key{Agents: sandbox.Write, Phones: sandbox.Read})
 	}
 }
@@ -263,7 +245,8 @@ const maxLag = 3 * time.Second
 // drawFaults draws how much goes wrong.
 func (w *world) drawFaults(r *rand.Rand) {
 	rate := pick(r, 0, 0.1, 0.3, 0.6)
-	w.rates = faultRates{change: rate, read: rate * pick(r, 0, 0.2, 0.5, 1), connect: rate * pick(r, 0, 0, 0.3), conn: rate * pick(r, 0, 0, 0.3)}
+	w.rates = faultRates{change: rate, read: rate * pick(r, 0, 0.2, 0.5, 1), connect: rate * pick(r, 0, 0, 0.3),
+		conn: rate * pick(r, 0, 0, 0.3)}
 	for i, k := range faultKinds {
 		for range k.weight {
 			w.rates.kinds = append(w.rates.kinds, i)
@@ -272,9 +255,12 @@ func (w *world) drawFaults(r *rand.Rand) {
 	if chance(r, 0.6) { // a bad day is bad in one or two ways
 		w.rates.kinds = []int{pick(r, w.rates.kinds...), pick(r, w.rates.kinds...)}
 	}
+	if w.busy = chance(r, 0.2); w.busy {
+		w.rates = faultRates{change: 0.5, read: pick(r, 0, 0.5), kinds: []int{waiting, waiting, pick(r, w.rates.kinds...)}}
+	}
 	if chance(r, 0.06) {
 		w.barred = barred{pick(r, "/v1/phone/", "/v1/phone/", "is_published", "version_id", "/v1/"), pick(r,
-			apiFault(403, "INTERNAL_SERVER_ERROR"), apiFault(404, "NOT_FOUND"), sandbox.Fault{Status: 404}, sandbox.Fault{Status: 501},
+			apiFault(403), apiFault(404), sandbox.Fault{Status: 404}, sandbox.Fault{Status: 501},
 			sandbox.Fault{Status: 405}, sandbox.Fault{Status: 200, Body: `{"ok":true}`}, sandbox.Fault{Status: 302})}
 	}
 	if chance(r, 0.04) {
@@ -283,87 +269,68 @@ func (w *world) drawFaults(r *rand.Rand) {
 }
 
 // apiFault is an error in the API's own shape.
-func apiFault(status int, code string) sandbox.Fault {
-	return sandbox.Fault{Status: status, Body: fmt.Sprintf(`{"status":"error","error_code":%q,"message":"No."}`, code)}
+func apiFault(status int) sandbox.Fault {
+	code := map[int]string{400: "BAD_PARAMETER", 401: "INVALID_API_KEY", 404: "AGENT_NOT_FOUND",
+		429: "RATE_LIMITED"}[status]
+	return sandbox.Fault{Status: status, Body: fmt.Sprintf(`{"error_code":%q,"message":"No."}`,
+		cmp.Or(code, "INTERNAL_SERVER_ERROR"))}
 }
 
 func pageFault(status int) sandbox.Fault {
 	return sandbox.Fault{Status: status, Body: gatewayPage, Header: http.Header{"Content-Type": {"text/html"}}}
 }
 
-// faultKinds are all that can happen to a request, with weights. Whether and when a change is made all the same is drawn
-// apart from them.
-var faultKinds = []struct {
+// otherReply confirms another change, of this agent or another.
+func otherReply(n int) sandbox.Fault {
+	return sandbox.Fault{Status: 200, Body: fmt.Sprintf(`{"agent_id":%q,"published_version_id":%q}`, simulatedAgent(n),
+		simulatedAgent(9))}
+}
+
+// A faultKind is something that can happen to a request. Whether and when a change is made all the same is drawn apart
+// from it.
+type faultKind struct {
 	name   string
 	weight int
 	class  replyMeaning
-	draw   func(r *rand.Rand, x *exchange) sandbox.Fault
-}{
-	{"the API's own 500", 8, appliedOrNot, func(*rand.Rand, *exchange) sandbox.Fault { return apiFault(500, "INTERNAL_SERVER_ERROR") }},
-	{"the API's own 503", 2, appliedOrNot, func(r *rand.Rand, _ *exchange) sandbox.Fault { return apiFault(pick(r, 503, 408, 504), "BUSY") }},
-	{"a slow 500 of the API's own", 1, appliedOrNot, func(r *rand.Rand, _ *exchange) sandbox.Fault {
-		f := apiFault(500, "INTERNAL_SERVER_ERROR")
-		f.Delay = between(r, time.Second, 20*time.Second)
-		return f
-	}},
-	{"the API refuses", 1, neverApplied, func(r *rand.Rand, _ *exchange) sandbox.Fault {
-		return pick(r, apiFault(400, "BAD_PARAMETER"), apiFault(403, "INTERNAL_SERVER_ERROR"), apiFault(404, "AGENT_NOT_FOUND"))
-	}},
-	{"the key is revoked", 1, neverApplied, func(*rand.Rand, *exchange) sandbox.Fault { return apiFault(401, "INVALID_API_KEY") }},
-	{"422", 1, neverApplied, func(*rand.Rand, *exchange) sandbox.Fault {
-		return sandbox.Fault{Status: 422, Body: `{"detail":[{"loc":["body","version_id"],"msg":"not a UUID","type":"uuid_parsing"}]}`}
-	}},
-	{"429", 3, neverApplied, func(r *rand.Rand, _ *exchange) sandbox.Fault {
-		f := pick(r, apiFault(429, "RATE_LIMITED"), sandbox.Fault{Status: 429}, pageFault(429))
-		if wait := pick(r, "", "", "0", "1", "2.5", "7", "20", "60", "3600"); wait != "" {
-			f.Header = http.Header{"Retry-After": {wait}}
-		}
-		return f
-	}},
-	{"redirect", 1, neverApplied, func(r *rand.Rand, _ *exchange) sandbox.Fault {
-		return sandbox.Fault{Status: pick(r, 301, 302, 307, 308), Header: http.Header{"Location": {pick(r, "https://sso.example/login", "/")}}}
-	}},
-	{"a gateway refuses", 1, neverApplied, func(r *rand.Rand, _ *exchange) sandbox.Fault { return pageFault(pick(r, 400, 403, 404, 413)) }},
-	{"a gateway's page", 8, mayApplyLater, func(r *rand.Rand, _ *exchange) sandbox.Fault {
-		status := pick(r, 502, 503, 503, 504, 504, 500, 520, 524, 408)
-		f := pick(r, pageFault(status), sandbox.Fault{Status: status}, sandbox.Fault{Status: status, Body: `{"message":"Endpoint request timed out"}`})
-		if chance(r, 0.15) {
-			f.Header = http.Header{"Retry-After": {pick(r, "1", "5", "60")}}
-		}
-		return f
-	}},
-	{"a slow gateway", 2, mayApplyLater, func(r *rand.Rand, _ *exchange) sandbox.Fault {
-		f := pageFault(504)
-		f.Delay = between(r, time.Second, 40*time.Second)
-		return f
-	}},
-	{"slow", 3, apiAnswered, func(r *rand.Rand, _ *exchange) sandbox.Fault {
-		return sandbox.Fault{Delay: between(r, time.Second, pick(r, 2*time.Second, 8*time.Second, 25*time.Second, 45*time.Second)), Applied: chance(r, 0.5)}
-	}},
-	{"reset", 4, mayApplyLater, func(r *rand.Rand, x *exchange) sandbox.Fault {
-		x.reset = chance(r, 0.7)
-		return sandbox.Fault{Drop: sandbox.DropReply, Delay: between(r, 0, pick(r, 0, 0, 20*time.Second))}
-	}},
-	{"silence", 3, mayApplyLater, func(*rand.Rand, *exchange) sandbox.Fault {
-		return sandbox.Fault{Drop: sandbox.DropReply, Delay: time.Hour}
-	}},
-	{"truncated", 3, mayApplyLater, func(r *rand.Rand, x *exchange) sandbox.Fault {
-		x.reset = chance(r, 0.5)
-		return sandbox.Fault{Drop: sandbox.DropBody, Applied: true}
-	}},
-	{"a truncated error", 1, mayApplyLater, func(r *rand.Rand, x *exchange) sandbox.Fault {
-		f := apiFault(500, "INTERNAL_SERVER_ERROR")
-		f.Drop, x.reset = sandbox.DropBody, chance(r, 0.5)
-		return f
-	}},
-	{"nonsense", 2, mayApplyLater, func(r *rand.Rand, _ *exchange) sandbox.Fault {
-		body := pick(r, "<html><body>It works!</body></html>", "null", "{}", `["ok"]`, `{"agent_id":`)
-		return sandbox.Fault{Status: pick(r, 200, 200, 200, 202, 204), Body: body}
-	}},
-	{"the reply to something else", 1, mayApplyLater, func(r *rand.Rand, _ *exchange) sandbox.Fault {
-		agent, version := simulatedAgent(pick(r, 1, 2)), "b9000000-0000-4000-8000-000000000009"
-		return sandbox.Fault{Status: 200, Body: fmt.Sprintf(`{"agent_id":%q,"published_version_id":%q,"version_id":%q,"inbound_phone_number_id":null}`, agent, version, version)}
-	}},
+	of     []sandbox.Fault // one of these
+	delay  time.Duration   // a second at least, and less than this; 0: none
+	resets bool            // a connection that is aborted may be reset, instead of closed
+	waits  []string        // of these, one is the Retry-After; empty: there is none
+}
+
+const waiting = 6 // the index of 429 in faultKinds
+
+var faultKinds = []faultKind{
+	{"the API's own 500", 8, appliedOrNot, []sandbox.Fault{apiFault(500)}, 0, false, nil},
+	{"the API's own 503", 2, appliedOrNot, []sandbox.Fault{apiFault(503), apiFault(408), apiFault(504)}, 0, false, nil},
+	{"a slow 500 of the API's own", 1, appliedOrNot, []sandbox.Fault{apiFault(500)}, 20 * time.Second, false, nil},
+	{"the API refuses", 1, neverApplied, []sandbox.Fault{apiFault(400), apiFault(403), apiFault(404)}, 0, false, nil},
+	{"the key is revoked", 1, neverApplied, []sandbox.Fault{apiFault(401)}, 0, false, nil},
+	{"422", 1, neverApplied, []sandbox.Fault{{Status: 422,
+		Body: `{"detail":[{"loc":["body","version_id"],"msg":"no"}]}`}}, 0, false, nil},
+	waiting: {"429", 3, neverApplied, []sandbox.Fault{apiFault(429), {Status: 429}, pageFault(429)}, 0, false,
+		[]string{"", "", "0", "1", "2.5", "7", "20", "60", "3600"}},
+	{"redirect", 1, neverApplied, []sandbox.Fault{{Status: 301}, {Status: 302}, {Status: 307}, {Status: 308}}, 0, false,
+		nil},
+	{"a gateway refuses", 1, neverApplied, []sandbox.Fault{pageFault(400), pageFault(403), pageFault(404),
+		pageFault(413)}, 0, false, nil},
+	{"a gateway's page", 8, mayApplyLater, []sandbox.Fault{pageFault(502), pageFault(503), pageFault(504), pageFault(500),
+		pageFault(524),
+		{Status: 503}, {Status: 408}, {Status: 504, Body: `{"message":"Endpoint request timed out"}`}}, 0, false,
+		[]string{"", "", "", "", "", "1", "5", "60"}},
+	{"a slow gateway", 2, mayApplyLater, []sandbox.Fault{pageFault(504)}, 40 * time.Second, false, nil},
+	{"slow", 3, apiAnswered, []sandbox.Fault{{}, {Applied: true}}, 45 * time.Second, false, nil},
+	{"lost", 4, mayApplyLater, []sandbox.Fault{{Drop: sandbox.DropReply}}, 0, true, nil},
+	{"lost after a while", 1, mayApplyLater, []sandbox.Fault{{Drop: sandbox.DropReply}}, 20 * time.Second, true, nil},
+	{"silence", 3, mayApplyLater, []sandbox.Fault{{Drop: sandbox.DropReply, Delay: time.Hour}}, 0, false, nil},
+	{"truncated", 3, mayApplyLater, []sandbox.Fault{{Drop: sandbox.DropBody, Applied: true}}, 0, true, nil},
+	{"a truncated error", 1, mayApplyLater, []sandbox.Fault{{Drop: sandbox.DropBody, Status: 500,
+		Body: apiFault(500).Body}}, 0, true, nil},
+	{"nonsense", 2, mayApplyLater, []sandbox.Fault{{Status: 200, Body: "<html>It works!</html>"},
+		{Status: 200, Body: "null"},
+		{Status: 200, Body: `{"agent_id":`}, {Status: 200, Body: "{}"}, {Status: 202, Body: `["ok"]`}, {Status: 204}}, 0,
+		false, nil},
+	{"the reply to something else", 1, mayApplyLater, []sandbox.Fault{otherReply(1), otherReply(2)}, 0, false, nil},
 }
 
 // fate draws what becomes of a request.
@@ -384,8 +351,14 @@ func (w *world) fate(x *exchange) {
 	case !hit:
 		return
 	}
-	x.kind, x.class = kind.name, kind.class
-	f := kind.draw(r, x)
+	x.kind, x.class, x.reset = kind.name, kind.class, kind.resets && chance(r, 0.6)
+	f := pick(r, kind.of...)
+	if kind.delay > 0 {
+		f.Delay = between(r, time.Second, pick(r, 2*time.Second, 8*time.Second, kind.delay))
+	}
+	if wait := pick(r, append([]string{""}, kind.waits...)...); wait != "" {
+		f.Header = http.Header{"Retry-After": {wait}}
+	}
 	if !x.is(http.MethodGet) {
 		switch {
 		case kind.class == appliedOrNot:
@@ -431,7 +404,8 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.ordinals[x.method+x.uri]++
 	x.n = w.ordinals[x.method+x.uri]
 	w.fate(x)
-	w.note("%s %s (%d) %s: %s%s", x.method, x.uri, x.n, x.body, x.kind, faultNotes(x.fault))
+	w.note("%s %s (%d) %s: %s, applied %t, late %s, delay %s", x.method, x.uri, x.n, x.body, x.kind, x.fault.Applied,
+		x.fault.Late, x.fault.Delay)
 	w.release(len(w.exchanges))
 	w.mu.Unlock()
 	defer func() {
@@ -448,15 +422,6 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	w.Sandbox.ServeHTTP(tee{rw, x}, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
-}
-
-func faultNotes(f sandbox.Fault) (notes string) {
-	for note, is := range map[string]bool{" applied": f.Applied, " late " + f.Late.String(): f.Late > 0, " delay " + f.Delay.String(): f.Delay > 0} {
-		if is {
-			notes += note
-		}
-	}
-	return notes
 }
 
 // release starts what was to happen after the n-th request. The caller holds w.mu.
@@ -489,7 +454,8 @@ func (w *world) dial(ctx context.Context, l *memoryNetwork) (net.Conn, error) {
 	case "refused":
 		return nil, connectError(syscall.ECONNREFUSED)
 	case "the name cannot be looked up":
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "server misbehaving", Name: "diga", IsTemporary: true}}
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "server misbehaving", Name: "diga",
+			IsTemporary: true}}
 	case "black hole":
 		select {
 		case <-ctx.Done():

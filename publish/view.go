@@ -34,6 +34,9 @@ func (r reading[T]) known() bool { return !r.at.IsZero() }
 // isOlder reports whether the reading is not known, or older than d.
 func (r reading[T]) isOlder(d time.Duration) bool { return time.Since(r.at) > d }
 
+// isStale reports whether the reading is known, and too old for a check.
+func (r reading[T]) isStale() bool { return r.known() && r.isOlder(maxAge) }
+
 // A view is what is known about an agent at one time.
 type view struct {
 	live   reading[diga.Version]                  // the zero Version: none is live
