@@ -38,7 +38,8 @@ func TestCompareConfig(t *testing.T) {
 		{"escapes", `{"greeting":"é/<"}`, `{"greeting":"\u00e9\/\u003c"}`, "", nil},
 		{"missing and null", `{}`, `{"description":null}`, "", nil},
 		{"null and missing", `{"description":null}`, `{}`, "", nil},
-		{"null and empty", `{"description":null}`, `{"description":""}`, "description", []string{`description: null → ""`}},
+		{"null and empty", `{"description":null}`, `{"description":""}`, "description",
+			[]string{`description: null → ""`}},
 		{"missing and false", `{}`, `{"mode":false}`, "mode", []string{`mode: null → false`}},
 		{"null within a value", `{"voice":{"id":null}}`, `{"voice":{}}`, "voice", []string{`voice: {"id":null} → {}`}},
 		{"numbers as they are written", `{"volume":1}`, `{"volume":1.0}`, "volume", []string{`volume: 1 → 1.0`}},
@@ -55,12 +56,14 @@ func TestCompareConfig(t *testing.T) {
 			[]string{"prompt:", "@@ -1 +1 @@", " a", " b", "+c"}},
 		{"many lines to one", `{"prompt":"a\nb\nc\n"}`, `{"prompt":"c"}`, "prompt (−2 lines)",
 			[]string{"prompt:", "@@ -1 +1 @@", "-a", "-b", " c"}},
-		{"a text from nothing", `{}`, `{"prompt":"a\nb"}`, "prompt (+2 lines)", []string{"prompt:", "@@ -1 +1 @@", "+a", "+b"}},
+		{"a text from nothing", `{}`, `{"prompt":"a\nb"}`, "prompt (+2 lines)",
+			[]string{"prompt:", "@@ -1 +1 @@", "+a", "+b"}},
 		{"a text to null", `{"prompt":"a\nb"}`, `{"prompt":null}`, "prompt (−2 lines)",
 			[]string{"prompt:", "@@ -1 +1 @@", "-a", "-b"}},
 		{"one long line", `{"prompt":"` + long + `"}`, `{"prompt":"` + long + `more"}`, "prompt (+1 −1 lines)",
 			[]string{"prompt:", "@@ -1 +1 @@", "-" + long, "+" + long + "more"}},
-		{"a long text to a list", `{"prompt":"` + long + `"}`, `{"prompt":[]}`, "prompt", []string{`prompt: "` + long + `" → []`}},
+		{"a long text to a list", `{"prompt":"` + long + `"}`, `{"prompt":[]}`, "prompt",
+			[]string{`prompt: "` + long + `" → []`}},
 		{"two hunks, the second moved by the first", `{"prompt":"a\n1\n2\n3\nb\n1\n2\n3\n4\n5\n6\n7\n8\nc\n"}`,
 			`{"prompt":"a\nnew\n1\n2\n3\nB\n1\n2\n3\n4\n5\n6\n7\n8\nC\n"}`, "prompt (+3 −2 lines)",
 			[]string{"prompt:", "@@ -1 +1 @@", " a", "+new", " 1", " 2", " 3", "-b", "+B", " 1", " 2", " 3",
@@ -125,8 +128,9 @@ func TestChangesAreBounded(t *testing.T) {
 func TestTokenWhereAValueIsCut(t *testing.T) {
 	const token = "token-that-must-not-show"
 	for n := maxDiffValue - 60; n < maxDiffValue+5; n++ {
-		changes := compareConfig(config(t, `{}`), config(t, `{"reminder_messages":["`+strings.Repeat("x", n)+token+`"],"prompt":"a\n`+
-			strings.Repeat("x", maxDiffLine-maxDiffValue+n)+token+`"}`))
+		changes := compareConfig(config(t, `{}`), config(t,
+			`{"reminder_messages":["`+strings.Repeat("x", n)+token+`"],"prompt":"a\n`+
+				strings.Repeat("x", maxDiffLine-maxDiffValue+n)+token+`"}`))
 		if full := strings.Join(fullDiff(changes, newCleaner(token)), "\n"); strings.Contains(full, token[:6]) {
 			t.Fatalf("after %d: %s", n, full)
 		}
@@ -137,7 +141,8 @@ func TestTokenWhereAValueIsCut(t *testing.T) {
 func TestFenceCannotBeClosed(t *testing.T) {
 	for _, n := range []int{0, 1, 3, 4, 80, 81, 99, 100, 101, 200, 255, 256, 300, 1000} {
 		for _, around := range []string{"%s", "   %s", "%s ", "%s\t", "~~~\n%s", "%s\n%[1]s"} {
-			block := strings.Split(fence("diff", strings.Split(fmt.Sprintf(around, strings.Repeat("`", n)), "\n")), "\n")
+			block := strings.Split(fence("diff", strings.Split(fmt.Sprintf(around, strings.Repeat("`", n)), "\n")),
+				"\n")
 			opening, last := strings.TrimSuffix(block[0], "diff"), len(block)-1
 			if strings.Trim(opening, "`") != "" || len(opening) < 3 || block[last] != opening {
 				t.Fatalf("no fences: %q and %q", block[0], block[last])

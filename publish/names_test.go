@@ -100,7 +100,8 @@ func TestNamesThatYAMLShortens(t *testing.T) {
 		want        bool
 	}{
 		{"1.1", "1.10", true}, {"1.1", "1.100", true}, {"3", "3.0", true}, {"2", "2.00", true},
-		{"1.1", "1.11", false}, {"1.1", "1.1", false}, {"1", "10", false}, {"v1.1", "v1.10", false}, {"1.10", "1.1", false},
+		{"1.1", "1.11", false}, {"1.1", "1.1", false}, {"1", "10", false}, {"v1.1", "v1.10", false},
+		{"1.10", "1.1", false},
 		{"1.1", "1.10-rc", false}, {"1", "1.", false}, {"", "0", false},
 	} {
 		if got := isSameNumber(test.name, test.other); got != test.want {

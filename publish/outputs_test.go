@@ -44,7 +44,8 @@ func checkReadable(t *testing.T, outputs []output) {
 			names, want = append(names, strings.ToUpper(strings.ReplaceAll(o.name, "-", "_"))), append(want, o.value)
 		}
 	}
-	gitlab := strings.Split(strings.TrimSuffix(text, "\n"), "\n") // keeps everything after the first "=" but outer blanks
+	gitlab := strings.Split(strings.TrimSuffix(text, "\n"),
+		"\n") // keeps everything after the first "=" but outer blanks
 	for i, name := range names {
 		if len(gitlab) != len(names) || gitlab[i] != name+"="+want[i] || strings.TrimSpace(want[i]) != want[i] {
 			t.Fatalf("GitLab reads %q, want %s=%q", gitlab, name, want[i])
@@ -99,7 +100,8 @@ func TestFormats(t *testing.T) {
 func TestFormatsOfEveryCharacter(t *testing.T) {
 	var outputs []output
 	for r := rune(' '); r <= '\u00ff'; r++ {
-		for i, value := range []string{string(r), string(r) + "a", "a" + string(r) + "a", "a" + string(r), "a:" + string(r), string(r) + string(r)} {
+		for i, value := range []string{string(r), string(r) + "a", "a" + string(r) + "a", "a" + string(r),
+			"a:" + string(r), string(r) + string(r)} {
 			outputs = append(outputs, output{fmt.Sprintf("o%d-%d", r, i), newCleaner().clean(value, maxLine)})
 		}
 	}
