@@ -231,7 +231,8 @@ func (r *run) checkKept(signals context.Context) {
 	open := func(d diga.Direction) bool {
 		others := slices.ContainsFunc(r.before.bound[d].value,
 			func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID })
-		return others && (!r.now.bound[d].known() || alike && r.confirmedAfter != nil)
+		tooOld := alike || r.now.bound[d].at.Before(r.now.live.at)
+		return others && (!r.now.bound[d].known() || tooOld && r.confirmedAfter != nil)
 	}
 	if !open(diga.Inbound) && !open(diga.Outbound) {
 		return
@@ -245,7 +246,8 @@ func (r *run) checkKept(signals context.Context) {
 	}
 	err := errors.New("what was read is older than the change")
 	for start := time.Now(); len(later) > 0 && sleep(ctx, time.Until(start.Add(later[0]))); later = later[1:] {
-		now := r.readView(ctx, !r.wish.unpublish, true)
+		now, then := r.readView(ctx, !r.wish.unpublish, false), r.readView(ctx, false, true)
+		now.bound, now.phones = then.bound, then.phones // in this order: the first reading shows that the second is not too old
 		if r.wish.unpublish || isFinal(now.live.err) && time.Since(start) >= looks[2] {
 			now.live = r.now.live
 		}
