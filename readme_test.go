@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,6 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"publish-agent-version/diga"
 	"publish-agent-version/publish"
 )
 
@@ -154,7 +157,7 @@ func docs(t *testing.T) []string {
 func TestEveryCodeIsUsedAndDocumented(t *testing.T) {
 	var documented []string
 	for _, c := range publish.Codes() {
-		if strings.HasPrefix(c.Name, "ACTION_") {
+		if strings.HasPrefix(c.Name, "ACTION_") && !slices.Contains(documented, c.Name) { // a code may have several rows
 			documented = append(documented, c.Name)
 		}
 		if c.Means == "" || c.Do == "" {
@@ -172,6 +175,11 @@ func TestEveryCodeIsUsedAndDocumented(t *testing.T) {
 		}
 	}
 	var defined []string
+	for _, f := range diga.Faults {
+		if f.Code != "" && !slices.Contains(defined, f.Code) {
+			defined = append(defined, f.Code)
+		}
+	}
 	for _, found := range regexp.MustCompile(`(code[A-Z]\w+) += "(ACTION_[A-Z_]+)"`).FindAllSubmatch(source, -1) {
 		// One use is the definition, another the table that Codes returns.
 		if uses := regexp.MustCompile(`\b`+string(found[1])+`\b`).FindAll(source, -1); len(uses) < 3 {
@@ -190,7 +198,7 @@ func TestEveryCodeIsUsedAndDocumented(t *testing.T) {
 func TestEveryInputIsAFlag(t *testing.T) {
 	run := func(args ...string) string {
 		var printed strings.Builder
-		step := publish.Step{Args: args, Getenv: func(string) string { return "" }, Stdout: &printed, Stderr: &printed}
+		step := publish.Step{Args: args, Stdout: &printed, Stderr: &printed}
 		step.Run(t.Context())
 		return printed.String()
 	}
@@ -202,7 +210,10 @@ func TestEveryInputIsAFlag(t *testing.T) {
 		if !strings.Contains(usage, "--"+f.Name) {
 			t.Errorf("--help does not mention --%s", f.Name)
 		}
-		if printed := run("--" + f.Name + "=x"); !strings.Contains(printed, "token is missing") {
+		if f.Default != "" && f.Default != "false" && !strings.Contains(usage, "(default "+f.Default+")") {
+			t.Errorf("--help does not have the default of --%s, %q", f.Name, f.Default)
+		}
+		if printed := run("--" + f.Name + "=x"); !strings.Contains(printed, "DIGA_TOKEN is missing") {
 			t.Errorf("--%s: %s", f.Name, printed)
 		}
 	}
@@ -218,6 +229,37 @@ func TestActionMetadata(t *testing.T) {
 	}
 }
 
+// workflow is a workflow in the documentation.
+type workflow struct {
+	source      string
+	Concurrency map[string]string
+	Jobs        map[string]struct {
+		Environment any
+		Concurrency map[string]string
+		Steps       []struct {
+			ID, Name, Uses, Run string
+			With                map[string]any
+		}
+	}
+}
+
+// workflows returns the workflows in a Markdown file: its blocks of YAML with "on:". The others are fragments, or files of
+// another CI system.
+func workflows(t *testing.T, path string) (list []workflow) {
+	t.Helper()
+	for _, block := range regexp.MustCompile("(?s)\n```yaml\n(.*?)\n```\n").FindAllSubmatch(readFile(t, path), -1) {
+		if !bytes.Contains(block[1], []byte("\non:\n")) {
+			continue
+		}
+		w := workflow{source: string(block[1])}
+		if err := yaml.Unmarshal(block[1], &w); err != nil {
+			t.Fatalf("%v in\n%s", err, block[1])
+		}
+		list = append(list, w)
+	}
+	return list
+}
+
 // actionlint, in .ci/run, checks that the workflows are valid otherwise.
 func TestWorkflowsInDocsUseExistingInputsAndOutputs(t *testing.T) {
 	a := readAction(t)
@@ -226,22 +268,8 @@ func TestWorkflowsInDocsUseExistingInputsAndOutputs(t *testing.T) {
 	}
 	steps := 0
 	for _, path := range docs(t) {
-		for _, block := range regexp.MustCompile("(?s)\n```yaml\n(.*?)\n```\n").FindAllSubmatch(readFile(t, path), -1) {
-			if !bytes.Contains(block[1], []byte("\non:\n")) {
-				continue // a fragment, or a file of another CI system
-			}
-			var workflow struct {
-				Jobs map[string]struct {
-					Steps []struct {
-						ID, Uses string
-						With     map[string]any
-					}
-				}
-			}
-			if err := yaml.Unmarshal(block[1], &workflow); err != nil {
-				t.Fatalf("%v in\n%s", err, block[1])
-			}
-			for _, job := range workflow.Jobs {
+		for _, w := range workflows(t, path) {
+			for _, job := range w.Jobs {
 				for _, step := range job.Steps {
 					if !strings.HasPrefix(step.Uses, "your-org/publish-agent-version@") {
 						continue
@@ -254,12 +282,12 @@ func TestWorkflowsInDocsUseExistingInputsAndOutputs(t *testing.T) {
 					}
 					for _, name := range []string{"token", "agent-id"} {
 						if step.With[name] == nil {
-							t.Errorf("%s: a workflow does not set %s:\n%s", path, name, block[1])
+							t.Errorf("%s: a workflow does not set %s:\n%s", path, name, w.source)
 						}
 					}
 					outputs := regexp.MustCompile(`steps\.` + regexp.QuoteMeta(step.ID) + `\.outputs\.([\w-]+)`)
-					for _, found := range outputs.FindAllSubmatch(block[1], -1) {
-						if !declares(a.Outputs, string(found[1])) {
+					for _, found := range outputs.FindAllStringSubmatch(w.source, -1) {
+						if !declares(a.Outputs, found[1]) {
 							t.Errorf("%s: a workflow reads the output %q, which does not exist", path, found[1])
 						}
 					}
@@ -267,9 +295,118 @@ func TestWorkflowsInDocsUseExistingInputsAndOutputs(t *testing.T) {
 			}
 		}
 	}
-	if steps < 14 {
+	if steps < 15 {
 		t.Errorf("only %d uses of this action found", steps)
 	}
+}
+
+// A job that can change an agent gets its key from an environment, and is in the agent's concurrency group, where no job is lost.
+// actionlint does not know "queue" yet, so .ci/run removes it from what it lints: this test checks where it stands.
+func TestWorkflowsInDocsShareTheSetUp(t *testing.T) {
+	found := 0
+	for _, path := range docs(t) {
+		for _, w := range workflows(t, path) {
+			queues := strings.Count(w.source, "queue:")
+			check := func(concurrency map[string]string) (changes bool) {
+				changes = strings.HasPrefix(concurrency["group"], "diga-${{ ")
+				if _, ok := concurrency["queue"]; ok {
+					queues--
+				}
+				if changes && (len(concurrency) != 2 || concurrency["queue"] != "max") {
+					t.Errorf("%s: %v, want a group with queue: max and nothing else, in\n%s", path, concurrency, w.source)
+				}
+				return changes
+			}
+			all := check(w.Concurrency)
+			for id, job := range w.Jobs {
+				one := check(job.Concurrency)
+				for _, step := range job.Steps {
+					if step.With["token"] != "${{ secrets.DIGA_TOKEN }}" {
+						continue
+					}
+					found++
+					if job.Environment == nil || !all && !one {
+						t.Errorf("%s: the job %s has the key, but no environment or no concurrency, in\n%s", path, id, w.source)
+					}
+				}
+			}
+			if queues != 0 {
+				t.Errorf("%s: queue outside of concurrency in\n%s", path, w.source)
+			}
+		}
+	}
+	if found < 11 {
+		t.Errorf("only %d steps with the key found", found)
+	}
+}
+
+// gh is a fake of GitHub's client, for the comments of one pull request, which are in the file $COMMENTS.
+const gh = `#!/usr/bin/env bash
+set -euo pipefail
+case "$*" in
+"api --paginate repos/o/r/issues/7/comments")
+	cat "$COMMENTS" ;;
+"api --method POST repos/o/r/issues/7/comments --field body=@- --silent")
+	jq --rawfile body /dev/stdin '. += [{id: (100 + length), user: {login: "github-actions[bot]"}, body: $body}]' "$COMMENTS" >"$COMMENTS.new"
+	mv "$COMMENTS.new" "$COMMENTS" ;;
+"api --method PATCH repos/o/r/issues/comments/"*" --field body=@- --silent")
+	id=${4##*/}
+	jq --rawfile body /dev/stdin --argjson id "$id" 'map(if .id == $id then .body = $body else . end)' "$COMMENTS" >"$COMMENTS.new"
+	mv "$COMMENTS.new" "$COMMENTS" ;;
+*) echo "unexpected: $*" >&2; exit 1 ;;
+esac
+`
+
+// The recipe that comments the plan makes one comment, and renews it, whatever others have written.
+func TestCommentRecipe(t *testing.T) {
+	for _, tool := range []string{"bash", "jq"} {
+		if _, err := exec.LookPath(tool); err != nil && os.Getenv("CI") == "" {
+			t.Skipf("the recipe needs bash and jq: %v", err)
+		}
+	}
+	var script string
+	for _, w := range workflows(t, "docs/recipes.md") {
+		for _, step := range w.Jobs["plan"].Steps {
+			if step.Name == "Comment" {
+				script = step.Run
+			}
+		}
+	}
+	dir := t.TempDir()
+	comments := filepath.Join(dir, "comments")
+	const mark = "<!-- plan of front-desk -->"
+	others := []string{"quoted: " + mark, mark + " by somebody else", "another bot's"}
+	existing := fmt.Sprintf(`[{"id": 1, "user": {"login": "github-actions[bot]"}, "body": %q},
+		{"id": 2, "user": {"login": "mallory"}, "body": %q}, {"id": 3, "user": {"login": "other[bot]"}, "body": %q}]`,
+		others[0], others[1], others[2])
+	for path, content := range map[string]string{filepath.Join(dir, "gh"): gh, comments: existing} {
+		if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(summary string) {
+		t.Helper()
+		command := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script)
+		command.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "COMMENTS="+comments, "GITHUB_REPOSITORY=o/r",
+			"NUMBER=7", "MARK="+mark, "SUMMARY="+summary)
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		var got []struct{ Body string }
+		if err := json.Unmarshal(readFile(t, comments), &got); err != nil {
+			t.Fatal(err)
+		}
+		var bodies []string
+		for _, comment := range got {
+			bodies = append(bodies, comment.Body)
+		}
+		if want := append(slices.Clone(others), mark+"\n\n"+summary+"\n"); !slices.Equal(bodies, want) {
+			t.Errorf("comments %q, want %q", bodies, want)
+		}
+	}
+	run("### Plan\n\n`$(id)` \\n 'quoted' \"twice\" @-")
+	run("@file")
+	run(strings.Repeat("x", 60<<10))
 }
 
 // TestLinksInDocs follows every relative link, with its anchor, to a file and a heading.

@@ -26,7 +26,7 @@ const (
 	unknown     status = "unknown" // the outcome is uncertain
 )
 
-// Code documents an error code: what it means and what to do.
+// Code documents an error code: what it means and what to do. A Name of the form HTTP_404 stands for the API's own code, too.
 type Code struct{ Name, Status, Means, Do string }
 
 // The step's own codes of failures that are not a request's; diga.Faults has the others.
@@ -72,9 +72,9 @@ func Codes() []Code {
 	for _, f := range diga.Faults {
 		name := f.Code
 		if name == "" && f.Status != "" {
-			name = "the API's, or HTTP_" + f.Status
+			name = "HTTP_" + f.Status
 			if strings.Contains(f.Status, " ") {
-				name = "the API's, or HTTP_<status>"
+				name = "HTTP_<status>"
 			}
 		}
 		if name != "" {

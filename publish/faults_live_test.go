@@ -234,7 +234,7 @@ func TestFaultsLive(t *testing.T) {
 				id := api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "large", Configuration: large})
 				api.SetPublished(sandbox.FrontDesk, id)
 			}, warns: []string{"replaces large (231)"}}.run(t)
-		story{name: "pages of more than 8 MiB", inputs: []string{"version-name", sandbox.NextName}, attempts: 1,
+		story{name: "pages of more than 4 MiB", inputs: []string{"version-name", sandbox.NextName}, attempts: 1,
 			setup: func(api *sandbox.Sandbox) {
 				for n := range 8 {
 					api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: fmt.Sprint("large ", n),

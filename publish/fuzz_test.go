@@ -246,7 +246,7 @@ func runFuzzed(t *testing.T, env map[string]string, dial func(context.Context, s
 	var masks, ends []string
 	for _, c := range log.Commands {
 		switch c.Name {
-		case "debug", "warning": // the replies say nothing of phones
+		case "debug", "warning": // a warning says what a guard could not protect
 		case "add-mask":
 			masks = append(masks, c.Data)
 		case "notice":

@@ -287,15 +287,22 @@ func TestPublish(t *testing.T) {
 		after   string // every tag and its commit
 		calls   string // to gh
 	}{
-		{"first release", "", "", "", 0, "v1=release v1.4.0=release", "view create"},
-		{"next release", "v1 v1.3.0", "", "", 0, "v1=release v1.3.0=main v1.4.0=release", "view create"},
+		{"first release", "", "", "", 0, "v1=release v1.4=release v1.4.0=release", "view create"},
+		{"next release", "v1 v1.3 v1.3.0", "", "", 0, "v1=release v1.3=main v1.3.0=main v1.4=release v1.4.0=release", "view create"},
 		{"v1.4.0 is on another commit", "v1 v1.4.0", "", "", 1, "v1=main v1.4.0=main", ""},
 		{"creating the release fails", "v1 v1.3.0", "", "yes", 1, "v1=main v1.3.0=main v1.4.0=release", "view create"},
-		{"again, after the tag", "v1 v1.4.0=release", "", "", 0, "v1=release v1.4.0=release", "view create"},
-		{"again, after the release", "v1 v1.4.0=release", "false", "", 0, "v1=release v1.4.0=release", "view"},
-		{"somebody's draft", "", "true", "", 0, "v1=release v1.4.0=release", "view create"},
-		{"a newer version was released", "v1 v1.10.0", "", "", 0, "v1=main v1.10.0=main v1.4.0=release", "view create"},
-		{"a newer major version was released", "v1 v2 v2.0.0", "", "", 0, "v1=release v1.4.0=release v2=main v2.0.0=main", "view create"},
+		{"again, after the tag", "v1 v1.4.0=release", "", "", 0, "v1=release v1.4=release v1.4.0=release", "view create"},
+		{"again, after the release", "v1 v1.4.0=release", "false", "", 0, "v1=release v1.4=release v1.4.0=release", "view"},
+		{"again, after the minor tag", "v1 v1.4=release v1.4.0=release", "false", "", 0,
+			"v1=release v1.4=release v1.4.0=release", "view"},
+		{"somebody's draft", "", "true", "", 0, "v1=release v1.4=release v1.4.0=release", "view create"},
+		{"a newer minor version was released", "v1 v1.10 v1.10.0", "", "", 0,
+			"v1=main v1.10=main v1.10.0=main v1.4=release v1.4.0=release", "view create"},
+		{"a newer patch was released", "v1 v1.4 v1.4.10", "", "", 0, "v1=main v1.4=main v1.4.0=release v1.4.10=main", "view create"},
+		{"a newer major version was released", "v1 v2 v2.0.0", "", "", 0,
+			"v1=release v1.4=release v1.4.0=release v2=main v2.0.0=main", "view create"},
+		{"tags of other forms", "v1 v1.5.0-rc.1 v1.99", "", "", 0,
+			"v1=release v1.4=release v1.4.0=release v1.5.0-rc.1=main v1.99=main", "view create"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r, origin, bin, files := newRepository(t), t.TempDir(), t.TempDir(), t.TempDir()
