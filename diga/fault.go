@@ -92,7 +92,7 @@ var Faults = [...]Fault{
 	Unprocessable: {"", "422", final, "The API could not read a value.",
 		"Correct these inputs."},
 	Limited: {"", "429", again, "The rate limit is exceeded. Retries do not count against {max-retries}.",
-		"Run fewer of these steps at once ({max-parallel}), or increase {timeout}."},
+		"Run this step again later. Run fewer of these steps at once ({max-parallel}), or increase {timeout}."},
 	Refused: {"", "other 4xx", final, "The API refused the request.",
 		"Check the inputs and {api-url}."},
 	NotTheAPI: {"", "400 to 499", final, "A gateway refused the request: the body is not the API's own.",

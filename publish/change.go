@@ -53,11 +53,22 @@ func (r *run) refresh(ctx context.Context, effect diga.Effect) (fresh view, f *f
 			}
 		}
 		if r.effect = effect; !maybe {
-			r.before = r.before.updated(fresh)
+			r.renew(fresh)
 			checked = checked && phonesErr == nil
 		} else if r.now = fresh; !fresh.live.isStale() && !fresh.bound[diga.Inbound].isStale() {
 			return fresh, nil
 		}
+	}
+}
+
+// renew puts fresh readings into what is known before the change. If somebody else has published meanwhile, the log says so.
+func (r *run) renew(fresh view) {
+	was := r.before.live
+	r.before = r.before.updated(fresh)
+	if was.known() && was.value.ID != r.before.live.value.ID {
+		r.moved = true
+		r.logView()
+		r.compareVersions()
 	}
 }
 

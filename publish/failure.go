@@ -255,7 +255,7 @@ func (r *run) liveNow() message {
 	switch {
 	case now.known() && now.value.ID == uuid.Nil:
 		return say("no version is live")
-	case now.known() && before.known() && before.value.ID == now.value.ID && !now.at.Before(r.lastAttempt):
+	case now.known() && before.known() && before.value.ID == now.value.ID && !now.at.Before(r.lastAttempt) && !r.moved:
 		return say("%s is still live", r.name(now.value))
 	case now.known():
 		return say("%s is live", r.name(now.value))

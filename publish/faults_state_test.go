@@ -69,7 +69,8 @@ func testAppliedUnconfirmed(t *testing.T) {
 				res := with(
 					"inbound-phone-number-id", sandbox.Switch, "max-retries", retries,
 				).check(t, server,
-					expected{says: []string{"Front desk is now on v1.22.8 (was v1.22.7) and answers +34 910 000 002", "The request failed ("}})
+					expected{says: []string{"Front desk is now on v1.22.8 (was v1.22.7) and answers +34 910 000 002",
+						"The request failed ("}})
 				if got := res.outputs["inbound-phone-number-id"]; got != sandbox.Switch {
 					t.Errorf("inbound-phone-number-id is %q", got)
 				}
@@ -84,7 +85,8 @@ func testAPIErrorNotApplied(t *testing.T) {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			api, server := newSandbox(t, sandbox.Fault{Status: status, Body: apiErrorBody, Times: -1})
 			scenario{}.check(t, server, expected{
-				code: "PUBLISH_FAILED", attempts: 5, says: []string{": The publication failed", nothingChanged + ": " + stillLive},
+				code: "PUBLISH_FAILED", attempts: 5, says: []string{": The publication failed",
+					nothingChanged + ": " + stillLive},
 				neverShown: []string{mayBeApplied}, minTime: minBackoff, maxTime: maxBackoff, verifyTime: lastLook,
 			})
 			checkState(t, api, sandbox.LiveID, sandbox.Reception)
@@ -93,7 +95,8 @@ func testAPIErrorNotApplied(t *testing.T) {
 }
 
 func testGatewayErrorNotApplied(t *testing.T) {
-	for name, body := range map[string]string{"HTML": gatewayPage, "text": "no healthy upstream", "JSON": `{"message":"no"}`, "empty": ""} {
+	for name, body := range map[string]string{"HTML": gatewayPage, "text": "no healthy upstream",
+		"JSON": `{"message":"no"}`, "empty": ""} {
 		t.Run(name, func(t *testing.T) {
 			api, server := newSandbox(t, sandbox.Fault{Status: 503, Body: body, Times: -1})
 			scenario{}.check(t, server, unknownOutcome("HTTP_503", 5, isSafe))
@@ -101,7 +104,8 @@ func testGatewayErrorNotApplied(t *testing.T) {
 		})
 	}
 	t.Run("once, and then the API's own", func(t *testing.T) {
-		_, server := newSandbox(t, sandbox.Fault{Status: 503, Body: gatewayPage}, sandbox.Fault{Status: 500, Body: apiErrorBody, Times: -1})
+		_, server := newSandbox(t, sandbox.Fault{Status: 503, Body: gatewayPage},
+			sandbox.Fault{Status: 500, Body: apiErrorBody, Times: -1})
 		scenario{}.check(t, server, unknownOutcome("PUBLISH_FAILED", 5, isSafe))
 	})
 }
@@ -138,7 +142,8 @@ func testStateUnreadable(t *testing.T) {
 			}).Handler
 			with(
 				"inbound-phone-number-id", sandbox.Switch, "max-retries", "0",
-			).check(t, server, expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, says: []string{test.says, isSafe}})
+			).check(t, server, expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1,
+				says: []string{test.says, isSafe}})
 			checkState(t, api, sandbox.NextID, sandbox.Switch)
 		})
 	}
@@ -159,16 +164,22 @@ func testAppliedInPart(t *testing.T) {
 	t.Run("without the number", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 500, Body: apiErrorBody, Applied: true, Times: -1})
 		server.Handler = withHookAfterChange(api, func() { api.Bind(sandbox.Switch, sandbox.Inbound, "") }).Handler
-		with("inbound-phone-number-id", sandbox.Switch).check(t, server, expected{code: "PUBLISH_FAILED", status: "unknown", attempts: 5, says: []string{
-			"Only part of it was applied: Front desk is on v1.22.8 and answers +34 910 000 001 (Reception)", isSafe,
-		}})
+		with("inbound-phone-number-id", sandbox.Switch).check(t, server,
+			expected{code: "PUBLISH_FAILED", status: "unknown", attempts: 5, says: []string{
+				"Only part of it was applied: Front desk is on v1.22.8 and answers +34 910 000 001 (Reception)", isSafe,
+			}})
 	})
 	t.Run("without the version", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Status: 500, Body: apiErrorBody, Applied: true, Times: -1})
-		server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.LiveID) }).Handler
-		with("inbound-phone-number-id", sandbox.Switch).check(t, server, expected{code: "PUBLISH_FAILED", status: "unknown", attempts: 5, says: []string{
-			"Only part of it was applied: " + "Front desk is still on v1.22.7 and answers +34 910 000 002 (Switch)", isSafe,
-		}})
+		server.Handler = withHookAfterChange(api, func() {
+			api.SetPublished(sandbox.FrontDesk,
+				sandbox.LiveID)
+		}).Handler
+		with("inbound-phone-number-id", sandbox.Switch).check(t, server,
+			expected{code: "PUBLISH_FAILED", status: "unknown", attempts: 5, says: []string{
+				"Only part of it was applied: " + "Front desk is still on v1.22.7 and answers +34 910 000 002 (Switch)",
+				isSafe,
+			}})
 	})
 }
 
@@ -190,7 +201,8 @@ func testRejectedAfterApplied(t *testing.T) {
 func testUnpublishedUnconfirmed(t *testing.T) {
 	api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1})
 	with("unpublish", "true").check(t, server,
-		expected{status: "unpublished", attempts: 1, says: []string{"Front desk is offline (was on v1.22.7).", readBack}})
+		expected{status: "unpublished", attempts: 1, says: []string{"Front desk is offline (was on v1.22.7).",
+			readBack}})
 	checkState(t, api, "", "")
 
 	// Only the list of versions says for certain that none is live.
@@ -206,7 +218,8 @@ func testPublishedByAnotherWriter(t *testing.T) {
 	api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1})
 	server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }).Handler
 	scenario{}.check(t, server, expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{
-		sandbox.OldestName + " is live, which was neither live before nor requested", "Find out who else publishes this agent",
+		sandbox.OldestName + " is live, which was neither live before nor requested",
+		"Find out who else publishes this agent",
 	}})
 }
 
@@ -220,7 +233,8 @@ func testLaggingReplica(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %s behind", name, lag), func(t *testing.T) {
 				api, server := newSandbox(t, fault)
 				api.Set(sandbox.Behavior{ReplicaLag: lag})
-				with("max-retries", "0").check(t, server, expected{attempts: 1, says: []string{"is now on v1.22.8", readBack}})
+				with("max-retries", "0").check(t, server,
+					expected{attempts: 1, says: []string{"is now on v1.22.8", readBack}})
 			})
 		}
 	}
@@ -231,13 +245,17 @@ func testCarriedNumberLost(t *testing.T) {
 	for _, retries := range []string{"0", "4"} {
 		t.Run(retries+" retries", func(t *testing.T) {
 			api, server := newSandbox(t, sandbox.Fault{Status: 500, Body: apiErrorBody, Times: -1})
-			server.Handler = withHookAfterChange(api, func() { api.Bind(sandbox.Reception, sandbox.Inbound, "") }).Handler
+			server.Handler = withHookAfterChange(api, func() {
+				api.Bind(sandbox.Reception, sandbox.Inbound,
+					"")
+			}).Handler
 			res := with("max-retries", retries).check(t, server, expected{
 				code: "PUBLISH_FAILED", status: "unknown",
 				says:       []string{"Only part of it was applied: Front desk is still on v1.22.7, without a phone number", isSafe},
 				neverShown: []string{nothingChanged},
 			})
-			if got := res.warnings(); len(got) != 1 || !strings.Contains(got[0], "Front desk no longer answers +34 910 000 001 (Reception)") {
+			if got := res.warnings(); len(got) != 1 || !strings.Contains(got[0],
+				"Front desk no longer answers +34 910 000 001 (Reception)") {
 				t.Errorf("warns %q", got)
 			}
 		})
@@ -245,7 +263,8 @@ func testCarriedNumberLost(t *testing.T) {
 }
 
 func testWentOffline(t *testing.T) {
-	for name, fault := range map[string]sandbox.Fault{"the API's own 500": {Status: 500, Body: apiErrorBody}, "a lost reply": {Drop: sandbox.DropReply}} {
+	for name, fault := range map[string]sandbox.Fault{"the API's own 500": {Status: 500, Body: apiErrorBody},
+		"a lost reply": {Drop: sandbox.DropReply}} {
 		t.Run(name, func(t *testing.T) {
 			api, server := newSandbox(t, fault)
 			server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, "") }).Handler
@@ -253,10 +272,12 @@ func testWentOffline(t *testing.T) {
 			if res.outputs["status"] != "unknown" {
 				t.Errorf("status %q", res.outputs["status"])
 			}
-			if message := res.message(); !strings.Contains(message, "Front desk is offline, without a phone number. Run this step again: that is safe.") {
+			if message := res.message(); !strings.Contains(message,
+				"Front desk is offline, without a phone number. Run this step again: that is safe.") {
 				t.Error(message)
 			}
-			if !strings.HasPrefix(res.summary, "### ⚠️ `Front desk` is offline\n") || !strings.Contains(res.summary, "To stay on <code>v1.22.7</code> (228) instead") {
+			if !strings.HasPrefix(res.summary, "### ⚠️ `Front desk` is offline\n") ||
+				!strings.Contains(res.summary, "To stay on <code>v1.22.7</code> (228) instead") {
 				t.Error(res.summary)
 			}
 		})
@@ -272,16 +293,22 @@ func testStateBeforeUnknown(t *testing.T) {
 		says     string
 		headline string
 	}{
-		"live after it":         {sandbox.LiveID, "v1.22.7 is live", "### ❌ Not published: `Front desk` is on `v1.22.7`\n"},
-		"another live after it": {sandbox.OldestID, "v1.0.0 is live", "### ❌ Not published: `Front desk` is on `v1.0.0`\n"},
-		"none live after it":    {"", "No version is live", "### ❌ Not published: `Front desk` is offline\n"},
+		"live after it": {sandbox.LiveID, "v1.22.7 is live",
+			"### ❌ Not published: `Front desk` is on `v1.22.7`\n"},
+		"another live after it": {sandbox.OldestID, "v1.0.0 is live",
+			"### ❌ Not published: `Front desk` is on `v1.0.0`\n"},
+		"none live after it": {"", "No version is live", "### ❌ Not published: `Front desk` is offline\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api, server := newSandbox(t, unread, failing)
 			api.Bind(sandbox.Reception, sandbox.Inbound, "") // going offline releases it, which is a change
-			server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, test.after) }).Handler
+			server.Handler = withHookAfterChange(api, func() {
+				api.SetPublished(sandbox.FrontDesk,
+					test.after)
+			}).Handler
 			res := with("max-retries", "0").check(t, server, expected{
-				code: "PUBLISH_FAILED", attempts: 1, says: []string{test.says}, neverShown: []string{nothingChanged, "still live", "still on"},
+				code: "PUBLISH_FAILED", attempts: 1, says: []string{test.says},
+				neverShown: []string{nothingChanged, "still live", "still on"},
 			})
 			if !strings.HasPrefix(res.summary, test.headline) {
 				t.Error(res.summary)
@@ -291,10 +318,14 @@ func testStateBeforeUnknown(t *testing.T) {
 	t.Run("none live before it, and then another", func(t *testing.T) {
 		api, server := newSandbox(t, failing)
 		takeOffline(api)
-		server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }).Handler
+		server.Handler = withHookAfterChange(api, func() {
+			api.SetPublished(sandbox.FrontDesk,
+				sandbox.OldestID)
+		}).Handler
 		with("expect-version-id", "none", "max-retries", "0").check(t, server, expected{
 			code: "PUBLISH_FAILED", status: "unknown", attempts: 1, neverShown: []string{nothingChanged},
-			says: []string{"v1.0.0 is live, which was neither live before nor requested", "Find out who else publishes this agent"},
+			says: []string{"v1.0.0 is live, which was neither live before nor requested",
+				"Find out who else publishes this agent"},
 		})
 	})
 }
@@ -319,10 +350,12 @@ func testLateRefusal(t *testing.T) {
 			}
 			api, server := newSandbox(t, faults...)
 			if test.live != "" {
-				server.Handler = withHookAfterChange(api, func() { api.SetPublished(sandbox.FrontDesk, test.live) }).Handler
+				server.Handler = withHookAfterChange(api,
+					func() { api.SetPublished(sandbox.FrontDesk, test.live) }).Handler
 			}
 			s := scenario{jitter: func(time.Duration) time.Duration { return 0 }}
-			res := s.check(t, server, expected{code: "BAD_PARAMETER", attempts: len(faults), httpStatus: "400", says: []string{test.says, "Check that the version is no draft"}})
+			res := s.check(t, server, expected{code: "BAD_PARAMETER", attempts: len(faults), httpStatus: "400",
+				says: []string{test.says, "Check that the version is no draft"}})
 			reads := 0
 			for _, r := range api.Requests() {
 				if strings.Contains(r.RawQuery, publishedRead) {
@@ -332,7 +365,8 @@ func testLateRefusal(t *testing.T) {
 			if reads != 1+test.reads {
 				t.Errorf("%d reads of the live version, want %d more than the first", reads, test.reads)
 			}
-			want := map[string]string{sandbox.OldestID: "is on `v1.0.0`\n", sandbox.NextID: "is on `v1.22.8`\n", "": "is still on `v1.22.7`\n"}[test.live]
+			want := map[string]string{sandbox.OldestID: "is on `v1.0.0`\n", sandbox.NextID: "is on `v1.22.8`\n",
+				"": "is still on `v1.22.7`\n"}[test.live]
 			if !strings.HasPrefix(res.summary, "### ❌ Not published: `Front desk` "+want) {
 				t.Error(res.summary)
 			}

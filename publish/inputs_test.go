@@ -45,7 +45,8 @@ func id(s string) uuid.NullUUID { return uuid.NullUUID{UUID: uuid.MustParse(s), 
 func TestReadInputs(t *testing.T) {
 	plain := inputs{
 		Token: secret, Agent: uuid.MustParse(agentID), Version: id(versionID),
-		ShowChanges: "names", APIURL: &url.URL{Scheme: "https", Host: "api.diga.io"}, Timeout: 2 * time.Minute, MaxRetries: 4,
+		ShowChanges: "names", APIURL: &url.URL{Scheme: "https", Host: "api.diga.io"}, Timeout: 2 * time.Minute,
+		MaxRetries: 4,
 	}
 	tests := []struct {
 		name    string
@@ -54,9 +55,11 @@ func TestReadInputs(t *testing.T) {
 	}{
 		{"as little as possible", nil, func(*inputs) {}},
 		{"the defaults spelled out", map[string]string{
-			"unpublish": "false", "dry-run": "false", "api-url": "https://api.diga.io", "timeout": "2m", "max-retries": "4",
+			"unpublish": "false", "dry-run": "false", "api-url": "https://api.diga.io", "timeout": "2m",
+			"max-retries": "4",
 		}, func(*inputs) {}},
-		{"upper-case ids", map[string]string{"agent-id": strings.ToUpper(agentID), "version-id": strings.ToUpper(versionID)}, func(*inputs) {}},
+		{"upper-case ids", map[string]string{"agent-id": strings.ToUpper(agentID),
+			"version-id": strings.ToUpper(versionID)}, func(*inputs) {}},
 		{"both phones", map[string]string{"inbound-phone-number-id": phoneID, "outbound-phone-number-id": phoneID},
 			func(in *inputs) { in.Phones = [diga.Directions]phoneInput{{ID: id(phoneID)}, {ID: id(phoneID)}} }},
 		{"a name", map[string]string{"version-id": "", "version-name": "v1 | é"},
@@ -70,7 +73,8 @@ func TestReadInputs(t *testing.T) {
 			func(in *inputs) { in.Timeout, in.MaxRetries = time.Second, 0 }},
 		{"the most", map[string]string{"timeout": "30m", "max-retries": "10"},
 			func(in *inputs) { in.Timeout, in.MaxRetries = 30*time.Minute, 10 }},
-		{"a duration in parts", map[string]string{"timeout": "1m30.5s"}, func(in *inputs) { in.Timeout = 90500 * time.Millisecond }},
+		{"a duration in parts", map[string]string{"timeout": "1m30.5s"},
+			func(in *inputs) { in.Timeout = 90500 * time.Millisecond }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -86,7 +90,8 @@ func TestReadInputs(t *testing.T) {
 
 // checkedInputs are inputs whose values can be invalid by themselves.
 var checkedInputs = []string{
-	"token", "agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries",
+	"token", "agent-id", "version-id", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run",
+	"api-url", "timeout", "max-retries",
 }
 
 // An InputProblem is one wrong input and what the message says of it.
@@ -104,9 +109,11 @@ func InputProblems() []InputProblem {
 	)
 	list := []InputProblem{
 		{"token", "", "token is missing or empty: is the secret defined here? Pull requests from forks get none"},
-		{"token", "Bearer " + secret, prefix}, {"token", "bEARER " + secret, prefix}, {"token", "bearer:" + secret, prefix},
+		{"token", "Bearer " + secret, prefix}, {"token", "bEARER " + secret, prefix},
+		{"token", "bearer:" + secret, prefix},
 		{"token", "token=" + secret, prefix}, {"token", "DIGA_TOKEN=" + secret, prefix},
-		{"token", "'first-half'", "token is in quotes: remove them"}, {"token", "\"first-half\"", "token is in quotes: remove them"},
+		{"token", "'first-half'", "token is in quotes: remove them"},
+		{"token", "\"first-half\"", "token is in quotes: remove them"},
 		{"token", "***", "token is a placeholder, not a key: was the variable replaced?"},
 		{"token", "$DIGA_TOKEN", "token is a placeholder, not a key: was the variable replaced?"},
 		{"token", "1234567", "token is too short to be a key"},
@@ -121,22 +128,28 @@ func InputProblems() []InputProblem {
 	}
 	for _, name := range []string{"agent-id", "version-id", "inbound-phone-number-id", "outbound-phone-number-id"} {
 		for _, value := range []string{
-			"x", "a/b", "..", agentID + "/..", "../" + agentID, agentID[:35] + "/", agentID[:35] + "%2F", agentID + "?a=b", agentID + "#a", agentID + "\n" + agentID[:8],
-			"urn:uuid:" + agentID, "{" + agentID + "}", strings.ReplaceAll(agentID, "-", ""), agentID[:35], agentID + "0", agentID[:35] + "g",
-			strings.Replace(agentID, "-", "_", 1), "-" + agentID[:35], agentID[:35] + "é", agentID[:34] + "é", agentID[:35] + "\x00", "null", "undefined",
+			"x", "a/b", "..", agentID + "/..", "../" + agentID, agentID[:35] + "/", agentID[:35] + "%2F",
+			agentID + "?a=b", agentID + "#a", agentID + "\n" + agentID[:8],
+			"urn:uuid:" + agentID, "{" + agentID + "}", strings.ReplaceAll(agentID, "-", ""), agentID[:35],
+			agentID + "0", agentID[:35] + "g",
+			strings.Replace(agentID, "-", "_", 1), "-" + agentID[:35], agentID[:35] + "é", agentID[:34] + "é",
+			agentID[:35] + "\x00", "null", "undefined",
 		} {
 			list = append(list, InputProblem{name, value, fmt.Sprintf("%s is not valid: %q%s", name, value, notID)})
 		}
 	}
 	for _, name := range []string{"unpublish", "dry-run"} {
-		for _, value := range []string{"yes", "no", "on", "off", "1", "0", "t", "tRUE", "y", "null", "true false", "truе"} {
+		for _, value := range []string{"yes", "no", "on", "off", "1", "0", "t", "tRUE", "y", "null", "true false",
+			"truе"} {
 			list = append(list, InputProblem{name, value, name + notFlag + fmt.Sprintf("%q", value)})
 		}
 	}
-	for _, value := range []string{"0", "0s", "-1s", "abc", "30", "100h", "999ms", "999999999ns", "30m0.000000001s", "30m1ns", "1h", "2 m", "2min", "1e3s", "+Inf", "NaN", "9999999999999999999h", "2m;", "２m"} {
+	for _, value := range []string{"0", "0s", "-1s", "abc", "30", "100h", "999ms", "999999999ns", "30m0.000000001s",
+		"30m1ns", "1h", "2 m", "2min", "1e3s", "+Inf", "NaN", "9999999999999999999h", "2m;", "２m"} {
 		list = append(list, InputProblem{"timeout", value, notTime + fmt.Sprintf("%q", value)})
 	}
-	for _, value := range []string{"-1", "x", "1e9", "11", "+1", "01", "1.0", "0x1", "10\n1", "1 0", "١", "99999999999999999999"} {
+	for _, value := range []string{"-1", "x", "1e9", "11", "+1", "01", "1.0", "0x1", "10\n1", "1 0", "١",
+		"99999999999999999999"} {
 		list = append(list, InputProblem{"max-retries", value, notCount + fmt.Sprintf("%q", value)})
 	}
 	return list
@@ -157,13 +170,15 @@ func TestReadInputsChoice(t *testing.T) {
 			for _, unpublish := range []string{"", "false", "true", "yes"} {
 				chosen := map[bool]int{true: 1}
 				n := chosen[version != ""] + chosen[name != ""] + chosen[unpublish == "true"]
-				in, err := readTestInputs(map[string]string{"version-id": version, "version-name": name, "unpublish": unpublish})
+				in, err := readTestInputs(map[string]string{"version-id": version, "version-name": name,
+					"unpublish": unpublish})
 				good := n == 1 && version != "not an id" && unpublish != "yes"
 				if (err == nil) != good {
 					t.Errorf("version-id %q, version-name %q, unpublish %q: got %v", version, name, unpublish, err)
 				}
 				if in.Unpublish != (unpublish == "true") {
-					t.Errorf("version-id %q, version-name %q, unpublish %q: unpublishes: %v", version, name, unpublish, in.Unpublish)
+					t.Errorf("version-id %q, version-name %q, unpublish %q: unpublishes: %v", version, name, unpublish,
+						in.Unpublish)
 				}
 			}
 		}
@@ -307,7 +322,8 @@ func TestIsLocal(t *testing.T) {
 	}{
 		{"localhost", true}, {"LOCALHOST", true}, {"sandbox", true}, {"diga-api_1", true}, {"0a", true}, {"x0", true},
 		{"127.0.0.1", true}, {"127.1.2.3", true}, {"::1", true}, {"::ffff:127.0.0.1", true},
-		{"128.0.0.1", false}, {"10.1.2.3", false}, {"0.0.0.0", false}, {"::", false}, {"::2", false}, {"::ffff:8.8.8.8", false},
+		{"128.0.0.1", false}, {"10.1.2.3", false}, {"0.0.0.0", false}, {"::", false}, {"::2", false},
+		{"::ffff:8.8.8.8", false},
 		{"api.diga.io", false}, {"localhost.example", false}, {"127.0.0.1.example", false}, {"a.b", false},
 		{"134744072", false}, {"0x8080808", false}, {"010", false}, {"0", false},
 	}
@@ -321,7 +337,8 @@ func TestIsLocal(t *testing.T) {
 func TestTokenPrintsAsStars(t *testing.T) {
 	token := secretToken(secret)
 	for _, format := range []string{"%v", "%s", "%q", "%+v", "%#v", "%x", "%X"} {
-		for _, value := range []any{token, &token, inputs{Token: token}, []secretToken{token}, map[string]secretToken{"a": token}} {
+		for _, value := range []any{token, &token, inputs{Token: token}, []secretToken{token},
+			map[string]secretToken{"a": token}} {
 			if got := fmt.Sprintf(format, value); len(runner.FindSecret(got, secret)) > 0 {
 				t.Errorf("%s of %T shows the token: %s", format, value, got)
 			}

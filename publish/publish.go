@@ -74,6 +74,7 @@ type run struct {
 	target   reading[diga.Version]
 	versions reading[[]diga.Version] // by name
 	wish     wish
+	moved    bool          // somebody else published since the step began
 	launched bool          // wish.version was launched from the draft by this run
 	changes  []fieldChange // configuration fields that differ between the versions before and after
 	compared bool          // both versions were read, so changes is complete
@@ -212,6 +213,7 @@ func (r *run) readDraft(ctx context.Context) *failure {
 // compareVersions compares the live version with its replacement.
 func (r *run) compareVersions() {
 	was, is := r.before.live, r.wish.version
+	r.changes = nil
 	r.compared = r.in.ShowChanges != "off" && was.known() && was.value.Config != nil && is.Config != nil
 	if !r.compared {
 		return

@@ -118,9 +118,11 @@ var sinks = []struct {
 }{
 	{"log", func(p *testReport, foreign string) { p.log(say("%s", diga.Foreign(foreign))) }, nil},
 	{"debug", func(p *testReport, foreign string) { p.debug(say("%s", diga.Foreign(foreign))) }, []string{"debug"}},
-	{"notice", func(p *testReport, foreign string) { p.notice("Title", say("%s", diga.Foreign(foreign))) }, []string{"notice"}},
+	{"notice", func(p *testReport, foreign string) { p.notice("Title", say("%s", diga.Foreign(foreign))) },
+		[]string{"notice"}},
 	{"a notice's title", func(p *testReport, foreign string) { p.notice(foreign, say("a")) }, []string{"notice"}},
-	{"warning", func(p *testReport, foreign string) { p.warn("Title", say("%s", diga.Foreign(foreign))) }, []string{"warning"}},
+	{"warning", func(p *testReport, foreign string) { p.warn("Title", say("%s", diga.Foreign(foreign))) },
+		[]string{"warning"}},
 	{"a warning's title", func(p *testReport, foreign string) { p.warn(foreign, say("a")) }, []string{"warning"}},
 	{"error", func(p *testReport, foreign string) { p.fail("CODE", foreign) }, []string{"error"}},
 	{"an error's title", func(p *testReport, foreign string) { p.fail(foreign, "a") }, []string{"error"}},
@@ -159,7 +161,8 @@ func TestEverySinkIsClean(t *testing.T) {
 }
 
 func TestOutputsAreReadBack(t *testing.T) {
-	want := []output{{"status", "published"}, {"empty", ""}, {"sign", "a=b"}, {"heredoc", "a<<EOF"}, {"only", "=<<="}, {"é", "ü 中"}}
+	want := []output{{"status", "published"}, {"empty", ""}, {"sign", "a=b"}, {"heredoc", "a<<EOF"}, {"only", "=<<="},
+		{"é", "ü 中"}}
 	for _, before := range []string{"", "\n", "a=b\n", "a=b", "a<<EOF\nb\nEOF", "a=b\r\n"} {
 		path := newFile(t, before)
 		p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": path})
@@ -248,7 +251,8 @@ func TestAppendWholeFails(t *testing.T) {
 		t.Skipf("no device that is always full: %v", err)
 	}
 	defer full.Close()
-	if _, err := appendWhole(full, "a=b\n"); !errors.Is(err, syscall.ENOSPC) || err.Error() != "no space left on device" {
+	if _, err := appendWhole(full, "a=b\n"); !errors.Is(err, syscall.ENOSPC) ||
+		err.Error() != "no space left on device" {
 		t.Errorf("got %v", err)
 	}
 

@@ -48,7 +48,8 @@ func TestValuesThatAreNeverShown(t *testing.T) {
 				api, server := newSandbox(t)
 				configured(api, `"greeting":"Hello",`+secrets(1), `"greeting":"Good day",`+secrets(2))
 				res := scenario{
-					inputs: map[string]string{"show-changes": mode, "dry-run": dry}, env: map[string]string{"RUNNER_DEBUG": "1"},
+					inputs: map[string]string{"show-changes": mode, "dry-run": dry},
+					env:    map[string]string{"RUNNER_DEBUG": "1"},
 				}.runInMemory(t, server)
 				if res.exit != 0 || strings.Contains(res.places(), planted) {
 					t.Errorf("exit status %d, shows\n%s", res.exit, res.places())
@@ -62,7 +63,8 @@ func TestValuesThatAreNeverShown(t *testing.T) {
 				if values != (mode == "full") || inLog != (mode == "full" && dry == "true") {
 					t.Errorf("values in the summary: %t, in the log: %t", values, inLog)
 				}
-				named := strings.Contains(res.stdout, "Configuration fields that differ: call_tools, ") && strings.Contains(res.summary, "`call_tools`, ")
+				named := strings.Contains(res.stdout, "Configuration fields that differ: call_tools, ") &&
+					strings.Contains(res.summary, "`call_tools`, ")
 				if named == (mode == "off") {
 					t.Errorf("the fields are named: %t", named)
 				}
@@ -75,21 +77,25 @@ func TestValuesThatAreNeverShown(t *testing.T) {
 // place shows the token, and that the runner finds no command, is checked of every run.
 func TestHostilePrompt(t *testing.T) {
 	hostile := "first\n::error::forged\n   ::add-mask::x\n##[set-output name=status]forged\n\u3000::stop-commands::t\r::error::forged\n" +
-		"</details><img src=x onerror=alert(1)>\n```\n````\n# forged\n[a](https://a.example) @octocat\n" + sandbox.Token + "\nlast"
+		"</details><img src=x onerror=alert(1)>\n```\n````\n# forged\n[a](https://a.example) @octocat\n" +
+		sandbox.Token + "\nlast"
 	text := func(s string) string { b, _ := json.Marshal(s); return string(b) }
 	before := `"prompt":` + text(hostile) + `,` + text("::error::field") + `:1,"voice":{"id":"` + sandbox.Token + `"}`
-	after := `"prompt":` + text(strings.ReplaceAll(hostile, "\n", "\nnew\n")) + `,` + text("##[error]"+sandbox.Token) + `:1,"` + sandbox.Token + `":2,"a,b=c\nd":3`
+	after := `"prompt":` + text(strings.ReplaceAll(hostile, "\n", "\nnew\n")) + `,` + text("##[error]"+sandbox.Token) +
+		`:1,"` + sandbox.Token + `":2,"a,b=c\nd":3`
 	for _, mode := range []string{"names", "full"} {
 		for _, dry := range []string{"false", "true"} {
 			api, server := newSandbox(t)
 			configured(api, before, after)
-			res := scenario{inputs: map[string]string{"show-changes": mode, "dry-run": dry}, env: map[string]string{"RUNNER_DEBUG": "1"}}.runInMemory(t, server)
+			res := scenario{inputs: map[string]string{"show-changes": mode, "dry-run": dry},
+				env: map[string]string{"RUNNER_DEBUG": "1"}}.runInMemory(t, server)
 			status := map[string]expected{"true": {status: "dry-run", attempts: -1}, "false": {attempts: 1}}[dry]
 			res.check(t, status)
 			if got := res.outputs["changed-fields"]; got != "prompt,***,voice" {
 				t.Errorf("changed-fields is %q", got)
 			}
-			if mode == "full" && (strings.Count(res.summary, "\n`````diff\n") != 1 || strings.Count(res.summary, "\n`````\n") != 1) {
+			if mode == "full" && (strings.Count(res.summary, "\n`````diff\n") != 1 ||
+				strings.Count(res.summary, "\n`````\n") != 1) {
 				t.Errorf("no fence of five backticks:\n%s", res.summary)
 			}
 			outside, block, _ := strings.Cut(res.summary, "`````diff\n")
@@ -113,13 +119,15 @@ func TestHugePrompts(t *testing.T) {
 		return `"prompt":"` + b.String() + `"`
 	}
 	for name, after := range map[string]string{
-		"every line": prompt("new"), "every other line": strings.ReplaceAll(prompt("old"), `1 of 50000\n`, `1 OF 50000\n`), "reversed": `"prompt":"` + strings.Join(reversedLines(prompt("old")), `\n`) + `"`,
+		"every line": prompt("new"), "every other line": strings.ReplaceAll(prompt("old"), `1 of 50000\n`,
+			`1 OF 50000\n`), "reversed": `"prompt":"` + strings.Join(reversedLines(prompt("old")), `\n`) + `"`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			api, server := newSandbox(t)
 			configured(api, prompt("old"), after)
 			address := "http://" + startServer(t, server)
-			res := scenario{inputs: map[string]string{"api-url": address, "show-changes": "full", "dry-run": "true"}}.runMeasured(t)
+			res := scenario{inputs: map[string]string{"api-url": address, "show-changes": "full",
+				"dry-run": "true"}}.runMeasured(t)
 			res.check(t, expected{status: "dry-run", attempts: -1, maxTime: 5 * time.Second})
 			if !strings.Contains(res.stdout, "prompt (+") || !strings.Contains(res.stdout, " more lines not shown") {
 				t.Errorf("printed\n%.2000s", res.stdout)
@@ -141,7 +149,8 @@ func TestChangesNotKnown(t *testing.T) {
 		_, server := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: path, Status: 500, Times: -1})
 		res := scenario{inputs: map[string]string{"show-changes": "full"}}.runInMemory(t, server)
 		res.check(t, expected{attempts: 1})
-		if _, set := res.outputs["changed-fields"]; set || strings.Contains(res.summary, "hat changed") || strings.Count(res.stdout, "Could not read the ") != 1 {
+		if _, set := res.outputs["changed-fields"]; set || strings.Contains(res.summary, "hat changed") ||
+			strings.Count(res.stdout, "Could not read the ") != 1 {
 			t.Errorf("%s: %q\n%s\n%s", path, res.outputs, res.stdout, res.summary)
 		}
 	}
@@ -149,7 +158,8 @@ func TestChangesNotKnown(t *testing.T) {
 		api, server := newSandbox(t)
 		configured(api, `"prompt":"a"`, `"prompt":"a"`)
 		res := scenario{inputs: map[string]string{"show-changes": "full"}}.runInMemory(t, server)
-		if fields, set := res.outputs["changed-fields"]; !set || fields != "" || strings.Contains(res.summary, "What changed") {
+		if fields, set := res.outputs["changed-fields"]; !set || fields != "" ||
+			strings.Contains(res.summary, "What changed") {
 			t.Errorf("changed-fields is %q, %t\n%s", fields, set, res.summary)
 		}
 	})

@@ -55,7 +55,7 @@ func (r *run) summary() string {
 	if f := r.confirmedAfter; f != nil && r.failure == nil {
 		md.add("The request failed (%s), but reading back confirmed the change.", md.text(f.what))
 	}
-	if r.changed() {
+	if r.changed() && !r.before.offline() {
 		md.add("Calls in progress end on the version they began with. New calls use %s.", md.text(r.name(r.wish.version)))
 	}
 	if len(r.changes) > 0 {
@@ -122,6 +122,8 @@ func (r *run) headline() (icon string, m message) {
 		return "⚠️", say("%s is offline", agent)
 	case f.status == unknown && r.in.Unpublish:
 		return "⚠️", say("%s: could not confirm that it is offline", agent)
+	case f.status == unknown && r.before.isLive(r.wish.version.ID):
+		return "⚠️", say("%s: could not confirm its phone numbers", agent)
 	case f.status == unknown:
 		return "⚠️", say("%s: could not confirm %s", agent, target)
 	case r.in.Unpublish:
@@ -136,7 +138,7 @@ func (r *run) isOn() message {
 	agent, live, verb := r.agent(), r.now.live, "is"
 	if !live.known() {
 		live = r.before.live
-	} else if r.before.isLive(live.value.ID) && !live.at.Before(r.lastAttempt) {
+	} else if r.before.isLive(live.value.ID) && !live.at.Before(r.lastAttempt) && !r.moved {
 		verb = "is still"
 	}
 	if live.isOlder(maxAge) || live.at.Before(r.lastAttempt) {
@@ -169,6 +171,11 @@ func (r *run) table(md *markdown) {
 		head = []string{"now", "after a real run"}
 	case failed:
 		head, is = []string{"live", "requested"}, planned(r.wish, r.before)
+		for d, n := range r.wish.numbers {
+			if n.asked && n.phone.ID != uuid.Nil {
+				is.bound[d] = readNow([]diga.Phone{n.phone}, nil)
+			}
+		}
 		if r.now.live.known() {
 			was = r.now
 		}
@@ -278,7 +285,7 @@ func (r *run) undo() (title message, block string) {
 		notes = append(notes, "Add the phone numbers that the agent had: unpublishing may have released them.")
 	}
 	if address := r.in.APIURL.String(); address != inputNamed("api-url").fallback {
-		values = append(values, [2]string{"api-url", strconv.Quote(r.text(address))})
+		values = append(values, [2]string{"api-url", quoteFor(r.actions, r.text(address))})
 	}
 	lines, language := []string{"- uses: " + r.text(r.uses()), "  with:", "    token: ${{ secrets.DIGA_TOKEN }}"}, "yaml"
 	if !r.actions {
@@ -291,11 +298,26 @@ func (r *run) undo() (title message, block string) {
 			lines[0] += fmt.Sprintf(" --%s=%s", v[0], v[1])
 		}
 	}
-	title = say("Undo: publish %s again", fullVersionName(was))
-	if r.status == unknown {
+	onlyNumbers := was.ID == r.wish.version.ID
+	switch {
+	case r.status == unknown && onlyNumbers:
+		title = say("To keep the phone numbers as they were instead")
+	case r.status == unknown:
 		title = say("To stay on %s instead", fullVersionName(was))
+	case onlyNumbers:
+		title = say("Undo: bind the phone numbers as before")
+	default:
+		title = say("Undo: publish %s again", fullVersionName(was))
 	}
 	return title, strings.Join(append([]string{fence(language, lines)}, notes...), "\n\n")
+}
+
+// quoteFor quotes text for YAML or for a shell.
+func quoteFor(yaml bool, text string) string {
+	if yaml {
+		return strconv.Quote(text)
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // fence returns clean lines as a code block that none of them can close.

@@ -27,58 +27,90 @@ type goldenRun struct {
 }
 
 func goldenRuns() []goldenRun {
+	shell := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}
 	lost := sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1}
 	return []goldenRun{
-		{name: "published", inputs: map[string]string{"inbound-phone-number-id": sandbox.Reception, "outbound-phone-number-id": sandbox.Callback}},
+		{name: "published", inputs: map[string]string{"inbound-phone-number-id": sandbox.Reception,
+			"outbound-phone-number-id": sandbox.Callback}},
 		{name: "published-by-name", inputs: map[string]string{"version-name": sandbox.NextName}},
 		{name: "published-already", inputs: map[string]string{"version-id": sandbox.LiveID}},
-		{name: "published-for-the-first-time", inputs: map[string]string{"agent-id": sandbox.NightDesk, "version-id": sandbox.NightID, "inbound-phone-number-id": sandbox.Switch}},
-		{name: "published-after-a-retry", faults: []sandbox.Fault{{Status: 503, Body: `{"error_code":"BUSY","message":"Try later"}`}}},
+		{name: "published-for-the-first-time", inputs: map[string]string{"agent-id": sandbox.NightDesk,
+			"version-id": sandbox.NightID, "inbound-phone-number-id": sandbox.Switch}},
+		{name: "published-after-a-retry", faults: []sandbox.Fault{{Status: 503,
+			Body: `{"error_code":"BUSY","message":"Try later"}`}}},
 		{name: "unpublished", inputs: map[string]string{"unpublish": "true"}},
 		{name: "dry-run", inputs: map[string]string{"dry-run": "true", "outbound-phone-number-id": sandbox.Callback}},
 		{name: "dry-run-of-unpublishing", inputs: map[string]string{"dry-run": "true", "unpublish": "true"}},
 		{name: "refused", inputs: map[string]string{"version-id": sandbox.DraftID}},
 		{name: "refused-token", inputs: map[string]string{"token": sandbox.ReadToken}},
-		{name: "refused-by-a-gateway", faults: []sandbox.Fault{{Status: 404, Body: "<html><title>Not here</title></html>"}}},
+		{name: "refused-by-a-gateway", faults: []sandbox.Fault{{Status: 404,
+			Body: "<html><title>Not here</title></html>"}}},
 		{name: "failed-after-retries", inputs: map[string]string{"max-retries": "1"}, faults: []sandbox.Fault{
 			{Status: 503, Body: `{"error_code":"BUSY","message":"Try later"}`, Times: -1},
 		}},
-		{name: "told-to-wait", faults: []sandbox.Fault{{Status: 429, Header: http.Header{"Retry-After": {"3600"}}, Times: -1}}},
+		{name: "told-to-wait", faults: []sandbox.Fault{{Status: 429, Header: http.Header{"Retry-After": {"3600"}},
+			Times: -1}}},
 		{name: "name-not-found", inputs: map[string]string{"version-name": "v1.22.80"}},
 		{name: "name-of-a-draft", inputs: map[string]string{"version-name": sandbox.DraftName}},
 		{name: "name-of-two-versions", inputs: map[string]string{"version-name": sandbox.SharedName}},
 		{name: "not-confirmed-but-live", inputs: map[string]string{"max-retries": "1"}, faults: []sandbox.Fault{lost}},
-		{name: "not-confirmed-and-not-live", inputs: map[string]string{"max-retries": "0"}, faults: []sandbox.Fault{{Drop: sandbox.DropReply}}},
-		{name: "not-confirmed-nor-known", inputs: map[string]string{"max-retries": "0"}, faults: []sandbox.Fault{lost, {Method: "GET", Times: 3}, {Method: "GET", Status: 500, Times: -1}}},
-		{name: "another-confirmed", faults: []sandbox.Fault{{Body: strings.Replace(confirmationBody, sandbox.NextID, sandbox.OldestID, 1)}}},
-		{name: "canceled", scenario: scenario{signal: syscall.SIGINT, signalAt: 2 * time.Second}, faults: []sandbox.Fault{{Delay: time.Minute, Applied: true}}},
-		{name: "inputs-invalid", inputs: map[string]string{"token": "", "version-id": "", "timeout": "soon", "api-url": "http://api.diga.io"}},
+		{name: "not-confirmed-and-not-live", inputs: map[string]string{"max-retries": "0"},
+			faults: []sandbox.Fault{{Drop: sandbox.DropReply}}},
+		{name: "not-confirmed-nor-known", inputs: map[string]string{"max-retries": "0"},
+			faults: []sandbox.Fault{lost, {Method: "GET", Times: 3}, {Method: "GET", Status: 500, Times: -1}}},
+		{name: "another-confirmed", faults: []sandbox.Fault{{Body: strings.Replace(confirmationBody, sandbox.NextID,
+			sandbox.OldestID, 1)}}},
+		{name: "canceled", scenario: scenario{signal: syscall.SIGINT, signalAt: 2 * time.Second},
+			faults: []sandbox.Fault{{Delay: time.Minute, Applied: true}}},
+		{name: "inputs-invalid", inputs: map[string]string{"token": "", "version-id": "", "timeout": "soon",
+			"api-url": "http://api.diga.io"}},
 		{name: "input-invalid", inputs: map[string]string{"version-id": "v1.22.8"}},
 		{name: "live", inputs: map[string]string{"version-id": "", "show-live": "true"}},
-		{name: "offline", inputs: map[string]string{"agent-id": sandbox.NightDesk, "version-id": "", "show-live": "true"}},
+		{name: "offline", inputs: map[string]string{"agent-id": sandbox.NightDesk, "version-id": "",
+			"show-live": "true"}},
 		{name: "older", inputs: map[string]string{"version-id": sandbox.OldestID}},
 		{name: "not-newer", inputs: map[string]string{"version-id": sandbox.OldestID, "only-newer": "true"}},
 		{name: "unexpected-version", inputs: map[string]string{"expect-version-id": sandbox.OldestID}},
 		{name: "launched", inputs: map[string]string{"version-name": "v1.23.0", "launch-draft": "true"}},
-		{name: "launched-dry-run", inputs: map[string]string{"version-name": "v1.23.0", "launch-draft": "true", "dry-run": "true"}},
-		{name: "launch-unclear", inputs: map[string]string{"version-name": "v1.23.0", "launch-draft": "true"}, faults: []sandbox.Fault{{Method: "POST", Status: 502}}},
-		{name: "launched-not-published", inputs: map[string]string{"version-name": "v1.23.0", "launch-draft": "true"}, faults: []sandbox.Fault{{Status: 400, Body: apiErrorBody}}},
+		{name: "launched-dry-run", inputs: map[string]string{"version-name": "v1.23.0", "launch-draft": "true",
+			"dry-run": "true"}},
+		{name: "launch-unclear", inputs: map[string]string{"version-name": "v1.23.0", "launch-draft": "true"},
+			faults: []sandbox.Fault{{Method: "POST", Status: 502}}},
+		{name: "launched-not-published", inputs: map[string]string{"version-name": "v1.23.0", "launch-draft": "true"},
+			faults: []sandbox.Fault{{Status: 400, Body: apiErrorBody}}},
 		{name: "numbers-lost", is: dropping, setup: bindTwo},
 		{name: "numbers-kept", setup: bindTwo, inputs: map[string]string{"inbound-phone-number-id": sandbox.Callback}},
-		{name: "numbers-not-readable", faults: []sandbox.Fault{{Method: "GET", Path: "/v1/phone/", Status: 503, Times: -1}}},
-		{name: "numbers-not-protected", inputs: map[string]string{"token": sandbox.AgentsToken}, is: sandbox.Behavior{PhonesIfNamed: true}},
-		{name: "number-in-national-form", inputs: map[string]string{"inbound-phone-number": "+34 910 00 00 02"}, is: sandbox.Behavior{Notation: sandbox.National}},
+		{name: "numbers-not-readable", faults: []sandbox.Fault{{Method: "GET", Path: "/v1/phone/", Status: 503,
+			Times: -1}}},
+		{name: "numbers-not-protected", inputs: map[string]string{"token": sandbox.AgentsToken},
+			is: sandbox.Behavior{PhonesIfNamed: true}},
+		{name: "number-in-national-form", inputs: map[string]string{"inbound-phone-number": "+34 910 00 00 02"},
+			is: sandbox.Behavior{Notation: sandbox.National}},
 		{name: "changes-in-full", inputs: map[string]string{"dry-run": "true", "show-changes": "full"}},
 		{name: "by-number", inputs: map[string]string{"inbound-phone-number": "+34 910-000-002"}},
 		{name: "number-not-found", inputs: map[string]string{"inbound-phone-number": "+34 910 000 009"}},
 		{name: "number-in-use", inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline}},
 		{name: "number-unusable", inputs: map[string]string{"inbound-phone-number-id": sandbox.Retired}},
 		{name: "number-released", inputs: map[string]string{"inbound-phone-number-id": "none"}},
+		{name: "command-line", scenario: shell, inputs: map[string]string{"outbound-phone-number-id": sandbox.Callback}},
+		{name: "command-line-refused", scenario: shell,
+			inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline}},
+		{name: "number-taken-over", is: sandbox.Behavior{AllowTakeOver: true},
+			inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline, "take-over": "true"}},
+		{name: "dry-run-of-several-numbers", setup: bindTwo,
+			inputs: map[string]string{"inbound-phone-number-id": sandbox.Callback, "dry-run": "true"}},
+		{name: "only-a-number", inputs: map[string]string{"version-id": sandbox.LiveID,
+			"outbound-phone-number-id": sandbox.Callback}},
+		{name: "part-of-it", setup: func(api *sandbox.Sandbox) { api.SetPublished(sandbox.FrontDesk, sandbox.NextID) },
+			inputs: map[string]string{"version-id": sandbox.NextID, "inbound-phone-number-id": sandbox.Switch,
+				"max-retries": "0"},
+			faults: []sandbox.Fault{{Drop: sandbox.DropReply}}},
 		{name: "hostile-name", inputs: map[string]string{"version-name": "a|b `c` <img src=x> [d](https://a.example) @octocat"}, setup: func(api *sandbox.Sandbox) {
 			api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "a|b `c` <img src=x> [d](https://a.example) @octocat"})
 		}},
 		{name: "hostile-message", faults: []sandbox.Fault{{
-			Status: 400, Body: `{"error_code":"BAD_PARAMETER","message":"a|b ` + "``c``" + ` <img src=x>\n::error::forged ##[add-mask]x [d](https://a.example) @octocat ` + sandbox.Token + `"}`,
+			Status: 400, Body: `{"error_code":"BAD_PARAMETER","message":"a|b ` + "``c``" +
+				` <img src=x>\n::error::forged ##[add-mask]x [d](https://a.example) @octocat ` + sandbox.Token + `"}`,
 		}}},
 	}
 }
@@ -127,7 +159,7 @@ func TestGolden(t *testing.T) {
 			s := run.scenario
 			s.inputs, s.jitter = run.inputs, func(limit time.Duration) time.Duration { return limit / 2 }
 			res := s.runInMemory(t, server)
-			checkGolden(t, "logs/"+run.name+".txt", res.stdout)
+			checkGolden(t, "logs/"+run.name+".txt", res.stdout+res.stderr)
 			checkGolden(t, "summaries/"+run.name+".md", res.summary)
 		})
 		kept["logs/"+run.name+".txt"], kept["summaries/"+run.name+".md"] = true, true
@@ -135,10 +167,12 @@ func TestGolden(t *testing.T) {
 	for _, pattern := range []string{"logs/*", "summaries/*"} {
 		files, err := filepath.Glob(filepath.Join("..", "testdata", pattern))
 		if err != nil || len(files) != len(goldenRuns()) {
-			t.Errorf("%d files of %s, want %d (%v); go test ./publish -update writes missing ones", len(files), pattern, len(goldenRuns()), err)
+			t.Errorf("%d files of %s, want %d (%v); go test ./publish -update writes missing ones", len(files), pattern,
+				len(goldenRuns()), err)
 		}
 		for _, file := range files {
-			if name := filepath.ToSlash(strings.TrimPrefix(file, filepath.Join("..", "testdata")+string(filepath.Separator))); !kept[name] {
+			if name := filepath.ToSlash(strings.TrimPrefix(file,
+				filepath.Join("..", "testdata")+string(filepath.Separator))); !kept[name] {
 				t.Errorf("%s belongs to no run", name)
 			}
 		}

@@ -160,6 +160,9 @@ func (r *run) readAll(ctx context.Context) {
 			r.target = readNow(r.client.Version(ctx, r.in.Agent, r.in.Version.UUID))
 		}
 	})
+	if r.target.known() {
+		r.wish.version = r.target.value
+	}
 }
 
 // readVersions reads the list of versions, which shows the requested one and the live one. That is as old as the page it

@@ -79,8 +79,6 @@ func (r *run) newWish() (wish, *failure) {
 			return w, f
 		}
 		w.version, w.launch = version, version.ID == uuid.Nil
-	case r.target.known():
-		w.version = r.target.value
 	case r.in.Version.Valid && r.before.isLive(r.in.Version.UUID):
 		w.version = r.before.live.value
 	}

@@ -14,7 +14,8 @@ import (
 )
 
 // lists are the codes whose annotations list problems or candidates, and may be longer.
-var lists = []string{"ACTION_INPUT_INVALID", "ACTION_VERSION_NOT_FOUND", "ACTION_VERSION_AMBIGUOUS", "ACTION_PHONE_NOT_FOUND", "HTTP_422"}
+var lists = []string{"ACTION_INPUT_INVALID", "ACTION_VERSION_NOT_FOUND", "ACTION_VERSION_AMBIGUOUS",
+	"ACTION_PHONE_NOT_FOUND", "HTTP_422"}
 
 // sentenceEnd is the end of a sentence: a full stop before a space, not one within a version or a number.
 var sentenceEnd = regexp.MustCompile(`[.?…] `)
@@ -41,7 +42,8 @@ func TestGoldenAnnotationsAreShort(t *testing.T) {
 	eachGolden(t, func(t *testing.T, name, text string) {
 		for _, a := range runner.ReadLog(text).Annotations() {
 			checked++
-			isList := a.Level == "error" && strings.Contains(strings.Join(lists, " "), a.Title) && strings.Contains(a.Message, "; ")
+			isList := a.Level == "error" && strings.Contains(strings.Join(lists, " "), a.Title) &&
+				strings.Contains(a.Message, "; ")
 			if n := len([]rune(a.Message)); n > 500 && !isList {
 				t.Errorf("%s: %d characters: %s", name, n, a.Message)
 			}
@@ -69,8 +71,10 @@ func TestAnnotationsOfLongTextsAreShort(t *testing.T) {
 	} {
 		api, server := newSandbox(t, faults...)
 		for path, id := range map[string]string{publishedRead: sandbox.LiveID, "version_id=": sandbox.NextID} {
-			body := strings.Replace(versionJSON(id, path == publishedRead && name != "confirmed"), "Front desk", long, 1)
-			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: path, Body: strings.Replace(body, "v1.22.", long, 1), Times: -1})
+			body := strings.Replace(versionJSON(id, path == publishedRead && name != "confirmed"), "Front desk", long,
+				1)
+			api.Inject(sandbox.Fault{Method: http.MethodGet, Path: path, Body: strings.Replace(body, "v1.22.", long, 1),
+				Times: -1})
 		}
 		res := scenario{inputs: map[string]string{"max-retries": "0"}}.runInMemory(t, server)
 		if n := len([]rune(res.message())); n > 700 || n < 200 {
@@ -96,12 +100,14 @@ func unwanted(t *testing.T) *regexp.Regexp {
 	if len(words) < 12 {
 		t.Fatalf("inputs: %q", words)
 	}
-	return regexp.MustCompile(strings.Join(words, "|") + `|(?i)half-way|as it should be|way back|whence|\bmend|off the air`)
+	return regexp.MustCompile(strings.Join(words, "|") +
+		`|(?i)half-way|as it should be|way back|whence|\bmend|off the air`)
 }
 
 func TestGoldenSpelling(t *testing.T) {
 	pattern := unwanted(t)
-	if !pattern.MatchString("Api-url must begin with https://") || !pattern.MatchString("The Way Back") || pattern.MatchString("api-url must begin with https://, expect-version-id") {
+	if !pattern.MatchString("Api-url must begin with https://") || !pattern.MatchString("The Way Back") ||
+		pattern.MatchString("api-url must begin with https://, expect-version-id") {
 		t.Fatal("the pattern does not work")
 	}
 	eachGolden(t, func(t *testing.T, name, text string) {

@@ -3,6 +3,7 @@ package publish
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"publish-agent-version/diga"
@@ -49,7 +50,11 @@ func (r *run) warnBefore() {
 	for d, n := range w.numbers {
 		others := slices.DeleteFunc(slices.Clone(v.bound[d].value), func(p diga.Phone) bool { return p.ID == n.phone.ID })
 		if len(others) > 0 && !(n.asked && n.phone.ID == uuid.Nil) && !w.unpublish {
-			r.warn("Several numbers", say("A request can name only one %s number. Diga may release %s.", diga.Direction(d), phoneNames(others)))
+			reason := say("a request can name only one %s number", diga.Direction(d))
+			if len(others) == 1 && n.isOpen() {
+				reason = say("a number that is %s cannot be sent along", others[0].Status)
+			}
+			r.warn("Numbers may be released", say("Diga may release %s: %s.", phoneNames(others), reason))
 		}
 	}
 }
@@ -173,7 +178,7 @@ func (r *run) onNumbers() message {
 	inbound, outbound := r.now.bound[diga.Inbound].value, r.now.bound[diga.Outbound].value
 	switch {
 	case len(inbound) > 0 && len(outbound) > 0:
-		return say("%s%s", say(answers, phoneNames(inbound)), say(calls, phoneNames(outbound)))
+		return say("%s%s", say(answers, phoneNames(inbound)), say(strings.Replace(calls, ",", " and", 1), phoneNames(outbound)))
 	case len(inbound) > 0:
 		return say(answers, phoneNames(inbound))
 	case len(outbound) > 0:

@@ -1,0 +1,109 @@
+package publish
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"publish-agent-version/internal/runner"
+)
+
+// source reads a file as a shell does, and returns the variables of these names.
+func source(t *testing.T, path string, names []string) []string {
+	t.Helper()
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("no sh on this machine")
+	}
+	script := `set -eu; . "$1"; shift; for name; do eval "printf '%s\0' \"\$$name\""; done`
+	cmd := exec.Command(sh, append([]string{"-c", script, "sh", path}, names...)...)
+	cmd.Dir, cmd.Env = filepath.Dir(path), []string{"HOME=/nowhere"}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+}
+
+// checkReadable checks that every reader reads the outputs as they are, in every format.
+func checkReadable(t *testing.T, outputs []output) {
+	t.Helper()
+	path := newFile(t, "")
+	text, left := dotenv.print(outputs)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var names, want []string
+	for _, o := range outputs {
+		if !slices.Contains(left, o.name) && o.name != "summary" { // that has lines
+			names, want = append(names, strings.ToUpper(strings.ReplaceAll(o.name, "-", "_"))), append(want, o.value)
+		}
+	}
+	gitlab := strings.Split(strings.TrimSuffix(text, "\n"),
+		"\n") // keeps everything after the first "=" but outer blanks
+	for i, name := range names {
+		if len(gitlab) != len(names) || gitlab[i] != name+"="+want[i] || strings.TrimSpace(want[i]) != want[i] {
+			t.Fatalf("GitLab reads %q, want %s=%q", gitlab, name, want[i])
+		}
+	}
+	if got := source(t, path, names); !slices.Equal(got, want) {
+		t.Errorf("a shell reads %q, want %q", got, want)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("the shell made files: %v, %v", entries, err)
+	}
+
+	text, left = asJSON.print(outputs)
+	var object map[string]any
+	if err := json.Unmarshal([]byte(text), &object); err != nil || left != nil || len(object) != len(outputs) {
+		t.Errorf("%v, left %q: %s", err, left, text)
+	}
+	for _, o := range outputs {
+		if fmt.Sprint(object[o.name]) != o.value {
+			t.Errorf("JSON has %q as %q, want %q", o.name, object[o.name], o.value)
+		}
+	}
+	list, err := runner.Outputs(outputFileText(outputs))
+	same := func(a runner.Output, b output) bool { return a.Name == b.name && a.Value == b.value }
+	if err != nil || !slices.EqualFunc(list, outputs, same) {
+		t.Errorf("%v: the runner reads %q", err, list)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	outputs := []output{
+		{"status", "published"}, {"error-message", "It's <b>\"no\"</b> & $HOME"}, {"agent-id", ""},
+		{"inbound-phone-number", "+34910000001"}, {"attempts", "2"}, {"launched", "false"},
+	}
+	for format, want := range map[format]string{
+		plain: "status=published\nerror-message=It's <b>\"no\"</b> & $HOME\nagent-id=\ninbound-phone-number=+34910000001\n" +
+			"attempts=2\nlaunched=false\n",
+		dotenv: "STATUS=published\nAGENT_ID=\nINBOUND_PHONE_NUMBER=+34910000001\nATTEMPTS=2\nLAUNCHED=false\n",
+		asJSON: "{\n  \"agent-id\": \"\",\n  \"attempts\": 2,\n  \"error-message\": \"It's <b>\\\"no\\\"</b> & $HOME\",\n" +
+			"  \"inbound-phone-number\": \"+34910000001\",\n  \"launched\": false,\n  \"status\": \"published\"\n}\n",
+	} {
+		got, left := format.print(outputs)
+		if got != want || (format == dotenv) != slices.Equal(left, []string{"error-message"}) {
+			t.Errorf("%s: left %q, got\n%s\nwant\n%s", format, left, got, want)
+		}
+	}
+	checkReadable(t, outputs)
+	checkReadable(t, append(outputs, output{"summary", "### a\n\nsummary<<b\n::c::\nb"}))
+}
+
+// Each character that a shell may take for more than itself is tried at the beginning, within and at the end of a value.
+func TestFormatsOfEveryCharacter(t *testing.T) {
+	var outputs []output
+	for r := rune(' '); r <= '\u00ff'; r++ {
+		for i, value := range []string{string(r), string(r) + "a", "a" + string(r) + "a", "a" + string(r),
+			"a:" + string(r), string(r) + string(r)} {
+			outputs = append(outputs, output{fmt.Sprintf("o%d-%d", r, i), newCleaner().clean(value, maxLine)})
+		}
+	}
+	checkReadable(t, outputs)
+}
