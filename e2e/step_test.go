@@ -70,7 +70,7 @@ func TestStep(t *testing.T) {
 			inputs:   map[string]string{"version-name": sandbox.OldestName, "inbound-phone-number-id": sandbox.Switch},
 			commands: []string{"add-mask", "warning Older version", "notice Published"},
 			outputs:  published(sandbox.OldestID, sandbox.OldestName, sandbox.Switch, "", "1"),
-			requests: "GET GET GET GET PATCH GET GET", // another number was bound: the live version, as proof that the numbers are not read too early // among them three pages of versions
+			requests: "GET GET GET GET PATCH GET GET", // three pages of versions; then what is live, and the numbers
 			live:     [3]string{sandbox.OldestID, sandbox.Switch, ""},
 		},
 		{
