@@ -96,6 +96,7 @@ func (c *muted) Write(b []byte) (int, error) {
 // A middlebox drops every TLS hello that takes more than one packet.
 func TestLostHelloIsSentSmaller(t *testing.T) {
 	n := &network{answers: []answer{published}}
+	var mu sync.Mutex
 	var sizes []int
 	n.play(t, func(t *testing.T, c *Client) {
 		c.BaseURL.Scheme = "https"
@@ -108,7 +109,10 @@ func TestLostHelloIsSentSmaller(t *testing.T) {
 				return
 			}
 			size := 5 + int(binary.BigEndian.Uint16(head[3:]))
-			if sizes = append(sizes, size); size > 1400 {
+			mu.Lock()
+			sizes = append(sizes, size)
+			mu.Unlock()
+			if size > 1400 {
 				_, _ = io.Copy(io.Discard, conn)
 				conn.Close()
 				return
@@ -122,6 +126,8 @@ func TestLostHelloIsSentSmaller(t *testing.T) {
 		}
 		_, err := c.Publish(t.Context(), promotion)
 		elapsed := time.Since(n.start)
+		mu.Lock()
+		defer mu.Unlock()
 		if err != nil || len(sizes) != 2 || sizes[0] <= 1400 || sizes[1] > 600 || elapsed != connectTimeout+firstBackoff/2 {
 			t.Errorf("hellos of %d bytes in %s: %v", sizes, elapsed, err)
 		}
