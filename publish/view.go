@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"publish-agent-version/diga"
@@ -27,6 +28,25 @@ func readNow[T any](value T, err error) reading[T] {
 		return reading[T]{err: err}
 	}
 	return reading[T]{value: value, at: time.Now()}
+}
+
+// sentAt returns a context whose requests are timed, and a function that returns when the last was sent. A reading is dated
+// back to that: what the answer says may be that old.
+func sentAt(ctx context.Context) (context.Context, func() time.Time) {
+	var sent atomic.Int64
+	start := time.Now()
+	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { sent.Store(int64(time.Since(start))) }}
+	return httptrace.WithClientTrace(ctx, trace), func() time.Time { return start.Add(time.Duration(sent.Load())) }
+}
+
+// read makes a reading, dated to when its last request was sent.
+func read[T any](ctx context.Context, from func(context.Context) (T, error)) reading[T] {
+	ctx, sent := sentAt(ctx)
+	r := readNow(from(ctx))
+	if r.known() {
+		r.at = sent()
+	}
+	return r
 }
 
 func (r reading[T]) known() bool { return !r.at.IsZero() }
@@ -142,13 +162,13 @@ func (r *run) readAll(ctx context.Context) {
 		trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { first() }}
 		ctx, cancel := r.limited(httptrace.WithClientTrace(ctx, trace), need.phones)
 		defer cancel()
-		r.before.setPhones(r.in.Agent, readNow(r.client.Phones(ctx)))
+		r.before.setPhones(r.in.Agent, read(ctx, r.client.Phones))
 	}, func() {
 		<-connected
 		ctx, cancel := r.limited(ctx, need.live)
 		defer cancel()
 		if !byName { // the list of versions shows it too
-			r.before.live = readNow(r.client.Live(ctx, r.in.Agent))
+			r.before.live = read(ctx, r.readLive)
 		}
 	}, func() {
 		<-connected
@@ -170,6 +190,7 @@ func (r *run) readAll(ctx context.Context) {
 func (r *run) readVersions(ctx context.Context) {
 	var live reading[diga.Version]
 	var all []diga.Version
+	ctx, sent := sentAt(ctx)
 	for v, err := range r.client.Versions(ctx, r.in.Agent) {
 		if err != nil {
 			r.versions.err, r.before.live = err, reading[diga.Version]{err: err}
@@ -179,7 +200,7 @@ func (r *run) readVersions(ctx context.Context) {
 			continue
 		}
 		if v.Published || !live.known() {
-			live = readNow(v, nil)
+			live = reading[diga.Version]{value: v, at: sent()}
 		}
 		if !v.Published && !sameName(v.Name, r.in.VersionName) {
 			v.Config = nil // not needed, and it may be large
@@ -196,15 +217,19 @@ func (r *run) readVersions(ctx context.Context) {
 	r.before.live = live
 }
 
+func (r *run) readLive(ctx context.Context) (diga.Version, error) {
+	return r.client.Live(ctx, r.in.Agent)
+}
+
 // readView reads what is live, the phones, or both.
 func (r *run) readView(ctx context.Context, live, phones bool) (v view) {
 	together(func() {
 		if live {
-			v.live = readNow(r.client.Live(ctx, r.in.Agent))
+			v.live = read(ctx, r.readLive)
 		}
 	}, func() {
 		if phones {
-			v.setPhones(r.in.Agent, readNow(r.client.Phones(ctx)))
+			v.setPhones(r.in.Agent, read(ctx, r.client.Phones))
 		}
 	})
 	return v
