@@ -36,6 +36,11 @@ func TestFaultsAge(t *testing.T) {
 			}
 			s.run(t)
 		}
+		slow := get("is_published", sandbox.Fault{Applied: true, Delay: 15 * time.Second})
+		slow.Times = 1
+		story{name: "the answer is slow", inputs: guard[2:], faults: []sandbox.Fault{slow}, after10s: publishOldest,
+			code: "ACTION_UNEXPECTED_VERSION", attempts: -1, live: sandbox.OldestID,
+			says: []string{"but v1.0.0 (1) is live", "Nothing was changed: v1.0.0 is live"}}.run(t)
 	})
 	t.Run("A2", func(t *testing.T) {
 		refusal := sandbox.Fault{Status: 400, Body: apiErrorBody}
