@@ -152,11 +152,11 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) Advice() string { return Faults[e.Cause].Advice }
 
 // IsFinal reports whether the API, or what stands in front of it, has answered a read in a way that will not change: it
-// is not allowed, does not exist here, or returns something else.
+// is not allowed, does not exist here, or returns something else. An answer that was cut off does not count.
 func (e *Error) IsFinal() bool {
 	switch e.Cause {
 	case BadRequest, Forbidden, NotFound, Unprocessable, Refused, NotTheAPI, Redirected, Mismatch:
-		return e.Status != http.StatusUnauthorized
+		return e.Status != http.StatusUnauthorized && e.Err == nil
 	case InvalidReply:
 		return e.Status == http.StatusOK
 	default:

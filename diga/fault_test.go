@@ -93,7 +93,7 @@ func TestIsFinal(t *testing.T) {
 		false: {{Cause: Unauthorized, Status: 401}, {Cause: NotTheAPI, Status: 401}, {Cause: Limited, Status: 429},
 			{Cause: ServerFault, Status: 503},
 			{Cause: TimedOut}, {Cause: Unreachable}, {Cause: InvalidReply}, {Cause: Truncated, Status: 200},
-			{Cause: ServerError, Status: 505}},
+			{Cause: ServerError, Status: 505}, {Cause: NotTheAPI, Status: 404, Err: io.ErrUnexpectedEOF}},
 	} {
 		for _, e := range list {
 			if e.IsFinal() != want {
