@@ -43,14 +43,17 @@ func (r *run) refresh(ctx context.Context, effect diga.Effect) (fresh view, f *f
 		limited, cancel := r.limited(ctx, live || phones || maybe && need.live)
 		fresh = r.readView(limited, live || maybe, phones || maybe)
 		cancel()
-		phonesErr := fresh.bound[diga.Inbound].err
-		for err, needed := range map[error]bool{fresh.live.err: live || maybe && need.live, phonesErr: phones &&
-			!isFinal(phonesErr)} {
-			if err != nil && needed {
-				f = r.apiFailure(err)
-				f.what = say("could not check again what is live: %s", f.what)
-				return fresh, f
-			}
+		phonesErr, err := fresh.bound[diga.Inbound].err, error(nil)
+		if live || maybe && need.live {
+			err = fresh.live.err
+		}
+		if phones && !isFinal(phonesErr) {
+			err = cmp.Or(err, phonesErr)
+		}
+		if err != nil {
+			f = r.apiFailure(err)
+			f.what = say("could not check again what is live: %s", f.what)
+			return fresh, f
 		}
 		if r.effect = effect; !maybe {
 			r.renew(fresh)
@@ -141,7 +144,7 @@ func (r *run) setLaunched(v diga.Version) {
 
 // findLaunched looks for versions with the wanted name. It is sure that there is none only if it could look to the end.
 func (r *run) findLaunched(ctx, signals context.Context) (found []diga.Version, isSure bool) {
-	r.lookBack(ctx, signals, func(ctx context.Context) bool {
+	r.lookBack(ctx, signals, func(ctx context.Context, _ time.Duration) bool {
 		found, isSure = nil, true
 		for v, err := range r.client.Versions(ctx, r.in.Agent) {
 			if err != nil {
@@ -157,9 +160,9 @@ func (r *run) findLaunched(ctx, signals context.Context) (found []diga.Version, 
 	return found, isSure
 }
 
-// lookBack calls look at the times in looks until that returns true, and reports whether it came to the end. It may look
-// past the timeout, and once more after a signal.
-func (r *run) lookBack(ctx, signals context.Context, look func(context.Context) bool) (spanned bool) {
+// lookBack calls look at the times in looks, with the time since the first, until that returns true. It reports whether it
+// came to the end. It may look past the timeout, and once more after a signal.
+func (r *run) lookBack(ctx, signals context.Context, look func(context.Context, time.Duration) bool) (spanned bool) {
 	limit, parent := readBackTime, signals
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = max(limit, min(time.Until(deadline), looks[len(looks)-1]+readBackTime))
@@ -175,7 +178,7 @@ func (r *run) lookBack(ctx, signals context.Context, look func(context.Context) 
 		if at > 0 && (signals.Err() != nil || !sleep(ctx, time.Until(start.Add(at)))) {
 			return false
 		}
-		if look(ctx) {
+		if look(ctx, time.Since(start)) {
 			return false
 		}
 	}
@@ -199,7 +202,7 @@ func (r *run) change(ctx, signals context.Context) *failure {
 	}
 	r.confirmed = true
 	r.now = r.confirm(reply)
-	r.checkKept(signals)
+	r.checkKept(ctx, signals)
 	return nil
 }
 
@@ -226,43 +229,42 @@ func (r *run) confirm(reply diga.Change) view {
 
 // checkKept reads the numbers after a change that was confirmed without them, if some were bound before that a request or
 // a reply does not name: those have only one in each direction. A reading that does not show the change is too old to tell.
-func (r *run) checkKept(signals context.Context) {
-	alike := !r.before.live.known() || r.wish.isInForce(r.before) // a reading from before looks like one from afterwards
-	open := func(d diga.Direction) bool {
-		others := slices.ContainsFunc(r.before.bound[d].value,
-			func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID })
-		tooOld := alike || r.now.bound[d].at.Before(r.now.live.at)
-		return others && (!r.now.bound[d].known() || tooOld && r.confirmedAfter != nil)
+func (r *run) checkKept(ctx, signals context.Context) {
+	open := false
+	for d, before := range r.before.bound {
+		others := slices.ContainsFunc(before.value, func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID })
+		open = open || others && (!r.now.bound[d].known() || r.confirmedAfter != nil)
 	}
-	if !open(diga.Inbound) && !open(diga.Outbound) {
+	if !open {
 		return
-	}
-	limit := min(optionalTime, time.Until(r.start.Add(r.in.Timeout+readBackTime)))
-	ctx, cancel := context.WithTimeoutCause(signals, limit, fmt.Errorf("within %s", diga.FormatDuration(limit)))
-	defer cancel()
-	later := looks[1:]
-	if alike {
-		later = looks[2:]
 	}
 	err := errors.New("what was read is older than the change")
-	for start := time.Now(); len(later) > 0 && sleep(ctx, time.Until(start.Add(later[0]))); later = later[1:] {
-		now, then := r.readView(ctx, !r.wish.unpublish, false), r.readView(ctx, false, true)
-		now.bound, now.phones = then.bound, then.phones // in this order: the first reading shows that the second is not too old
-		if r.wish.unpublish || isFinal(now.live.err) && time.Since(start) >= looks[2] {
-			now.live = r.now.live
+	alike := !r.before.live.known() || r.wish.isInForce(r.before) // a reading from before looks like one from afterwards
+	r.lookBack(ctx, signals, func(ctx context.Context, since time.Duration) bool {
+		if alike && since < looks[2] {
+			return false
 		}
-		if r.wish.isInForce(now) && now.bound[diga.Inbound].known() {
-			r.now = r.now.updated(view{bound: now.bound, phones: now.phones})
-			return
+		now := view{live: r.now.live}
+		if !r.wish.unpublish {
+			live := r.readView(ctx, true, false).live // first: it shows that the reading of the phones is not too old
+			if !isFinal(live.err) || since < looks[2] {
+				now.live = live
+			}
 		}
-		err = cmp.Or(now.err(), err)
+		phones := r.readView(ctx, false, true)
+		now.bound, now.phones = phones.bound, phones.phones
+		if !r.wish.isInForce(now) || !now.bound[diga.Inbound].known() {
+			err = cmp.Or(now.err(), err)
+			return false
+		}
+		now.live = r.now.live
+		r.now, open = now, false
+		return true
+	})
+	if err = cmp.Or(context.Cause(signals), err); open && !r.wish.unpublish {
+		r.warn("Phone numbers not checked", say("The phone numbers could not be read after the change (%s), so a released one "+
+			"may have gone unnoticed. Check in Diga which numbers are bound.", diga.Foreign(err.Error())))
 	}
-	if err = cmp.Or(context.Cause(signals), err); r.wish.unpublish {
-		r.log(say("The phone numbers could not be read afterwards: %s.", diga.Foreign(err.Error())))
-		return
-	}
-	r.warn("Phone numbers not checked", say("The phone numbers could not be read after the change (%s), so a released one may have "+
-		"gone unnoticed. Check in Diga which numbers are bound.", diga.Foreign(err.Error())))
 }
 
 // settle decides the outcome of an unconfirmed change by the state, not by the status code.
@@ -272,14 +274,14 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 		effect = e.Effect
 	}
 	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure == nil {
-		r.confirmAfter(f, signals)
+		r.confirmAfter(ctx, signals, f)
 		return nil
 	}
 	seen, spanned := unreadable, false
 	r.now = view{} // what was read before the last attempt
 	if effect > diga.NoEffect || f.http != 0 && signals.Err() == nil {
 		steady := true
-		spanned = r.lookBack(ctx, signals, func(ctx context.Context) bool {
+		spanned = r.lookBack(ctx, signals, func(ctx context.Context, _ time.Duration) bool {
 			now := r.readView(ctx, true, true)
 			steady = steady && compare(r.wish, r.before, now) == unchanged
 			if now.live.known() || !r.now.live.known() {
@@ -293,7 +295,7 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 		f.signal = signalOf(context.Cause(signals))
 	}
 	if seen == inEffect && effect > diga.NoEffect {
-		r.confirmAfter(f, signals)
+		r.confirmAfter(ctx, signals, f)
 		return nil
 	}
 	if f.status = failed; effect == diga.MaybePending || effect == diga.MaybeApplied && !(seen == unchanged && spanned) {
@@ -307,10 +309,10 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 }
 
 // confirmAfter reports success that was found by reading back after this failure.
-func (r *run) confirmAfter(f *failure, signals context.Context) {
+func (r *run) confirmAfter(ctx, signals context.Context, f *failure) {
 	r.confirmed, r.confirmedAfter = true, f
 	r.log(say("Read back: the change is in effect."))
-	r.checkKept(signals)
+	r.checkKept(ctx, signals)
 }
 
 // observation is what reading back shows of a change.
