@@ -248,11 +248,7 @@ func (r *run) finish() int {
 	r.check(r.setOutputs(r.outputs(shortSummary(r.summary()), r.renderer())))
 	r.check(r.addSummary(r.summary()))
 	if f := r.failure; f != nil {
-		whole, annotation := f.message(r.renderer()), f.annotation(r.renderer())
-		if f.http != 0 && whole+" "+r.renderer().sentence(f.advice) != annotation {
-			r.log(foreign(whole)) // the annotation leaves something out
-		}
-		r.fail(f.code, annotation)
+		r.fail(f.code, f.message(r.renderer())+" "+r.renderer().sentence(f.advice))
 		if f.signal != 0 {
 			return 128 + int(f.signal) // as a shell reports a process that a signal ended
 		}
