@@ -30,21 +30,14 @@ func readNow[T any](value T, err error) reading[T] {
 	return reading[T]{value: value, at: time.Now()}
 }
 
-// sentAt returns a context whose requests are timed, and a function that returns when the last was sent. A reading is dated
-// back to that: what the answer says may be that old.
-func sentAt(ctx context.Context) (context.Context, func() time.Time) {
-	var sent atomic.Int64
+// read makes a reading, dated to when its last request was sent: what the answer says may be that old.
+func read[T any](ctx context.Context, from func(context.Context) (T, error)) reading[T] {
+	var sent atomic.Int64 // after start
 	start := time.Now()
 	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { sent.Store(int64(time.Since(start))) }}
-	return httptrace.WithClientTrace(ctx, trace), func() time.Time { return start.Add(time.Duration(sent.Load())) }
-}
-
-// read makes a reading, dated to when its last request was sent.
-func read[T any](ctx context.Context, from func(context.Context) (T, error)) reading[T] {
-	ctx, sent := sentAt(ctx)
-	r := readNow(from(ctx))
+	r := readNow(from(httptrace.WithClientTrace(ctx, trace)))
 	if r.known() {
-		r.at = sent()
+		r.at = start.Add(time.Duration(sent.Load()))
 	}
 	return r
 }
@@ -185,36 +178,29 @@ func (r *run) readAll(ctx context.Context) {
 	}
 }
 
-// readVersions reads the list of versions, which shows the requested one and the live one. That is as old as the page it
-// is on or, if none is live, as the first page.
+// readVersions reads the list of versions, which shows the requested one and the live one. That may be on any page, so it
+// is as old as the whole reading.
 func (r *run) readVersions(ctx context.Context) {
-	var live reading[diga.Version]
-	var all []diga.Version
-	ctx, sent := sentAt(ctx)
-	for v, err := range r.client.Versions(ctx, r.in.Agent) {
-		if err != nil {
-			r.versions.err, r.before.live = err, reading[diga.Version]{err: err}
-			return
+	r.before.live.at = time.Now()
+	r.versions = read(ctx, func(ctx context.Context) (all []diga.Version, err error) {
+		for v, err := range r.client.Versions(ctx, r.in.Agent) {
+			switch {
+			case err != nil:
+				return nil, err
+			case v.Agent != r.in.Agent:
+				continue
+			case v.Published:
+				r.before.live.value = v
+			case !sameName(v.Name, r.in.VersionName):
+				v.Config = nil // not needed, and it may be large
+			}
+			all = append(all, v)
 		}
-		if v.Agent != r.in.Agent {
-			continue
-		}
-		if v.Published || !live.known() {
-			live = reading[diga.Version]{value: v, at: sent()}
-		}
-		if !v.Published && !sameName(v.Name, r.in.VersionName) {
-			v.Config = nil // not needed, and it may be large
-		}
-		all = append(all, v)
+		return all, nil
+	})
+	if err := r.versions.err; err != nil {
+		r.before.live = reading[diga.Version]{err: err}
 	}
-	r.versions = readNow(all, nil)
-	switch {
-	case len(all) == 0:
-		live = readNow(diga.Version{}, nil)
-	case !live.value.Published:
-		live.value = diga.Version{}
-	}
-	r.before.live = live
 }
 
 func (r *run) readLive(ctx context.Context) (diga.Version, error) {
