@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"publish-agent-version/diga"
@@ -45,6 +46,9 @@ func (r *run) recheck(ctx context.Context, effect diga.Effect) (inForce bool, f 
 func (r *run) beforeRetry(ctx context.Context, effect diga.Effect) error {
 	if inForce, f := r.recheck(ctx, effect); inForce || f != nil {
 		return &stoppedError{f}
+	}
+	if r.lastStatus == http.StatusServiceUnavailable {
+		sleep(ctx, time.Second) // it may be a gateway's rate limit, and the reads just now counted
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func (r *run) logAttempt(a diga.Attempt) {
 		return
 	}
 	if a.Method == http.MethodPatch {
-		r.attempts, r.lastAttempt = a.Number, time.Now()
+		r.attempts, r.lastAttempt, r.lastStatus = a.Number, time.Now(), a.Status
 	}
 	r.log(line)
 }

@@ -83,6 +83,7 @@ type run struct {
 	attempts       int         // requests for it that were sent
 	effect         diga.Effect // of the attempts before the last
 	lastAttempt    time.Time
+	lastStatus     int
 	confirmed      bool
 	confirmedAfter *failure // why it had to be read back; nil: the API confirmed it
 
