@@ -82,7 +82,7 @@ var Faults = [...]Fault{
 	Mismatch: {"ACTION_RESPONSE_MISMATCH", "2xx", final, "The API confirmed something else than was requested.",
 		"Check in Diga what is live before you do anything else."},
 	BadRequest: {"", "400", final, "The API refused the version or a phone number: `BAD_PARAMETER`.",
-		"Check that the version is no draft, that each number is yours and free, and that the project has a number."},
+		"Check that the version is not a draft, that each number is yours and free, and that the project has a number."},
 	Unauthorized: {"", "401", final, "The API does not know the key: `INVALID_API_KEY`, `UNAUTHORIZED`.",
 		"Is {token} complete, of this project, not expired? Keys are in Diga under Settings > Project > API Keys."},
 	Forbidden: {"", "403", final, "The key lacks a permission. The API's code for this may be `INTERNAL_SERVER_ERROR`.",
