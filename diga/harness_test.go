@@ -446,7 +446,7 @@ func outcome(err error) string {
 	if !ok {
 		return fmt.Sprint(err)
 	}
-	s := causes[e.Cause]
+	s := name(e.Cause)
 	if e.Status != 0 {
 		s += fmt.Sprint(" ", e.Status)
 	}
@@ -461,11 +461,14 @@ func outcome(err error) string {
 		s += "; " + gaveUp
 	}
 	if e.Last != nil {
-		s += "; before: " + causes[e.Last.Cause]
+		s += "; before: " + name(e.Last.Cause)
 	}
 	return s
 }
 
-var causes = strings.Fields("Internal Stopped Cancelled TimedOut Unreachable UnknownHost ProxyFailed ProxyRefused " +
+var names = strings.Fields("Internal Stopped Cancelled TimedOut Unreachable UnknownHost ProxyFailed ProxyRefused " +
 	"TLSFailed Redirected Truncated InvalidReply Mismatch BadRequest Unauthorized Forbidden NotFound Unprocessable " +
 	"Limited Refused NotTheAPI ServerFault ServerError")
+
+// name is the name of a cause.
+func name(cause *Fault) string { return names[slices.Index(Faults, cause)] }

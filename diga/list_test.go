@@ -33,7 +33,6 @@ func pageOf(more bool, items []string, fields ...string) answer {
 
 func TestLists(t *testing.T) {
 	after := func(limit, number int) string { return fmt.Sprintf("after=%s&limit=%d", id(number), limit) }
-	last := func(number int) string { return fmt.Sprintf(`"last_id":%q`, id(number)) }
 	tooLarge := response(200, strings.Repeat(" ", maxPageBody+1))
 	const whole, isNo = "limit=100", "the API returned 200 OK, but not a complete list of versions: "
 	const loop = isNo + "the list repeats itself"
@@ -49,12 +48,6 @@ func TestLists(t *testing.T) {
 		{"one page", []answer{pageOf(false, items(9, 1))}, []string{whole}, 9, ""},
 		{"three pages", []answer{pageOf(true, items(9, 6)), pageOf(true, items(5, 3)), pageOf(false, items(2, 1))},
 			[]string{whole, after(100, 6), after(100, 3)}, 9, ""},
-		{"a cursor of its own", []answer{pageOf(true, items(9, 5), last(6)), pageOf(false, items(5, 1))},
-			[]string{whole, after(100, 6)}, 9, ""},
-		{"a cursor that is no ID", []answer{pageOf(true, items(9, 5), `"last_id":"a b"`), pageOf(false, items(4, 1))},
-			[]string{whole, "after=a+b&limit=100"}, 9, ""},
-		{"no cursor", []answer{pageOf(true, items(9, 5), `"last_id":null`), pageOf(false, items(4, 1))},
-			[]string{whole, after(100, 5)}, 9, ""},
 		{"new versions meanwhile", []answer{pageOf(true, items(9, 6)), pageOf(true, items(8, 3)), pageOf(false, items(4, 1))},
 			[]string{whole, after(100, 6), after(100, 3)}, 9, ""},
 		{"a retry", []answer{pageOf(true, items(9, 5)), response(503, ""), pageOf(false, items(4, 1))},
@@ -91,8 +84,6 @@ func TestLists(t *testing.T) {
 		{"an odd version", []answer{pageOf(false, append(items(9, 5), `{"version_id":7}`))}, []string{whole}, 5,
 			isNo + "version_id is not a string"},
 		{"null for a version", []answer{pageOf(false, []string{"null"})}, []string{whole}, 0, isNo + "not a JSON object"},
-		{"an odd cursor", []answer{pageOf(true, items(9, 5), `"last_id":7`)}, []string{whole}, 5,
-			isNo + "last_id is not a string"},
 	}
 	for body, text := range map[string]string{
 		"[" + item(1) + "]": "not a JSON object", `{"has_more":false}`: "data is not a list",
