@@ -34,6 +34,7 @@ type attempt struct {
 	err      error  // why there is no complete response
 	timedOut bool   // err comes from attemptTimeout or errorBodyTimeout
 	cut      bool   // err comes from the end of the caller's context, and there is no error status
+	elapsed  time.Duration
 	problem  *Error // nil: the response is complete, and a 200 or, after a POST, a 201
 }
 

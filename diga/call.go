@@ -15,24 +15,16 @@ import (
 // one that is not sent has simply failed.
 const lastAttempt = 250 * time.Millisecond
 
-// Attempt describes one attempt at a request, for a log.
+// Attempt describes one attempt at a request, and the wait after it, for a log.
 type Attempt struct {
 	Number  int // of the request's attempts, from 1
 	Method  string
 	Path    string        // from the root
 	Status  int           // of the response; 0: there was none
-	Err     error         // why there is no complete response; nil if there is one, of any status
+	Problem *Error        // nil: there is a complete 200 or, after a POST, a 201
 	Elapsed time.Duration // until the response was read or the attempt failed
-}
-
-// Wait describes the wait before the next attempt at a request, for a log.
-type Wait struct {
-	Method   string
-	Path     string // from the root
-	After    *Error // of the last attempt
-	Duration time.Duration
-	Next     int           // number of the next attempt
-	Asked    time.Duration // value of Retry-After; 0: none
+	Wait    time.Duration // before the next attempt; 0: there is none
+	Asked   time.Duration // value of Retry-After; 0: none
 }
 
 // call is one request and its attempts. It serves as the transport and the policy of a retryablehttp.Client, which
@@ -48,7 +40,7 @@ type call struct {
 	effect   Effect   // of a change: the largest of all attempts
 
 	counted int           // retries that count against MaxRetries
-	wait    time.Duration // before the next attempt
+	wait    time.Duration // before the next attempt; 0: there is none
 	gaveUp  string        // why there is no next attempt, if the last could have been retried
 	stopped error         // by BeforeRetry
 }
@@ -75,7 +67,7 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
 	if err != nil {
 		return nil, &Error{Cause: Internal, Message: "the request cannot be built", Said: reason(err), Err: err}
 	}
-	call.path = req.URL.Path // from the root, for Attempt and Wait
+	call.path = req.URL.Path // from the root, for Attempt
 	if ctx.Err() == nil {
 		loop := retryablehttp.Client{
 			HTTPClient:   &http.Client{Transport: call},
@@ -115,9 +107,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	start := time.Now()
 	c.attempts++
 	c.last = c.attempt(req)
-	log := Attempt{
-		Number: c.attempts, Method: c.method, Path: c.path, Status: c.last.status, Elapsed: time.Since(start),
-	}
+	c.last.elapsed = time.Since(start)
 	if problem := c.last.problem; problem != nil {
 		if c.body != nil {
 			c.effect = max(c.effect, problem.Effect)
@@ -126,12 +116,6 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		if !c.last.cut && (problem.Status != 0 || c.reported == nil || c.reported.Status == 0) {
 			c.reported = problem
 		}
-		if !c.last.hasErrorStatus() {
-			log.Err = problem
-		}
-	}
-	if c.OnAttempt != nil {
-		c.OnAttempt(log)
 	}
 	return &http.Response{StatusCode: c.last.status, Body: http.NoBody, Request: req}, nil
 }
@@ -143,44 +127,48 @@ func (c *call) giveUp(reason string) {
 	}
 }
 
-// decide reports whether another attempt follows, and sets the wait before it. It is a retryablehttp.CheckRetry.
+// decide reports whether another attempt follows, and logs the last one. It is a retryablehttp.CheckRetry.
 func (c *call) decide(ctx context.Context, _ *http.Response, err error) (bool, error) {
-	if err != nil || ctx.Err() != nil || c.last.problem == nil {
-		return false, nil
+	if err != nil {
+		return false, nil // errNoTime
 	}
-	problem := c.last.problem
-	if !problem.Cause.Retried || c.once && c.effect > NoEffect {
-		return false, nil
+	a := c.last
+	asked := retryAfter(a.header, time.Now())
+	c.wait = 0
+	if a.problem != nil && ctx.Err() == nil && a.problem.Cause.Retried && !(c.once && c.effect > NoEffect) {
+		c.plan(timeLeft(ctx)-lastAttempt, asked)
 	}
-	if problem.Cause != Limited {
-		if c.counted == c.MaxRetries {
-			c.giveUp("")
-			return false, nil
-		}
-		c.counted++
+	if c.OnAttempt != nil {
+		c.OnAttempt(Attempt{
+			Number: c.attempts, Method: c.method, Path: c.path, Status: a.status, Problem: a.problem, Elapsed: a.elapsed,
+			Wait: c.wait, Asked: asked,
+		})
 	}
-	asked := retryAfter(c.last.header, time.Now())
+	return c.wait > 0, nil
+}
+
+// plan sets the wait before the next attempt, or why there is none. room is how long it may wait.
+func (c *call) plan(room, asked time.Duration) {
+	limited := c.last.problem.Cause == Limited
 	least, spread := backoff(c.attempts-1, c.last.status, asked)
-	room := max(timeLeft(ctx)-lastAttempt, 0)
 	switch {
+	case !limited && c.counted == c.MaxRetries:
+		c.giveUp("")
+		return
 	case least > room && asked > 0:
 		c.giveUp("the API asks to wait " + FormatDuration(asked))
-		return false, nil
+		return
 	case least > room:
 		c.giveUp("too little time left to wait " + FormatDuration(least))
-		return false, nil
+		return
+	case !limited:
+		c.counted++
 	}
 	jitter := c.Jitter
 	if jitter == nil {
 		jitter = rand.N[time.Duration]
 	}
 	c.wait = least + jitter(max(min(spread, room-least), 1))
-	if c.OnWait != nil {
-		c.OnWait(Wait{
-			Method: c.method, Path: c.path, After: problem, Duration: c.wait, Next: c.attempts + 1, Asked: asked,
-		})
-	}
-	return true, nil
 }
 
 // prepare runs BeforeRetry before a retry of a change. It is a retryablehttp.PrepareRetry.

@@ -54,10 +54,8 @@ type Client struct {
 	// so far. An error ends the call with the cause Stopped. It may be nil.
 	BeforeRetry func(context.Context, Effect) error
 
-	// OnAttempt is called after each attempt, and OnWait before each wait for the next. Both may be nil. They are called
-	// concurrently if requests are sent concurrently.
+	// OnAttempt is called after each attempt; concurrently if requests are sent concurrently. It may be nil.
 	OnAttempt func(Attempt)
-	OnWait    func(Wait)
 
 	mu        sync.Mutex
 	transport *http.Transport // nil: not made yet

@@ -119,9 +119,9 @@ func TestLostHelloIsSentSmaller(t *testing.T) {
 			}
 			n.talkTLS(readFrom{conn, in}, config)
 		}
-		c.OnWait = func(w Wait) {
-			if w.After.Cause != TimedOut || w.After.Message != "no connection to api.test within 10 s" {
-				t.Errorf("%+v", w.After)
+		c.OnAttempt = func(a Attempt) {
+			if a.Wait > 0 && a.Problem.Error() != "no connection to api.test within 10 s" {
+				t.Error(a.Problem)
 			}
 		}
 		_, err := c.Publish(t.Context(), promotion)
@@ -213,9 +213,9 @@ func TestConnectionClosedBeforeUseIsRetried(t *testing.T) {
 				synctest.Wait()
 			}
 		}})
-		c.OnWait = func(w Wait) {
-			if w.After.Cause != Unreachable || w.After.Said != "http: server closed idle connection" {
-				t.Errorf("%+v", w.After)
+		c.OnAttempt = func(a Attempt) {
+			if a.Wait > 0 && a.Problem.Cause != Unreachable {
+				t.Error(a.Problem)
 			}
 		}
 		if _, err := c.Publish(ctx, promotion); err != nil || n.dials() != 2 {

@@ -420,8 +420,8 @@ func tell(t *testing.T, stories []story) {
 				}
 				attempts := 0
 				c.MaxRetries, c.OnAttempt = 1, func(a Attempt) {
-					if attempts++; strings.Contains(fmt.Sprint(a.Err), "hunter2") { // a proxy's password
-						t.Errorf("the log shows the password: %v", a.Err)
+					if attempts++; strings.Contains(fmt.Sprint(a.Problem), "hunter2") { // a proxy's password
+						t.Errorf("the log shows the password: %v", a.Problem)
 					}
 				}
 				if s.setup != nil {
