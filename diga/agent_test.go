@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -143,9 +144,9 @@ func TestReplies(t *testing.T) {
 			if !slices.Equal(n.targets(), []string{test.target, test.target}) {
 				t.Errorf("asked %s, want %s, twice", n.targets(), test.target)
 			}
-			fresh := strings.Contains(n.heard()[0].head, "\r\nCache-Control: no-cache\r\n")
-			if fresh != strings.HasPrefix(test.target, "GET") {
-				t.Error(n.heard()[0].head)
+			r := n.heard()[0]
+			if fresh := r.Header.Get("Cache-Control") == "no-cache"; fresh != (r.Method == http.MethodGet) {
+				t.Error(r.Header)
 			}
 			if test.text == "" {
 				if err != nil || got.ID != test.id {
@@ -233,14 +234,16 @@ func TestPublishRequests(t *testing.T) {
 			if got, err := c.Publish(t.Context(), test.change); err != nil || got != test.change {
 				t.Errorf("%+v: %v", got, err)
 			}
-			head := strings.Join([]string{
-				"PATCH /v1/agent/a0000000-0000-4000-8000-000000000001/published_version HTTP/1.1", "Host: api.test",
-				"User-Agent: test/1",
-				fmt.Sprintf("Content-Length: %d", len(test.body)), "Accept: application/json", "Authorization: Bearer sesame",
-				"Content-Type: application/json", "X-Request-Id: 99999999-9999-4999-8999-999999999999", "Accept-Encoding: gzip",
-			}, "\r\n") + "\r\n\r\n"
-			if r := n.heard()[0]; r.head != head || r.body != test.body {
-				t.Errorf("got\n%s%s\nwant\n%s%s", r.head, r.body, head, test.body)
+			r := n.heard()[0]
+			if !reflect.DeepEqual(r.Header, http.Header{
+				"Accept": {"application/json"}, "Accept-Encoding": {"gzip"}, "Authorization": {"Bearer sesame"},
+				"Content-Length": {fmt.Sprint(len(test.body))}, "Content-Type": {"application/json"}, "User-Agent": {"test/1"},
+				"X-Request-Id": {"99999999-9999-4999-8999-999999999999"},
+			}) || n.targets()[0] != "PATCH /v1/agent/"+agentID.String()+"/published_version" || r.Host != "api.test" {
+				t.Errorf("%s %+v", n.targets(), r.Header)
+			}
+			if r.body != test.body {
+				t.Errorf("got  %s\nwant %s", r.body, test.body)
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -156,8 +157,8 @@ func TestCallbacks(t *testing.T) {
 		}
 	})
 	for _, r := range n.heard() { // every attempt is the same
-		if r.head != n.heard()[0].head || r.body != n.heard()[0].body {
-			t.Errorf("got\n%s%s", r.head, r.body)
+		if first := n.heard()[0]; !reflect.DeepEqual(r.Header, first.Header) || r.body != first.body {
+			t.Errorf("got %+v", r)
 		}
 	}
 	const patch = "PATCH /published_version: "

@@ -21,7 +21,7 @@ func TestConcurrentRequestsShareOneConnection(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		n := &network{answers: []answer{{raw: response(200, versionBody).raw, pace: time.Millisecond}}}
 		n.play(t, func(t *testing.T, c *Client) {
-			n.secure = ca.serving(nil)
+			n.secure = serving(ours)
 			c.BaseURL.Scheme = "https"
 			if http2 {
 				defer n.serveHTTP2(c, nil, func(w http.ResponseWriter, _ *http.Request) {
@@ -100,7 +100,7 @@ func TestLostHelloIsSentSmaller(t *testing.T) {
 	var sizes []int
 	n.play(t, func(t *testing.T, c *Client) {
 		c.BaseURL.Scheme = "https"
-		config := ca.serving(nil)
+		config := serving(ours)
 		n.serve = func(_ int, conn net.Conn) {
 			in := bufio.NewReader(conn)
 			head, err := in.Peek(5)
@@ -147,7 +147,7 @@ func TestHTTP11Required(t *testing.T) {
 	n := &network{answers: []answer{published}}
 	n.play(t, func(t *testing.T, c *Client) {
 		c.BaseURL.Scheme = "https"
-		config := ca.serving(nil)
+		config := serving(ours)
 		config.NextProtos = []string{"h2", "http/1.1"}
 		n.serve = func(_ int, conn net.Conn) {
 			secure := tls.Server(conn, config)

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
@@ -111,12 +110,12 @@ func TestNetworkFaults(t *testing.T) {
 	}
 	secure := func(change func(*tls.Config)) setup {
 		return func(_ *testing.T, n *network, c *Client) {
-			c.BaseURL.Scheme, n.secure = "https", ca.serving(nil)
+			c.BaseURL.Scheme, n.secure = "https", serving(ours)
 			change(n.secure)
 		}
 	}
-	certificate := func(change func(*x509.Certificate)) setup {
-		return func(_ *testing.T, n *network, c *Client) { c.BaseURL.Scheme, n.secure = "https", ca.serving(change) }
+	shows := func(other tls.Certificate) setup {
+		return secure(func(c *tls.Config) { c.Certificates = []tls.Certificate{other} })
 	}
 	hello := func(raw string) setup { // the answer to a TLS hello
 		return func(_ *testing.T, n *network, c *Client) {
@@ -142,9 +141,9 @@ func TestNetworkFaults(t *testing.T) {
 			c.BaseURL.Scheme = strings.ToLower(strings.TrimSuffix(strings.ToLower(name), "_proxy"))
 		}
 	}
-	caFile := func(content string) setup { // the server has another CA's certificate
+	caFile := func(content string) setup {
 		return func(t *testing.T, n *network, c *Client) {
-			c.BaseURL.Scheme, n.secure = "https", newAuthority("theirs").serving(nil)
+			shows(certificate("api.test", time.Hour))(t, n, c)
 			file := filepath.Join(t.TempDir(), "ca.pem")
 			t.Setenv("SSL_CERT_FILE", file)
 			if content != "" && os.WriteFile(file, []byte(content), 0o600) != nil {
@@ -206,26 +205,24 @@ func TestNetworkFaults(t *testing.T) {
 			setup: env("HTTPS_PROXY", "http://a:1#c@proxy.test")},
 
 		{name: "unknown authority",
-			want: "TLSFailed: TLS with api.test failed: x509: certificate signed by unknown authority",
-			setup: func(_ *testing.T, n *network, c *Client) {
-				c.BaseURL.Scheme, n.secure = "https", newAuthority("theirs").serving(nil)
-			}},
+			want:  "TLSFailed: TLS with api.test failed: x509: certificate signed by unknown authority",
+			setup: shows(certificate("api.test", time.Hour))},
 		{name: "SSL_CERT_FILE is missing",
 			want:  "TLSFailed: TLS with api.test failed: SSL_CERT_FILE cannot be read: no such file or directory",
 			setup: caFile("")},
 		{name: "SSL_CERT_FILE is DER",
 			want:  "TLSFailed: TLS with api.test failed: the file in SSL_CERT_FILE holds no PEM certificate",
-			setup: caFile(string(ca.certificate.Raw))},
+			setup: caFile(string(ours.Certificate[0]))},
 		{name: "SSL_CERT_FILE is another's",
 			want: "TLSFailed: TLS with api.test failed: x509: certificate signed by unknown authority; SSL_CERT_FILE has " +
 				"another authority's certificate", setup: caFile(string(pem))},
 		{name: "expired",
 			want: "TLSFailed: TLS with api.test failed: x509: certificate has expired or is not yet valid: current time " +
 				"2000-01-01T00:00:00Z is after 1999-12-31T23:59:00Z",
-			setup: certificate(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })},
+			setup: shows(certificate("api.test", -time.Minute))},
 		{name: "another host",
 			want:  "TLSFailed: TLS with api.test failed: x509: certificate is valid for other.test, not api.test",
-			setup: certificate(func(c *x509.Certificate) { c.DNSNames = []string{"other.test"} })},
+			setup: shows(certificate("other.test", time.Hour))},
 		{name: "TLS 1.1", want: "TLSFailed: TLS with api.test failed: tls: protocol version not supported",
 			setup: secure(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 })},
 		{name: "mTLS, TLS 1.3", want: "TLSFailed: TLS with api.test failed: tls: certificate required",

@@ -4,8 +4,8 @@
 //	n := &network{answers: []answer{lost, response(503, "busy"), published}}
 //	n.play(t, func(t *testing.T, c *Client) { … })
 //
-// Afterwards n.heard() has the requests as they arrived, byte by byte, with their times. A server that should be
-// net/http's own, with TLS and HTTP/2, is started by serveHTTP2.
+// Afterwards n.heard() has the requests as they arrived. A server that should be net/http's own, with TLS and HTTP/2, is
+// started by serveHTTP2.
 
 package diga
 
@@ -33,7 +33,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -43,7 +42,7 @@ import (
 	"github.com/google/uuid"
 )
 
-var ca = newAuthority("ours") // the only CA that the tests trust
+var ours = certificate("api.test", time.Hour) // the only certificate that the tests trust
 
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard) // of net/http
@@ -55,7 +54,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.certificate.Raw})
+	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ours.Certificate[0]})
 	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), root, 0o600); err != nil {
 		panic(err)
 	}
@@ -105,13 +104,14 @@ type network struct {
 	requests    []received
 }
 
-// dials returns the number of connections that were dialed, and heard the requests that arrived.
+// dials returns the number of connections that were dialed.
 func (n *network) dials() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.connections
 }
 
+// heard returns the requests that arrived.
 func (n *network) heard() []received {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -121,8 +121,7 @@ func (n *network) heard() []received {
 // targets returns the methods and targets of the requests that arrived.
 func (n *network) targets() (list []string) {
 	for _, r := range n.heard() {
-		line, _, _ := strings.Cut(r.head, " HTTP/1.1\r\n")
-		list = append(list, line)
+		list = append(list, r.Method+" "+r.RequestURI)
 	}
 	return list
 }
@@ -144,8 +143,8 @@ const (
 
 // received is a request as it arrived.
 type received struct {
-	at         time.Duration // since the start
-	head, body string
+	*http.Request
+	body string
 }
 
 // response returns a complete response. Each header is a line such as "Retry-After: 2".
@@ -220,24 +219,12 @@ func (n *network) talkTLS(conn net.Conn, config *tls.Config) {
 func (n *network) talk(conn net.Conn) {
 	defer conn.Close()
 	for in := bufio.NewReader(conn); ; {
-		var r received
-		length := 0
-		for !strings.HasSuffix(r.head, "\r\n\r\n") {
-			line, err := in.ReadString('\n')
-			if err != nil {
-				return
-			}
-			r.head += line
-			if value, ok := strings.CutPrefix(line, "Content-Length: "); ok {
-				length, _ = strconv.Atoi(strings.TrimSpace(value))
-			}
-		}
-		body := make([]byte, length)
-		if _, err := io.ReadFull(in, body); err != nil {
+		r, err := http.ReadRequest(in)
+		if err != nil {
 			return
 		}
-		r.at, r.body = time.Since(n.start), string(body)
-		if !n.next(r).write(conn) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || !n.next(received{r, string(body)}).write(conn) {
 			return
 		}
 	}
@@ -256,15 +243,16 @@ func (n *network) next(r received) answer {
 
 // write reports whether the connection can serve another request.
 func (a answer) write(conn net.Conn) bool {
-	if a.pace == 0 {
-		_, _ = io.WriteString(conn, a.raw)
-	} else {
-		for i := range a.raw {
+	for len(a.raw) > 0 {
+		n := len(a.raw)
+		if a.pace > 0 {
 			<-time.After(a.pace)
-			if _, err := io.WriteString(conn, a.raw[i:i+1]); err != nil {
-				return false
-			}
+			n = 1
 		}
+		if _, err := io.WriteString(conn, a.raw[:n]); err != nil {
+			return false
+		}
+		a.raw = a.raw[n:]
 	}
 	if a.then == silent {
 		_, _ = io.Copy(io.Discard, conn)
@@ -285,21 +273,18 @@ func bufferedPipe() (near, far net.Conn) {
 func forward(dst, src net.Conn) {
 	chunks := make(chan []byte, 10_000)
 	go func() {
-		defer close(chunks)
-		buffer := make([]byte, 32<<10)
-		for {
-			n, err := src.Read(buffer)
-			chunks <- bytes.Clone(buffer[:n])
-			if err != nil {
-				return
-			}
+		defer dst.Close()
+		for chunk := range chunks {
+			_, _ = dst.Write(chunk)
 		}
 	}()
-	defer dst.Close()
-	for chunk := range chunks {
-		if _, err := dst.Write(chunk); err != nil {
+	defer close(chunks)
+	for buffer := make([]byte, 32<<10); ; {
+		n, err := src.Read(buffer)
+		if err != nil {
 			return
 		}
+		chunks <- bytes.Clone(buffer[:n])
 	}
 }
 
@@ -311,49 +296,24 @@ func (c lastWriter) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// authority is a CA.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-}
-
-func newAuthority(name string) authority {
+// certificate returns one that is valid for a host until some time after the start of virtual time.
+func certificate(host string, valid time.Duration) tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
 	}
+	end := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(valid)
 	self := &x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, SerialNumber: big.NewInt(1), NotBefore: time.Unix(0, 0),
-		NotAfter: time.Unix(1<<32, 0),
-		IsCA:     true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: rand.Text()}, DNSNames: []string{host}, NotAfter: end,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, self, self, key.Public(), key)
 	if err != nil {
 		panic(err)
 	}
-	self, err = x509.ParseCertificate(der)
-	if err != nil {
-		panic(err)
-	}
-	return authority{self, key}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// serving returns the configuration of a server whose certificate is valid for api.test now, unless change does more.
-func (a authority) serving(change func(*x509.Certificate)) *tls.Config {
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{"api.test"},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	if change != nil {
-		change(leaf)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, a.certificate, a.key.Public(), a.key)
-	if err != nil {
-		panic(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: a.key}}}
-}
+func serving(c tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{c}} }
 
 // listener hands out the connections sent to it.
 type listener chan net.Conn
@@ -372,7 +332,7 @@ func (l listener) Addr() net.Addr { return &net.TCPAddr{} }
 // through wrap, unless that is nil.
 func (n *network) serveHTTP2(c *Client, wrap func(int, net.Conn) net.Conn, handler http.HandlerFunc) *http.Server {
 	c.BaseURL.Scheme = "https"
-	server := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0), TLSConfig: ca.serving(nil)}
+	server := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0), TLSConfig: serving(ours)}
 	conns := make(listener)
 	n.serve = func(number int, conn net.Conn) {
 		if wrap != nil {
