@@ -15,40 +15,6 @@ import (
 	"time"
 )
 
-// Over HTTP/2 all requests are on their way at once; over HTTP/1.1 each waits for the one before it.
-func TestConcurrentRequestsShareOneConnection(t *testing.T) {
-	const reads = 10
-	for _, http2 := range []bool{false, true} {
-		n := &network{answers: []answer{{raw: response(200, versionBody).raw, pace: time.Millisecond}}}
-		n.play(t, func(t *testing.T, c *Client) {
-			n.secure = serving(ours)
-			c.BaseURL.Scheme = "https"
-			if http2 {
-				defer n.serveHTTP2(c, nil, func(w http.ResponseWriter, _ *http.Request) {
-					<-time.After(time.Second)
-					_, _ = io.WriteString(w, versionBody)
-				}).Close()
-			}
-			var calls sync.WaitGroup
-			for range reads {
-				calls.Go(func() {
-					if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			calls.Wait()
-			want := time.Second
-			if !http2 {
-				want = reads * time.Duration(len(n.answers[0].raw)) * time.Millisecond
-			}
-			if elapsed := time.Since(n.start); n.dials() != 1 || elapsed != want {
-				t.Errorf("HTTP/2: %t: %d connections in %s, want 1 in %s", http2, n.dials(), elapsed, want)
-			}
-		})
-	}
-}
-
 // The API dies with the first connection, and a change gets its answer on a new one.
 func TestDeadHTTP2ConnectionIsLeft(t *testing.T) {
 	n := &network{}

@@ -233,6 +233,7 @@ func TestNetworkFaults(t *testing.T) {
 		{"a body cut off", "twice: Truncated 200 (pending?): the response was cut off after 112 bytes",
 			sends(published.raw[:len(published.raw)-1])},
 		{"an error cut off", "twice: ServerFault 502 (pending?)", sends(response(502, "12345").raw[:44])},
+		{"a redirect", "Redirected 307", sends(response(307, "", "Location: http://evil.test/").raw)},
 		{"a broken chunk", "twice: Truncated 200 (pending?): the response was cut off after 2 bytes",
 			sends(ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n")},
 		{"no length", "<nil>", sends(ok + "\r\n" + publishedBody)},
