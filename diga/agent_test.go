@@ -3,14 +3,11 @@ package diga
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -163,55 +160,6 @@ func TestReplies(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A launch is sent again only while nothing can have come of it.
-func TestLaunchIsNotRepeated(t *testing.T) {
-	launched := response(201, versionBody)
-	refused := func(_ *testing.T, n *network, _ *Client) {
-		n.dial = func(attempt int) error {
-			if attempt == 1 {
-				return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-			}
-			return nil
-		}
-	}
-	gone := func(_ *testing.T, _ *network, c *Client) {
-		c.BeforeRetry = func(context.Context, Effect) error { return errors.New("a check refuses") }
-	}
-	stories := []story{
-		{name: "429, and then a check refuses", want: "1 in 1s: Stopped 429; before: Limited",
-			answers: []answer{response(429, ""), launched}, setup: gone},
-		{name: "refused, then 429", want: "3 in 2.5s: <nil>",
-			answers: []answer{response(429, ""), launched}, setup: refused},
-		{name: "lost", want: "Unreachable (pending?): no response: the connection was closed",
-			answers: []answer{lost, launched}},
-		{name: "late", want: "1 in 30s: TimedOut (pending?): no response within 30 s",
-			answers: []answer{hang, launched}},
-		{name: "cut off", want: "Truncated 201 (pending?): the response was cut off after 18 bytes",
-			answers: []answer{{raw: launched.raw[:60], then: hangUp}, launched}},
-		{name: "a gateway's 502", want: "ServerFault 502 (pending?)", answers: []answer{response(502, ""), launched}},
-		{name: "the API's own 500", want: "ServerFault 500 BROKEN (applied?)",
-			answers: []answer{apiError(500, "BROKEN"), launched}},
-		{name: "409", want: "Refused 409 TAKEN", answers: []answer{apiError(409, "TAKEN"), launched}},
-	}
-	for i := range stories {
-		stories[i].call = func(ctx context.Context, c *Client) error {
-			check := c.BeforeRetry
-			c.BeforeRetry = func(ctx context.Context, effect Effect) error {
-				if check != nil {
-					return check(ctx, effect)
-				}
-				if effect > NoEffect {
-					t.Error("something may have come of it")
-				}
-				return nil
-			}
-			_, err := c.Launch(ctx, agentID, "v1.2.0")
-			return err
-		}
-	}
-	tell(t, stories)
 }
 
 func bound(id uuid.UUID) Binding { return Binding{Stated: true, Phone: valid(id)} }

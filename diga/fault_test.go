@@ -102,7 +102,7 @@ func TestNetworkFaults(t *testing.T) {
 	type setup func(t *testing.T, n *network, c *Client)
 	dial := func(err error) setup {
 		return func(_ *testing.T, n *network, _ *Client) {
-			n.dial = func(int) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
+			n.dial = &net.OpError{Op: "dial", Net: "tcp", Err: err}
 		}
 	}
 	sends := func(raw string) setup {
@@ -259,11 +259,9 @@ func TestNetworkFaults(t *testing.T) {
 		{"more after gzip", "InvalidReply 200 (pending?): unreadable: body exceeds 1048576 bytes",
 			with(zip(pad(1<<20+1)), gz)},
 	}
-	var stories []story
 	for _, test := range tests {
-		stories = append(stories, story{name: test.name, want: test.want, setup: test.setup})
+		t.Run(test.name, story{want: test.want, setup: test.setup}.tell)
 	}
-	tell(t, stories)
 }
 
 // resetting is a connection that ends with a reset.

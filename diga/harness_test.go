@@ -12,7 +12,6 @@ package diga
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -35,6 +34,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,7 +92,7 @@ const (
 // network is a server and the connections to it. The zero value accepts connections and never answers.
 type network struct {
 	answers []answer                        // one for each request; the last one stays
-	dial    func(attempt int) error         // attempt counts from 1; nil: every connection is made
+	dial    error                           // of every connection; nil: they are made
 	secure  *tls.Config                     // nil: the server does not speak TLS
 	serve   func(number int, conn net.Conn) // instead of answers; number counts from 1
 
@@ -101,6 +101,7 @@ type network struct {
 
 	mu          sync.Mutex
 	connections int
+	played      int // answers
 	requests    []received
 }
 
@@ -139,6 +140,7 @@ const (
 	stay   ending = iota // ready for the next request
 	hangUp               // closes the connection
 	silent               // never writes again
+	refuse               // not even a connection
 )
 
 // received is a request as it arrived.
@@ -188,11 +190,16 @@ func (n *network) connect() (net.Conn, error) {
 	n.mu.Lock()
 	n.connections++
 	number := n.connections
+	refused := n.played < len(n.answers) && n.answers[n.played].then == refuse
+	if refused {
+		n.played++
+	}
 	n.mu.Unlock()
+	if refused {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	}
 	if n.dial != nil {
-		if err := n.dial(number); err != nil {
-			return nil, err
-		}
+		return nil, n.dial
 	}
 	near, far := bufferedPipe()
 	switch {
@@ -238,7 +245,8 @@ func (n *network) next(r received) answer {
 	if len(n.answers) == 0 {
 		return hang
 	}
-	return n.answers[min(len(n.requests), len(n.answers))-1]
+	n.played++
+	return n.answers[min(n.played, len(n.answers))-1]
 }
 
 // write reports whether the connection can serve another request.
@@ -354,54 +362,79 @@ func failed(t *testing.T, err error) *Error {
 	return e
 }
 
-// story is a call with one retry and an hour, unless it says otherwise, and what comes of it.
-type story struct {
-	name    string
-	answers []answer
-	want    string // requests and time, unless 1 in 0s, and then the outcome; twice: 2 in 500ms, and gave up
-	setup   func(t *testing.T, n *network, c *Client)
-	budget  time.Duration
-	cancel  time.Duration                        // 0: never
-	call    func(context.Context, *Client) error // nil: Publish
+// plays are the answers that a story names. "refused" is a connection that is not made.
+var plays = map[string]answer{
+	"ok": published, "launched": response(201, versionBody), "lost": lost, "hang": hang, "refused": {then: refuse},
+	"cut":      {raw: published.raw[:len(published.raw)-10], then: hangUp},
+	"stops":    {raw: published.raw[:len(published.raw)-10], then: silent},
+	"slow":     {raw: published.raw, pace: time.Second / 4},
+	"SSH":      {raw: "SSH-2.0\r\n\r\n"},
+	"other":    response(200, strings.ReplaceAll(publishedBody, versionID.String(), agentID.String())),
+	"429":      response(429, "", "Retry-After: 3"),
+	"500":      apiError(500, "FIRST"),
+	"500stops": {raw: strings.TrimSuffix(response(500, "12345").raw, "345"), then: silent},
+	"503":      apiError(503, "SECOND"), "503+2s": apiError(503, "BUSY", "Retry-After: 2"), "502": response(502, ""),
+	"400": response(400, ""), "404": apiError(404, "GONE"), "409": apiError(409, "TAKEN"),
 }
 
-func tell(t *testing.T, stories []story) {
-	t.Helper()
-	for _, s := range stories {
-		t.Run(s.name, func(t *testing.T) {
-			n := &network{answers: s.answers}
-			n.play(t, func(t *testing.T, c *Client) {
-				ctx, stop := context.WithTimeoutCause(t.Context(), cmp.Or(s.budget, time.Hour), errBudget)
-				defer stop()
-				ctx, cancel := context.WithCancelCause(ctx)
-				defer cancel(nil)
-				if s.cancel > 0 {
-					time.AfterFunc(s.cancel, func() { cancel(errSignal) })
-				}
-				attempts := 0
-				c.MaxRetries, c.OnAttempt = 1, func(a Attempt) {
-					if attempts++; strings.Contains(fmt.Sprint(a.Problem), "hunter2") { // a proxy's password
-						t.Errorf("the log shows the password: %v", a.Problem)
-					}
-				}
-				if s.setup != nil {
-					s.setup(t, n, c)
-				}
-				if s.call == nil {
-					s.call = func(ctx context.Context, c *Client) error { _, err := c.Publish(ctx, promotion); return err }
-				}
-				err := s.call(ctx, c)
-				got := fmt.Sprintf("%d in %s: ", attempts, time.Since(n.start))
-				got = strings.TrimPrefix(got, "1 in 0s: ") + outcome(err)
-				if again, ok := strings.CutPrefix(got, "2 in 500ms: "); ok && strings.HasSuffix(again, "; gave up") {
-					got = "twice: " + strings.TrimSuffix(again, "; gave up")
-				}
-				if got != s.want {
-					t.Errorf("\n got %s\nwant %s", got, s.want)
-				}
-			})
-		})
+// story is a call with one retry and an hour, unless it says otherwise, and what comes of it.
+type story struct {
+	plays   string // the answers
+	options string // see tell
+	want    string // requests and time, unless 1 in 0s, and then the outcome; twice: 2 in 500ms, and gave up
+	setup   func(t *testing.T, n *network, c *Client)
+}
+
+func (s story) tell(t *testing.T) {
+	n := &network{}
+	for name := range strings.FieldsSeq(s.plays) {
+		n.answers = append(n.answers, plays[name])
 	}
+	n.play(t, func(t *testing.T, c *Client) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		attempts := 0
+		c.MaxRetries, c.OnAttempt = 1, func(a Attempt) {
+			if attempts++; strings.Contains(fmt.Sprint(a.Problem), "hunter2") { // a proxy's password
+				t.Errorf("the log shows the password: %v", a.Problem)
+			}
+		}
+		call := func() error { _, err := c.Publish(ctx, promotion); return err }
+		for option := range strings.FieldsSeq(s.options) {
+			name, value, _ := strings.Cut(option, "=")
+			d, _ := time.ParseDuration(value)
+			switch name {
+			case "budget":
+				var stop func()
+				ctx, stop = context.WithTimeoutCause(ctx, d, errBudget)
+				defer stop()
+			case "cancel":
+				time.AfterFunc(d, func() { cancel(errSignal) })
+			case "once":
+				c.MaxRetries = 0
+			case "jitter":
+				c.Jitter = func(limit time.Duration) time.Duration { return limit - 1 }
+			case "read":
+				call = func() error { _, err := c.Version(ctx, agentID, versionID); return err }
+			case "launch":
+				call = func() error { _, err := c.Launch(ctx, agentID, "v1.2.0"); return err }
+			default:
+				t.Fatalf("no option %s", option)
+			}
+		}
+		if s.setup != nil {
+			s.setup(t, n, c)
+		}
+		err := call()
+		got := fmt.Sprintf("%d in %s: ", attempts, time.Since(n.start))
+		got = strings.TrimPrefix(got, "1 in 0s: ") + outcome(err)
+		if again, ok := strings.CutPrefix(got, "2 in 500ms: "); ok && strings.HasSuffix(again, "; gave up") {
+			got = "twice: " + strings.TrimSuffix(again, "; gave up")
+		}
+		if got != s.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", s.plays, s.options, got, s.want)
+		}
+	})
 }
 
 // outcome puts an error in one line.
