@@ -27,7 +27,8 @@ func TestHowCallsEnd(t *testing.T) {
 		{"refused ok", "", "2 in 500ms: <nil>", nil},
 		{"hang 404", "", "2 in 30.5s: NotFound 404 GONE (pending?)", nil},
 		{"cut 400", "", "2 in 500ms: NotTheAPI 400 (pending?)", nil},
-		{"502 other", "", "2 in 500ms: Mismatch 200 (pending?): the API confirmed a different change than requested", nil},
+		{"502 other", "", "2 in 500ms: Mismatch 200 (pending?): the API confirmed a different change than requested; " +
+			"body.version_id: requested " + versionID.String() + ", got " + agentID.String(), nil},
 		{"lost ok", "", "2 in 500ms: <nil>", nil},
 		{"500 lost", "read", "twice: ServerFault 500 FIRST", nil},
 

@@ -72,7 +72,6 @@ var (
 	agentID   = uuid.MustParse("a0000000-0000-4000-8000-000000000001")
 	versionID = uuid.MustParse("b0000000-0000-4000-8000-000000000002")
 	phoneID   = uuid.MustParse("c0000000-0000-4000-8000-000000000003")
-	otherID   = uuid.MustParse("d0000000-0000-4000-8000-000000000004")
 
 	promotion = Change{Agent: agentID, Version: valid(versionID)} // what most tests publish
 	published = response(200, publishedBody)                      // and what confirms it
@@ -456,6 +455,9 @@ func outcome(err error) string {
 	}
 	if gaveUp := regexp.MustCompile("^gave up after . attempts?").ReplaceAllString(e.GaveUp, "gave up"); gaveUp != "" {
 		s += "; " + gaveUp
+	}
+	for _, d := range e.Details {
+		s += "; " + d.Field + ": " + string(d.Message)
 	}
 	if e.Last != nil {
 		s += "; before: " + name(e.Last.Cause)
