@@ -45,7 +45,10 @@ func (c *Client) attempt(req *http.Request) *attempt {
 	ctx, cancel := context.WithTimeout(caller, attemptTimeout)
 	defer cancel()
 	var seen atomic.Pointer[wire]
-	req = req.WithContext(httptrace.WithClientTrace(ctx, observe(&seen)))
+	req = req.WithContext(httptrace.WithClientTrace(ctx, observe(&seen, cancel)))
+	if req.Body != nil { // a change is sent once an attempt
+		req.GetBody = func() (io.ReadCloser, error) { return nil, errReset }
+	}
 
 	a := &attempt{method: req.Method, host: req.URL.Host}
 	if proxy, _ := transport.Proxy(req); proxy != nil {
@@ -125,16 +128,28 @@ type wire struct {
 	conn        net.Conn // below TLS
 	http2       bool
 	handshaking bool // a TLS handshake began and did not succeed
+	sends       int  // by net/http, which sends a request again if HTTP/2 resets its stream with PROTOCOL_ERROR
 }
 
-// observe returns hooks that keep what they see in w. net/http may call them from goroutines that outlive the attempt.
-func observe(w *atomic.Pointer[wire]) *httptrace.ClientTrace {
+// maxSends is how often net/http may send a read in one attempt. It would go on without an end, and without a wait.
+const maxSends = 3
+
+var errReset = errors.New("the server reset the request")
+
+// observe returns hooks that keep what they see in w, and that end the attempt when net/http sends it too often. They may
+// be called from goroutines that outlive the attempt.
+func observe(w *atomic.Pointer[wire], end func()) *httptrace.ClientTrace {
 	w.Store(new(wire))
 	return &httptrace.ClientTrace{
-		TLSHandshakeStart: func() { w.Store(&wire{handshaking: true}) },
-		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { w.Store(&wire{handshaking: err != nil}) },
+		TLSHandshakeStart: func() { w.Store(&wire{handshaking: true, sends: w.Load().sends}) },
+		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
+			w.Store(&wire{handshaking: err != nil, sends: w.Load().sends})
+		},
 		GotConn: func(info httptrace.GotConnInfo) {
-			got := &wire{sent: true, conn: info.Conn}
+			got := &wire{sent: true, conn: info.Conn, sends: w.Load().sends + 1}
+			if got.sends > maxSends {
+				end()
+			}
 			if secure, ok := info.Conn.(*tls.Conn); ok {
 				got.conn, got.http2 = secure.NetConn(), secure.ConnectionState().NegotiatedProtocol == "h2"
 			}

@@ -92,6 +92,8 @@ func (a *attempt) networkError() *Error {
 	dns, _ := errors.AsType[*net.DNSError](a.err)
 	own, isOwn := errors.AsType[*Error](a.err)
 	switch {
+	case a.sends > maxSends, errors.Is(a.err, errReset):
+		return is(Unreachable, "no response from "+a.host, Foreign(errReset.Error()))
 	case a.cut:
 		return is(TimedOut, a.progress(), "")
 	case isOwn:

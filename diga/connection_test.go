@@ -3,6 +3,7 @@ package diga
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"io"
@@ -92,38 +93,75 @@ type readFrom struct {
 
 func (c readFrom) Read(b []byte) (int, error) { return c.in.Read(b) }
 
+// resetHTTP2 makes the server reset the first stream of every HTTP/2 connection with this code, and counts them. It
+// answers over HTTP/1.1.
+func (n *network) resetHTTP2(c *Client, code string) (streams *int) {
+	c.BaseURL.Scheme, streams = "https", new(int)
+	config := serving(ours)
+	config.NextProtos = []string{"h2", "http/1.1"}
+	n.serve = func(_ int, conn net.Conn) {
+		secure := tls.Server(conn, config)
+		if secure.Handshake() != nil || secure.ConnectionState().NegotiatedProtocol != "h2" {
+			n.talk(secure)
+			return
+		}
+		defer conn.Close()
+		in := bufio.NewReader(secure)
+		_, _ = in.Discard(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+		_, _ = io.WriteString(secure, "\x00\x00\x00\x04\x00\x00\x00\x00\x00") // SETTINGS
+		for head := make([]byte, 9); ; {
+			if _, err := io.ReadFull(in, head); err != nil {
+				return
+			}
+			_, _ = in.Discard(int(binary.BigEndian.Uint32(append([]byte{0}, head[:3]...))))
+			if head[3] == 1 { // HEADERS
+				*streams++
+				_, _ = io.WriteString(secure, "\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00"+code) // RST_STREAM
+			}
+		}
+	}
+	return streams
+}
+
 // A server that offers HTTP/2 and then refuses it is asked over HTTP/1.1.
 func TestHTTP11Required(t *testing.T) {
 	n := &network{answers: []answer{published}}
 	n.play(t, func(t *testing.T, c *Client) {
-		c.BaseURL.Scheme = "https"
-		config := serving(ours)
-		config.NextProtos = []string{"h2", "http/1.1"}
-		n.serve = func(_ int, conn net.Conn) {
-			secure := tls.Server(conn, config)
-			if secure.Handshake() != nil || secure.ConnectionState().NegotiatedProtocol != "h2" {
-				n.talk(secure)
-				return
-			}
-			defer conn.Close()
-			in := bufio.NewReader(secure)
-			_, _ = in.Discard(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
-			_, _ = io.WriteString(secure, "\x00\x00\x00\x04\x00\x00\x00\x00\x00") // SETTINGS
-			for head := make([]byte, 9); ; {
-				if _, err := io.ReadFull(in, head); err != nil {
-					return
-				}
-				_, _ = in.Discard(int(binary.BigEndian.Uint32(append([]byte{0}, head[:3]...))))
-				if head[3] == 1 { // HEADERS
-					_, _ = io.WriteString(secure, "\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x0d") // RST_STREAM
-				}
-			}
-		}
+		n.resetHTTP2(c, "\x0d")
 		_, err := c.Publish(t.Context(), promotion)
 		if err != nil || n.dials() != 2 || len(n.heard()) != 1 {
 			t.Errorf("%d connections, %d requests over HTTP/1.1: %v", n.dials(), len(n.heard()), err)
 		}
 	})
+}
+
+// nginx resets a stream with PROTOCOL_ERROR for "return 444", whatever became of the request, and net/http would send it
+// again at once and for ever.
+func TestResetRequestIsNotSentWithoutEnd(t *testing.T) {
+	for name, test := range map[string]struct {
+		want int
+		call func(context.Context, *Client) error
+	}{
+		"launch": {1, func(ctx context.Context, c *Client) error { _, err := c.Launch(ctx, agentID, "v2"); return err }},
+		"change": {5, func(ctx context.Context, c *Client) error { _, err := c.Publish(ctx, promotion); return err }},
+		"read": {5 * maxSends, func(ctx context.Context, c *Client) error {
+			_, err := c.Version(ctx, agentID, versionID)
+			return err
+		}},
+	} {
+		n := &network{}
+		n.play(t, func(t *testing.T, c *Client) {
+			streams := n.resetHTTP2(c, "\x01")
+			err := test.call(t.Context(), c)
+			e := failed(t, err)
+			if *streams != test.want || e.Cause != Unreachable || e.Said != "the server reset the request" {
+				t.Errorf("%s: sent %d times, want %d: %v", name, *streams, test.want, err)
+			}
+			if mayBePending := e.Effect == MaybePending; mayBePending != (name != "read") {
+				t.Errorf("%s: effect %d", name, e.Effect)
+			}
+		})
+	}
 }
 
 func TestLostHTTP2StreamsAreRetried(t *testing.T) {
