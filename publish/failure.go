@@ -43,9 +43,9 @@ const (
 )
 
 var (
-	codeResponseInvalid  = diga.Faults[diga.InvalidReply].Code
-	codeResponseMismatch = diga.Faults[diga.Mismatch].Code
-	codeInternal         = diga.Faults[diga.Internal].Code
+	codeResponseInvalid  = diga.InvalidReply.Code
+	codeResponseMismatch = diga.Mismatch.Code
+	codeInternal         = diga.Internal.Code
 )
 
 var ownCodes = []Code{
@@ -145,7 +145,7 @@ func outputsUnwritable(err error, s status, done message) *failure {
 func (r *run) apiFailure(err error) *failure {
 	e, ok := errors.AsType[*diga.Error](err)
 	if !ok {
-		e = &diga.Error{Message: "the request could not be made", Said: diga.Foreign(fmt.Sprint(err))}
+		e = &diga.Error{Cause: diga.Internal, Message: "the request could not be made", Said: diga.Foreign(fmt.Sprint(err))}
 	}
 	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure != nil {
 		stopped.failure.http, stopped.failure.live = e.Status, r.nothingChanged()
@@ -154,8 +154,8 @@ func (r *run) apiFailure(err error) *failure {
 	if e.Cause == diga.Stopped && e.Last != nil { // in force: the failure is the answer before that
 		e = e.Last
 	}
-	f := &failure{code: e.Code, status: failed, http: e.Status, signal: signalOf(e), live: r.nothingChanged(), advice: say(e.Advice())}
-	if own := diga.Faults[e.Cause].Code; own != "" && !(e.Cause == diga.InvalidReply && e.Code != "") {
+	f := &failure{code: e.Code, status: failed, http: e.Status, signal: signalOf(e), live: r.nothingChanged(), advice: say(e.Cause.Advice)}
+	if own := e.Cause.Code; own != "" && !(e.Cause == diga.InvalidReply && e.Code != "") {
 		f.code = own
 	} else if e.Code == "" || strings.HasPrefix(e.Code, "ACTION_") { // reserved for the step
 		f.code = fmt.Sprintf("HTTP_%d", e.Status)
@@ -313,7 +313,7 @@ func (r *run) reportPanic() (exit int) {
 		_ = recover() // there is no way left to report it
 		exit = 1
 	}()
-	f := refusal(codeInternal, say(diga.Faults[diga.Internal].Advice), "the action crashed")
+	f := refusal(codeInternal, say(diga.Internal.Advice), "the action crashed")
 	f.live = say("nothing was changed")
 	switch {
 	case r.confirmed:

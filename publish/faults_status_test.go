@@ -148,7 +148,7 @@ func testRejectedByAPI(t *testing.T) {
 		status     int
 		code, does string
 	}{
-		{400, "BAD_PARAMETER", "Check that the version is no draft"},
+		{400, "BAD_PARAMETER", "Check that the version is not a draft"},
 		{403, "INTERNAL_SERVER_ERROR", "Give the key Write on Agents and Phones"},
 		{403, "FORBIDDEN", "Give the key Write on Agents and Phones"},
 		{404, "AGENT_NOT_FOUND", "Check agent-id"},

@@ -188,7 +188,7 @@ func (r *run) begin(problem message) *failure {
 	r.client = &diga.Client{
 		BaseURL: in.APIURL, Token: in.Token.reveal(), MaxRetries: in.MaxRetries, Dial: r.Dial, Jitter: r.Jitter,
 		UserAgent: "publish-agent-version/" + r.Version, RequestID: r.requestID,
-		BeforeRetry: r.beforeRetry, OnAttempt: r.logAttempt, OnWait: r.logWait,
+		BeforeRetry: r.beforeRetry, OnAttempt: r.logAttempt,
 	}
 	r.log(say("Agent %s: %s. Request ID %s.", diga.Foreign(in.Agent.String()), r.request(), diga.Foreign(r.requestID.String())))
 	return nil
