@@ -24,23 +24,20 @@ const (
 
 // attempt is the result of sending a request once.
 type attempt struct {
+	Attempt
 	wire
-	method   string
 	host     string // of the API
 	proxy    string // host of the proxy; empty: none
-	status   int    // of the response, 200 to 599; 0: no response with such a status
 	header   http.Header
 	body     []byte // the whole body if err is nil, otherwise the part that was read
 	err      error  // why there is no complete response
 	timedOut bool   // err comes from attemptTimeout or errorBodyTimeout
 	cut      bool   // err comes from the end of the caller's context, and there is no error status
-	elapsed  time.Duration
-	problem  *Error // nil: the response is complete, and a 200 or, after a POST, a 201
 }
 
 // attempt sends req once and reads the whole response, within attemptTimeout.
 func (c *Client) attempt(req *http.Request) *attempt {
-	transport := c.connection()
+	start, transport := time.Now(), c.connection()
 	caller := req.Context()
 	ctx, cancel := context.WithTimeout(caller, attemptTimeout)
 	defer cancel()
@@ -50,14 +47,14 @@ func (c *Client) attempt(req *http.Request) *attempt {
 		req.GetBody = func() (io.ReadCloser, error) { return nil, errReset }
 	}
 
-	a := &attempt{method: req.Method, host: req.URL.Host}
+	a := &attempt{Attempt: Attempt{Method: req.Method, Path: req.URL.Path}, host: req.URL.Host}
 	if proxy, _ := transport.Proxy(req); proxy != nil {
 		a.proxy = proxy.Host
 	}
 	resp, err := transport.RoundTrip(req)
 	if err == nil {
 		if a.header = resp.Header; 200 <= resp.StatusCode && resp.StatusCode <= 599 {
-			a.status = resp.StatusCode
+			a.Status = resp.StatusCode
 		}
 		if a.hasErrorStatus() {
 			// The status is enough to decide what follows; do not wait long for the error message.
@@ -65,7 +62,7 @@ func (c *Client) attempt(req *http.Request) *attempt {
 		}
 		a.body, err = readBody(resp)
 	}
-	a.wire, a.err = *seen.Load(), err
+	a.Elapsed, a.wire, a.err = time.Since(start), *seen.Load(), err
 	if err != nil && ctx.Err() != nil {
 		a.timedOut = caller.Err() == nil
 		a.cut = !a.timedOut && !a.hasErrorStatus()
@@ -75,10 +72,10 @@ func (c *Client) attempt(req *http.Request) *attempt {
 	}
 	switch {
 	case a.hasErrorStatus():
-		a.problem = a.statusError()
+		a.Problem = a.statusError()
 	case err != nil:
-		a.problem = a.networkError()
-		lostHandshake := a.handshaking && !a.cut && a.problem.Cause != TLSFailed
+		a.Problem = a.networkError()
+		lostHandshake := a.handshaking && !a.cut && a.Problem.Cause != TLSFailed
 		if lostHandshake || strings.Contains(err.Error(), "HTTP_1_1_REQUIRED") {
 			c.reconnectPlainly()
 		}
@@ -89,8 +86,8 @@ func (c *Client) attempt(req *http.Request) *attempt {
 // hasErrorStatus reports whether there is a response with another status than the wanted one. That counts even if its
 // body was cut off.
 func (a *attempt) hasErrorStatus() bool {
-	created := a.status == http.StatusCreated && a.method == http.MethodPost
-	return a.status != 0 && a.status != http.StatusOK && !created
+	created := a.Status == http.StatusCreated && a.Method == http.MethodPost
+	return a.Status != 0 && a.Status != http.StatusOK && !created
 }
 
 const unreadable = "could not read the response"

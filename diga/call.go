@@ -20,7 +20,7 @@ type Attempt struct {
 	Number  int // of the request's attempts, from 1
 	Method  string
 	Path    string        // from the root
-	Status  int           // of the response; 0: there was none
+	Status  int           // of the response, 200 to 599; 0: there was none with such a status
 	Problem *Error        // nil: there is a complete 200 or, after a POST, a 201
 	Elapsed time.Duration // until the response was read or the attempt failed
 	Wait    time.Duration // before the next attempt; 0: there is none
@@ -39,10 +39,9 @@ type call struct {
 	reported *Error   // of the last response or, if there was none, of the last failed attempt
 	effect   Effect   // of a change: the largest of all attempts
 
-	counted int           // retries that count against MaxRetries
-	wait    time.Duration // before the next attempt; 0: there is none
-	gaveUp  string        // why there is no next attempt, if the last could have been retried
-	stopped error         // by BeforeRetry
+	counted int    // retries that count against MaxRetries
+	gaveUp  string // why there is no next attempt, if the last could have been retried
+	stopped error  // by BeforeRetry
 }
 
 // fetch sends r and parses the response, which is not what was wanted if that fails. The error is an *Error.
@@ -67,20 +66,19 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
 	if err != nil {
 		return nil, &Error{Cause: Internal, Message: "the request cannot be built", Said: reason(err), Err: err}
 	}
-	call.path = req.URL.Path // from the root, for Attempt
 	if ctx.Err() == nil {
 		loop := retryablehttp.Client{
 			HTTPClient:   &http.Client{Transport: call},
 			RetryMax:     math.MaxInt, // decide sets the limit
 			CheckRetry:   call.decide,
-			Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return call.wait },
+			Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return call.last.Wait },
 			PrepareRetry: call.prepare,
 			ErrorHandler: retryablehttp.PassthroughErrorHandler,
 		}
 		// call.last has more detail than the result.
 		_, _ = loop.Do(req) //nolint:bodyclose // RoundTrip returns no body
 	}
-	if call.last != nil && call.last.problem == nil {
+	if call.last != nil && call.last.Problem == nil {
 		return call.last.body, nil
 	}
 	return nil, call.failure(ctx)
@@ -104,11 +102,10 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.giveUp(errNoTime.Error())
 		return nil, errNoTime
 	}
-	start := time.Now()
 	c.attempts++
 	c.last = c.attempt(req)
-	c.last.elapsed = time.Since(start)
-	if problem := c.last.problem; problem != nil {
+	c.last.Number = c.attempts
+	if problem := c.last.Problem; problem != nil {
 		if c.body != nil {
 			c.effect = max(c.effect, problem.Effect)
 		}
@@ -117,7 +114,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 			c.reported = problem
 		}
 	}
-	return &http.Response{StatusCode: c.last.status, Body: http.NoBody, Request: req}, nil
+	return &http.Response{StatusCode: c.last.Status, Body: http.NoBody, Request: req}, nil
 }
 
 // giveUp records why there is no next attempt.
@@ -133,24 +130,20 @@ func (c *call) decide(ctx context.Context, _ *http.Response, err error) (bool, e
 		return false, nil // errNoTime
 	}
 	a := c.last
-	asked := retryAfter(a.header, time.Now())
-	c.wait = 0
-	if a.problem != nil && ctx.Err() == nil && a.problem.Cause.Retried && !(c.once && c.effect > NoEffect) {
-		c.plan(timeLeft(ctx)-lastAttempt, asked)
+	if a.Problem != nil && ctx.Err() == nil && a.Problem.Cause.Retried && !(c.once && c.effect > NoEffect) {
+		c.plan(timeLeft(ctx) - lastAttempt)
 	}
 	if c.OnAttempt != nil {
-		c.OnAttempt(Attempt{
-			Number: c.attempts, Method: c.method, Path: c.path, Status: a.status, Problem: a.problem, Elapsed: a.elapsed,
-			Wait: c.wait, Asked: asked,
-		})
+		c.OnAttempt(a.Attempt)
 	}
-	return c.wait > 0, nil
+	return a.Wait > 0, nil
 }
 
 // plan sets the wait before the next attempt, or why there is none. room is how long it may wait.
-func (c *call) plan(room, asked time.Duration) {
-	limited := c.last.problem.Cause == Limited
-	least, spread := backoff(c.attempts-1, c.last.status, asked)
+func (c *call) plan(room time.Duration) {
+	limited := c.last.Problem.Cause == Limited
+	asked := retryAfter(c.last.header, time.Now())
+	least, spread := backoff(c.attempts-1, c.last.Status, asked)
 	switch {
 	case !limited && c.counted == c.MaxRetries:
 		c.giveUp("")
@@ -168,7 +161,7 @@ func (c *call) plan(room, asked time.Duration) {
 	if jitter == nil {
 		jitter = rand.N[time.Duration]
 	}
-	c.wait = least + jitter(max(min(spread, room-least), 1))
+	c.last.Asked, c.last.Wait = asked, least+jitter(max(min(spread, room-least), 1))
 }
 
 // prepare runs BeforeRetry before a retry of a change. It is a retryablehttp.PrepareRetry.
@@ -190,7 +183,7 @@ func (c *call) failure(ctx context.Context) *Error {
 	case ended != nil && (e == nil || e.Status == 0 || e.Status == http.StatusOK):
 		e = &Error{Cause: TimedOut, Message: ended.Error(), Err: ended}
 		if c.last != nil && c.last.cut {
-			e.Message = c.last.problem.Message + " " + e.Message
+			e.Message = c.last.Problem.Message + " " + e.Message
 		}
 	case ended != nil:
 		c.gaveUp = "gave up " + ended.Error()

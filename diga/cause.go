@@ -44,7 +44,7 @@ func (a *attempt) statusError() *Error {
 	if a.err == nil {
 		r = parseReply(a.body)
 	}
-	e := &Error{Cause: statusCause(a.status, r), Message: "the API returned " + StatusText(a.status)}
+	e := &Error{Cause: statusCause(a.Status, r), Message: "the API returned " + StatusText(a.Status)}
 	switch {
 	case e.Cause == InvalidReply:
 		e.Message += ", expected 200 OK"
@@ -56,26 +56,26 @@ func (a *attempt) statusError() *Error {
 		}
 	default:
 		e.Code, e.Details = r.code, r.details
-		if string(r.text) != http.StatusText(a.status) {
+		if string(r.text) != http.StatusText(a.Status) {
 			e.Said = r.text
 		}
 	}
 	switch {
-	case 300 <= a.status && a.status < 500 && a.status != http.StatusRequestTimeout: // refused
-	case a.status >= 400 && r.own:
+	case 300 <= a.Status && a.Status < 500 && a.Status != http.StatusRequestTimeout: // refused
+	case a.Status >= 400 && r.own:
 		e.Effect = MaybeApplied
 	default:
 		// A 2xx that confirms nothing, or a gateway's error, which says nothing about the request behind it.
 		e.Effect = MaybePending
 	}
-	e.Status, e.Err = a.status, a.err
+	e.Status, e.Err = a.Status, a.err
 	return e
 }
 
 // networkError is the error of an attempt without a complete response, classified by type where possible.
 func (a *attempt) networkError() *Error {
 	op, _ := errors.AsType[*net.OpError](a.err)
-	e := &Error{Status: a.status, Effect: MaybePending, Err: a.err}
+	e := &Error{Status: a.Status, Effect: MaybePending, Err: a.err}
 	// In TLS 1.3, a client writes its request before the server has checked the client's certificate.
 	rejected := op != nil && op.Op == "remote error" && strings.Contains(op.Err.Error(), "certificate")
 	if !a.sent || rejected {
@@ -109,7 +109,7 @@ func (a *attempt) networkError() *Error {
 	case errors.Is(a.err, gzip.ErrHeader), errors.Is(a.err, gzip.ErrChecksum),
 		errors.As(a.err, new(flate.CorruptInputError)):
 		return is(InvalidReply, unreadable, reason(a.err))
-	case a.status != 0 && op == nil:
+	case a.Status != 0 && op == nil:
 		return is(Truncated, fmt.Sprintf("the response was cut off after %d bytes", len(a.body)), "")
 	case op != nil && op.Op == "remote error", a.handshaking && !lost: // a TLS alert, or a failed handshake
 		return is(TLSFailed, fmt.Sprintf("TLS with %s failed", a.host), tlsReason(a.err))
@@ -125,7 +125,7 @@ func (a *attempt) progress() string {
 	switch {
 	case !a.sent:
 		return "no connection to " + a.host
-	case a.status == 0:
+	case a.Status == 0:
 		return "no response from " + a.host
 	default:
 		return "incomplete response from " + a.host

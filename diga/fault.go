@@ -125,14 +125,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // IsFinal reports whether the API, or what stands in front of it, has answered a read in a way that will not change: it
 // is not allowed, does not exist here, or returns something else. An answer that was cut off does not count.
 func (e *Error) IsFinal() bool {
-	switch e.Cause {
-	case BadRequest, Forbidden, NotFound, Unprocessable, Refused, NotTheAPI, Redirected, Mismatch:
-		return e.Status != http.StatusUnauthorized && e.Err == nil
-	case InvalidReply:
-		return e.Status == http.StatusOK
-	default:
-		return e.Status == http.StatusNotImplemented
-	}
+	odd := e.Status == http.StatusOK && (e.Cause == Mismatch || e.Cause == InvalidReply)
+	refused := 300 <= e.Status && e.Status < 500 && e.Status != http.StatusUnauthorized
+	return odd || (refused || e.Status == http.StatusNotImplemented) && !e.Cause.Retried && e.Err == nil
 }
 
 // StatusText returns a status with its name, such as "404 Not Found", or without it if it has none.

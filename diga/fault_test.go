@@ -69,14 +69,18 @@ func TestEveryStatus(t *testing.T) {
 
 func TestIsFinal(t *testing.T) {
 	for want, list := range map[bool][]Error{
-		true: {{Cause: BadRequest}, {Cause: Forbidden}, {Cause: NotFound}, {Cause: Unprocessable}, {Cause: Refused},
-			{Cause: Redirected},
-			{Cause: Mismatch}, {Cause: NotTheAPI, Status: 404}, {Cause: InvalidReply, Status: 200},
-			{Cause: ServerError, Status: 501}},
-		false: {{Cause: Unauthorized, Status: 401}, {Cause: NotTheAPI, Status: 401}, {Cause: Limited, Status: 429},
-			{Cause: ServerFault, Status: 503},
+		true: {
+			{Cause: BadRequest, Status: 400}, {Cause: Forbidden, Status: 403}, {Cause: NotFound, Status: 404},
+			{Cause: Unprocessable, Status: 422}, {Cause: Refused, Status: 405}, {Cause: Redirected, Status: 307},
+			{Cause: Mismatch, Status: 200}, {Cause: NotTheAPI, Status: 404}, {Cause: InvalidReply, Status: 200},
+			{Cause: ServerError, Status: 501},
+		},
+		false: {
+			{Cause: Unauthorized, Status: 401}, {Cause: NotTheAPI, Status: 401}, {Cause: Limited, Status: 429},
+			{Cause: ServerFault, Status: 408}, {Cause: ServerFault, Status: 503}, {Cause: ServerError, Status: 505},
 			{Cause: TimedOut}, {Cause: Unreachable}, {Cause: InvalidReply}, {Cause: Truncated, Status: 200},
-			{Cause: ServerError, Status: 505}, {Cause: NotTheAPI, Status: 404, Err: io.ErrUnexpectedEOF}},
+			{Cause: NotTheAPI, Status: 404, Err: io.ErrUnexpectedEOF}, {Cause: Cancelled, Status: 404, Err: errSignal},
+		},
 	} {
 		for _, e := range list {
 			if e.IsFinal() != want {

@@ -115,14 +115,14 @@ func TestErrorsOfStatuses(t *testing.T) {
 		{303, "", "//evil.test/sesame", " " + redirects + ": redirect to evil.test", nil},
 		{303, "", "https://user:sesame@evil.test:8443/a?sesame", " " + redirects + ": redirect to evil.test:8443", nil},
 	} {
-		a := attempt{status: test.status, body: []byte(test.body), header: http.Header{"Location": {test.location}}}
+		a := attempt{Attempt: Attempt{Status: test.status}, body: []byte(test.body), header: http.Header{"Location": {test.location}}}
 		e := a.statusError()
 		if got := e.Code + " " + e.Error(); got != test.want || !slices.Equal(e.Details, test.details) {
 			t.Errorf("got  %s %v\nwant %s %v", got, e.Details, test.want, test.details)
 		}
 	}
 	// A body that was cut off may end in half a secret.
-	cut := attempt{status: 404, body: []byte(`{"error_code":"A","message":"b"}`), err: io.ErrUnexpectedEOF}
+	cut := attempt{Attempt: Attempt{Status: 404}, body: []byte(`{"error_code":"A","message":"b"}`), err: io.ErrUnexpectedEOF}
 	if e := cut.statusError(); e.Code != "" || e.Said != "" || e.Cause != NotTheAPI {
 		t.Errorf("%+v", e)
 	}
