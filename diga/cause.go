@@ -111,7 +111,7 @@ func (a *attempt) networkError() *Error {
 		return is(InvalidReply, unreadable, reason(a.err))
 	case a.Status != 0 && op == nil:
 		return is(Truncated, fmt.Sprintf("the response was cut off after %d bytes", len(a.body)), "")
-	case op != nil && op.Op == "remote error", a.handshaking && !lost: // a TLS alert, or a failed handshake
+	case a.Status == 0 && op != nil && op.Op == "remote error", a.handshaking && !lost: // an alert, a bad certificate
 		return is(TLSFailed, fmt.Sprintf("TLS with %s failed", a.host), tlsReason(a.err))
 	case lost, a.http2: // HTTP/2 errors affect the stream or the connection; a new connection fixes both
 		return is(Unreachable, "no response from "+a.host, reason(a.err))

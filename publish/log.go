@@ -12,6 +12,9 @@ import (
 
 // logAttempt logs attempts at a change, and all waits. Attempts at reads go to the debug log.
 func (r *run) logAttempt(a diga.Attempt) {
+	if a.Method == http.MethodPatch {
+		r.attempts, r.lastAttempt, r.lastStatus = a.Number, time.Now(), a.Status
+	}
 	outcome := say("%s", diga.StatusText(a.Status))
 	switch {
 	case a.Problem != nil && a.Status == 0:
@@ -29,9 +32,6 @@ func (r *run) logAttempt(a diga.Attempt) {
 		wait = say("GET %s failed (%s). %s", diga.Foreign(a.Path), diga.Foreign(fmt.Sprint(a.Problem)), wait)
 	} else {
 		r.log(line)
-	}
-	if a.Method == http.MethodPatch {
-		r.attempts, r.lastAttempt, r.lastStatus = a.Number, time.Now(), a.Status
 	}
 	if a.Wait > 0 {
 		r.log(say("%s.", wait))
