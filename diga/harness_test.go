@@ -374,6 +374,8 @@ var plays = map[string]answer{
 	"500stops": {raw: strings.TrimSuffix(response(500, "12345").raw, "345"), then: silent},
 	"503":      apiError(503, "SECOND"), "503+2s": apiError(503, "BUSY", "Retry-After: 2"), "502": response(502, ""),
 	"400": response(400, ""), "404": apiError(404, "GONE"), "409": apiError(409, "TAKEN"),
+	"422": apiError(422, "ODD"), "badCursor": apiError(400, "BAD_CURSOR"),
+	"5MiB": response(200, strings.Repeat(" ", 5<<20)), "404+5MiB": response(404, strings.Repeat(" ", 5<<20)),
 }
 
 // story is a call with one retry and an hour, unless it says otherwise, and what comes of it.
