@@ -26,8 +26,8 @@ type Version struct {
 	Created   time.Time // zero: not known
 	Issues    []Foreign // what keeps a draft from being launched
 
-	// Config holds all other fields as JSON, by name: prompt, voice and so on, including any that the API's document does
-	// not list. Some may hold credentials. It is nil if it has more than 1 MiB.
+	// Config holds all other fields as JSON, by name: prompt, voice and so on, including any that the API's document
+	// does not list. Some may hold credentials. It is nil if the version has more than 1 MiB.
 	Config map[string]json.RawMessage
 }
 

@@ -36,24 +36,26 @@ func TestReadVersion(t *testing.T) {
 	dated := func(v *Version) { v.Created = created }
 	for fields, want := range map[string]Version{ // after the IDs
 		"": made(none),
-		`,"version_number":7,"version_name":" v1 ","name":"Desk","is_draft":true,"is_published":true`: made(func(v *Version) {
-			v.Number, v.Name, v.AgentName, v.Draft, v.Published = 7, " v1 ", "Desk", true, true
-		}),
+		`,"version_number":7,"version_name":" v1 ","name":"Desk","is_draft":true,"is_published":true`: made(
+			func(v *Version) { v.Number, v.Name, v.AgentName, v.Draft, v.Published = 7, " v1 ", "Desk", true, true }),
 		`,"version_number":null,"version_name":null,"name":null,"is_draft":null,"version_created_at":null`: made(none),
 		`,"created_at":"2024-01-01T00:00:00Z","version_created_at":"2025-03-01T13:00:00+01:00"`:            made(dated),
-		`,"version_created_at":"2025-03-01T12:00:00"`:                                                      made(dated), `,"version_created_at":"soon"`: made(none),
+		`,"version_created_at":"2025-03-01T12:00:00"`:                                                      made(dated),
+		`,"version_created_at":"soon"`:                                                                     made(none),
 		`,"validation_issues":[{"message":"no voice"},{"message":"no prompt","code":"x"}]`: made(func(v *Version) {
 			v.Issues = []Foreign{"no voice", "no prompt"}
 		}),
 		`,"validation_issues":"odd"`: made(none),
 		`,"prompt":"Hi","voice":{"id": "x"},"new":null,"Is_Draft":true,"modified_at":"now"`: made(func(v *Version) {
 			v.Config = map[string]json.RawMessage{
-				"prompt": []byte(`"Hi"`), "voice": []byte(`{"id": "x"}`), "new": []byte("null"), "Is_Draft": []byte("true"),
+				"prompt": []byte(`"Hi"`), "voice": []byte(`{"id": "x"}`), "new": []byte("null"),
+				"Is_Draft": []byte("true"),
 			}
 		}),
 		`,"prompt":"` + strings.Repeat("x", maxConfigBytes) + `"`: made(func(v *Version) { v.Config = nil }),
 	} {
-		if got, err := readVersion([]byte("{" + versionIDs + fields + "}")); err != nil || !reflect.DeepEqual(got, want) {
+		got, err := readVersion([]byte("{" + versionIDs + fields + "}"))
+		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%.200s: %+v, %v", fields, got, err)
 		}
 	}
@@ -115,7 +117,7 @@ func TestReplies(t *testing.T) {
 		found, ok   = "b0000000-0000-4000-8000-000000000002 <nil>", "00000000-0000-0000-0000-000000000000 <nil>"
 		is          = "InvalidReply 200: the API returned 200 OK, but not "
 		isNoList    = is + "the list of published versions: "
-		isError     = " BROKEN: the API returned 200 OK with an error: because"
+		isError     = ": the API returned 200 OK with an error: because"
 		otherAgent  = ": requested agent a0000000-0000-4000-8000-000000000001, but the API returned " + other
 		otherLaunch = "Mismatch 200 (pending?): the API launched something else than the agent's draft under this name"
 		pending     = "InvalidReply 200 (pending?)"
@@ -137,14 +139,14 @@ func TestReplies(t *testing.T) {
 			isNoList + "its version is not published"},
 		{live, pageOf(false, []string{another}), "Mismatch 200" + otherAgent},
 		{live, response(200, versionBody), isNoList + "data is not a list"},
-		{live, response(200, errorBody), "InvalidReply 200" + isError},
+		{live, response(200, errorBody), "InvalidReply 200 BROKEN" + isError},
 
 		{byID, response(200, versionBody), found},
 		{byID, response(200, another), "Mismatch 200" + otherAgent},
 		{byID, response(200, swap(versionBody, versionID.String(), other)),
 			"Mismatch 200: requested version " + versionID.String() + ", but the API returned " + other},
 		{byID, response(200, "{}"), is + "a version: version_id is missing"},
-		{byID, response(200, errorBody), "InvalidReply 200" + isError},
+		{byID, response(200, errorBody), "InvalidReply 200 BROKEN" + isError},
 		{byID, response(201, versionBody), "InvalidReply 201: the API returned 201 Created, expected 200 OK"},
 		{byID, apiError(404, "GONE"), gone},
 
@@ -158,8 +160,9 @@ func TestReplies(t *testing.T) {
 		{launch, response(201, draftBody), otherLaunch},
 		{launch, response(201, swap(versionBody, "v1.2.0", "V1.2.0")), otherLaunch},
 		{launch, response(201, "<html>"), pending + ": the API returned 200 OK, but not a version: not a JSON object"},
-		{launch, response(200, errorBody), "InvalidReply 200 BROKEN (pending?)" + strings.TrimPrefix(isError, " BROKEN")},
-		{launch, response(202, versionBody), "InvalidReply 202 (pending?): the API returned 202 Accepted, expected 200 OK"},
+		{launch, response(200, errorBody), "InvalidReply 200 BROKEN (pending?)" + isError},
+		{launch, response(202, versionBody),
+			"InvalidReply 202 (pending?): the API returned 202 Accepted, expected 200 OK"},
 	} {
 		n := &network{answers: []answer{response(429, ""), test.answer}}
 		n.play(t, func(t *testing.T, c *Client) {
@@ -171,7 +174,7 @@ func TestReplies(t *testing.T) {
 			if got != test.want || !slices.Equal(n.targets(), []string{test.target, test.target}) {
 				t.Errorf("asked %s\n got %s\nwant %s", n.targets(), got, test.want)
 			}
-			r := n.heard()[0]
+			r := n.heard[0]
 			if fresh := r.Header.Get("Cache-Control") == "no-cache"; fresh != (r.Method == http.MethodGet) {
 				t.Error(r.Header)
 			}
@@ -194,13 +197,13 @@ func TestPublish(t *testing.T) {
 		"{" + version:         promotion,
 		`{"version_id":null}`: {Agent: agentID, Unpublish: true},
 		both: {Agent: agentID, Version: valid(versionID),
-			Phones: [Directions]Binding{{true, valid(phoneID)}, {true, uuid.NullUUID{UUID: uuid.MustParse(other), Valid: true}}}},
+			Phones: [Directions]Binding{{true, valid(phoneID)}, {true, valid(uuid.MustParse(other))}}},
 		release: {Agent: agentID, Version: valid(versionID), Phones: [Directions]Binding{Outbound: {Stated: true}}},
 	}
 	for _, test := range []struct{ sends, answer, want string }{
 		{"{" + version, publishedBody, "<nil>"},
 		{"{" + version, swap(publishedBody, "a0000000", "A0000000"), "<nil>"},
-		{"{" + version, confirmed + "," + inField + "," + outField + `,"x":[{}]}`, "<nil>"}, // what was left out may be anything
+		{"{" + version, confirmed + "," + inField + "," + outField + `,"x":[{}]}`, "<nil>"}, // it was left open
 		{"{" + version, "{" + agentField + "}", wantVersion + "null"},
 		{"{" + version, swap(publishedBody, versionID.String(), other), wantVersion + other},
 		{"{" + version, swap(publishedBody, agentID.String(), other),
@@ -209,7 +212,8 @@ func TestPublish(t *testing.T) {
 		{"{" + version, swap(publishedBody, "published_version_id", "Published_Version_Id"), wantVersion + "null"},
 		{"{" + version, publishedBody + "{}", isNot + "trailing data after the JSON object"},
 		{"{" + version, "", isNot + "not a JSON object"},
-		{"{" + version, errorBody, "InvalidReply 200 BROKEN (pending?): the API returned 200 OK with an error: because"},
+		{"{" + version, errorBody,
+			"InvalidReply 200 BROKEN (pending?): the API returned 200 OK with an error: because"},
 		{both, confirmed + "," + inField + "," + outField + "}", "<nil>"},
 		{both, confirmed + "," + outField + "}",
 			differs + "body.inbound_phone_number_id: requested " + phoneID.String() + ", got nothing"},
@@ -225,14 +229,15 @@ func TestPublish(t *testing.T) {
 		n.play(t, func(t *testing.T, c *Client) {
 			change := changes[test.sends]
 			got, err := c.Publish(t.Context(), change)
-			if outcome(err) != test.want || (err == nil) != (got.Agent == agentID) || got.Version != change.Version && err == nil {
+			ok := got.Agent == agentID && got.Version == change.Version
+			if outcome(err) != test.want || (err == nil) != ok {
 				t.Errorf("%s: %+v\n got %s\nwant %s", test.answer, got, outcome(err), test.want)
 			}
-			r := n.heard()[0]
+			r := n.heard[0]
 			if !reflect.DeepEqual(r.Header, http.Header{
 				"Accept": {"application/json"}, "Accept-Encoding": {"gzip"}, "Authorization": {"Bearer sesame"},
-				"Content-Length": {fmt.Sprint(len(test.sends))}, "Content-Type": {"application/json"}, "User-Agent": {"test/1"},
-				"X-Request-Id": {"99999999-9999-4999-8999-999999999999"},
+				"Content-Length": {fmt.Sprint(len(test.sends))}, "Content-Type": {"application/json"},
+				"User-Agent": {"test/1"}, "X-Request-Id": {requestID.String()},
 			}) || n.targets()[0] != "PATCH /v1/agent/"+agentID.String()+"/published_version" || r.Host != "api.test" {
 				t.Errorf("%s %+v", n.targets(), r.Header)
 			}
@@ -246,7 +251,7 @@ func TestPublish(t *testing.T) {
 		"outbound_phone_number_id": "a string",
 	})
 	idsAreRequired(t, readPublication, publishedBody, "agent_id")
-	for _, change := range []Change{{}, {Agent: agentID}, {Agent: agentID, Version: valid(versionID), Unpublish: true}} {
+	for _, change := range []Change{{}, {Agent: agentID}, {Version: valid(versionID), Unpublish: true}} {
 		_, err := new(Client).Publish(t.Context(), change) // would crash if it sent anything
 		if failed(t, err).Cause != Internal {
 			t.Errorf("%+v: %v", change, err)

@@ -96,8 +96,8 @@ func TestCallbacks(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	for _, r := range n.heard() { // every attempt is the same
-		if first := n.heard()[0]; !reflect.DeepEqual(r.Header, first.Header) || r.body != first.body {
+	for _, r := range n.heard { // every attempt is the same
+		if first := n.heard[0]; !reflect.DeepEqual(r.Header, first.Header) || r.body != first.body {
 			t.Errorf("got %+v", r)
 		}
 	}
@@ -127,8 +127,8 @@ func TestBeforeRetry(t *testing.T) {
 		_, err := c.Publish(t.Context(), promotion)
 		e := failed(t, err)
 		if e.Cause != Stopped || !errors.Is(e, errSignal) || e.Status != 503 || e.Last.Code != "BUSY" ||
-			e.Effect != MaybeApplied || len(n.heard()) != 2 {
-			t.Errorf("%d requests: %+v", len(n.heard()), e)
+			e.Effect != MaybeApplied || len(n.heard) != 2 {
+			t.Errorf("%d requests: %+v", len(n.heard), e)
 		}
 		if want := []string{"1s 0", "2s 1"}; !slices.Equal(log, want) {
 			t.Errorf("asked at %s, want %s", log, want)
@@ -166,7 +166,7 @@ func TestBackoff(t *testing.T) {
 		{0, 429, most - 5, most - 5, 5},
 	} {
 		if least, spread := backoff(test.n, test.status, test.asked); least != test.least || spread != test.spread {
-			t.Errorf("retry %d after %d, asked %s: %s and up to %s more", test.n, test.status, test.asked, least, spread)
+			t.Errorf("%+v: %s and up to %s more", test, least, spread)
 		}
 	}
 	short, long := false, false
@@ -196,8 +196,9 @@ func TestRetryAfter(t *testing.T) {
 		want         time.Duration
 	}{
 		{"2", "", 2 * s}, {"007", "", 7 * s}, {"25.5", "", 26 * s}, {"0.001", "", s}, {"0", "", 0},
-		{"9223372036", "", 9223372036 * s}, {"9223372037", "", 0}, {"9223372036.5", "", 0}, {"-1", "", 0}, {"NaN", "", 0},
-		{"Inf", "", 0}, {"5 s", "", 0}, {"120, 5", "", 0}, {"soon", "", 0}, {"", "", 0}, {"120|5", "", 0}, {"\xff", "", 0},
+		{"9223372036", "", 9223372036 * s}, {"9223372037", "", 0}, {"9223372036.5", "", 0}, {"-1", "", 0},
+		{"NaN", "", 0}, {"Inf", "", 0}, {"5 s", "", 0}, {"120, 5", "", 0}, {"soon", "", 0}, {"", "", 0},
+		{"120|5", "", 0}, {"\xff", "", 0},
 		{"2000-01-01T00:00:09Z", "", 0}, {"Sat, 01 Jan 2000 00:00:09 GMT", "", 9 * s},
 		{"Sat, 01 Jan 2000 00:00:09 GMT", "soon", 9 * s}, {"Fri, 31 Dec 1999 23:59:59 GMT", "", 0},
 		{"Sat, 01 Jan 2000 10:00:09 GMT", date, 9 * s}, {"Saturday, 01-Jan-00 10:00:09 GMT", date, 9 * s},

@@ -14,7 +14,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -103,8 +102,8 @@ func (c *Client) connection() *http.Transport {
 	return c.transport
 }
 
-// reconnectPlainly makes later attempts open a new connection, over HTTP/1.1 and with a small TLS hello: either the
-// server refused to speak HTTP/2, or a TLS handshake was lost, as some middleboxes drop a hello of more than one packet.
+// reconnectPlainly makes later attempts open a new connection, over HTTP/1.1 and with a small TLS hello: the server
+// refused to speak HTTP/2, or a TLS handshake was lost, as some middleboxes drop a hello of more than one packet.
 func (c *Client) reconnectPlainly() {
 	c.Close()
 	c.mu.Lock()
@@ -145,11 +144,11 @@ func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.R
 	if resp.StatusCode == http.StatusOK {
 		return nil
 	}
-	cause := ProxyRefused
+	e := &Error{Cause: ProxyRefused, Message: "the proxy " + proxy.Host + " returned " + StatusText(resp.StatusCode)}
 	if statusCause(resp.StatusCode, reply{}) == ServerFault {
-		cause = ProxyFailed
+		e.Cause = ProxyFailed
 	}
-	return &Error{Cause: cause, Message: fmt.Sprintf("the proxy %s returned %s", proxy.Host, StatusText(resp.StatusCode))}
+	return e
 }
 
 // request is what every attempt of a call sends.

@@ -52,10 +52,11 @@ func TestEveryStatus(t *testing.T) {
 				n := &network{answers: []answer{a}}
 				n.play(t, func(t *testing.T, c *Client) {
 					c.MaxRetries = 1
-					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // a second retry of a 429 would come later
+					// A second retry of a 429 would come later.
+					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 					defer cancel()
 					_, err := c.Publish(ctx, promotion)
-					e, retried := failed(t, err), len(n.heard()) == 2
+					e, retried := failed(t, err), len(n.heard) == 2
 					if e.Cause != row.cause[own] || e.Effect != row.effect[own] || retried != row.retried ||
 						e.Cause.Retried != row.retried || (e.Status == status) != (200 <= status && status <= 599) {
 						t.Errorf("%d: %s %d, effect %d, retried: %t; want %+v",
@@ -165,7 +166,10 @@ func TestNetworkFaults(t *testing.T) {
 			dial(os.NewSyscallError("connect", syscall.ECONNREFUSED))},
 		{"connecting hangs", "2 in 20.5s: TimedOut: no connection within 10 s; gave up",
 			func(_ *testing.T, _ *network, c *Client) {
-				c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
+				c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+					<-ctx.Done()
+					return nil, ctx.Err()
+				}
 			}},
 		{"a URL that is none", `0 in 0s: Internal: the request cannot be built: invalid URL escape "%20"`,
 			func(_ *testing.T, _ *network, c *Client) { c.BaseURL.Host = "api test" }},
@@ -192,9 +196,11 @@ func TestNetworkFaults(t *testing.T) {
 		{"SSL_CERT_FILE is missing", "TLSFailed: SSL_CERT_FILE cannot be read: no such file or directory", caFile("")},
 		{"SSL_CERT_FILE is DER", "TLSFailed: the file in SSL_CERT_FILE holds no PEM certificate",
 			caFile(string(ours.Certificate[0]))},
-		{"SSL_CERT_FILE is another's", "TLSFailed: x509: certificate signed by unknown authority; SSL_CERT_FILE has another authority's certificate",
+		{"SSL_CERT_FILE is another's", "TLSFailed: x509: certificate signed by unknown authority; " +
+			"SSL_CERT_FILE has another authority's certificate",
 			caFile(string(pem))},
-		{"expired", "TLSFailed: x509: certificate has expired or is not yet valid: current time 2000-01-01T00:00:00Z is after 1999-12-31T23:59:00Z",
+		{"expired", "TLSFailed: x509: certificate has expired or is not yet valid: " +
+			"current time 2000-01-01T00:00:00Z is after 1999-12-31T23:59:00Z",
 			shows(certificate("api.test", -time.Minute))},
 		{"another host", "TLSFailed: x509: certificate is valid for other.test, not api.test",
 			shows(certificate("other.test", time.Hour))},
@@ -211,7 +217,8 @@ func TestNetworkFaults(t *testing.T) {
 			sends(ok + "X: y\r\n")},
 		{"not HTTP", `InvalidReply (pending?): unreadable: malformed HTTP response "SSH-2.0"`,
 			sends("SSH-2.0\r\n\r\n")},
-		{"too many headers", "InvalidReply (pending?): unreadable: net/http: server response headers exceeded 65536 bytes; aborted",
+		{"too many headers",
+			"InvalidReply (pending?): unreadable: net/http: server response headers exceeded 65536 bytes; aborted",
 			sends(ok + "X: " + strings.Repeat("x", maxHeaderBytes+8192))},
 		{"a status without a meaning", `InvalidReply (pending?): unreadable: malformed HTTP: status "999 ::error::"`,
 			sends("HTTP/1.1 999 ::error::\r\n\r\n")},

@@ -2,6 +2,7 @@ package diga
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,15 +11,16 @@ import (
 
 // A number is equal to itself in every notation, and E.164 is a notation of its own.
 func FuzzNumber(f *testing.F) {
-	for _, s := range []string{"+34 910 000 001", "tel:+34-910;ext=1", "sip:A@b", "tel:tel:1", "00 34", ";", "+", "é@é",
-		"\xff", "34910000001"} {
+	for _, s := range []string{
+		"+34 910 000 001", "tel:+34-910;ext=1", "sip:A@b", "tel:tel:1", "00 34", ";", "+", "é@é", "\xff", "34910000001",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		n := ParseNumber(s)
-		if again := ParseNumber(n.canonical); !strings.Contains(n.canonical, ":") && !strings.Contains(n.canonical, ";") &&
-			again.canonical != n.canonical {
-			t.Errorf("%q is %q, and that is %q", s, n.canonical, again.canonical)
+		again := ParseNumber(n.canonical).canonical
+		if !strings.ContainsAny(n.canonical, ":;") && again != n.canonical {
+			t.Errorf("%q is %q, and that is %q", s, n.canonical, again)
 		}
 		if n.canonical != "" && (!n.Equal(n) || !n.Exactly(n)) || n.Equal(ParseNumber("")) {
 			t.Errorf("%q is not equal to itself, or to nothing", s)
@@ -33,7 +35,7 @@ func FuzzNumber(f *testing.F) {
 // An error's body never shows what it echoes of the request, and its code is a plain word.
 func FuzzErrorBody(f *testing.F) {
 	for _, body := range []string{
-		`{"status":"error","error_code":"AGENT_NOT_FOUND","message":"no"}`, `{"error_code":"💥","message":[],"detail":"x"}`,
+		`{"error_code":"AGENT_NOT_FOUND","message":"no"}`, `{"error_code":"💥","message":[],"detail":"x"}`,
 		`{"detail":[{"loc":["body",3,{"input":1}],"msg":"m","input":"i","ctx":{"error":{}},"url":"u"},null,{}]}`,
 		"\ufeff{}", "[{}]", "<title>x</title>", "<<a>b>", "plain", "<>{", "", `{"message":"a","message":"b"}`,
 	} {
@@ -59,7 +61,7 @@ func FuzzErrorBody(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if shown, err := json.Marshal(parseReply(hidden).details); err != nil || strings.Contains(string(shown), secret) {
+		if shown := fmt.Sprint(parseReply(hidden).details); strings.Contains(shown, secret) {
 			t.Errorf("%s shows what was sent: %s", hidden, shown)
 		}
 	})
@@ -94,7 +96,8 @@ func FuzzRetryAfter(f *testing.F) {
 		asked := retryAfter(http.Header{"Retry-After": {value}, "Date": {date}}, time.Unix(0, 0))
 		for _, status := range []int{http.StatusServiceUnavailable, http.StatusTooManyRequests} {
 			least, spread := backoff(int(n), status, asked)
-			if asked < 0 || least < max(asked, firstBackoff/2) || spread < 0 || spread > maxBackoff || least+spread < least {
+			ok := asked >= 0 && least >= max(asked, firstBackoff/2) && 0 <= spread && spread <= maxBackoff
+			if !ok || least+spread < least {
 				t.Errorf("%d: asked %s, waits %s and up to %s more", status, asked, least, spread)
 			}
 		}

@@ -4,7 +4,7 @@
 //	n := &network{answers: []answer{lost, response(503, "busy"), published}}
 //	n.play(t, func(t *testing.T, c *Client) { … })
 //
-// Afterwards n.heard() has the requests as they arrived. A server that should be net/http's own, with TLS and HTTP/2, is
+// Afterwards n.heard has the requests as they arrived. A server that should be net/http's own, with TLS and HTTP/2, is
 // started by serveHTTP2.
 
 package diga
@@ -98,29 +98,15 @@ type network struct {
 	start   time.Time
 	servers sync.WaitGroup
 
-	mu          sync.Mutex
-	connections int
-	played      int // answers
-	requests    []received
-}
-
-// dials returns the number of connections that were dialed.
-func (n *network) dials() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.connections
-}
-
-// heard returns the requests that arrived.
-func (n *network) heard() []received {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Clone(n.requests)
+	mu     sync.Mutex
+	dials  int        // connections that were made
+	played int        // answers
+	heard  []received // the requests that arrived
 }
 
 // targets returns the methods and targets of the requests that arrived.
 func (n *network) targets() (list []string) {
-	for _, r := range n.heard() {
+	for _, r := range n.heard {
 		list = append(list, r.Method+" "+r.RequestURI)
 	}
 	return list
@@ -174,8 +160,8 @@ func (n *network) play(t *testing.T, do func(t *testing.T, c *Client)) {
 	synctest.Test(t, func(t *testing.T) {
 		n.start = time.Now()
 		c := &Client{
-			BaseURL: &url.URL{Scheme: "http", Host: "api.test"}, Token: "sesame", UserAgent: "test/1", RequestID: requestID,
-			MaxRetries: 4, Jitter: func(time.Duration) time.Duration { return 0 },
+			BaseURL: &url.URL{Scheme: "http", Host: "api.test"}, Token: "sesame", UserAgent: "test/1",
+			RequestID: requestID, MaxRetries: 4, Jitter: func(time.Duration) time.Duration { return 0 },
 			Dial: func(context.Context, string, string) (net.Conn, error) { return n.connect() },
 		}
 		defer n.servers.Wait()
@@ -187,8 +173,8 @@ func (n *network) play(t *testing.T, do func(t *testing.T, c *Client)) {
 
 func (n *network) connect() (net.Conn, error) {
 	n.mu.Lock()
-	n.connections++
-	number := n.connections
+	n.dials++
+	number := n.dials
 	refused := n.played < len(n.answers) && n.answers[n.played].then == refuse
 	if refused {
 		n.played++
@@ -240,7 +226,7 @@ func (n *network) talk(conn net.Conn) {
 func (n *network) next(r received) answer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.requests = append(n.requests, r)
+	n.heard = append(n.heard, r)
 	if len(n.answers) == 0 {
 		return hang
 	}
@@ -311,7 +297,8 @@ func certificate(host string, valid time.Duration) tls.Certificate {
 	}
 	end := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(valid)
 	self := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: rand.Text()}, DNSNames: []string{host}, NotAfter: end,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: rand.Text()}, DNSNames: []string{host},
+		NotAfter: end,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, self, self, key.Public(), key)
 	if err != nil {
