@@ -162,8 +162,6 @@ func TestNetworkFaults(t *testing.T) {
 			dial(&net.DNSError{Err: "server misbehaving", IsTemporary: true})},
 		{"DNS is late", "twice: TimedOut: no connection within 10 s",
 			dial(&net.DNSError{Err: "i/o timeout", IsTimeout: true})},
-		{"refused", "twice: Unreachable: no response: connection refused",
-			dial(os.NewSyscallError("connect", syscall.ECONNREFUSED))},
 		{"connecting hangs", "2 in 20.5s: TimedOut: no connection within 10 s; gave up",
 			func(_ *testing.T, _ *network, c *Client) {
 				c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -184,8 +182,6 @@ func TestNetworkFaults(t *testing.T) {
 			proxy(sends("SSH-2.0\r\n\r\n"))},
 		{"HTTPS_PROXY in quotes", "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
 			env("HTTPS_PROXY", "'proxy.test'")},
-		{"HTTPS_PROXY without a host", "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
-			env("HTTPS_PROXY", "http://:3128")},
 		{"http_proxy with blanks", "ProxyRefused: cannot use the proxy: HTTP_PROXY is not a URL",
 			env("http_proxy", "my proxy")},
 		{"HTTPS_PROXY with a password's #", "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
@@ -212,7 +208,6 @@ func TestNetworkFaults(t *testing.T) {
 			hello("HTTP/1.1 400 Bad Request\r\n\r\n")},
 		{"a lost hello", "twice: Unreachable: no response: the connection was closed", hello("")},
 
-		{"nothing", "twice: Unreachable (pending?): no response: the connection was closed", sends("")},
 		{"half of the headers", "twice: Unreachable (pending?): no response: the connection was closed",
 			sends(ok + "X: y\r\n")},
 		{"not HTTP", `InvalidReply (pending?): unreadable: malformed HTTP response "SSH-2.0"`,
@@ -224,7 +219,6 @@ func TestNetworkFaults(t *testing.T) {
 			sends("HTTP/1.1 999 ::error::\r\n\r\n")},
 		{"a body cut off", "twice: Truncated 200 (pending?): the response was cut off after 112 bytes",
 			sends(published.raw[:len(published.raw)-1])},
-		{"an error cut off", "twice: ServerFault 502 (pending?)", sends(response(502, "12345").raw[:44])},
 		{"a redirect", "Redirected 307", sends(response(307, "", "Location: http://evil.test/").raw)},
 		{"a broken chunk", "twice: Truncated 200 (pending?): the response was cut off after 2 bytes",
 			sends(ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n")},

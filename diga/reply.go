@@ -27,7 +27,7 @@ func parseReply(data []byte) (r reply) {
 	if json.Unmarshal(data, &body) != nil {
 		return reply{text: pageText(data)}
 	}
-	texts := strings.Fields("message detail detail.message error.message error errors.message title")
+	texts := strings.Fields("message detail detail.message error.message error errors.0.message title")
 	for _, shape := range []string{"", "detail."} {
 		code := string(textAt(body, shape+"error_code"))
 		if r.code != "" || !plainWord.MatchString(code) {
@@ -45,14 +45,19 @@ func parseReply(data []byte) (r reply) {
 	return r
 }
 
-// valueAt returns the value at a path such as "error.message", or nil. Of a list, the first item counts.
+// valueAt returns the value at a path such as "errors.0.message", or nil.
 func valueAt(value any, path string) any {
 	for name := range strings.SplitSeq(path, ".") {
-		if list, ok := value.([]any); ok && len(list) > 0 {
-			value = list[0]
+		switch v := value.(type) {
+		case map[string]any:
+			value = v[name]
+		case []any:
+			if value = nil; name == "0" && len(v) > 0 {
+				value = v[0]
+			}
+		default:
+			return nil
 		}
-		object, _ := value.(map[string]any)
-		value = object[name]
 	}
 	return value
 }

@@ -3,6 +3,7 @@ package diga
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"reflect"
 	"slices"
@@ -33,27 +34,24 @@ func TestErrorBodies(t *testing.T) {
 		`{"error_code":"A","detail":{"message":"b"}}`:                  {code: "A", text: "b"},
 
 		// A code that is none.
-		`{"error_code":7,"message":"b"}`:                   {text: "b"},
-		`{"error_code":["A"],"message":"b"}`:               {text: "b"},
-		`{"error_code":"","message":"b"}`:                  {text: "b"},
-		`{"error_code":"💥","message":"b"}`:                 {text: "b"},
-		`{"error_code":"A\n::add-mask::","message":"b"}`:   {text: "b"},
-		`{"Error_Code":"A","MESSAGE":"b","Detail":"c"}`:    {},
-		`{"error_code":null,"message":null,"detail":null}`: {},
+		`{"error_code":7,"message":"b"}`:                 {text: "b"},
+		`{"error_code":["A"],"message":"b"}`:             {text: "b"},
+		`{"error_code":"💥","message":"b"}`:               {text: "b"},
+		`{"error_code":"A\n::add-mask::","message":"b"}`: {text: "b"},
+		`{"Error_Code":"A","MESSAGE":"b","Detail":"c"}`:  {},
 
 		// Other shapes, the first text of which counts.
-		`{"message":" no "}`:                           {text: "no"},
-		`{"message":"a","detail":"b","title":"c"}`:     {text: "a"},
-		`{"detail":"b","error":"c"}`:                   {text: "b"},
-		`{"detail":{"message":"b"},"error":"c"}`:       {text: "b"},
-		`{"error":{"message":"b"},"title":"c"}`:        {text: "b"},
-		`{"error":"b","errors":[{"message":"c"}]}`:     {text: "b"},
-		`{"errors":[{"message":"b"},{"message":"c"}]}`: {text: "b"},
-		`{"errors":[],"title":"b"}`:                    {text: "b"},
-		`{"errors":["a"],"title":"b"}`:                 {text: "b"},
-		`{"errors":{"message":"b"}}`:                   {text: "b"},
-		`{"message":"","title":"b"}`:                   {text: "b"},
-		`{"error":7,"title":"b"}`:                      {text: "b"},
+		`{"message":"a","detail":"b","title":"c"}`:      {text: "a"},
+		`{"detail":"b","error":"c"}`:                    {text: "b"},
+		`{"detail":{"message":"b"},"error":"c"}`:        {text: "b"},
+		`{"error":{"message":"b"},"title":"c"}`:         {text: "b"},
+		`{"error":"b","errors":[{"message":"c"}]}`:      {text: "b"},
+		`{"errors":[{"message":"b"},{"message":"c"}]}`:  {text: "b"},
+		`{"errors":[],"title":"b"}`:                     {text: "b"},
+		`{"errors":["a"],"title":"b"}`:                  {text: "b"},
+		`{"errors":{"message":"b"}}`:                    {},
+		`{"detail":[{"error_code":"A","message":"b"}]}`: {},
+		`{"message":"","title":"b"}`:                    {text: "b"},
 
 		// A list of details; what echoes the request is not read.
 		`{"detail":[{"loc":["body","version_id"],"msg":"no UUID","input":"s3cret","ctx":{"a":"s3cret"}}]}`: {
@@ -174,12 +172,11 @@ func TestParseID(t *testing.T) {
 }
 
 func TestFormatDuration(t *testing.T) {
+	const ms, s = time.Millisecond, time.Second
 	for d, want := range map[time.Duration]string{
-		0: "1 ms", 1499 * time.Microsecond: "1 ms", 83 * time.Millisecond: "83 ms", 1500 * time.Millisecond: "1.5 s",
-		3 * time.Second:  "3 s",
-		61 * time.Second: "61 s", 90 * time.Second: "90 s", 5 * time.Minute: "5 min", 150 * time.Second: "2.5 min",
-		time.Hour:        "1 h",
-		90 * time.Minute: "1.5 h", 119700 * time.Millisecond: "120 s",
+		0: "1 ms", 1499 * time.Microsecond: "1 ms", 83 * ms: "83 ms", 1500 * ms: "1.5 s", 3 * s: "3 s", 61 * s: "61 s",
+		90 * s: "90 s", 119700 * ms: "120 s", 150 * s: "2.5 min", 300 * s: "5 min", time.Hour: "1 h", 5400 * s: "1.5 h",
+		math.MaxInt64: "2562047.8 h",
 	} {
 		if got := FormatDuration(d); got != want {
 			t.Errorf("%d: %q, want %q", d, got, want)
