@@ -38,6 +38,7 @@ func TestHowCallsEnd(t *testing.T) {
 		{"500stops", "budget=3s", "1 in 3s: ServerFault 500 (pending?); gave up in time", nil},
 		{"stops", "budget=3s", "1 in 3s: TimedOut (pending?): incomplete response in time", nil},
 		{"ok", "budget=249ms", "0 in 0s: TimedOut: too little time left for an attempt", nil},
+		{"hang", "budget=249ms read", "1 in 249ms: TimedOut: no response in time", nil},
 		{"ok", "budget=-1s read", "0 in 0s: TimedOut: in time", nil},
 		{"500", "cancel=200ms", "1 in 200ms: Cancelled 500 (applied?): canceled by SIGINT; before: ServerFault", nil},
 		{"500 hang", "cancel=1s", "2 in 1s: Cancelled 500 (pending?): canceled by SIGINT; before: ServerFault", nil},
