@@ -47,22 +47,10 @@ type Limit struct {
 }
 
 // Set makes the sandbox behave as b says, from now on.
-func (s *Sandbox) Set(b Behavior) { s.adjust(func(old *Behavior) { *old = b }) }
-
-// Limit sets Behavior.Limit to a token bucket, and leaves the rest as it is.
-func (s *Sandbox) Limit(requests int, interval time.Duration, retryAfter bool) {
-	s.adjust(func(b *Behavior) { b.Limit = Limit{Requests: requests, Interval: interval, RetryAfter: retryAfter} })
-}
-
-// ReleaseOmitted sets Behavior.ReleaseOmitted and DropOthers, and leaves the rest as it is.
-func (s *Sandbox) ReleaseOmitted(on bool) {
-	s.adjust(func(b *Behavior) { b.ReleaseOmitted, b.DropOthers = on, on })
-}
-
-func (s *Sandbox) adjust(change func(*Behavior)) {
+func (s *Sandbox) Set(b Behavior) {
 	s.lock()
 	defer s.mu.Unlock()
-	change(&s.behavior)
+	s.behavior = b
 	s.floor, s.full, s.cache = len(s.changes)-1, time.Time{}, map[string]cached{}
 }
 

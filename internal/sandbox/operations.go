@@ -11,10 +11,7 @@ import (
 	"time"
 )
 
-const (
-	phonesPath = "/v1/phone/"
-	phonePath  = "/v1/phone/{phone_id}"
-)
+const phonesPath = "/v1/phone/"
 
 // phoneStatuses are the words that the document has for a phone number's status.
 var phoneStatuses = []string{"reserved", "pending_verification", "assigned", "released", "finished"}
@@ -42,8 +39,7 @@ func (s *Sandbox) perform(c call) response {
 	}
 	for _, ct := range s.contracts {
 		if err := ct.checkResponse(c, resp); err != nil {
-			reason, _, _ := strings.Cut(err.Error(), "\n")
-			s.violate("reply %d to %s %s: %s", resp.status, c.Method, c.URL.Path, reason)
+			s.violate("reply %d to %s %s: %v", resp.status, c.Method, c.URL.Path, err)
 		}
 	}
 	return resp
@@ -55,20 +51,17 @@ func (s *Sandbox) answer(c call) response {
 	b := s.behavior
 	key, known := s.keys[c.token]
 	switch {
-	case b.PatchOnly && c.Method != http.MethodPatch, b.WithoutPhones && c.ofPhones():
-		return framework(http.StatusNotFound, http.StatusText(http.StatusNotFound))
-	case c.lost == http.StatusTemporaryRedirect:
-		target := *c.URL
-		target.Scheme, target.Host, target.Path = "http", c.Host, otherSlash(target.Path)
-		return response{c.lost, http.Header{"Location": {target.String()}}, nil, true}
-	case c.lost != 0:
-		return framework(c.lost, http.StatusText(c.lost))
+	case c.unknown, b.PatchOnly && c.Method != http.MethodPatch, b.WithoutPhones && c.ofPhones():
+		return framework(http.StatusNotFound, "Not Found")
 	case c.token == "":
 		return framework(http.StatusForbidden, "Not authenticated")
 	case !known:
 		return failure(http.StatusUnauthorized, "INVALID_API_KEY", "Invalid API key")
-	case len(c.details) > 0:
-		return misshapen(c)
+	case c.wrong != nil && c.ofPhones():
+		return badPage("%v", c.wrong)
+	case c.wrong != nil:
+		detail := map[string]any{"loc": []string{"body"}, "msg": c.wrong.Error(), "type": "value_error"}
+		return success(http.StatusUnprocessableEntity, map[string]any{"detail": []any{detail}})
 	}
 	if missing := key.lacks(c, b.PhonesIfNamed); missing != "" {
 		return failure(http.StatusForbidden, "INTERNAL_SERVER_ERROR", "%s", missing)
@@ -92,8 +85,8 @@ func (s *Sandbox) answer(c call) response {
 	return resp
 }
 
-// ofPhones reports whether c is for an operation on phone numbers.
-func (c call) ofPhones() bool { return strings.HasPrefix(c.path, phonesPath) }
+// ofPhones reports whether c is for the phone numbers.
+func (c call) ofPhones() bool { return c.path == phonesPath }
 
 // lacks says which permissions for c the key lacks, in the vendor's words, or returns "".
 func (k Key) lacks(c call, phonesIfNamed bool) string {
@@ -148,7 +141,6 @@ func (s *Sandbox) publish(c call, st *State) response {
 func (s *Sandbox) assign(c call, st *State, d Direction, publishes bool) string {
 	value, given := c.body[d.field()]
 	number, _ := value.(string)
-	number = strings.ToLower(number)
 	if number == "" {
 		if !publishes && !s.behavior.KeepNumbers || publishes && (given || s.behavior.ReleaseOmitted) {
 			st.edit(c.id).numbers[d] = nil
@@ -209,32 +201,28 @@ func (s *Sandbox) read(c call) response {
 
 // readState performs a GET on st.
 func (s *Sandbox) readState(c call, st *State) response {
-	query, a := c.URL.Query(), st.agents[c.id]
-	published, _ := strconv.ParseBool(query.Get("is_published"))
+	query, a, items := c.URL.Query(), st.agents[c.id], []item(nil)
 	switch {
-	case c.path == phonesPath:
-		return s.listPhones(st, query)
-	case c.path == phonePath && st.phone(c.id) < 0:
-		return failure(http.StatusNotFound, "PHONE_NOT_FOUND", "Phone %s not found", c.id)
-	case c.path == phonePath:
-		return success(http.StatusOK, s.phones(st)[st.phone(c.id)])
+	case c.ofPhones():
+		for _, p := range s.phones(st) {
+			if !strings.EqualFold(p.Status, "released") {
+				items = append(items, item{p.ID, func() any { return p }})
+			}
+		}
+		return s.page(items, query, 20)
 	case a == nil:
 		return notFound(c.id)
 	case strings.HasSuffix(c.path, "/version"):
-		var items []item
 		for _, v := range a.versions {
-			mode := cmp.Or(v.Configuration["mode"], readFixtures().Least["mode"])
-			if (v.ID == a.published || !published || s.behavior.IgnorePublished) && (!query.Has("mode") || query.Get("mode") == mode) {
+			if v.ID == a.published || query.Get("is_published") != "true" || s.behavior.IgnorePublished {
 				items = append(items, item{v.ID, func() any { return a.encode(c.id, v) }})
 			}
 		}
 		return s.page(items, query, 10)
-	case published && query.Has("version_id"):
-		return failure(http.StatusBadRequest, "BAD_PARAMETER", "Cannot specify both version_id and is_published parameters together")
 	}
 	v := a.draft()
-	if published || query.Has("version_id") {
-		v = a.version(cmp.Or(query.Get("version_id"), a.published))
+	if query.Has("version_id") {
+		v = a.version(query.Get("version_id"))
 	}
 	if v == nil {
 		return notFound(c.id)
@@ -253,25 +241,6 @@ func (s *Sandbox) phones(st *State) []Phone {
 	return phones
 }
 
-func (s *Sandbox) listPhones(st *State, query url.Values) response {
-	from, _ := time.Parse(time.RFC3339, query.Get("start_assigned_at"))
-	to, _ := time.Parse(time.RFC3339, query.Get("end_assigned_at"))
-	passes := func(filter string, value *string) bool {
-		want := query.Get(filter)
-		return want == "" || value != nil && strings.EqualFold(*value, want)
-	}
-	var items []item
-	for _, p := range s.phones(st) {
-		at := p.AssignedAt
-		if !strings.EqualFold(p.Status, "released") && passes("status", &p.Status) &&
-			passes("inbound_agent_id", p.InboundAgentID) && passes("outbound_agent_id", p.OutboundAgentID) &&
-			(from.IsZero() || at != nil && !at.Before(from)) && (to.IsZero() || at != nil && !at.After(to)) {
-			items = append(items, item{p.ID, func() any { return p }})
-		}
-	}
-	return s.page(items, query, 20)
-}
-
 // item is an item of a list: its id and its JSON value.
 type item struct {
 	id    string
@@ -280,39 +249,27 @@ type item struct {
 
 // page returns the page of items, which are ordered oldest first, that the query asks for.
 func (s *Sandbox) page(items []item, query url.Values, limit int) response {
-	if query.Get("order") != "asc" {
-		slices.Reverse(items)
-	}
+	slices.Reverse(items)
 	if n, _ := strconv.Atoi(query.Get("limit")); n > 0 {
 		limit = n
 	}
-	number, _ := strconv.Atoi(query.Get("page"))
-	after, before := query.Get("after"), query.Get("before")
-	start, end := 0, len(items)
-	cursor := slices.IndexFunc(items, func(i item) bool { return strings.EqualFold(i.id, after+before) })
-	starts := slices.DeleteFunc([]string{"after", "before", "page"}, func(name string) bool { return !query.Has(name) })
-	switch {
-	case len(starts) > 1:
-		return badPage("Cannot specify both '%s' and '%s' parameters", starts[1], starts[0])
-	case after+before != "" && cursor < 0:
-		resp := badPage("Item %s not found", after+before)
-		resp.status = cmp.Or(s.behavior.CursorStatus, resp.status)
-		return resp
-	case after != "":
+	start := 0
+	if after := query.Get("after"); after != "" {
+		cursor := slices.IndexFunc(items, func(i item) bool { return i.id == after })
+		if cursor < 0 {
+			resp := badPage("Item %s not found", after)
+			resp.status = cmp.Or(s.behavior.CursorStatus, resp.status)
+			return resp
+		}
 		start = cursor + 1
-	case before != "":
-		start, end = max(cursor-limit, 0), cursor
-	case number > 0:
-		start = min((min(number, len(items)+1)-1)*limit, len(items))
 	}
-	end = min(start+limit, end)
+	end := min(start+limit, len(items))
 	data := make([]any, 0, end-start)
 	for _, i := range items[start:end] {
 		data = append(data, i.value())
 	}
 	page := map[string]any{"data": data, "has_more": end < len(items)}
 	if !s.behavior.BarePages {
-		page["current_page"], page["total_pages"] = start/limit+1, (len(items)+limit-1)/limit
 		page["first_id"], page["last_id"] = nil, nil
 		if start < end {
 			page["first_id"], page["last_id"] = items[start].id, items[end-1].id
@@ -341,19 +298,6 @@ func unusable(format string, args ...any) response {
 
 func badPage(format string, args ...any) response {
 	return failure(http.StatusUnprocessableEntity, "INVALID_PAGINATION_PARAMETERS", format, args...)
-}
-
-// misshapen refuses a request that violates the document.
-func misshapen(c call) response {
-	pagination := []string{"after", "before", "page", "limit", "order"}
-	switch {
-	case c.path != phonesPath:
-		return success(http.StatusUnprocessableEntity, map[string][]detail{"detail": c.details})
-	case slices.Contains(pagination, c.details[0].Loc[1]):
-		return badPage("Invalid pagination parameters")
-	default:
-		return failure(http.StatusBadRequest, "NOT_VALID_FIELD", "Invalid field value in query parameters")
-	}
 }
 
 // framework is a response of the framework before any operation runs.

@@ -11,11 +11,10 @@
 //   - A number that is reserved, pending verification, released or finished is refused. A draft is refused, and so is a
 //     version with validation_issues, and a number in a request that unpublishes.
 //   - A publish response names one number in each direction: the one that was published last.
-//   - Reading the published version of an agent that has none, the draft of an agent that has none, or a version that the
-//     agent does not have, is a 404. So is launching a draft that does not exist.
+//   - Reading the draft of an agent that has none, or a version that the agent does not have, is a 404. So is launching a
+//     draft that does not exist.
 //   - A launched version gets the next number, the draft's configuration and the time. The draft stays as it is.
-//   - A list takes at most one of after, before and page. has_more is true if items follow the page in the list's order,
-//     whichever of the three was given. The id in after or before must pass the list's filters.
+//   - The id in after must be in the list.
 //   - Phone numbers are ordered by the time at which they were added. A released one has no agents and is in no list.
 //   - A request that does not conform to the document, or that has a field or parameter that the document does not list,
 //     is a 422; for the list of phone numbers in the error shape that the document has there.
@@ -34,9 +33,6 @@ import (
 	"sync"
 	"time"
 )
-
-// maxBody is the largest request body in bytes. A larger one aborts the connection.
-const maxBody = 1 << 20
 
 // Sandbox is an in-memory Diga API. It is safe for concurrent use. It starts no goroutines and uses only [time.Now] and
 // [time.NewTimer], so it also runs in the virtual time of testing/synctest.
@@ -96,17 +92,17 @@ type call struct {
 
 	index   int    // in Requests
 	path    string // the document's path
-	id      string // the id in it
+	id      string // the agent's, in the path
 	token   string // the bearer token, or ""
-	lost    int    // the status of a request for no operation, or 0
 	body    map[string]any
-	details []detail  // violations of the document
+	unknown bool      // there is no such operation
+	wrong   error     // how it violates the document
 	due     time.Time // when it is performed
 }
 
 // ServeHTTP responds to r as the API would, unless there is a fault for it.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -143,11 +139,17 @@ func (s *Sandbox) receive(r *http.Request, body []byte) (c call, wait time.Durat
 	s.lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	c = s.parse(r, body)
-	s.requests = append(s.requests, Request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), string(body), now})
-	for _, d := range c.details {
-		s.violate("%s %s: %s: %s", r.Method, r.URL.RequestURI(), strings.Join(d.Loc, "."), d.Msg)
+	c = call{Request: r, index: len(s.requests), token: bearer(r)}
+	c.path, c.id = locate(r.URL.EscapedPath())
+	c.unknown = s.contracts[0].operation(c.path, r.Method) == nil
+	_ = json.Unmarshal(body, &c.body) // if it is malformed, it violates the document
+	if !s.behavior.Unchecked {
+		c.wrong = s.contracts[0].checkRequest(c, body)
 	}
+	if c.wrong != nil {
+		s.violate("%s %s: %v", r.Method, r.URL.RequestURI(), c.wrong)
+	}
+	s.requests = append(s.requests, Request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), string(body), now})
 	s.serving++
 	if wait := s.excess(now); wait > 0 {
 		return c, wait, Fault{}
@@ -165,37 +167,6 @@ func (s *Sandbox) receive(r *http.Request, body []byte) (c call, wait time.Durat
 		slices.SortStableFunc(s.late, func(a, b call) int { return a.due.Compare(b.due) })
 	}
 	return c, 0, fault
-}
-
-// parse reads r. The caller holds s.mu.
-func (s *Sandbox) parse(r *http.Request, body []byte) call {
-	c := call{Request: r, index: len(s.requests), token: bearer(r)}
-	c.path, c.id = locate(r.URL.EscapedPath())
-	switch methods := s.contracts[0].methods(c.path); {
-	case methods[r.Method] != nil:
-		if !s.behavior.Unchecked {
-			c.details = s.contracts[0].checkRequest(c, body)
-		}
-		c.id = strings.ToLower(c.id)
-		_ = json.Unmarshal(body, &c.body) // what is wrong with it is in the details
-		return c
-	case methods != nil:
-		c.lost = http.StatusMethodNotAllowed
-	case s.contracts[0].methods(otherSlash(c.path)) != nil:
-		c.lost = http.StatusTemporaryRedirect
-	default:
-		c.lost = http.StatusNotFound
-	}
-	s.violate("%s %s: no such operation", r.Method, r.URL.RequestURI())
-	return c
-}
-
-// otherSlash returns the path with a slash at its end, or without.
-func otherSlash(path string) string {
-	if other, ok := strings.CutSuffix(path, "/"); ok {
-		return other
-	}
-	return path + "/"
 }
 
 // lock locks s and performs the late requests that are due.
@@ -224,13 +195,6 @@ func (s *Sandbox) change(edit func(*State)) {
 	s.changes = append(s.changes, Change{time.Now(), -1, st})
 }
 
-// must panics if a control names something that does not exist.
-func must(ok bool, format string, args ...any) {
-	if !ok {
-		panic("sandbox: " + fmt.Sprintf(format, args...))
-	}
-}
-
 // AddAgent adds an agent with no versions. Its id is in lower case.
 func (s *Sandbox) AddAgent(id, name string) {
 	s.change(func(st *State) { st.agents[id] = &agent{name: name} })
@@ -242,11 +206,10 @@ func (s *Sandbox) AddVersion(agentID string, v Version) (id string) {
 	return id
 }
 
-// DeleteVersion deletes a version of an agent, or its draft. It panics if there is no such version or it is published.
+// DeleteVersion deletes a version of an agent, or its draft.
 func (s *Sandbox) DeleteVersion(agentID, versionID string) {
 	s.change(func(st *State) {
 		a := st.edit(agentID)
-		must(a.version(versionID) != nil && a.published != versionID, "no version %q to delete", versionID)
 		a.versions = slices.DeleteFunc(slices.Clone(a.versions), func(v *version) bool { return v.ID == versionID })
 	})
 }
@@ -258,11 +221,9 @@ func (s *Sandbox) SetPhone(p Phone) (id string) {
 }
 
 // SetPublished publishes a version of an agent. The agent keeps its phone numbers. An empty versionID unpublishes the
-// agent and releases its numbers. It panics on an unknown agent or version.
+// agent and releases its numbers.
 func (s *Sandbox) SetPublished(agentID, versionID string) {
 	s.change(func(st *State) {
-		must(st.agents[agentID] != nil && (versionID == "" || st.agents[agentID].version(versionID) != nil),
-			"no agent %q with a version %q", agentID, versionID)
 		a := st.edit(agentID)
 		a.published = versionID
 		if versionID == "" {
@@ -272,12 +233,9 @@ func (s *Sandbox) SetPublished(agentID, versionID string) {
 }
 
 // Bind moves a phone number to an agent in a direction, regardless of the number's status. It becomes the agent's last
-// number. An empty agentID only releases the number. Bind panics on an unknown phone number or agent.
+// number. An empty agentID only releases the number.
 func (s *Sandbox) Bind(phoneID string, d Direction, agentID string) {
-	s.change(func(st *State) {
-		must(st.phone(phoneID) >= 0 && (agentID == "" || st.agents[agentID] != nil), "no number %q or agent %q", phoneID, agentID)
-		st.bind(phoneID, d, agentID, false)
-	})
+	s.change(func(st *State) { st.bind(phoneID, d, agentID, false) })
 }
 
 // State returns the true state.

@@ -141,9 +141,9 @@ func (a *agent) find(is func(*version) bool) *version {
 
 func (a *agent) draft() *version { return a.find(func(v *version) bool { return v.Draft }) }
 
-// version returns a version by its id in any case, or nil.
+// version returns a version by its id, or nil.
 func (a *agent) version(id string) *version {
-	return a.find(func(v *version) bool { return strings.EqualFold(v.ID, id) })
+	return a.find(func(v *version) bool { return v.ID == id })
 }
 
 // first is the phone number that a publish response names, or "".
