@@ -16,8 +16,8 @@ import (
 const (
 	unknownID   = "a0000000-0000-4000-8000-00000000dead"
 	agentPath   = "/v1/agent/" + FrontDesk
-	livePath    = agentPath + "?is_published=true"
 	listPath    = agentPath + "/version"
+	livePath    = listPath + "?is_published=true"
 	publishPath = agentPath + "/published_version"
 	publishNext = `{"version_id":"` + NextID + `"}`
 	inboundID   = `,"inbound_phone_number_id":`
