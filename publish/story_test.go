@@ -80,7 +80,7 @@ func (s story) run(t *testing.T) {
 		if inbound == nil && want != "none" {
 			inbound = []string{sandbox.Reception}
 		}
-		if got := api.Numbers(sandbox.FrontDesk, sandbox.Inbound); !slices.Equal(got, inbound) {
+		if got := api.State().Numbers(sandbox.FrontDesk, sandbox.Inbound); !slices.Equal(got, inbound) {
 			t.Errorf("bound are %q, want %q", got, inbound)
 		}
 		for name, value := range s.outputs {

@@ -48,7 +48,7 @@ type Limit struct {
 
 // Set makes the sandbox behave as b says, from now on.
 func (s *Sandbox) Set(b Behavior) {
-	s.lock()
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.behavior = b
 	s.floor, s.full, s.cache = len(s.changes)-1, time.Time{}, map[string]cached{}
@@ -103,7 +103,7 @@ type Key struct{ Agents, Phones Access }
 
 // AddKey makes a token known, or changes what it may do.
 func (s *Sandbox) AddKey(token string, k Key) {
-	s.lock()
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keys[token] = k
 }
@@ -144,7 +144,7 @@ const (
 // Inject appends faults to a queue. Each request takes the first fault that matches it, unless the rate limit rejects the
 // request.
 func (s *Sandbox) Inject(faults ...Fault) {
-	s.lock()
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, faults...)
 }

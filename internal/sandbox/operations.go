@@ -30,8 +30,9 @@ type cached struct {
 	until time.Time
 }
 
-// perform performs c when it is due, and records a response that violates the document. The caller holds s.mu.
+// perform performs c, and records a response that violates the document. The caller holds s.mu.
 func (s *Sandbox) perform(c call) response {
+	c.now = time.Now()
 	resp := s.answer(c)
 	odd := func(p Phone) bool { return !slices.Contains(phoneStatuses, p.Status) } // on purpose
 	if resp.plain || s.behavior.Unchecked || c.ofPhones() && slices.ContainsFunc(s.state().phones, odd) {
@@ -80,7 +81,7 @@ func (s *Sandbox) answer(c call) response {
 		resp = launch(c, st)
 	}
 	if resp.status < 300 {
-		s.changes = append(s.changes, Change{c.due, c.index, st})
+		s.changes = append(s.changes, Change{c.now, c.index, st})
 	}
 	return resp
 }
@@ -175,7 +176,7 @@ func launch(c call, st *State) response {
 		return failure(http.StatusBadRequest, "BAD_PARAMETER", "Invalid version configuration")
 	}
 	name, _ := c.body["version_name"].(string)
-	v := a.add(c.id, Version{Name: name, Configuration: draft.Configuration, Created: c.due.UTC()})
+	v := a.add(c.id, Version{Name: name, Configuration: draft.Configuration, Created: c.now.UTC()})
 	return success(http.StatusCreated, a.encode(c.id, v))
 }
 
@@ -183,18 +184,18 @@ func launch(c call, st *State) response {
 func (s *Sandbox) read(c call) response {
 	key := c.token + " " + c.URL.RequestURI()
 	fresh := strings.Contains(c.Header.Get("Cache-Control"), "no-cache")
-	if old, ok := s.cache[key]; ok && !fresh && c.due.Before(old.until) {
+	if old, ok := s.cache[key]; ok && !fresh && c.now.Before(old.until) {
 		return old.response
 	}
 	seen := s.changes[s.floor]
 	for _, change := range s.changes[s.floor:] {
-		if lag := s.behavior.ReplicaLag; lag == 0 || c.due.Sub(change.Time) >= lag {
+		if lag := s.behavior.ReplicaLag; lag == 0 || c.now.Sub(change.Time) >= lag {
 			seen = change
 		}
 	}
 	resp := s.readState(c, seen.State)
 	if s.behavior.CacheFor > 0 && resp.status == http.StatusOK {
-		s.cache[key] = cached{resp, c.due.Add(s.behavior.CacheFor)}
+		s.cache[key] = cached{resp, c.now.Add(s.behavior.CacheFor)}
 	}
 	return resp
 }
@@ -227,7 +228,7 @@ func (s *Sandbox) readState(c call, st *State) response {
 	if v == nil {
 		return notFound(c.id)
 	}
-	return success(http.StatusOK, a.encode(c.id, v))
+	return success(http.StatusOK, a.encode(c.id, *v))
 }
 
 // phones returns the phone numbers in st as the API writes them.

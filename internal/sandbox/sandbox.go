@@ -34,8 +34,8 @@ import (
 	"time"
 )
 
-// Sandbox is an in-memory Diga API. It is safe for concurrent use. It starts no goroutines and uses only [time.Now] and
-// [time.NewTimer], so it also runs in the virtual time of testing/synctest.
+// Sandbox is an in-memory Diga API. It is safe for concurrent use, and also runs in the virtual time of
+// testing/synctest.
 type Sandbox struct {
 	contracts []*contract // the document, and in tests another that the responses must be valid by
 
@@ -45,7 +45,6 @@ type Sandbox struct {
 	changes    []Change
 	floor      int // the oldest change that a replica shows
 	faults     []Fault
-	late       []call    // performed after their responses, in the order in which they are due
 	serving    int       // how many requests are in progress
 	full       time.Time // see excess
 	cache      map[string]cached
@@ -97,7 +96,7 @@ type call struct {
 	body    map[string]any
 	unknown bool      // there is no such operation
 	wrong   error     // how it violates the document
-	due     time.Time // when it is performed
+	now     time.Time // when it is performed
 }
 
 // ServeHTTP responds to r as the API would, unless there is a fault for it.
@@ -108,17 +107,16 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c, wait, fault := s.receive(r, body)
 	defer func() {
-		s.lock()
+		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.serving--
 	}()
 	resp := fault.respond(r.Context(), func() response {
-		s.lock()
+		s.mu.Lock()
 		defer s.mu.Unlock()
 		if wait > 0 {
 			return s.behavior.Limit.refuse(wait)
 		}
-		c.due = time.Now()
 		return s.perform(c)
 	})
 	maps.Copy(w.Header(), resp.header)
@@ -136,7 +134,7 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // receive records r and its violations. It returns how long r must wait under the limit, or else the fault for it.
 func (s *Sandbox) receive(r *http.Request, body []byte) (c call, wait time.Duration, fault Fault) {
-	s.lock()
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	c = call{Request: r, index: len(s.requests), token: bearer(r)}
@@ -159,24 +157,16 @@ func (s *Sandbox) receive(r *http.Request, body []byte) (c call, wait time.Durat
 		s.mu.Unlock() // it may ask for the state
 		r.Body = io.NopCloser(strings.NewReader(string(body)))
 		fault = decide(r)
-		s.lock()
+		s.mu.Lock()
 	}
 	if fault.Late > 0 {
-		c.due = now.Add(fault.Late)
-		s.late = append(s.late, c)
-		slices.SortStableFunc(s.late, func(a, b call) int { return a.due.Compare(b.due) })
+		time.AfterFunc(fault.Late, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.perform(c)
+		})
 	}
 	return c, 0, fault
-}
-
-// lock locks s and performs the late requests that are due.
-func (s *Sandbox) lock() {
-	s.mu.Lock()
-	for now := time.Now(); len(s.late) > 0 && !s.late[0].due.After(now); {
-		c := s.late[0]
-		s.late = s.late[1:]
-		s.perform(c)
-	}
 }
 
 func (s *Sandbox) violate(format string, args ...any) {
@@ -188,7 +178,7 @@ func (s *Sandbox) state() *State { return s.changes[len(s.changes)-1].State }
 
 // change changes the state without a request, as another client would.
 func (s *Sandbox) change(edit func(*State)) {
-	s.lock()
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.state().clone()
 	edit(st)
@@ -210,7 +200,7 @@ func (s *Sandbox) AddVersion(agentID string, v Version) (id string) {
 func (s *Sandbox) DeleteVersion(agentID, versionID string) {
 	s.change(func(st *State) {
 		a := st.edit(agentID)
-		a.versions = slices.DeleteFunc(slices.Clone(a.versions), func(v *version) bool { return v.ID == versionID })
+		a.versions = slices.DeleteFunc(slices.Clone(a.versions), func(v Version) bool { return v.ID == versionID })
 	})
 }
 
@@ -246,9 +236,6 @@ func (s *Sandbox) Live(agentID string) (versionID, inbound, outbound string) {
 	return s.State().Live(agentID)
 }
 
-// Numbers is State().Numbers.
-func (s *Sandbox) Numbers(agentID string, d Direction) []string { return s.State().Numbers(agentID, d) }
-
 // Phones is State().Phones.
 func (s *Sandbox) Phones() []Phone { return s.phones(s.State()) }
 
@@ -264,7 +251,7 @@ func (s *Sandbox) Violations() []string { return snapshot(s, &s.violations) }
 
 // snapshot returns what a list of s holds.
 func snapshot[T any](s *Sandbox, list *[]T) []T {
-	s.lock()
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clip(*list) // which only grows
 }
