@@ -74,9 +74,9 @@ var readFixtures = sync.OnceValue(func() (f fixtures) {
 	return f
 })
 
-// addFixtures fills an empty sandbox.
-func addFixtures(st *State) {
-	f := readFixtures()
+// newState is the state of a new sandbox, which all of them share.
+var newState = sync.OnceValue(func() *State {
+	f, st := readFixtures(), &State{agents: map[string]*agent{}}
 	front, night, support := &agent{name: "Front desk"}, &agent{name: "Night desk"}, &agent{name: "Support"}
 	st.agents[FrontDesk], st.agents[NightDesk], st.agents[Support] = front, night, support
 	next := maps.Clone(f.Live)
@@ -103,4 +103,5 @@ func addFixtures(st *State) {
 	st.bind(Reception, Inbound, FrontDesk, false)
 	st.bind(Hotline, Inbound, Support, false)
 	st.bind(Hotline, Outbound, Support, false)
-}
+	return st
+})

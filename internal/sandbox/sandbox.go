@@ -55,11 +55,11 @@ type Sandbox struct {
 // New returns a sandbox that holds the agents, versions and phone numbers described by the constants.
 func New() *Sandbox {
 	s := NewEmpty()
-	s.change(addFixtures)
+	s.changes = append(s.changes, Change{time.Now(), -1, newState()})
 	return s
 }
 
-// NewEmpty returns a sandbox that knows only the keys. It is cheap.
+// NewEmpty returns a sandbox that knows only the keys.
 func NewEmpty() *Sandbox {
 	return &Sandbox{
 		contracts: []*contract{projectContract()},
