@@ -273,9 +273,9 @@ func testNumbersRefused(t *testing.T) {
 		warns: protect}.run(t)
 	story{name: "a key without access to phones", inputs: []string{"token", sandbox.AgentsToken},
 		is: sandbox.Behavior{PhonesIfNamed: true}, attempts: 1, warns: protect}.run(t)
-	story{name: "an API that knows nothing but the change", is: sandbox.Behavior{PatchOnly: true, Unchecked: true},
-		attempts: 1,
-		warns:    protect}.run(t)
+	story{name: "an API that knows nothing but the change",
+		faults:   []sandbox.Fault{get("/v1/", sandbox.Fault{Status: 404, Body: `{"detail":"Not Found"}`})},
+		attempts: 1, warns: protect}.run(t)
 	story{name: "one open direction", inputs: []string{"inbound-phone-number-id", sandbox.Reception},
 		faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})}, attempts: 1,
 		warns: []string{"so outbound numbers that were bound"}}.run(t)

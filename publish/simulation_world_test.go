@@ -215,7 +215,7 @@ func (w *world) drawBehavior(r *rand.Rand) {
 		KeepNumbers: chance(r, 0.5),
 		OnlyNamed:   chance(r, 0.3), PhonesIfNamed: chance(r, 0.5), IgnorePublished: chance(r, 0.05),
 		BarePages:    chance(r, 0.3),
-		CursorStatus: pick(r, 0, 400, 404), WithoutPhones: chance(r, 0.04), PatchOnly: chance(r, 0.02),
+		CursorStatus: pick(r, 0, 400, 404),
 	}
 	w.is.Notation = pick(r, nil, nil, nil, sandbox.RFC3966, sandbox.International, sandbox.National)
 	if chance(r, 0.25) {
@@ -230,7 +230,7 @@ func (w *world) drawBehavior(r *rand.Rand) {
 	case p < 0.09:
 		w.is.Limit.AtATime = 1
 	}
-	w.is.Limit.RetryAfter, w.is.Limit.Page = chance(r, 0.5), chance(r, 0.3)
+	w.is.Limit.RetryAfter = chance(r, 0.5)
 	w.token = sandbox.Token
 	if chance(r, 0.08) {
 		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken, "sandbox-token-that-reads-phones",
@@ -258,7 +258,7 @@ func (w *world) drawFaults(r *rand.Rand) {
 	if w.busy = chance(r, 0.2); w.busy {
 		w.rates = faultRates{change: 0.5, read: pick(r, 0, 0.5), kinds: []int{waiting, waiting, pick(r, w.rates.kinds...)}}
 	}
-	if chance(r, 0.06) {
+	if chance(r, 0.1) {
 		w.barred = barred{pick(r, "/v1/phone/", "/v1/phone/", "is_published", "version_id", "/v1/"), pick(r,
 			apiFault(403), apiFault(404), sandbox.Fault{Status: 404}, sandbox.Fault{Status: 501},
 			sandbox.Fault{Status: 405}, sandbox.Fault{Status: 200, Body: `{"ok":true}`}, sandbox.Fault{Status: 302})}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -16,23 +17,24 @@ import (
 
 const usage = `usage:
   sandbox serve [-addr 127.0.0.1:0]   serve an in-memory API until Ctrl-C
-  sandbox try [-scenario promotion]   run the action against a new API; -scenario list shows all scenarios
-`
+  sandbox try [-scenario promotion]   run the action against a new API; -scenario list shows all scenarios`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
-// run returns the exit status: 0 for success, 1 for an error, 2 for an invalid command line.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprint(stderr, usage) }
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
 	addr, name, command := "127.0.0.1:0", "promotion", ""
 	if len(args) > 0 {
-		command = args[0]
+		command, args = args[0], args[1:]
 	}
 	switch command {
 	case "serve":
@@ -40,36 +42,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "try":
 		flags.StringVar(&name, "scenario", name, "")
 	default:
-		flags.Usage()
-		return 2
+		return errors.New(usage)
 	}
-	err := flags.Parse(args[1:])
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2
-	case flags.NArg() > 0:
-		flags.Usage()
-		return 2
-	case name == "list":
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+		return fmt.Errorf("%s: %v\n%s", command, cmp.Or(err, errors.New("too many arguments")), usage)
+	}
+	if name == "list" {
 		for _, sc := range scenarios {
 			fmt.Fprintf(stdout, "%-15s %s\n", sc.name, sc.description)
 		}
-		return 0
+		return nil
 	}
 	l, err := net.Listen("tcp", addr)
-	if err == nil {
-		defer l.Close()
-		if command == "serve" {
-			err = serve(ctx, l, stdout)
-		} else {
-			err = try(ctx, name, l, nil, stdout)
-		}
-	}
 	if err != nil {
-		fmt.Fprintf(stderr, "%v\n", err)
-		return 1
+		return err
 	}
-	return 0
+	defer l.Close()
+	if command == "serve" {
+		return serve(ctx, l, stdout)
+	}
+	return try(ctx, name, l, nil, stdout)
 }

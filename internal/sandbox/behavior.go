@@ -21,8 +21,6 @@ type Behavior struct {
 	OnlyNamed      bool // a publish response shows the numbers that the request names; default: those that are bound
 
 	PhonesIfNamed   bool // publishing needs Write on Phones if it names a number or null; default: always
-	PatchOnly       bool // the API knows no operation but the PATCH; every other is a 404
-	WithoutPhones   bool // the API does not have the operations that read phone numbers
 	IgnorePublished bool // the list of versions ignores is_published
 	BarePages       bool // pages have no first_id, last_id, current_page and total_pages
 	CursorStatus    int  // the status for a cursor that is not in the list; 0: 422
@@ -43,7 +41,6 @@ type Limit struct {
 	Interval   time.Duration // must be set if Requests is
 	AtATime    int           // how many may be in progress; 0: any
 	RetryAfter bool          // a 429 says when to come again
-	Page       bool          // a 429 is a gateway's page; default: an error of the API
 }
 
 // Set makes the sandbox behave as b says, from now on.

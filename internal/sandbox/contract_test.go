@@ -128,7 +128,7 @@ func TestDocumentAgreesWithTheVendors(t *testing.T) {
 }
 
 func TestInvalidRequests(t *testing.T) {
-	const noUUID = "is not valid uuid: want 36 characters, 8-4-4-4-12 hexadecimal digits"
+	const noUUID = "is not valid uuid: string doesn't match pattern"
 	const version, inbound = "at '/version_id': ", "at '/inbound_phone_number_id': "
 	tests := []struct {
 		name, method, target, body string

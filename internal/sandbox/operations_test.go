@@ -246,7 +246,6 @@ func TestKeys(t *testing.T) {
 		{[]string{"Bearer " + agents}, publish, true, "200", 0},
 		{[]string{"Bearer " + viewPhones}, request{"PATCH", publishPath, named}, true, "403 Missing required permissions to update agents or phones", 0},
 		{[]string{"Bearer " + phones}, publish, true, "403 Missing required permissions to update agents or phones", 0},
-		{[]string{"Bearer " + phones}, read, false, "403 Missing required permissions to view agents", 0},
 		{[]string{"Bearer " + phones}, list, false, "200", 0},
 	} {
 		s := newSandbox(t)

@@ -145,7 +145,7 @@ func (s *Sandbox) receive(r *http.Request, body []byte) (c call, wait time.Durat
 		c.wrong = s.contracts[0].checkRequest(c, body)
 	}
 	if c.wrong != nil {
-		s.violate("%s %s: %v", r.Method, r.URL.RequestURI(), c.wrong)
+		s.violations = append(s.violations, fmt.Sprintf("%s %s: %v", r.Method, r.URL.RequestURI(), c.wrong))
 	}
 	s.requests = append(s.requests, Request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), string(body), now})
 	s.serving++
@@ -167,10 +167,6 @@ func (s *Sandbox) receive(r *http.Request, body []byte) (c call, wait time.Durat
 		})
 	}
 	return c, 0, fault
-}
-
-func (s *Sandbox) violate(format string, args ...any) {
-	s.violations = append(s.violations, fmt.Sprintf(format, args...))
 }
 
 // state returns the state. The caller holds s.mu.

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -180,14 +179,12 @@ func (st *State) bind(phoneID string, d Direction, agentID string, first bool) {
 		a := st.edit(other)
 		a.numbers[d] = slices.DeleteFunc(slices.Clone(a.numbers[d]), func(id string) bool { return id == phoneID })
 	}
-	switch {
-	case agentID == "":
-	case first:
+	if agentID != "" {
 		a := st.edit(agentID)
-		a.numbers[d] = slices.Concat([]string{phoneID}, a.numbers[d])
-	default:
-		a := st.edit(agentID)
-		a.numbers[d] = slices.Concat(a.numbers[d], []string{phoneID})
+		a.numbers[d] = append(slices.Clip(a.numbers[d]), phoneID)
+		if first {
+			a.numbers[d] = slices.Concat([]string{phoneID}, a.numbers[d][:len(a.numbers[d])-1])
+		}
 	}
 }
 
@@ -208,12 +205,4 @@ func orNull(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-func mustJSON(v any) []byte {
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // only a configuration that a test made can be impossible
-	}
-	return data
 }
