@@ -249,11 +249,9 @@ func TestFaultsPhones(t *testing.T) {
 		}
 	})
 	t.Run("P15", func(t *testing.T) {
-		key := func(api *sandbox.Sandbox) {
-			api.AddKey(sandbox.Token, sandbox.Key{Agents: sandbox.Write, Phones: sandbox.Read})
-		}
-		story{name: "the key may not write phones", is: sandbox.Behavior{PhonesIfNamed: true}, setup: key,
-			code: "INTERNAL_SERVER_ERROR", attempts: 1,
+		story{name: "the key may not write phones", is: sandbox.Behavior{PhonesIfNamed: true},
+			inputs: []string{"token", sandbox.PhonesToken},
+			code:   "INTERNAL_SERVER_ERROR", attempts: 1,
 			says: []string{"Give the key Write on Agents and Phones", nothingChanged}}.run(t)
 	})
 }

@@ -233,9 +233,8 @@ func (w *world) drawBehavior(r *rand.Rand) {
 	w.is.Limit.RetryAfter = chance(r, 0.5)
 	w.token = sandbox.Token
 	if chance(r, 0.08) {
-		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken, "sandbox-token-that-reads-phones",
+		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken, sandbox.PhonesToken,
 			"sandbox-token-of-nobody")
-		w.AddKey("sandbox-token-that-reads-phones", sandbox.Key{Agents: sandbox.Write, Phones: sandbox.Read})
 	}
 }
 

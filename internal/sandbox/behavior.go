@@ -86,30 +86,10 @@ func grouped(e164, prefix, separator string) string {
 	return prefix + strings.Join([]string{n[:3], n[3:5], n[5:7], n[7:]}, separator)
 }
 
-// Access is what a key may do with agents or with phones.
-type Access int
-
-const (
-	NoAccess Access = iota
-	Read
-	Write // includes Read
-)
-
-// Key is what an API key may do.
-type Key struct{ Agents, Phones Access }
-
-// AddKey makes a token known, or changes what it may do.
-func (s *Sandbox) AddKey(token string, k Key) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.keys[token] = k
-}
-
 // Fault describes how the sandbox misbehaves on the next requests that match it. The zero value matches one PATCH and
 // answers it normally, which skips a request in a sequence of faults. For example:
 //
 //	Fault{Status: 503}                       rejected with an empty body
-//	Fault{Status: 502, Applied: true}        applied, but a gateway loses the response
 //	Fault{Status: 504, Late: time.Minute}    a gateway gives up, and the request is performed a minute later
 //	Fault{Drop: DropReply, Applied: true}    applied, then disconnected; not applied without Applied
 //	Fault{Drop: DropBody}                    applied, the response is truncated

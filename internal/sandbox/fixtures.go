@@ -20,6 +20,7 @@ const (
 	Token       = "sandbox-token-that-may-publish"
 	ReadToken   = "sandbox-token-that-may-read"         // Read on Agents and Phones: publishing with it is a 403
 	AgentsToken = "sandbox-token-that-may-write-agents" // Write on Agents, no access to Phones
+	PhonesToken = "sandbox-token-that-may-read-phones"  // Write on Agents, Read on Phones
 
 	FrontDesk = "a0000000-0000-4000-8000-000000000001" // LiveID is published on Reception
 	NightDesk = "a0000000-0000-4000-8000-000000000002" // three versions, none published

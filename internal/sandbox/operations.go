@@ -51,7 +51,7 @@ func (s *Sandbox) perform(c call) response {
 // the operation.
 func (s *Sandbox) answer(c call) response {
 	b := s.behavior
-	key, known := s.keys[c.token]
+	key, known := keys[c.token]
 	switch {
 	case c.unknown:
 		return framework(http.StatusNotFound, "Not Found")
@@ -90,17 +90,24 @@ func (s *Sandbox) answer(c call) response {
 // ofPhones reports whether c is for the phone numbers.
 func (c call) ofPhones() bool { return c.path == phonesPath }
 
+// key is what an API key may do, besides reading agents.
+type key struct{ writeAgents, readPhones, writePhones bool }
+
+var keys = map[string]key{
+	Token: {true, true, true}, ReadToken: {false, true, false}, AgentsToken: {true, false, false}, PhonesToken: {true, true, false},
+}
+
 // lacks says which permissions for c the key lacks, in the vendor's words, or returns "".
-func (k Key) lacks(c call, phonesIfNamed bool) string {
+func (k key) lacks(c call, phonesIfNamed bool) string {
 	const missing = "Missing required permissions"
 	_, inbound := c.body[Inbound.field()]
 	_, outbound := c.body[Outbound.field()]
 	switch {
-	case c.ofPhones() && k.Phones < Read:
+	case c.ofPhones() && !k.readPhones:
 		return missing
-	case c.Method == http.MethodPost && k.Agents < Write:
+	case c.Method == http.MethodPost && !k.writeAgents:
 		return missing + " to update agents"
-	case c.Method == http.MethodPatch && (k.Agents < Write || k.Phones < Write && (inbound || outbound || !phonesIfNamed)):
+	case c.Method == http.MethodPatch && (!k.writeAgents || !k.writePhones && (inbound || outbound || !phonesIfNamed)):
 		return missing + " to update agents or phones"
 	}
 	return ""
@@ -206,7 +213,7 @@ func (s *Sandbox) readState(c call, st *State) response {
 	case c.ofPhones():
 		for _, p := range s.phones(st) {
 			if !strings.EqualFold(p.Status, "released") {
-				items = append(items, item{p.ID, func() any { return p }})
+				items = append(items, item{p.ID, p})
 			}
 		}
 		return s.page(items, query, 20)
@@ -215,7 +222,7 @@ func (s *Sandbox) readState(c call, st *State) response {
 	case strings.HasSuffix(c.path, "/version"):
 		for _, v := range a.versions {
 			if v.ID == a.published || query.Get("is_published") != "true" || s.behavior.IgnorePublished {
-				items = append(items, item{v.ID, func() any { return a.encode(c.id, v) }})
+				items = append(items, item{v.ID, a.encode(c.id, v)})
 			}
 		}
 		return s.page(items, query, 10)
@@ -244,7 +251,7 @@ func (s *Sandbox) phones(st *State) []Phone {
 // item is an item of a list: its id and its JSON value.
 type item struct {
 	id    string
-	value func() any
+	value any
 }
 
 // page returns the page of items, which are ordered oldest first, that the query asks for.
@@ -266,7 +273,7 @@ func (s *Sandbox) page(items []item, query url.Values, limit int) response {
 	end := min(start+limit, len(items))
 	data := make([]any, 0, end-start)
 	for _, i := range items[start:end] {
-		data = append(data, i.value())
+		data = append(data, i.value)
 	}
 	page := map[string]any{"data": data, "has_more": end < len(items)}
 	if !s.behavior.BarePages {

@@ -217,7 +217,7 @@ func TestPages(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	const nobody, agents, phones, viewPhones = "nobody", AgentsToken, "phones-only", "agents-and-numbers-to-read"
+	const nobody, agents, viewPhones = "nobody", AgentsToken, PhonesToken
 	named := `{"version_id":"` + NextID + `"` + inboundID + `null}`
 	type request struct{ method, target, body string }
 	read, list := request{"GET", agentPath, ""}, request{"GET", "/v1/phone/", ""}
@@ -245,12 +245,10 @@ func TestKeys(t *testing.T) {
 		{[]string{"Bearer " + agents}, publish, false, "403 Missing required permissions to update agents or phones", 0},
 		{[]string{"Bearer " + agents}, publish, true, "200", 0},
 		{[]string{"Bearer " + viewPhones}, request{"PATCH", publishPath, named}, true, "403 Missing required permissions to update agents or phones", 0},
-		{[]string{"Bearer " + phones}, publish, true, "403 Missing required permissions to update agents or phones", 0},
-		{[]string{"Bearer " + phones}, list, false, "200", 0},
+		{[]string{"Bearer " + ReadToken}, publish, true, "403 Missing required permissions to update agents or phones", 0},
+		{[]string{"Bearer " + viewPhones}, list, false, "200", 0},
 	} {
 		s := newSandbox(t)
-		s.AddKey(phones, Key{Phones: Write})
-		s.AddKey(viewPhones, Key{Write, Read})
 		s.Set(Behavior{PhonesIfNamed: tt.ifNamed})
 		r := newRequest(tt.request.method, tt.request.target, tt.request.body)
 		r.Header["Authorization"] = tt.authorization

@@ -14,7 +14,6 @@
 //   - Reading the draft of an agent that has none, or a version that the agent does not have, is a 404. So is launching a
 //     draft that does not exist.
 //   - A launched version gets the next number, the draft's configuration and the time. The draft stays as it is.
-//   - The id in after must be in the list.
 //   - Phone numbers are ordered by the time at which they were added. A released one has no agents and is in no list.
 //   - A request that does not conform to the document, or that has a field or parameter that the document does not list,
 //     is a 422; for the list of phone numbers in the error shape that the document has there.
@@ -41,7 +40,6 @@ type Sandbox struct {
 
 	mu         sync.Mutex
 	behavior   Behavior
-	keys       map[string]Key
 	changes    []Change
 	floor      int // the oldest change that a replica shows
 	faults     []Fault
@@ -59,11 +57,10 @@ func New() *Sandbox {
 	return s
 }
 
-// NewEmpty returns a sandbox that knows only the keys.
+// NewEmpty returns a sandbox without agents and phone numbers.
 func NewEmpty() *Sandbox {
 	return &Sandbox{
 		contracts: []*contract{projectContract()},
-		keys:      map[string]Key{Token: {Write, Write}, ReadToken: {Read, Read}, AgentsToken: {Write, NoAccess}},
 		changes:   []Change{{time.Now(), -1, &State{agents: map[string]*agent{}}}},
 	}
 }
