@@ -8,8 +8,7 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// newAPI returns a simulated API in which nothing has happened yet. It leaves out the sandbox's checks, which would take
-// most of the time.
+// newAPI returns a new sandbox without its checks, which would take most of the time.
 func newAPI() *sandbox.Sandbox {
 	api := sandbox.New()
 	api.Set(sandbox.Behavior{Unchecked: true})

@@ -52,7 +52,8 @@ func (b *bench) step(name, base string, inputs ...string) program {
 	sh(": >" + output + " >" + output + ".md") // new and empty, as the runner makes them
 	return program{name, []string{b.dir + "/publish-agent-version"}, append([]string{
 		"GOMAXPROCS=1", // as in the image
-		"SSL_CERT_FILE=" + b.dir + "/authority.pem", "SSL_CERT_DIR=/none", "NODE_EXTRA_CA_CERTS=" + b.dir + "/authority.pem",
+		"SSL_CERT_FILE=" + b.dir + "/authority.pem", "SSL_CERT_DIR=/none",
+		"NODE_EXTRA_CA_CERTS=" + b.dir + "/authority.pem",
 		"GITHUB_ACTIONS=true", "GITHUB_OUTPUT=" + output, "GITHUB_STEP_SUMMARY=" + output + ".md",
 		"INPUT_TOKEN=" + sandbox.Token, "INPUT_API-URL=" + base,
 	}, inputs...)}

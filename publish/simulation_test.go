@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	simulations = flag.Int("simulations", 2500, "how many days TestSimulation makes up: seeds 1 to this; with -short, at most 500")
+	simulations = flag.Int("simulations", 2500, "how many days TestSimulation makes up: seeds 1 to this; with -short, 500")
 	oneSeed     = flag.Uint64("seed", 0, "the one day that TestSimulation makes up, and tells the story of")
 )
 

@@ -1,5 +1,5 @@
-// Command sandbox tries the action without the live API. "sandbox serve" serves an in-memory API on a local address, and
-// "sandbox try" runs the action against one and prints what GitHub would show.
+// Command sandbox tries the action without the live API. "sandbox serve" serves an in-memory API on a local address,
+// and "sandbox try" runs the action against one and prints what GitHub would show.
 package main
 
 import (
@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return errors.New(usage)
 	}
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
-		return fmt.Errorf("%s: %v\n%s", command, cmp.Or(err, errors.New("too many arguments")), usage)
+		return fmt.Errorf("%s: %w\n%s", command, cmp.Or(err, errors.New("too many arguments")), usage)
 	}
 	if name == "list" {
 		for _, sc := range scenarios {

@@ -26,11 +26,13 @@ var scenarios = []scenario{{
 	name: "launch", description: "no version has the tag's name: the draft is launched under it and published",
 	inputs: map[string]string{"version-name": "v1.23.0", "launch-draft": "true"},
 }, {
-	name: "phone-number", description: "publish on an additional phone number, given as +34 910 000 002 instead of its ID",
-	inputs: map[string]string{"version-id": sandbox.NextID, "inbound-phone-number": "+34 910 000 002"},
+	name:        "phone-number",
+	description: "publish on an additional phone number, given as +34 910 000 002 instead of its ID",
+	inputs:      map[string]string{"version-id": sandbox.NextID, "inbound-phone-number": "+34 910 000 002"},
 }, {
-	name: "number-in-use", description: "another agent answers the phone number: the step fails before it changes anything",
-	inputs: map[string]string{"version-id": sandbox.NextID, "inbound-phone-number-id": sandbox.Hotline},
+	name:        "number-in-use",
+	description: "another agent answers the phone number: the step fails before it changes anything",
+	inputs:      map[string]string{"version-id": sandbox.NextID, "inbound-phone-number-id": sandbox.Hotline},
 }, {
 	name: "number-dropped", inputs: next,
 	description: "the agent answers two numbers and the API releases those that a request omits: the step warns",
@@ -45,7 +47,7 @@ var scenarios = []scenario{{
 	setup:       func(s *sandbox.Sandbox) { s.Inject(sandbox.Fault{Drop: sandbox.DropReply, Applied: true}) },
 }, {
 	name: "unknown", inputs: map[string]string{"version-id": sandbox.NextID, "max-retries": "1"},
-	description: "every connection is closed before the change is applied: the step cannot rule out that it will still be",
+	description: "every connection is closed before the change is applied: the step cannot rule out that it will be",
 	setup:       func(s *sandbox.Sandbox) { s.Inject(sandbox.Fault{Drop: sandbox.DropReply, Times: -1}) },
 }, {
 	name: "unpublish", description: "unpublish the agent", inputs: map[string]string{"unpublish": "true"},

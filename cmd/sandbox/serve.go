@@ -26,8 +26,7 @@ internal/sandbox/fixtures.go lists the tokens, agents, versions and phone number
 
 `
 
-// serve serves a new sandbox on l until ctx is done, and logs each request. It logs no headers, because they contain the
-// token.
+// serve serves a new sandbox on l until ctx is done, and logs each request, but not its headers, which have the token.
 func serve(ctx context.Context, l net.Listener, stdout io.Writer) error {
 	fmt.Fprintf(stdout, banner, l.Addr(), sandbox.FrontDesk, sandbox.Token, sandbox.NextID)
 	api := sandbox.New()

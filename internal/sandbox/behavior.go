@@ -51,8 +51,8 @@ func (s *Sandbox) Set(b Behavior) {
 	s.floor, s.full, s.cache = len(s.changes)-1, time.Time{}, map[string]cached{}
 }
 
-// excess takes a token from the bucket and returns 0, or returns how long to wait. s.full is the time at which the bucket
-// will be full again (the generic cell rate algorithm). The caller holds s.mu.
+// excess takes a token from the bucket and returns 0, or returns how long to wait. s.full is the time at which the
+// bucket will be full again (the generic cell rate algorithm). The caller holds s.mu.
 func (s *Sandbox) excess(now time.Time) time.Duration {
 	l := s.behavior.Limit
 	if l.AtATime > 0 && s.serving > l.AtATime {
@@ -106,7 +106,7 @@ type Fault struct {
 	Delay   time.Duration // before the response or the disconnection
 	Drop    Drop          // where the connection is aborted
 	Applied bool          // performs the request before the delay, regardless of Status and Drop
-	Late    time.Duration // performs the request so long after it came, whatever its client does; needs Status or DropReply
+	Late    time.Duration // performs the request so long after it came; needs Status or DropReply
 	Times   int           // how many requests to match; 0 means one, negative means all
 }
 
@@ -118,8 +118,8 @@ const (
 	DropBody                  // in the middle of the response's body
 )
 
-// Inject appends faults to a queue. Each request takes the first fault that matches it, unless the rate limit rejects the
-// request.
+// Inject appends faults to a queue. Each request takes the first fault that matches it, unless the rate limit rejects
+// the request.
 func (s *Sandbox) Inject(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -174,7 +174,8 @@ func TestFaultsByRequest(t *testing.T) {
 		r    *http.Request
 		want int
 	}{
-		{newRequest("GET", listPath, ""), 200}, {newRequest("GET", livePath, ""), 502}, {newRequest("GET", livePath, ""), 200}, {phones, 503}, {phones, 503},
+		{newRequest("GET", listPath, ""), 200}, {newRequest("GET", livePath, ""), 502},
+		{newRequest("GET", livePath, ""), 200}, {phones, 503}, {phones, 503},
 		{phones, 200}, {newRequest("PATCH", publishPath, publishNext), 200}, {newRequest("PATCH", publishPath, `{"version_id":"`+OldestID+`"}`), 418},
 	} {
 		if got, _ := send(s, tt.r); got != tt.want {
@@ -369,7 +370,8 @@ func TestChangesBehindTheClientsBacks(t *testing.T) {
 
 	empty := NewEmpty()
 	empty.AddAgent(unknownID, "New")
-	version := empty.AddVersion(unknownID, Version{Number: 7, Configuration: object{"greeting": strings.Repeat("a", 1<<20)}})
+	long := object{"greeting": strings.Repeat("a", 1<<20)}
+	version := empty.AddVersion(unknownID, Version{Number: 7, Configuration: long})
 	phone := empty.SetPhone(Phone{Number: "+34910000009"})
 	empty.SetPublished(unknownID, version)
 	status, body := get(empty, "/v1/agent/"+unknownID+"?version_id="+version)

@@ -32,7 +32,7 @@ type contract struct {
 var projectContract = sync.OnceValue(func() *contract {
 	ct := newContract(testdata.OpenAPI)
 	for name, schema := range ct.doc.Components.Schemas {
-		if schema.Value.Type.Includes("object") && !strings.Contains(name, "ValidationError") { // FastAPI adds fields to those
+		if schema.Value.Type.Includes("object") && !strings.Contains(name, "ValidationError") { // FastAPI adds to those
 			schema.Value.AdditionalProperties.Has = new(false)
 		}
 	}
@@ -46,11 +46,12 @@ func newContract(document []byte) *contract {
 		panic(err) // the document is embedded in the program, or a test's
 	}
 	// The library accepts any string as a UUID by default.
-	uuid := openapi3.NewRegexpFormatValidator(openapi3.FormatOfStringForUUIDOfRFC4122)
+	uuid := openapi3.WithStringFormatValidator("uuid",
+		openapi3.NewRegexpFormatValidator(openapi3.FormatOfStringForUUIDOfRFC4122))
 	return &contract{doc: doc, options: &openapi3filter.Options{
 		RejectWhenRequestBodyNotSpecified: true,
 		AuthenticationFunc:                openapi3filter.NoopAuthenticationFunc,
-		SchemaValidationOptions:           []openapi3.SchemaValidationOption{openapi3.WithStringFormatValidator("uuid", uuid)},
+		SchemaValidationOptions:           []openapi3.SchemaValidationOption{uuid},
 	}}
 }
 

@@ -61,8 +61,8 @@ func facts(where string, ref *openapi3.SchemaRef, add func(format string, args .
 	}
 }
 
-// operationFacts collects what a document says of the operations that ours has. Parameters that may be left out count if
-// ours has them.
+// operationFacts collects what a document says of the operations that ours has. Parameters that may be left out count
+// if ours has them.
 func operationFacts(doc *openapi3.T) map[string]bool {
 	all := map[string]bool{}
 	add := func(format string, args ...any) {
@@ -135,25 +135,29 @@ func TestInvalidRequests(t *testing.T) {
 		want                       string // status and code
 		violation                  string // a part of it
 	}{
-		{"a wrong field name", "PATCH", publishPath, `{"version":"` + NextID + `"}`, "422", "additional properties 'version' not allowed"},
+		{"a wrong field name", "PATCH", publishPath, `{"version":"` + NextID + `"}`, "422",
+			"additional properties 'version' not allowed"},
 		{"not a uuid", "PATCH", publishPath, `{"version_id":"v1.22.8"}`, "422", version + "'v1.22.8' " + noUUID},
 		{"a uuid as a urn", "PATCH", publishPath, `{"version_id":"urn:uuid:` + NextID + `"}`, "422", version},
 		{"a uuid and a line break", "PATCH", publishPath, `{"version_id":"` + NextID + `\n"}`, "422", version},
-		{"an empty id", "PATCH", publishPath, `{"version_id":"` + NextID + `"` + inboundID + `""}`, "422", inbound + "'' " + noUUID},
+		{"an empty id", "PATCH", publishPath, `{"version_id":"` + NextID + `"` + inboundID + `""}`, "422",
+			inbound + "'' " + noUUID},
 		{"a number", "PATCH", publishPath, `{"version_id":7}`, "422", version + "got number, want null or string"},
 		{"an array", "PATCH", publishPath, `[]`, "422", "got array, want object"},
 		{"half a body", "PATCH", publishPath, `{`, "422", "request body has an error"},
 		{"no body", "PATCH", publishPath, ``, "422", "value is required but missing"},
 		{"a form", "PATCH", publishPath, `version_id=` + NextID, "422", "header Content-Type"},
-		{"a wrong agent id", "PATCH", "/v1/agent/front%2Fdesk/published_version", `{}`, "422", "'front%2Fdesk' " + noUUID},
+		{"a wrong agent id", "PATCH", "/v1/agent/front%2Fdesk/published_version", `{}`, "422",
+			"'front%2Fdesk' " + noUUID},
 		{"a name that is a number", "POST", listPath, `{"version_name":1.1}`, "422", "got number, want null or string"},
-		{"a wrong name of the name", "POST", listPath, `{"name":"v2"}`, "422", "additional properties 'name' not allowed"},
+		{"a wrong name of the name", "POST", listPath, `{"name":"v2"}`, "422",
+			"additional properties 'name' not allowed"},
 		{"a body on a read", "GET", agentPath, `{}`, "422", "request body not allowed"},
 		{"a wrong parameter", "GET", agentPath + "?published=true", ``, "422", "query.published: no such parameter"},
 		{"a parameter of another operation", "PATCH", publishPath + "?limit=1", `{}`, "422", "query.limit: no such parameter"},
 		{"a parameter twice", "GET", listPath + "?limit=1&limit=2", ``, "422", "query.limit: given more than once"},
-		{"an empty parameter", "GET", agentPath + "?version_id=", ``, "422", `parameter "version_id" in query has an error: `},
-		{"not a boolean", "GET", listPath + "?is_published=yes", ``, "422", `parameter "is_published" in query has an error: `},
+		{"an empty parameter", "GET", agentPath + "?version_id=", ``, "422", `parameter "version_id" in query has `},
+		{"not a boolean", "GET", listPath + "?is_published=yes", ``, "422", `parameter "is_published" in query has `},
 		{"too large a page", "GET", listPath + "?limit=101", ``, "422", `parameter "limit" in query has an error: `},
 		{"too many phones", "GET", "/v1/phone/?limit=101", ``, "422 INVALID_PAGINATION_PARAMETERS",
 			`parameter "limit" in query has an error: `},

@@ -10,12 +10,12 @@ import (
 	"publish-agent-version/testdata"
 )
 
-// The tokens, agents, phone numbers and versions of a new sandbox. Agent ids start with a, version ids with b, and phone
-// number ids with c.
+// The tokens, agents, phone numbers and versions of a new sandbox. Agent ids start with a, version ids with b, and
+// phone number ids with c.
 //
 // FrontDesk's versions 1 to 230 are an hour apart and are called v1.0.0 to v1.0.9, v1.1.0 and so on, except for those
-// named below. 230 is its draft; the other agents have none. All of them have a configuration, which changes after LiveID.
-// The other agents' versions have the least that the document requires.
+// named below. 230 is its draft; the other agents have none. All of them have a configuration, which changes after
+// LiveID. The other agents' versions have the least that the document requires.
 const (
 	Token       = "sandbox-token-that-may-publish"
 	ReadToken   = "sandbox-token-that-may-read"         // Read on Agents and Phones: publishing with it is a 403

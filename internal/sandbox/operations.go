@@ -14,8 +14,8 @@ import (
 
 const phonesPath = "/v1/phone/"
 
-// phoneStatuses are the words that the document has for a phone number's status.
-var phoneStatuses = []string{"reserved", "pending_verification", "assigned", "released", "finished"}
+// unusable are the words that the document has for a phone number's status, but for assigned.
+var unusable = []string{"reserved", "pending_verification", "released", "finished"}
 
 // response is an HTTP response before it is written.
 type response struct {
@@ -35,20 +35,21 @@ type cached struct {
 func (s *Sandbox) perform(c call) response {
 	c.now = time.Now()
 	resp := s.answer(c)
-	odd := func(p Phone) bool { return !slices.Contains(phoneStatuses, p.Status) } // on purpose
+	odd := func(p Phone) bool { return p.Status != "assigned" && !slices.Contains(unusable, p.Status) } // on purpose
 	if resp.plain || s.behavior.Unchecked || c.ofPhones() && slices.ContainsFunc(s.state().phones, odd) {
 		return resp
 	}
 	for _, ct := range s.contracts {
 		if err := ct.checkResponse(c, resp); err != nil {
-			s.violations = append(s.violations, fmt.Sprintf("reply %d to %s %s: %v", resp.status, c.Method, c.URL.Path, err))
+			violation := fmt.Sprintf("reply %d to %s %s: %v", resp.status, c.Method, c.URL.Path, err)
+			s.violations = append(s.violations, violation)
 		}
 	}
 	return resp
 }
 
-// answer checks that there is such an operation, the key, the request's form and the permissions, in this order, and runs
-// the operation.
+// answer checks that there is such an operation, the key, the request's form and the permissions, in this order, and
+// runs the operation.
 func (s *Sandbox) answer(c call) response {
 	b := s.behavior
 	key, known := keys[c.token]
@@ -94,7 +95,8 @@ func (c call) ofPhones() bool { return c.path == phonesPath }
 type key struct{ writeAgents, readPhones, writePhones bool }
 
 var keys = map[string]key{
-	Token: {true, true, true}, ReadToken: {false, true, false}, AgentsToken: {true, false, false}, PhonesToken: {true, true, false},
+	Token:     {writeAgents: true, readPhones: true, writePhones: true},
+	ReadToken: {readPhones: true}, AgentsToken: {writeAgents: true}, PhonesToken: {writeAgents: true, readPhones: true},
 }
 
 // lacks says which permissions for c the key lacks, in the vendor's words, or returns "".
@@ -122,18 +124,18 @@ func (s *Sandbox) publish(c call, st *State) response {
 	case wanted == "":
 		a.published = ""
 	case v == nil:
-		return unusable("agent %s has no version %s", c.id, wanted)
+		return refusal("agent %s has no version %s", c.id, wanted)
 	case v.Draft:
-		return unusable("version %s is a draft", wanted)
+		return refusal("version %s is a draft", wanted)
 	case len(v.Issues) > 0:
-		return unusable("version %s has validation issues", wanted)
+		return refusal("version %s has validation issues", wanted)
 	default:
 		a.published = v.ID
 	}
 	answer := map[string]any{"agent_id": c.id, "published_version_id": orNull(a.published)}
 	for _, d := range directions {
 		if reason := s.assign(c, st, d, wanted != ""); reason != "" {
-			return unusable("%s", reason)
+			return refusal("%s", reason)
 		}
 		answer[d.field()] = orNull(st.agents[c.id].first(d))
 		if s.behavior.OnlyNamed && c.body[d.field()] == nil {
@@ -160,7 +162,7 @@ func (s *Sandbox) assign(c call, st *State, d Direction, publishes bool) string 
 		return "a phone number needs a version"
 	case i < 0:
 		return "there is no phone number " + number
-	case slices.Contains([]string{"reserved", "pending_verification", "released", "finished"}, strings.ToLower(st.phones[i].Status)):
+	case slices.Contains(unusable, strings.ToLower(st.phones[i].Status)):
 		return "phone number " + number + " is " + st.phones[i].Status + ", not assigned"
 	case owner != "" && owner != c.id && !s.behavior.AllowTakeOver:
 		return "phone number " + number + " belongs to " + st.agents[owner].name
@@ -295,16 +297,18 @@ func success(status int, body any) response {
 
 // failure has the API's error body.
 func failure(status int, code, format string, args ...any) response {
-	return success(status, map[string]string{"status": "error", "error_code": code, "message": fmt.Sprintf(format, args...)})
+	message := fmt.Sprintf(format, args...)
+	return success(status, map[string]string{"status": "error", "error_code": code, "message": message})
 }
 
 func notFound(agentID string) response {
 	return failure(http.StatusNotFound, "AGENT_NOT_FOUND", "Agent %s not found", agentID)
 }
 
-// unusable refuses a publish request.
-func unusable(format string, args ...any) response {
-	return failure(http.StatusBadRequest, "BAD_PARAMETER", "Invalid phone number configuration or version: "+format, args...)
+// refusal refuses a publish request.
+func refusal(format string, args ...any) response {
+	format = "Invalid phone number configuration or version: " + format
+	return failure(http.StatusBadRequest, "BAD_PARAMETER", format, args...)
 }
 
 func badPage(format string, args ...any) response {

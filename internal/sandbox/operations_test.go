@@ -245,7 +245,8 @@ func TestKeys(t *testing.T) {
 		{[]string{"Bearer " + agents}, publish, false, "403 Missing required permissions to update agents or phones", 0},
 		{[]string{"Bearer " + agents}, publish, true, "200", 0},
 		{[]string{"Bearer " + viewPhones}, request{"PATCH", publishPath, named}, true, "403 Missing required permissions to update agents or phones", 0},
-		{[]string{"Bearer " + ReadToken}, publish, true, "403 Missing required permissions to update agents or phones", 0},
+		{[]string{"Bearer " + ReadToken}, publish, true,
+			"403 Missing required permissions to update agents or phones", 0},
 		{[]string{"Bearer " + viewPhones}, list, false, "200", 0},
 	} {
 		s := newSandbox(t)

@@ -5,18 +5,17 @@
 // the OpenAPI document. [Sandbox.Violations] lists whatever does not conform. [Sandbox.State] is the true state at any
 // time, and [Sandbox.Changes] is how it came about.
 //
-// The sources leave some points open. [Behavior] lists those that can go either way, with their defaults. The others are
-// resolved as follows:
+// The sources leave some points open. [Behavior] lists those that can go either way, with their defaults. The others
+// are resolved as follows:
 //   - null in a publish request releases every number that the agent has in that direction.
 //   - A number that is reserved, pending verification, released or finished is refused. A draft is refused, and so is a
 //     version with validation_issues, and a number in a request that unpublishes.
 //   - A publish response names one number in each direction: the one that was published last.
-//   - Reading the draft of an agent that has none, or a version that the agent does not have, is a 404. So is launching a
-//     draft that does not exist.
+//   - Reading or launching the draft of an agent that has none, or reading a version that it does not have, is a 404.
 //   - A launched version gets the next number, the draft's configuration and the time. The draft stays as it is.
 //   - Phone numbers are ordered by the time at which they were added. A released one has no agents and is in no list.
-//   - A request that does not conform to the document, or that has a field or parameter that the document does not list,
-//     is a 422; for the list of phone numbers in the error shape that the document has there.
+//   - A request that does not conform to the document, or that has a field or parameter that the document does not
+//     list, is a 422; for the list of phone numbers in the error shape that the document has there.
 //   - A key is checked before the request's form, and its permissions after that.
 package sandbox
 
@@ -144,7 +143,8 @@ func (s *Sandbox) receive(r *http.Request, body []byte) (c call, wait time.Durat
 	if c.wrong != nil {
 		s.violations = append(s.violations, fmt.Sprintf("%s %s: %v", r.Method, r.URL.RequestURI(), c.wrong))
 	}
-	s.requests = append(s.requests, Request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), string(body), now})
+	received := Request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), string(body), now}
+	s.requests = append(s.requests, received)
 	s.serving++
 	if wait := s.excess(now); wait > 0 {
 		return c, wait, Fault{}
@@ -238,8 +238,8 @@ func (s *Sandbox) Changes() []Change { return snapshot(s, &s.changes) }
 // Requests returns the requests received so far, in order.
 func (s *Sandbox) Requests() []Request { return snapshot(s, &s.requests) }
 
-// Violations describes, in order, what in the requests and in the sandbox's own responses did not conform to the OpenAPI
-// document. Responses made by a fault are not checked.
+// Violations describes, in order, what in the requests and in the sandbox's own responses did not conform to the
+// OpenAPI document. Responses made by a fault are not checked.
 func (s *Sandbox) Violations() []string { return snapshot(s, &s.violations) }
 
 // snapshot returns what a list of s holds.

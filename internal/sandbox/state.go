@@ -32,7 +32,7 @@ type Version struct {
 	Name          string         // empty: null
 	Draft         bool           // of several drafts, the last is the agent's draft
 	Issues        []Issue        // a version that has any can be neither launched nor published
-	Configuration map[string]any // fields of the document's AgentVersion, over the least that it requires; never modified
+	Configuration map[string]any // fields of AgentVersion, over the least that it requires; never modified
 	Created       time.Time      // zero: as many hours after January 5, 2026, as Number says
 }
 
@@ -89,7 +89,8 @@ func (st *State) Versions(agentID string) []Version { return slices.Clone(st.age
 func (st *State) Phones() []Phone {
 	phones := slices.Clone(st.phones)
 	for i, p := range phones {
-		phones[i].InboundAgentID, phones[i].OutboundAgentID = orNull(st.Owner(p.ID, Inbound)), orNull(st.Owner(p.ID, Outbound))
+		phones[i].InboundAgentID = orNull(st.Owner(p.ID, Inbound))
+		phones[i].OutboundAgentID = orNull(st.Owner(p.ID, Outbound))
 	}
 	return phones
 }
