@@ -217,7 +217,7 @@ func (w *world) drawBehavior(r *rand.Rand) {
 		BarePages:    chance(r, 0.3),
 		CursorStatus: pick(r, 0, 400, 404),
 	}
-	w.is.Notation = pick(r, nil, nil, nil, sandbox.RFC3966, sandbox.International, sandbox.National)
+	w.is.Notation = pick(r, nil, nil, nil, rfc3966, international, national)
 	if chance(r, 0.25) {
 		w.is.ReplicaLag = between(r, time.Millisecond, maxLag)
 	}

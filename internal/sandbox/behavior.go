@@ -11,7 +11,7 @@ import (
 // Behavior is what the sandbox does where no source says what the API does, or what a deployment may do. The zero value
 // is the default.
 type Behavior struct {
-	// Notation writes a phone number that is given in E.164: RFC3966, International, National. nil: as it is.
+	// Notation writes a phone number that is given in E.164. nil: as it is.
 	Notation func(e164 string) string
 
 	ReleaseOmitted bool // a publish request releases a direction's numbers if it names none; default: they stay
@@ -70,20 +70,6 @@ func (s *Sandbox) excess(now time.Time) time.Duration {
 	}
 	s.full = s.full.Add(step)
 	return 0
-}
-
-// RFC3966, International and National write a Spanish number as tel:+34-910-00-00-01, +34 910 00 00 01 or 910 00 00 01.
-func RFC3966(e164 string) string       { return grouped(e164, "tel:+34-", "-") }
-func International(e164 string) string { return grouped(e164, "+34 ", " ") }
-func National(e164 string) string      { return grouped(e164, "", " ") }
-
-// grouped writes a Spanish number after a prefix, and leaves every other one as it is.
-func grouped(e164, prefix, separator string) string {
-	n, ok := strings.CutPrefix(e164, "+34")
-	if !ok || len(n) != 9 {
-		return e164
-	}
-	return prefix + strings.Join([]string{n[:3], n[3:5], n[5:7], n[7:]}, separator)
 }
 
 // Fault describes how the sandbox misbehaves on the next requests that match it. The zero value matches one PATCH and
