@@ -66,33 +66,9 @@ func try(ctx context.Context, name string, l net.Listener, dial dialFunc, stdout
 	exit := publish.Step{Environ: env, Stdout: &printed, Stderr: &printed, Version: "try", Dial: dial}.Run(ctx)
 
 	log := runner.ReadLog(printed.String())
-	section(stdout, "log")
-	for _, line := range log.Lines {
-		fmt.Fprintln(stdout, line)
-	}
-	section(stdout, "annotations")
-	for _, a := range log.Annotations() {
-		fmt.Fprintf(stdout, "%s: %s: %s\n", a.Level, a.Title, a.Message)
-	}
-	section(stdout, "outputs, besides the job summary")
-	content, err := os.ReadFile(output)
-	if err != nil {
+	if err := show(stdout, log, output, summary); err != nil {
 		return err
 	}
-	outputs, err := runner.Outputs(string(content))
-	for _, o := range outputs {
-		if o.Name != "summary" {
-			fmt.Fprintf(stdout, "%s=%s\n", o.Name, o.Value)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("the outputs: %w", err)
-	}
-	section(stdout, "job summary")
-	if content, err = os.ReadFile(summary); err != nil {
-		return err
-	}
-	fmt.Fprintln(stdout, strings.TrimSpace(string(content)))
 	section(stdout, fmt.Sprintf("exit status %d", exit))
 	printState(stdout, "after", api)
 	section(stdout, "requests")
@@ -103,6 +79,36 @@ func try(ctx context.Context, name string, l net.Listener, dial dialFunc, stdout
 		return fmt.Errorf("against the OpenAPI document: %q, against the runner's rules: %q", broken, log.Failures)
 	}
 	return nil
+}
+
+// show writes the log, the outputs and the summary of a step as GitHub shows them. The latter two are the runner's files.
+func show(w io.Writer, log *runner.Log, output, summary string) error {
+	section(w, "log")
+	for _, line := range log.Lines {
+		fmt.Fprintln(w, line)
+	}
+	section(w, "annotations")
+	for _, a := range log.Annotations() {
+		fmt.Fprintf(w, "%s: %s: %s\n", a.Level, a.Title, a.Message)
+	}
+	section(w, "outputs, besides the job summary")
+	content, err := os.ReadFile(output)
+	if err != nil {
+		return err
+	}
+	outputs, err := runner.Outputs(string(content))
+	if err != nil {
+		return fmt.Errorf("the outputs: %w", err)
+	}
+	for _, o := range outputs {
+		if o.Name != "summary" {
+			fmt.Fprintf(w, "%s=%s\n", o.Name, o.Value)
+		}
+	}
+	section(w, "job summary")
+	content, err = os.ReadFile(summary)
+	fmt.Fprintln(w, strings.TrimSpace(string(content)))
+	return err
 }
 
 // section writes a heading.

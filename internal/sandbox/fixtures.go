@@ -39,8 +39,6 @@ const (
 	SwitchNumber    = "+34910000002"
 	CallbackNumber  = "+34910000003"
 	HotlineNumber   = "+34910000004"
-	ReservedNumber  = "+34910000005"
-	ReleasedNumber  = "+34910000006"
 	PBXNumber       = "pbx-7@sip.example.com"
 
 	Versions   = 230 // of FrontDesk, three pages of 100
