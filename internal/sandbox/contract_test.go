@@ -189,7 +189,7 @@ func TestInvalidRequests(t *testing.T) {
 func TestResponsesAreChecked(t *testing.T) {
 	c := call{Request: newRequest("PATCH", publishPath, ""), path: "/v1/agent/{agent_id}/published_version", id: FrontDesk}
 	check := func(name string, status int, contentType, body string, valid bool) {
-		err := projectContract().checkResponse(c, response{status, http.Header{"Content-Type": {contentType}}, []byte(body), false})
+		err := projectContract().checkResponse(c, response{status, http.Header{"Content-Type": {contentType}}, []byte(body)})
 		if (err == nil) != valid {
 			t.Errorf("%s: got %v", name, err)
 		}

@@ -22,7 +22,6 @@ type response struct {
 	status int
 	header http.Header
 	body   []byte
-	plain  bool // no operation's response: the document does not apply
 }
 
 // cached is the response to a read.
@@ -31,12 +30,13 @@ type cached struct {
 	until time.Time
 }
 
-// perform performs c, and records a response that violates the document. The caller holds s.mu.
+// perform performs c, and records a response that violates the document. The API's framework answers where there is no
+// operation or no token: the document does not say how. The caller holds s.mu.
 func (s *Sandbox) perform(c call) response {
 	c.now = time.Now()
 	resp := s.answer(c)
 	odd := func(p Phone) bool { return p.Status != "assigned" && !slices.Contains(unusable, p.Status) } // on purpose
-	if resp.plain || s.behavior.Unchecked || c.ofPhones() && slices.ContainsFunc(s.state().phones, odd) {
+	if c.unknown || c.token == "" || s.behavior.Unchecked || c.ofPhones() && slices.ContainsFunc(s.state().phones, odd) {
 		return resp
 	}
 	for _, ct := range s.contracts {
@@ -55,9 +55,9 @@ func (s *Sandbox) answer(c call) response {
 	key, known := keys[c.token]
 	switch {
 	case c.unknown:
-		return framework(http.StatusNotFound, "Not Found")
+		return success(http.StatusNotFound, map[string]string{"detail": "Not Found"})
 	case c.token == "":
-		return framework(http.StatusForbidden, "Not authenticated")
+		return success(http.StatusForbidden, map[string]string{"detail": "Not authenticated"})
 	case !known:
 		return failure(http.StatusUnauthorized, "INVALID_API_KEY", "Invalid API key")
 	case c.wrong != nil && c.ofPhones():
@@ -313,13 +313,6 @@ func refusal(format string, args ...any) response {
 
 func badPage(format string, args ...any) response {
 	return failure(http.StatusUnprocessableEntity, "INVALID_PAGINATION_PARAMETERS", format, args...)
-}
-
-// framework is a response of the framework before any operation runs.
-func framework(status int, text string) response {
-	resp := success(status, map[string]string{"detail": text})
-	resp.plain = true
-	return resp
 }
 
 // refuse is the response to a request that exceeds the limit.
