@@ -36,7 +36,8 @@ func (s *Sandbox) perform(c call) response {
 	c.now = time.Now()
 	resp := s.answer(c)
 	odd := func(p Phone) bool { return p.Status != "assigned" && !slices.Contains(unusable, p.Status) } // on purpose
-	if c.unknown || c.token == "" || s.behavior.Unchecked || c.ofPhones() && slices.ContainsFunc(s.state().phones, odd) {
+	if c.unknown || c.token == "" || s.behavior.Unchecked ||
+		c.ofPhones() && slices.ContainsFunc(s.state().phones, odd) {
 		return resp
 	}
 	for _, ct := range s.contracts {
