@@ -51,10 +51,14 @@ func TestFleets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { alone = play(t, 1, 0, limit{window: time.Hour, most: 100}) })
 	fmt.Print("| limit | Retry-After | steps failed | numbers lost | time ÷ ideal | requests a step |\n",
 		"|---|---|---|---|---|---|\n")
-	for _, l := range []limit{
+	limits := []limit{
 		{window: time.Second, says: "none"}, {window: time.Second, says: "exact"}, {window: time.Minute, says: "exact"},
 		{window: 10 * time.Second, says: "none"}, {window: 10 * time.Second, says: "10"},
-	} {
+	}
+	if testing.Short() {
+		limits = limits[:1]
+	}
+	for _, l := range limits {
 		var f fleet
 		l.most = steps*alone.requests/(int(ideal/l.window)+1) + 1
 		for seed := range 1 + 4*min(*firstSeed, 1) {
