@@ -229,7 +229,7 @@ func (s *Sandbox) Live(agentID string) (versionID, inbound, outbound string) {
 	return s.State().Live(agentID)
 }
 
-// Phones is State().Phones.
+// Phones is State().Phones, with the numbers as the API writes them.
 func (s *Sandbox) Phones() []Phone { return s.phones(s.State()) }
 
 // Changes returns the changes of the state so far, in order. The first is the empty state.
