@@ -295,7 +295,7 @@ func TestWorkflowsInDocsUseExistingInputsAndOutputs(t *testing.T) {
 			}
 		}
 	}
-	if steps < 15 {
+	if steps < 14 {
 		t.Errorf("only %d uses of this action found", steps)
 	}
 }
@@ -335,7 +335,7 @@ func TestWorkflowsInDocsShareTheSetUp(t *testing.T) {
 			}
 		}
 	}
-	if found < 11 {
+	if found < 10 {
 		t.Errorf("only %d steps with the key found", found)
 	}
 }

@@ -5,143 +5,80 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
 
 // An error has the API's last response, whatever ended the call, and the largest effect of all attempts.
 func TestHowCallsEnd(t *testing.T) {
-	first, second, queue := apiError(500, "FIRST"), apiError(503, "SECOND"), response(429, "", "Retry-After: 3")
-	gateway, notFound := response(502, ""), apiError(404, "GONE")
-	slow := answer{raw: strings.TrimSuffix(response(500, "12345").raw, "345"), then: silent}
-	cut := answer{raw: published.raw[:len(published.raw)-10], then: hangUp}
-	stops := answer{raw: cut.raw, then: silent}
-	other := response(200, strings.ReplaceAll(publishedBody, versionID.String(), agentID.String()))
-	refused := func(number int) func(*testing.T, *network, *Client) {
-		return func(_ *testing.T, n *network, _ *Client) {
-			n.dial = func(attempt int) error {
-				if attempt == number {
-					return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-				}
-				return nil
-			}
-		}
-	}
-	never := func(_ *testing.T, _ *network, c *Client) { c.MaxRetries = 0 }
-	jitter := func(_ *testing.T, _ *network, c *Client) {
-		c.Jitter = func(limit time.Duration) time.Duration { return limit - 1 }
-	}
-	read := func(ctx context.Context, c *Client) error { _, err := c.Version(ctx, agentID, versionID); return err }
-	const s, ms = time.Second, time.Millisecond
-	hour := apiError(503, "BUSY", "Retry-After: 3600")
-	two := apiError(503, "BUSY", "Retry-After: 2")
-	tell(t, []story{
-		{name: "the last of two", want: "2 in 500ms: ServerFault 503 SECOND (applied?); gave up",
-			answers: []answer{first, second}},
-		{name: "then a final status", want: "2 in 500ms: NotFound 404 GONE (applied?)",
-			answers: []answer{first, notFound}},
-		{name: "then a lost connection",
-			want: "2 in 500ms: ServerFault 500 FIRST (pending?); gave up; the last attempt failed differently: no response " +
-				"from api.test", answers: []answer{first, lost}},
-		{name: "then malformed HTTP",
-			want: "2 in 500ms: ServerFault 500 FIRST (pending?); gave up; the last attempt failed differently: could not " +
-				"read the response", answers: []answer{first, {raw: "SSH-2.0\r\n\r\n"}}},
-		{name: "then a gateway", want: "2 in 500ms: ServerFault 502 (pending?); gave up",
-			answers: []answer{first, gateway}},
-		{name: "lost, then a status", want: "2 in 500ms: ServerFault 503 SECOND (pending?); gave up",
-			answers: []answer{lost, second}},
-		{name: "lost, then refused",
-			want:    "2 in 500ms: Unreachable (pending?): no response from api.test: connection refused; gave up",
-			answers: []answer{lost, lost}, setup: refused(2)},
-		{name: "refused, then lost",
-			want:    "2 in 500ms: Unreachable (pending?): no response from api.test: the connection was closed; gave up",
-			answers: []answer{lost}, setup: refused(1)},
-		{name: "refused, then done", want: "2 in 500ms: <nil>", answers: []answer{published}, setup: refused(1)},
-		{name: "silence, then 404", want: "2 in 30.5s: NotFound 404 GONE (pending?)", answers: []answer{hang, notFound}},
-		{name: "cut off, then a gateway's 400", want: "2 in 500ms: NotTheAPI 400 (pending?)",
-			answers: []answer{cut, response(400, "")}},
-		{name: "lost, then another version",
-			want:    "2 in 500ms: Mismatch 200 (pending?): the API confirmed a different change than requested",
-			answers: []answer{gateway, other}},
-		{name: "lost, then done", want: "2 in 500ms: <nil>", answers: []answer{lost, published}},
-		{name: "a read",
-			want: "2 in 500ms: ServerFault 500 FIRST; gave up; the last attempt failed differently: " +
-				"no response from api.test",
-			answers: []answer{first, lost}, call: read},
+	for _, s := range []story{
+		{"500 503", "", "twice: ServerFault 503 SECOND (applied?)", nil},
+		{"500 404", "", "2 in 500ms: NotFound 404 GONE (applied?)", nil},
+		{"500 lost", "", "twice: ServerFault 500 FIRST (pending?)", nil},
+		{"500 SSH", "", "2 in 500ms: ServerFault 500 FIRST (pending?)", nil},
+		{"500 502", "", "twice: ServerFault 502 (pending?)", nil},
+		{"lost 503", "", "twice: ServerFault 503 SECOND (pending?)", nil},
+		{"lost refused", "", "twice: Unreachable (pending?): no response: connection refused", nil},
+		{"refused lost", "", "twice: Unreachable (pending?): no response: the connection was closed", nil},
+		{"refused ok", "", "2 in 500ms: <nil>", nil},
+		{"hang 404", "", "2 in 30.5s: NotFound 404 GONE (pending?)", nil},
+		{"cut 400", "", "2 in 500ms: NotTheAPI 400 (pending?)", nil},
+		{"502 other", "", "2 in 500ms: Mismatch 200 (pending?): the API confirmed a different change than requested; " +
+			"body.version_id: requested " + versionID.String() + ", got " + agentID.String(), nil},
+		{"lost ok", "", "2 in 500ms: <nil>", nil},
+		{"500 lost", "read", "twice: ServerFault 500 FIRST", nil},
 
-		{name: "the budget ends in an attempt", want: "2 in 3s: ServerFault 500 FIRST (pending?); gave up within the timeout of 3 s",
-			answers: []answer{first, hang}, budget: 3 * s},
-		{name: "the budget ends in the first attempt",
-			want:    "1 in 3s: TimedOut (pending?): no response from api.test within the timeout of 3 s",
-			answers: []answer{hang}, budget: 3 * s},
-		{name: "the budget ends after a lost connection",
-			want:    "2 in 3s: TimedOut (pending?): no response from api.test within the timeout of 3 s; before: Unreachable",
-			answers: []answer{lost, hang}, budget: 3 * s},
-		{name: "the budget ends in an error's body", want: "1 in 3s: ServerFault 500 (pending?); gave up within the timeout of 3 s",
-			answers: []answer{slow}, budget: 3 * s},
-		{name: "the budget ends in a 200's body",
-			want:    "1 in 3s: TimedOut (pending?): incomplete response from api.test within the timeout of 3 s",
-			answers: []answer{stops}, budget: 3 * s},
-		{name: "no time for the first attempt", want: "0 in 0s: TimedOut: too little time left for an attempt",
-			budget: lastAttempt - 1},
-		{name: "no time for the first read", want: "0 in 0s: TimedOut: within the timeout of 3 s", budget: -1, call: read},
-		{name: "a cancel while waiting",
-			want:    "1 in 200ms: Cancelled 500 (applied?): canceled by SIGINT; before: ServerFault",
-			answers: []answer{first}, cancel: 200 * ms},
-		{name: "a cancel in flight", want: "2 in 1s: Cancelled 500 (pending?): canceled by SIGINT; before: ServerFault",
-			answers: []answer{first, hang}, cancel: s},
-		{name: "a cancel in the first flight", want: "1 in 1s: Cancelled (pending?): canceled by SIGINT",
-			answers: []answer{hang}, cancel: s},
-		{name: "a cancel in an error's body",
-			want:    "1 in 1s: Cancelled 500 (pending?): canceled by SIGINT; before: ServerFault",
-			answers: []answer{slow}, cancel: s},
+		{"500 hang", "budget=3s", "2 in 3s: ServerFault 500 FIRST (pending?); gave up in time", nil},
+		{"hang", "budget=3s", "1 in 3s: TimedOut (pending?): no response in time", nil},
+		{"lost hang", "budget=3s", "2 in 3s: TimedOut (pending?): no response in time; before: Unreachable", nil},
+		{"500stops", "budget=3s", "1 in 3s: ServerFault 500 (pending?); gave up in time", nil},
+		{"stops", "budget=3s", "1 in 3s: TimedOut (pending?): incomplete response in time", nil},
+		{"ok", "budget=249ms", "0 in 0s: TimedOut: too little time left for an attempt", nil},
+		{"ok", "budget=-1s read", "0 in 0s: TimedOut: in time", nil},
+		{"500", "cancel=200ms", "1 in 200ms: Cancelled 500 (applied?): canceled by SIGINT; before: ServerFault", nil},
+		{"500 hang", "cancel=1s", "2 in 1s: Cancelled 500 (pending?): canceled by SIGINT; before: ServerFault", nil},
+		{"hang", "cancel=1s", "1 in 1s: Cancelled (pending?): canceled by SIGINT", nil},
+		{"500stops", "cancel=1s", "1 in 1s: Cancelled 500 (pending?): canceled by SIGINT; before: ServerFault", nil},
 
 		// An attempt has 30 s, and an error's body 5 s.
-		{name: "silence", want: "2 in 1m0.5s: TimedOut (pending?): no response from api.test within 30 s; gave up",
-			answers: []answer{hang}},
-		{name: "a slow header", want: "2 in 1m0.5s: TimedOut (pending?): no response from api.test within 30 s; gave up",
-			answers: []answer{{raw: slow.raw, pace: s}}},
-		{name: "a slow 200",
-			want:    "2 in 1m0.5s: TimedOut 200 (pending?): incomplete response from api.test within 30 s; gave up",
-			answers: []answer{{raw: published.raw, pace: s / 4}}},
-		{name: "a 200 that stops",
-			want:    "2 in 1m0.5s: TimedOut 200 (pending?): incomplete response from api.test within 30 s; gave up",
-			answers: []answer{stops}},
-		{name: "a 500 that stops", want: "2 in 10.5s: ServerFault 500 (pending?); gave up", answers: []answer{slow}},
+		{"hang", "", "2 in 1m0.5s: TimedOut (pending?): no response within 30 s; gave up", nil},
+		{"slow", "", "2 in 1m0.5s: TimedOut 200 (pending?): incomplete response within 30 s; gave up", nil},
+		{"stops", "", "2 in 1m0.5s: TimedOut 200 (pending?): incomplete response within 30 s; gave up", nil},
+		{"500stops", "", "2 in 10.5s: ServerFault 500 (pending?); gave up", nil},
 
 		// A retry after a 429 does not count.
-		{name: "a queue", want: "4 in 9s: <nil>", answers: []answer{queue, queue, queue, published}, setup: never},
-		{name: "a queue without an end", want: "4 in 9s: Limited 429; gave up: the API asks to wait 3 s",
-			answers: []answer{queue}, setup: never, budget: 10 * s},
-		{name: "no retries", want: "ServerFault 502 (pending?); gave up",
-			answers: []answer{gateway, published}, setup: never},
-		{name: "no retries after a queue", want: "2 in 3s: ServerFault 502 (pending?); gave up",
-			answers: []answer{queue, gateway, published}, setup: never},
-		{name: "one retry and a queue", want: "4 in 7s: <nil>", answers: []answer{queue, gateway, queue, published}},
-		{name: "one retry and two failures", want: "4 in 7s: ServerFault 502 (pending?); gave up",
-			answers: []answer{queue, gateway, queue, gateway, published}},
+		{"429 429 429 ok", "once", "4 in 9s: <nil>", nil},
+		{"429", "once budget=10s", "4 in 9s: Limited 429; gave up: the API asks to wait 3 s", nil},
+		{"502 ok", "once", "ServerFault 502 (pending?); gave up", nil},
+		{"429 502 ok", "once", "2 in 3s: ServerFault 502 (pending?); gave up", nil},
+		{"429 502 429 ok", "", "4 in 7s: <nil>", nil},
+		{"429 502 429 502 ok", "", "4 in 7s: ServerFault 502 (pending?); gave up", nil},
 
 		// A wait leaves 250 ms, jitter included; checked to the nanosecond.
-		{name: "just enough time", want: "2 in 500ms: <nil>",
-			answers: []answer{first, published}, setup: jitter, budget: 750 * ms},
-		{name: "just too little", want: "ServerFault 500 FIRST (applied?); gave up: too little time left to wait 500 ms",
-			answers: []answer{first, published}, setup: jitter, budget: 750*ms - 1},
-		{name: "less jitter", want: "2 in 749.999999ms: <nil>",
-			answers: []answer{first, published}, setup: jitter, budget: s},
-		{name: "all jitter", want: "2 in 999.999999ms: <nil>",
-			answers: []answer{first, published}, setup: jitter, budget: 2 * s},
-		{name: "time for Retry-After", want: "2 in 2s: <nil>",
-			answers: []answer{two, published}, setup: jitter, budget: 2250 * ms},
-		{name: "no time for Retry-After", want: "ServerFault 503 BUSY (applied?); gave up: the API asks to wait 2 s",
-			answers: []answer{two, published}, setup: jitter, budget: 2250*ms - 1},
-		{name: "no time for an hour", want: "ServerFault 503 BUSY (applied?); gave up: the API asks to wait 1 h",
-			answers: []answer{hour, published}, budget: 120 * s},
-	})
+		{"500 ok", "jitter budget=750ms", "2 in 500ms: <nil>", nil},
+		{"500", "budget=749.999999ms",
+			"ServerFault 500 FIRST (applied?); gave up: too little time left to wait 500 ms", nil},
+		{"500 ok", "jitter budget=1s", "2 in 749.999999ms: <nil>", nil},
+		{"500 ok", "jitter budget=2s", "2 in 999.999999ms: <nil>", nil},
+		{"503+2s ok", "jitter budget=2250ms", "2 in 2s: <nil>", nil},
+		{"503+2s", "budget=2249.999999ms",
+			"ServerFault 503 BUSY (applied?); gave up: the API asks to wait 2 s", nil},
+
+		// A launch is sent again only while nothing can have come of it.
+		{"refused 429 launched", "launch", "3 in 3.5s: <nil>", nil},
+		{"lost launched", "launch", "Unreachable (pending?): no response: the connection was closed", nil},
+		{"hang launched", "launch", "1 in 30s: TimedOut (pending?): no response within 30 s", nil},
+		{"cut launched", "launch", "Truncated 200 (pending?): the response was cut off after 103 bytes", nil},
+		{"502 launched", "launch", "ServerFault 502 (pending?)", nil},
+		{"500 launched", "launch", "ServerFault 500 FIRST (applied?)", nil},
+		{"409 launched", "launch", "Refused 409 TAKEN", nil},
+	} {
+		s.tell(t)
+	}
 }
 
 func TestCallbacks(t *testing.T) {
@@ -151,30 +88,25 @@ func TestCallbacks(t *testing.T) {
 	}}
 	var log []string
 	n.play(t, func(t *testing.T, c *Client) {
-		add := func(format string, args ...any) {
-			log = append(log, fmt.Sprintf("%s: ", time.Since(n.start))+fmt.Sprintf(format, args...))
-		}
 		c.OnAttempt = func(a Attempt) {
-			add("%d. %s %s: %d (%v) after %s", a.Number, a.Method, a.Path[len(a.Path)-18:], a.Status, a.Err, a.Elapsed)
+			log = append(log, fmt.Sprintf("%s: %d. %s %s: %d (%v) after %s, then %s, asked %s", time.Since(n.start),
+				a.Number, a.Method, a.Path[len(a.Path)-18:], a.Status, a.Problem, a.Elapsed, a.Wait, a.Asked))
 		}
-		c.OnWait = func(w Wait) { add("(%v): %s before %d, asked %s", w.After, w.Duration, w.Next, w.Asked) }
 		if _, err := c.Publish(t.Context(), promotion); err != nil {
 			t.Fatal(err)
 		}
 	})
 	for _, r := range n.heard() { // every attempt is the same
-		if r.head != n.heard()[0].head || r.body != n.heard()[0].body {
-			t.Errorf("got\n%s%s", r.head, r.body)
+		if first := n.heard()[0]; !reflect.DeepEqual(r.Header, first.Header) || r.body != first.body {
+			t.Errorf("got %+v", r)
 		}
 	}
+	const patch = "PATCH /published_version: "
 	want := []string{
-		"0s: 1. PATCH /published_version: 503 (<nil>) after 0s",
-		"0s: (the API returned 503 Service Unavailable: because): 4s before 2, asked 4s",
-		"4s: 2. PATCH /published_version: 0 (no response from api.test: the connection was closed) after 0s",
-		"4s: (no response from api.test: the connection was closed): 1s before 3, asked 0s",
-		"11s: 3. PATCH /published_version: 200 (the response was cut off after 18 bytes) after 6s",
-		"11s: (the response was cut off after 18 bytes): 2s before 4, asked 0s",
-		"13s: 4. PATCH /published_version: 200 (<nil>) after 0s",
+		"0s: 1. " + patch + "503 (the API returned 503 Service Unavailable: because) after 0s, then 4s, asked 4s",
+		"4s: 2. " + patch + "0 (no response from api.test: the connection was closed) after 0s, then 1s, asked 0s",
+		"11s: 3. " + patch + "200 (the response was cut off after 18 bytes) after 6s, then 2s, asked 0s",
+		"13s: 4. " + patch + "200 (<nil>) after 0s, then 0s, asked 0s",
 	}
 	if !slices.Equal(log, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(log, "\n"), strings.Join(want, "\n"))
@@ -257,37 +189,26 @@ func TestBackoff(t *testing.T) {
 
 func TestRetryAfter(t *testing.T) {
 	const s = time.Second
-	const date = "Date: Sat, 01 Jan 2000 10:00:00 GMT"   // ten hours ahead of this machine's clock
-	for headers, want := range map[string]time.Duration{ // lines, split at "|"
-		"Retry-After: 2": 2 * s, "retry-after:3600": time.Hour, "Retry-After:  \t 7 \t": 7 * s, "Retry-After: 007": 7 * s,
-		"Retry-After: 25.5": 26 * s, "Retry-After: 0.001": s, "Retry-After: 0": 0, "Retry-After: 9223372036": 9223372036 * s,
-
-		date + "|Retry-After: Sat, 01 Jan 2000 10:00:09 GMT":    9 * s,
-		date + "|Retry-After: Saturday, 01-Jan-00 10:00:09 GMT": 9 * s,
-		date + "|Retry-After: Sat Jan  1 10:00:09 2000":         9 * s,
-		date + "|Retry-After: Sat, 01 Jan 2000 09:59:59 GMT":    0,
-		"Retry-After: Sat, 01 Jan 2000 00:00:09 GMT":            9 * s,
-		"Date: soon|Retry-After: Sat, 01 Jan 2000 00:00:09 GMT": 9 * s,
-		"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT":            0,
-		"X: y": 0, "Retry-After:": 0, "Retry-After: 9223372037": 0, "Retry-After: 9223372036.5": 0, "Retry-After: -1": 0,
-		"Retry-After: NaN": 0, "Retry-After: Inf": 0, "Retry-After: 5 s": 0, "Retry-After: 120, 5": 0, "Retry-After: soon": 0,
-		"Retry-After: 2000-01-01T00:00:09Z": 0, "Retry-After: 120|Retry-After: 5": 0, "Retry-After: \xff": 0,
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	const date = "Sat, 01 Jan 2000 10:00:00 GMT" // of the response, ten hours ahead of this machine's clock
+	for _, test := range []struct {
+		values, date string // values are split at "|"
+		want         time.Duration
+	}{
+		{"2", "", 2 * s}, {"007", "", 7 * s}, {"25.5", "", 26 * s}, {"0.001", "", s}, {"0", "", 0},
+		{"9223372036", "", 9223372036 * s}, {"9223372037", "", 0}, {"9223372036.5", "", 0}, {"-1", "", 0}, {"NaN", "", 0},
+		{"Inf", "", 0}, {"5 s", "", 0}, {"120, 5", "", 0}, {"soon", "", 0}, {"", "", 0}, {"120|5", "", 0}, {"\xff", "", 0},
+		{"2000-01-01T00:00:09Z", "", 0}, {"Sat, 01 Jan 2000 00:00:09 GMT", "", 9 * s},
+		{"Sat, 01 Jan 2000 00:00:09 GMT", "soon", 9 * s}, {"Fri, 31 Dec 1999 23:59:59 GMT", "", 0},
+		{"Sat, 01 Jan 2000 10:00:09 GMT", date, 9 * s}, {"Saturday, 01-Jan-00 10:00:09 GMT", date, 9 * s},
+		{"Sat Jan  1 10:00:09 2000", date, 9 * s}, {"Sat, 01 Jan 2000 09:59:59 GMT", date, 0},
 	} {
-		for _, status := range []int{408, 429, 503} {
-			n := &network{answers: []answer{response(status, "", strings.Split(headers, "|")...)}}
-			n.play(t, func(t *testing.T, c *Client) {
-				ctx, cancel := context.WithCancel(t.Context())
-				var got Wait
-				c.OnWait = func(w Wait) { got = w; cancel() }
-				_, _ = c.Publish(ctx, promotion)
-				least := s / 2
-				if status == http.StatusTooManyRequests && want == 0 {
-					least = s
-				}
-				if got.Asked != want || got.Duration != max(want, least) {
-					t.Errorf("%d with %q: asked for %s, waits %s; want %s", status, headers, got.Asked, got.Duration, want)
-				}
-			})
+		header := http.Header{"Retry-After": strings.Split(test.values, "|"), "Date": {test.date}}
+		if got := retryAfter(header, now); got != test.want {
+			t.Errorf("%q, %q: %s, want %s", test.values, test.date, got, test.want)
 		}
+	}
+	if got := retryAfter(nil, now); got != 0 {
+		t.Errorf("without a header: %s", got)
 	}
 }

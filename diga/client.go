@@ -8,10 +8,13 @@
 package diga
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -29,12 +32,8 @@ import (
 // It is safe for concurrent use, over one connection: over HTTP/1.1, concurrent requests wait for each other. It honors
 // the proxy variables of the environment, verifies certificates against the system roots, requires TLS 1.2 and follows
 // no redirect. Connecting takes at most 10 s, a request at most 30 s. A response may have at most 64 KiB of headers,
-// and 4 MiB of body after decompression.
-//
-// The table [Faults] says what is retried. The wait before retry n (from 0) is random, from d/2 to d, with
-// d = min(20 s, 1 s × 2ⁿ), or min(20 s, 2 s × 2ⁿ) after a 429 without a Retry-After header. If that header is present,
-// it is the minimum, and the wait is up to 20 s longer. If a retry could not start at least 250 ms before the context's
-// deadline, the call returns the last attempt's error at once.
+// and 4 MiB of body after decompression. [Fault] says what is retried, and backoff when. If a retry could not start at
+// least 250 ms before the context's deadline, the call returns the last attempt's error at once.
 type Client struct {
 	BaseURL   *url.URL // scheme, host and an optional path prefix
 	Token     string   // sent as "Authorization: Bearer"
@@ -55,15 +54,12 @@ type Client struct {
 	// so far. An error ends the call with the cause Stopped. It may be nil.
 	BeforeRetry func(context.Context, Effect) error
 
-	// OnAttempt is called after each attempt, and OnWait before each wait for the next. Both may be nil. They are called
-	// concurrently if requests are sent concurrently.
+	// OnAttempt is called after each attempt; concurrently if requests are sent concurrently. It may be nil.
 	OnAttempt func(Attempt)
-	OnWait    func(Wait)
 
-	mu         sync.Mutex
-	transport  *http.Transport // nil: not made yet
-	http1      bool            // the server does not want HTTP/2
-	smallHello bool            // a TLS handshake was lost: some middleboxes drop a hello of more than one packet
+	mu        sync.Mutex
+	transport *http.Transport // nil: not made yet
+	plain     bool            // use neither HTTP/2 nor a TLS hello of more than one packet
 }
 
 const (
@@ -87,38 +83,33 @@ func (c *Client) connection() *http.Transport {
 		go func() { _, _ = x509.SystemCertPool() }()
 	}
 	c.transport = &http.Transport{
-		Proxy: proxyFromEnvironment,
+		Proxy:                  proxyFromEnvironment,
+		OnProxyConnectResponse: checkProxy,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			// A dial outlives its request, and the next one would wait for it.
 			ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 			defer cancel()
 			return dial(ctx, network, addr)
 		},
-		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-			return &proxyError{status: resp.StatusCode}
-		},
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    connectTimeout,
-		ForceAttemptHTTP2:      !c.http1, // setting DialContext turns it off
+		ForceAttemptHTTP2:      !c.plain, // setting DialContext turns it off
 		MaxConnsPerHost:        1,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
-	if c.smallHello {
+	if c.plain {
 		c.transport.TLSClientConfig.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256}
 	}
 	return c.transport
 }
 
-// reconnect makes later attempts open a new connection after one that was lost in the TLS handshake, or that the server
-// refused because it speaks HTTP/2.
-func (c *Client) reconnect(http1, smallHello bool) {
+// reconnectPlainly makes later attempts open a new connection, over HTTP/1.1 and with a small TLS hello: either the
+// server refused to speak HTTP/2, or a TLS handshake was lost, as some middleboxes drop a hello of more than one packet.
+func (c *Client) reconnectPlainly() {
 	c.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.http1, c.smallHello, c.transport = c.http1 || http1, c.smallHello || smallHello, nil
+	c.plain, c.transport = true, nil
 }
 
 // Close closes the connection unless a request is using it.
@@ -134,39 +125,40 @@ func (c *Client) Close() {
 // would ignore. It also fails for HTTP_PROXY if REQUEST_METHOD is set, as in a CGI program.
 func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 	name := strings.ToUpper(req.URL.Scheme) + "_PROXY"
-	value := os.Getenv(name)
-	if value == "" {
-		value = os.Getenv(strings.ToLower(name))
-	}
+	value := cmp.Or(os.Getenv(name), os.Getenv(strings.ToLower(name)))
 	if !strings.Contains(value, "://") {
 		value = "http://" + value
 	}
-	u, err := url.Parse(value)
-	if err != nil || value != "http://" && u.Hostname() == "" || strings.ContainsAny(value, `"'#`) {
-		return nil, &proxyError{reason: name + " is not a URL"}
-	}
 	proxy, err := http.ProxyFromEnvironment(req)
+	u, notURL := url.Parse(value)
+	if notURL != nil || value != "http://" && u.Hostname() == "" || strings.ContainsAny(value, `"'#`) {
+		err = errors.New(name + " is not a URL")
+	}
 	if err != nil {
-		return nil, &proxyError{reason: err.Error()}
+		return nil, &Error{Cause: ProxyRefused, Message: "cannot use the proxy", Said: Foreign(err.Error()), Err: err}
 	}
 	return proxy, nil
 }
 
-// proxyError is a proxy's refusal to connect, or our own refusal to use the proxy from the environment.
-type proxyError struct {
-	status int    // of the response to CONNECT; 0: we refused
-	reason string // why
+// checkProxy checks a proxy's response to CONNECT.
+func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	cause := ProxyRefused
+	if statusCause(resp.StatusCode, reply{}) == ServerFault {
+		cause = ProxyFailed
+	}
+	return &Error{Cause: cause, Message: fmt.Sprintf("the proxy %s returned %s", proxy.Host, StatusText(resp.StatusCode))}
 }
-
-func (e *proxyError) Error() string { return e.reason }
 
 // request is what every attempt of a call sends.
 type request struct {
 	method string
 	path   string // below BaseURL; escaped
 	query  url.Values
-	body   any  // sent as JSON; nil means no body
-	once   bool // not idempotent: retried only while nothing can have come of it
+	body   map[string]any // of a change or a launch, sent as JSON; nil: the request is a read
+	once   bool           // not idempotent: retried only while nothing can have come of it
 }
 
 // newRequest builds r without sending it.
@@ -175,10 +167,7 @@ func (c *Client) newRequest(ctx context.Context, r request) (*retryablehttp.Requ
 	target.RawQuery = r.query.Encode()
 	var body any
 	if r.body != nil {
-		data, err := json.Marshal(r.body)
-		if err != nil {
-			return nil, err
-		}
+		data, _ := json.Marshal(r.body) // strings and IDs always can be
 		body = data
 	}
 	req, err := retryablehttp.NewRequestWithContext(ctx, r.method, target.String(), body)

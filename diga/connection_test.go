@@ -2,52 +2,19 @@ package diga
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
-
-// Over HTTP/2 all requests are on their way at once; over HTTP/1.1 each waits for the one before it.
-func TestConcurrentRequestsShareOneConnection(t *testing.T) {
-	const reads = 10
-	for _, http2 := range []bool{false, true} {
-		n := &network{answers: []answer{{raw: response(200, versionBody).raw, pace: time.Millisecond}}}
-		n.play(t, func(t *testing.T, c *Client) {
-			n.secure = ca.serving(nil)
-			c.BaseURL.Scheme = "https"
-			if http2 {
-				defer n.serveHTTP2(c, nil, func(w http.ResponseWriter, _ *http.Request) {
-					<-time.After(time.Second)
-					_, _ = io.WriteString(w, versionBody)
-				}).Close()
-			}
-			var calls sync.WaitGroup
-			for range reads {
-				calls.Go(func() {
-					if _, err := c.Version(t.Context(), agentID, versionID); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			calls.Wait()
-			want := time.Second
-			if !http2 {
-				want = reads * time.Duration(len(n.answers[0].raw)) * time.Millisecond
-			}
-			if elapsed := time.Since(n.start); n.dials() != 1 || elapsed != want {
-				t.Errorf("HTTP/2: %t: %d connections in %s, want 1 in %s", http2, n.dials(), elapsed, want)
-			}
-		})
-	}
-}
 
 // The API dies with the first connection, and a change gets its answer on a new one.
 func TestDeadHTTP2ConnectionIsLeft(t *testing.T) {
@@ -96,45 +63,29 @@ func (c *muted) Write(b []byte) (int, error) {
 // A middlebox drops every TLS hello that takes more than one packet.
 func TestLostHelloIsSentSmaller(t *testing.T) {
 	n := &network{answers: []answer{published}}
-	var mu sync.Mutex
 	var sizes []int
 	n.play(t, func(t *testing.T, c *Client) {
 		c.BaseURL.Scheme = "https"
-		config := ca.serving(nil)
 		n.serve = func(_ int, conn net.Conn) {
-			in := bufio.NewReader(conn)
-			head, err := in.Peek(5)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			size := 5 + int(binary.BigEndian.Uint16(head[3:]))
-			mu.Lock()
-			sizes = append(sizes, size)
-			mu.Unlock()
-			if size > 1400 {
+			hello := make([]byte, 4096)
+			size, _ := conn.Read(hello)
+			if sizes = append(sizes, size); size > 1400 {
 				_, _ = io.Copy(io.Discard, conn)
 				conn.Close()
 				return
 			}
-			n.talkTLS(readFrom{conn, in}, config)
+			n.talkTLS(readFrom{conn, io.MultiReader(bytes.NewReader(hello[:size]), conn)}, serving(ours))
 		}
-		c.OnWait = func(w Wait) {
-			if w.After.Cause != TimedOut || w.After.Message != "no connection to api.test within 10 s" {
-				t.Errorf("%+v", w.After)
-			}
-		}
-		_, err := c.Publish(t.Context(), promotion)
-		elapsed := time.Since(n.start)
-		mu.Lock()
-		defer mu.Unlock()
-		if err != nil || len(sizes) != 2 || sizes[0] <= 1400 || sizes[1] > 600 || elapsed != connectTimeout+firstBackoff/2 {
-			t.Errorf("hellos of %d bytes in %s: %v", sizes, elapsed, err)
+		if _, err := c.Publish(t.Context(), promotion); err != nil || time.Since(n.start) != connectTimeout+firstBackoff/2 {
+			t.Errorf("after %s: %v", time.Since(n.start), err)
 		}
 	})
+	if len(sizes) != 2 || sizes[0] <= 1400 || sizes[1] > 600 {
+		t.Errorf("hellos of %d bytes", sizes)
+	}
 }
 
-// readFrom is a connection of which some bytes are buffered.
+// readFrom is a connection of which some bytes have been read.
 type readFrom struct {
 	net.Conn
 	in io.Reader
@@ -142,38 +93,75 @@ type readFrom struct {
 
 func (c readFrom) Read(b []byte) (int, error) { return c.in.Read(b) }
 
+// resetHTTP2 makes the server reset the first stream of every HTTP/2 connection with this code, and counts them. It
+// answers over HTTP/1.1.
+func (n *network) resetHTTP2(c *Client, code string) (streams *int) {
+	c.BaseURL.Scheme, streams = "https", new(int)
+	config := serving(ours)
+	config.NextProtos = []string{"h2", "http/1.1"}
+	n.serve = func(_ int, conn net.Conn) {
+		secure := tls.Server(conn, config)
+		if secure.Handshake() != nil || secure.ConnectionState().NegotiatedProtocol != "h2" {
+			n.talk(secure)
+			return
+		}
+		defer conn.Close()
+		in := bufio.NewReader(secure)
+		_, _ = in.Discard(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+		_, _ = io.WriteString(secure, "\x00\x00\x00\x04\x00\x00\x00\x00\x00") // SETTINGS
+		for head := make([]byte, 9); ; {
+			if _, err := io.ReadFull(in, head); err != nil {
+				return
+			}
+			_, _ = in.Discard(int(binary.BigEndian.Uint32(append([]byte{0}, head[:3]...))))
+			if head[3] == 1 { // HEADERS
+				*streams++
+				_, _ = io.WriteString(secure, "\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00"+code) // RST_STREAM
+			}
+		}
+	}
+	return streams
+}
+
 // A server that offers HTTP/2 and then refuses it is asked over HTTP/1.1.
 func TestHTTP11Required(t *testing.T) {
 	n := &network{answers: []answer{published}}
 	n.play(t, func(t *testing.T, c *Client) {
-		c.BaseURL.Scheme = "https"
-		config := ca.serving(nil)
-		config.NextProtos = []string{"h2", "http/1.1"}
-		n.serve = func(_ int, conn net.Conn) {
-			secure := tls.Server(conn, config)
-			if secure.Handshake() != nil || secure.ConnectionState().NegotiatedProtocol != "h2" {
-				n.talk(secure)
-				return
-			}
-			defer conn.Close()
-			in := bufio.NewReader(secure)
-			_, _ = in.Discard(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
-			_, _ = io.WriteString(secure, "\x00\x00\x00\x04\x00\x00\x00\x00\x00") // SETTINGS
-			for head := make([]byte, 9); ; {
-				if _, err := io.ReadFull(in, head); err != nil {
-					return
-				}
-				_, _ = in.Discard(int(binary.BigEndian.Uint32(append([]byte{0}, head[:3]...))))
-				if head[3] == 1 { // HEADERS
-					_, _ = io.WriteString(secure, "\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x0d") // RST_STREAM
-				}
-			}
-		}
+		n.resetHTTP2(c, "\x0d")
 		_, err := c.Publish(t.Context(), promotion)
 		if err != nil || n.dials() != 2 || len(n.heard()) != 1 {
 			t.Errorf("%d connections, %d requests over HTTP/1.1: %v", n.dials(), len(n.heard()), err)
 		}
 	})
+}
+
+// nginx resets a stream with PROTOCOL_ERROR for "return 444", whatever became of the request, and net/http would send it
+// again at once and for ever.
+func TestResetRequestIsNotSentWithoutEnd(t *testing.T) {
+	for name, test := range map[string]struct {
+		want int
+		call func(context.Context, *Client) error
+	}{
+		"launch": {1, func(ctx context.Context, c *Client) error { _, err := c.Launch(ctx, agentID, "v2"); return err }},
+		"change": {5, func(ctx context.Context, c *Client) error { _, err := c.Publish(ctx, promotion); return err }},
+		"read": {5 * maxSends, func(ctx context.Context, c *Client) error {
+			_, err := c.Version(ctx, agentID, versionID)
+			return err
+		}},
+	} {
+		n := &network{}
+		n.play(t, func(t *testing.T, c *Client) {
+			streams := n.resetHTTP2(c, "\x01")
+			err := test.call(t.Context(), c)
+			e := failed(t, err)
+			if *streams != test.want || e.Cause != Unreachable || e.Said != "the server reset the request" {
+				t.Errorf("%s: sent %d times, want %d: %v", name, *streams, test.want, err)
+			}
+			if mayBePending := e.Effect == MaybePending; mayBePending != (name != "read") {
+				t.Errorf("%s: effect %d", name, e.Effect)
+			}
+		})
+	}
 }
 
 func TestLostHTTP2StreamsAreRetried(t *testing.T) {
@@ -213,11 +201,6 @@ func TestConnectionClosedBeforeUseIsRetried(t *testing.T) {
 				synctest.Wait()
 			}
 		}})
-		c.OnWait = func(w Wait) {
-			if w.After.Cause != Unreachable || w.After.Said != "http: server closed idle connection" {
-				t.Errorf("%+v", w.After)
-			}
-		}
 		if _, err := c.Publish(ctx, promotion); err != nil || n.dials() != 2 {
 			t.Errorf("%d connections: %v", n.dials(), err)
 		}

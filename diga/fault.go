@@ -1,45 +1,12 @@
 package diga
 
 import (
-	"compress/flate"
-	"compress/gzip"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
-	"net"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
-)
-
-// Cause is the kind of an [Error]: the index of its row in [Faults].
-type Cause int
-
-// The causes of errors.
-const (
-	Internal Cause = iota
-	Stopped
-	Cancelled
-	TimedOut
-	Unreachable
-	UnknownHost
-	ProxyFailed
-	ProxyRefused
-	TLSFailed
-	Redirected
-	Truncated
-	InvalidReply
-	Mismatch
-	BadRequest
-	Unauthorized
-	Forbidden
-	NotFound
-	Unprocessable
-	Limited
-	Refused
-	NotTheAPI
-	ServerFault
-	ServerError
+	"time"
 )
 
 // Fault is a kind of failure.
@@ -53,54 +20,61 @@ type Fault struct {
 
 const again, final = true, false // for Fault.Retried
 
-// Faults is everything that can go wrong with a request, by its [Cause]. docs/errors.md is made from it.
-var Faults = [...]Fault{
-	Internal: {"ACTION_INTERNAL", "", final, "A bug in this action.",
-		"Report this as a bug and include this log."},
-	Stopped: {"", "", final, "A check no longer passes, so there is no retry.",
-		""},
-	Cancelled: {"ACTION_CANCELLED", "", final, "The workflow was canceled or timed out.",
-		"Run this step again."},
-	TimedOut: {"ACTION_TIMEOUT", "", again, "The API did not respond in time.",
-		"Run this step again."},
-	Unreachable: {"ACTION_NETWORK_ERROR", "", again, "There is no connection to the API, or it was lost.",
-		"Check {api-url} and whether this runner can reach it, then run this step again."},
-	UnknownHost: {"ACTION_NETWORK_ERROR", "", final, "The API's host is unknown.",
-		"Check {api-url}, and whether this runner can resolve the host name."},
-	ProxyFailed: {"ACTION_NETWORK_ERROR", "", again, "The proxy is unreachable, or cannot reach the API.",
-		"Check the proxy in HTTPS_PROXY or HTTP_PROXY, or list the API's host in NO_PROXY."},
-	ProxyRefused: {"ACTION_NETWORK_ERROR", "", final, "The proxy refuses to connect, or its settings are wrong.",
-		"Check HTTPS_PROXY or HTTP_PROXY and the proxy's credentials, or list the API's host in NO_PROXY."},
-	TLSFailed: {"ACTION_TLS_ERROR", "", final, "The certificate is untrusted or invalid, or the server speaks no TLS.",
-		"Check {api-url} and the runner's clock. For a private CA, set SSL_CERT_FILE to a PEM file."},
-	Redirected: {"ACTION_REDIRECT_REFUSED", "3xx", final, "A redirect: to follow it would send the token elsewhere.",
-		"Set {api-url} to the address of the API itself."},
-	Truncated: {"ACTION_RESPONSE_INVALID", "200", again, "The response was cut off.",
-		"Run this step again."},
-	InvalidReply: {"ACTION_RESPONSE_INVALID", "2xx", final, "The response is not valid HTTP or JSON, or not the API's.",
-		"Check that {api-url} points to the API, then run this step again."},
-	Mismatch: {"ACTION_RESPONSE_MISMATCH", "2xx", final, "The API confirmed something else than was requested.",
-		"Check in Diga what is live before you do anything else."},
-	BadRequest: {"", "400", final, "The API refused the version or a phone number: `BAD_PARAMETER`.",
-		"Check that the version is no draft, that each number is yours and free, and that the project has a number."},
-	Unauthorized: {"", "401", final, "The API does not know the key: `INVALID_API_KEY`, `UNAUTHORIZED`.",
-		"Is {token} complete, of this project, not expired? Keys are in Diga under Settings > Project > API Keys."},
-	Forbidden: {"", "403", final, "The key lacks a permission. The API's code for this may be `INTERNAL_SERVER_ERROR`.",
-		"Give the key Write on Agents and Phones (Settings > Project > API Keys in Diga). The key stays the same."},
-	NotFound: {"", "404", final, "The key's project has no such agent: `AGENT_NOT_FOUND`.",
-		"Check {agent-id}, and that {token} belongs to the agent's project."},
-	Unprocessable: {"", "422", final, "The API could not read a value.",
-		"Correct these inputs."},
-	Limited: {"", "429", again, "The rate limit is exceeded. Retries do not count against {max-retries}.",
-		"Run this step again later. Run fewer of these steps at once ({max-parallel}), or increase {timeout}."},
-	Refused: {"", "other 4xx", final, "The API refused the request.",
-		"Check the inputs and {api-url}."},
-	NotTheAPI: {"", "400 to 499", final, "A gateway refused the request: the body is not the API's own.",
-		"Check {api-url} and {token}: this response is not from the API itself."},
-	ServerFault: {"", "408, 500, 502, 503, 504, 520 to 524", again, "The API, or a gateway in front of it, failed.",
-		"Try again later. If it persists, contact Diga with the request ID."},
-	ServerError: {"", "other 5xx", final, "The API, or a gateway in front of it, failed for good.",
-		"Try again later. If it persists, contact Diga with the request ID."},
+// Everything that can go wrong with a request.
+var (
+	Internal = &Fault{"ACTION_INTERNAL", "", final, "A bug in this action.",
+		"Report this as a bug and include this log."}
+	Stopped = &Fault{"", "", final, "A check no longer passes, so there is no retry.",
+		""}
+	Cancelled = &Fault{"ACTION_CANCELLED", "", final, "The workflow was canceled or timed out.",
+		"Run this step again."}
+	TimedOut = &Fault{"ACTION_TIMEOUT", "", again, "The API did not respond in time.",
+		"Run this step again."}
+	Unreachable = &Fault{"ACTION_NETWORK_ERROR", "", again, "There is no connection to the API, or it was lost.",
+		"Check {api-url} and whether this runner can reach it, then run this step again."}
+	UnknownHost = &Fault{"ACTION_NETWORK_ERROR", "", final, "The API's host is unknown.",
+		"Check {api-url}, and whether this runner can resolve the host name."}
+	ProxyFailed = &Fault{"ACTION_NETWORK_ERROR", "", again, "The proxy is unreachable, or cannot reach the API.",
+		"Check the proxy in HTTPS_PROXY or HTTP_PROXY, or list the API's host in NO_PROXY."}
+	ProxyRefused = &Fault{"ACTION_NETWORK_ERROR", "", final, "The proxy refuses to connect, or its settings are wrong.",
+		"Check HTTPS_PROXY or HTTP_PROXY and the proxy's credentials, or list the API's host in NO_PROXY."}
+	TLSFailed = &Fault{"ACTION_TLS_ERROR", "", final, "The certificate is untrusted or invalid, or the server speaks no TLS.",
+		"Check {api-url} and the runner's clock. For a private CA, set SSL_CERT_FILE to a PEM file."}
+	Redirected = &Fault{"ACTION_REDIRECT_REFUSED", "3xx", final, "A redirect: to follow it would send the token elsewhere.",
+		"Set {api-url} to the address of the API itself."}
+	Truncated = &Fault{"ACTION_RESPONSE_INVALID", "200", again, "The response was cut off.",
+		"Run this step again."}
+	InvalidReply = &Fault{"ACTION_RESPONSE_INVALID", "2xx", final, "The response is not valid HTTP or JSON, or not the API's.",
+		"Check that {api-url} points to the API, then run this step again."}
+	Mismatch = &Fault{"ACTION_RESPONSE_MISMATCH", "2xx", final, "The API confirmed something else than was requested.",
+		"Check in Diga what is live before you do anything else."}
+	BadRequest = &Fault{"", "400", final, "The API refused the version or a phone number: `BAD_PARAMETER`.",
+		"Check that the version is not a draft, that each number is yours and free, and that the project has a number."}
+	Unauthorized = &Fault{"", "401", final, "The API does not know the key: `INVALID_API_KEY`, `UNAUTHORIZED`.",
+		"Is {token} complete, of this project, not expired? Keys are in Diga under Settings > Project > API Keys."}
+	Forbidden = &Fault{"", "403", final, "The key lacks a permission. The API's code for this may be `INTERNAL_SERVER_ERROR`.",
+		"Give the key Write on Agents and Phones (Settings > Project > API Keys in Diga). The key stays the same."}
+	NotFound = &Fault{"", "404", final, "The key's project has no such agent: `AGENT_NOT_FOUND`.",
+		"Check {agent-id}, and that {token} belongs to the agent's project."}
+	Unprocessable = &Fault{"", "422", final, "The API could not read a value.",
+		"Correct these inputs."}
+	Limited = &Fault{"", "429", again, "The rate limit is exceeded. Retries do not count against {max-retries}.",
+		"Run this step again later. Run fewer of these steps at once ({max-parallel}), or increase {timeout}."}
+	Refused = &Fault{"", "other 4xx", final, "The API refused the request.",
+		"Check the inputs and {api-url}."}
+	NotTheAPI = &Fault{"", "400 to 499", final, "A gateway refused the request: the body is not the API's own.",
+		"Check {api-url} and {token}: this response is not from the API itself."}
+	ServerFault = &Fault{"", "408, 500, 502, 503, 504, 520 to 524", again, "The API, or a gateway in front of it, failed.",
+		"Try again later. If it persists, contact Diga with the request ID."}
+	ServerError = &Fault{"", "other 5xx", final, "The API, or a gateway in front of it, failed for good.",
+		"Try again later. If it persists, contact Diga with the request ID."}
+)
+
+// Faults lists all faults in the order of docs/errors.md, which is made from it.
+var Faults = []*Fault{
+	Internal, Stopped, Cancelled, TimedOut, Unreachable, UnknownHost, ProxyFailed, ProxyRefused, TLSFailed, Redirected,
+	Truncated, InvalidReply, Mismatch, BadRequest, Unauthorized, Forbidden, NotFound, Unprocessable, Limited, Refused,
+	NotTheAPI, ServerFault, ServerError,
 }
 
 // Effect is what a failed change may have done, judging by its requests and responses. Over several attempts, the
@@ -119,7 +93,7 @@ type Foreign string
 
 // Error is the error of every call. Message and GaveUp are our own words, safe to print.
 type Error struct {
-	Cause   Cause
+	Cause   *Fault
 	Status  int      // of the last response; 0: there was none
 	Code    string   // error_code of the last response: 1 to 64 letters, digits and "_.-"; empty: it had no such code
 	Message string   // what happened
@@ -148,15 +122,12 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Advice says what to do about the error; {name} is an input of the step.
-func (e *Error) Advice() string { return Faults[e.Cause].Advice }
-
 // IsFinal reports whether the API, or what stands in front of it, has answered a read in a way that will not change: it
-// is not allowed, does not exist here, or returns something else.
+// is not allowed, does not exist here, or returns something else. An answer that was cut off does not count.
 func (e *Error) IsFinal() bool {
 	switch e.Cause {
 	case BadRequest, Forbidden, NotFound, Unprocessable, Refused, NotTheAPI, Redirected, Mismatch:
-		return e.Status != http.StatusUnauthorized
+		return e.Status != http.StatusUnauthorized && e.Err == nil
 	case InvalidReply:
 		return e.Status == http.StatusOK
 	default:
@@ -164,150 +135,31 @@ func (e *Error) IsFinal() bool {
 	}
 }
 
-var (
-	errMalformed = errors.New("malformed HTTP")
-	errTooLarge  = errors.New("body exceeds")
-)
+// StatusText returns a status with its name, such as "404 Not Found", or without it if it has none.
+func StatusText(status int) string {
+	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
+}
 
-// cause classifies the attempt, by type where possible. It is the only place that does.
-func (a *attempt) cause() Cause {
-	if a.hasErrorStatus() {
-		return a.statusCause()
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
 	}
-	var proxy *proxyError
-	var dns *net.DNSError
-	var op *net.OpError
-	var network net.Error // includes system errors and net.ErrClosed
-	lost := errors.Is(a.err, io.EOF) || errors.Is(a.err, io.ErrUnexpectedEOF) || errors.As(a.err, &network) ||
-		// net/http's errServerClosedIdle is not exported.
-		a.err != nil && strings.HasSuffix(a.err.Error(), "server closed idle connection")
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// FormatDuration formats d for a reader: "83 ms", "1.5 s", "61 s", "5 min", "1 h". Long durations are rounded.
+func FormatDuration(d time.Duration) string {
+	unit, name, digit := time.Hour, " h", 0.1 // digit is the last one that is shown
 	switch {
-	case errors.Is(a.err, errMalformed), errors.Is(a.err, errTooLarge):
-		return InvalidReply
-	case errors.As(a.err, &proxy):
-		if (&attempt{status: proxy.status}).cause() == ServerFault {
-			return ProxyFailed
-		}
-		return ProxyRefused
-	case errors.As(a.err, &op) && op.Op == "proxyconnect":
-		return ProxyFailed
-	case errors.As(a.err, &dns) && dns.IsNotFound:
-		return UnknownHost
-	case a.timedOut, network != nil && network.Timeout():
-		return TimedOut
-	case a.status != 0 && errors.As(a.err, &op):
-		return Unreachable // reset in the middle of the body
-	case errors.Is(a.err, gzip.ErrHeader), errors.Is(a.err, gzip.ErrChecksum),
-		errors.As(a.err, new(flate.CorruptInputError)):
-		return InvalidReply
-	case a.status != 0:
-		return Truncated
-	case a.isTLS():
-		return TLSFailed
-	case lost, a.http2: // HTTP/2 errors affect the stream or the connection; a new connection fixes both
-		return Unreachable
-	default: // net/http has no error type for a malformed response
-		return InvalidReply
+	case d < time.Second:
+		unit, name, digit = time.Millisecond, " ms", 1
+	case d < 10*time.Second:
+		unit, name = time.Second, " s"
+	case d < 2*time.Minute:
+		unit, name, digit = time.Second, " s", 1
+	case d < time.Hour:
+		unit, name = time.Minute, " min"
 	}
-}
-
-func (a *attempt) statusCause() Cause {
-	own := a.reply().own
-	switch s := a.status; {
-	case s == http.StatusProxyAuthRequired && a.proxy != "":
-		return ProxyRefused
-	case s < 300:
-		return InvalidReply
-	case s < 400:
-		return Redirected
-	case s == http.StatusRequestTimeout, s == 500, 502 <= s && s <= 504, 520 <= s && s <= 524:
-		return ServerFault
-	case s >= 500:
-		return ServerError
-	case s == http.StatusTooManyRequests:
-		return Limited
-	case s == http.StatusUnprocessableEntity && (own || len(a.reply().details) > 0):
-		return Unprocessable
-	case !own:
-		return NotTheAPI
-	}
-	if cause, ok := map[int]Cause{400: BadRequest, 401: Unauthorized, 403: Forbidden, 404: NotFound}[a.status]; ok {
-		return cause
-	}
-	return Refused
-}
-
-// isTLS reports whether TLS failed, rather than the connection below it.
-func (a *attempt) isTLS() bool {
-	var certificate *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	op, remote := errors.AsType[*net.OpError](a.err)
-	return errors.As(a.err, &certificate) || errors.As(a.err, &record) ||
-		remote && op.Op == "remote error" || // the type of a received alert is not exported
-		a.err != nil && strings.HasPrefix(innermost(a.err).Error(), "tls: ")
-}
-
-// effect returns what this attempt at a change may have done, unless its response is a 200 that confirms the change.
-func (a *attempt) effect() Effect {
-	alert, _ := errors.AsType[*net.OpError](a.err)
-	switch {
-	case !a.sent:
-		return NoEffect
-	case alert != nil && alert.Op == "remote error" && strings.Contains(alert.Err.Error(), "certificate"):
-		return NoEffect // in TLS 1.3, a client writes its request before the server has checked the client's certificate
-	case 300 <= a.status && a.status < 500 && a.status != http.StatusRequestTimeout:
-		return NoEffect // refused
-	case a.status >= 400 && a.reply().own:
-		return MaybeApplied
-	default:
-		// No readable response, a 2xx that confirms nothing, or a gateway's error, which says nothing about the request
-		// behind it.
-		return MaybePending
-	}
-}
-
-// toError returns the error of an attempt that is not ok.
-func (a *attempt) toError() *Error {
-	e := &Error{Cause: a.cause(), Status: a.status, Err: a.err}
-	if a.hasErrorStatus() {
-		a.describeStatus(e)
-		return e
-	}
-	switch proxy, _ := errors.AsType[*proxyError](a.err); {
-	case proxy != nil && proxy.status != 0:
-		e.Message = fmt.Sprintf("the proxy %s returned %s", a.proxy, StatusText(proxy.status))
-	case proxy != nil:
-		e.Message, e.Said = "cannot use the proxy", Foreign(proxy.reason)
-	case e.Cause == ProxyFailed:
-		e.Message, e.Said = "could not connect to the proxy "+a.proxy, reason(a.err)
-	case e.Cause == UnknownHost:
-		e.Message = fmt.Sprintf("the host %s does not exist", a.host)
-	case e.Cause == TLSFailed:
-		e.Message, e.Said = fmt.Sprintf("TLS with %s failed", a.host), tlsReason(a.err)
-	case e.Cause == TimedOut:
-		limit := attemptTimeout
-		if !a.sent && !a.timedOut {
-			limit = connectTimeout
-		}
-		e.Message = a.progress() + " within " + FormatDuration(limit)
-	case e.Cause == Truncated:
-		e.Message = fmt.Sprintf("the response was cut off after %d bytes", len(a.body))
-	case e.Cause == InvalidReply:
-		e.Message, e.Said = "could not read the response", reason(a.err)
-	default:
-		e.Message, e.Said = "no response from "+a.host, reason(a.err)
-	}
-	return e
-}
-
-// progress says how far an attempt got before it ended.
-func (a *attempt) progress() string {
-	switch {
-	case !a.sent:
-		return "no connection to " + a.host
-	case a.status == 0:
-		return "no response from " + a.host
-	default:
-		return "incomplete response from " + a.host
-	}
+	n := max(d, time.Millisecond).Seconds() / unit.Seconds()
+	return strconv.FormatFloat(math.Round(n/digit)/math.Round(1/digit), 'f', -1, 64) + name
 }

@@ -5,8 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -19,64 +17,49 @@ import (
 	"time"
 )
 
-// Every status, with a body of the API's own and with another. Statuses are sent, the request is retried as the table
-// Faults says, and the error has the cause that this table says.
-func TestCauseOfEveryStatus(t *testing.T) {
-	type span struct {
+// Every status, with a body of the API's own and with another: the cause, the effect, and whether there is a retry.
+func TestEveryStatus(t *testing.T) {
+	seen := map[int]bool{} // the first row with a status counts
+	for _, row := range []struct {
 		from, to int
-		own      Cause // with the API's own body
-		other    Cause
-	}
-	spans := []span{
-		{100, 100, TimedOut, TimedOut}, // is no final response
-		{101, 101, InvalidReply, InvalidReply},
-		{200, 299, InvalidReply, InvalidReply}, {300, 399, Redirected, Redirected},
-		{408, 408, ServerFault, ServerFault}, {429, 429, Limited, Limited},
-		{400, 400, BadRequest, NotTheAPI}, {401, 401, Unauthorized, NotTheAPI}, {403, 403, Forbidden, NotTheAPI},
-		{404, 404, NotFound, NotTheAPI}, {422, 422, Unprocessable, NotTheAPI}, {400, 499, Refused, NotTheAPI},
-		{500, 500, ServerFault, ServerFault}, {502, 504, ServerFault, ServerFault}, {520, 524, ServerFault, ServerFault},
-		{500, 599, ServerError, ServerError}, {600, 999, InvalidReply, InvalidReply},
-	}
-	retried := map[Cause]bool{
-		TimedOut: true, Unreachable: true, ProxyFailed: true, Truncated: true, Limited: true, ServerFault: true,
-	}
-	for cause := range Faults {
-		if Faults[cause].Retried != retried[Cause(cause)] {
-			t.Errorf("cause %d: retried: %t", cause, Faults[cause].Retried)
-		}
-	}
-	seen := map[int]bool{}
-	for _, span := range spans {
-		for status := span.from; status <= span.to; status++ {
-			if seen[status] {
-				continue
-			}
-			seen[status] = true
-			for want, a := range map[string]answer{"own": apiError(status, "CODE"), "other": response(status, "<p>because")} {
-				cause := span.own
-				if want == "other" {
-					cause = span.other
+		retried  bool
+		cause    [2]*Fault // with another body, and with the API's own
+		effect   [2]Effect
+	}{
+		{201, 299, false, [2]*Fault{InvalidReply, InvalidReply}, [2]Effect{MaybePending, MaybePending}},
+		{300, 399, false, [2]*Fault{Redirected, Redirected}, [2]Effect{}},
+		{400, 400, false, [2]*Fault{NotTheAPI, BadRequest}, [2]Effect{}},
+		{401, 401, false, [2]*Fault{NotTheAPI, Unauthorized}, [2]Effect{}},
+		{403, 403, false, [2]*Fault{NotTheAPI, Forbidden}, [2]Effect{}},
+		{404, 404, false, [2]*Fault{NotTheAPI, NotFound}, [2]Effect{}},
+		{408, 408, true, [2]*Fault{ServerFault, ServerFault}, [2]Effect{MaybePending, MaybeApplied}},
+		{422, 422, false, [2]*Fault{NotTheAPI, Unprocessable}, [2]Effect{}},
+		{429, 429, true, [2]*Fault{Limited, Limited}, [2]Effect{}},
+		{400, 499, false, [2]*Fault{NotTheAPI, Refused}, [2]Effect{}},
+		{500, 500, true, [2]*Fault{ServerFault, ServerFault}, [2]Effect{MaybePending, MaybeApplied}},
+		{502, 504, true, [2]*Fault{ServerFault, ServerFault}, [2]Effect{MaybePending, MaybeApplied}},
+		{520, 524, true, [2]*Fault{ServerFault, ServerFault}, [2]Effect{MaybePending, MaybeApplied}},
+		{500, 599, false, [2]*Fault{ServerError, ServerError}, [2]Effect{MaybePending, MaybeApplied}},
+		{600, 999, false, [2]*Fault{InvalidReply, InvalidReply}, [2]Effect{MaybePending, MaybePending}},
+		{101, 101, false, [2]*Fault{InvalidReply, InvalidReply}, [2]Effect{MaybePending, MaybePending}},
+	} {
+		for status := row.from; status <= row.to; status++ {
+			for own, a := range []answer{response(status, "<p>because"), apiError(status, "CODE")} {
+				if seen[status] {
+					continue
 				}
+				seen[status] = own == 1
 				n := &network{answers: []answer{a}}
 				n.play(t, func(t *testing.T, c *Client) {
 					c.MaxRetries = 1
-					limit := time.Second // the second retry of a 429 would come later
-					if status == 429 {
-						limit = 2 * time.Second
-					}
-					ctx, cancel := context.WithTimeout(t.Context(), limit)
+					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // a second retry of a 429 would come later
 					defer cancel()
 					_, err := c.Publish(ctx, promotion)
-					e, attempts := failed(t, err), 1
-					if retried[cause] && status != 100 {
-						attempts = 2
-					}
-					if e.Cause != cause || len(n.heard()) != attempts {
-						t.Errorf("%d, %s: cause %d after %d attempts, want %d after %d",
-							status, want, e.Cause, len(n.heard()), cause, attempts)
-					}
-					if inRange := 200 <= status && status <= 599; inRange != (e.Status == status) {
-						t.Errorf("%d, %s: status %d in the error", status, want, e.Status)
+					e, retried := failed(t, err), len(n.heard()) == 2
+					if e.Cause != row.cause[own] || e.Effect != row.effect[own] || retried != row.retried ||
+						e.Cause.Retried != row.retried || (e.Status == status) != (200 <= status && status <= 599) {
+						t.Errorf("%d: %s %d, effect %d, retried: %t; want %+v",
+							status, name(e.Cause), e.Status, e.Effect, retried, row)
 					}
 				})
 			}
@@ -93,7 +76,7 @@ func TestIsFinal(t *testing.T) {
 		false: {{Cause: Unauthorized, Status: 401}, {Cause: NotTheAPI, Status: 401}, {Cause: Limited, Status: 429},
 			{Cause: ServerFault, Status: 503},
 			{Cause: TimedOut}, {Cause: Unreachable}, {Cause: InvalidReply}, {Cause: Truncated, Status: 200},
-			{Cause: ServerError, Status: 505}},
+			{Cause: ServerError, Status: 505}, {Cause: NotTheAPI, Status: 404, Err: io.ErrUnexpectedEOF}},
 	} {
 		for _, e := range list {
 			if e.IsFinal() != want {
@@ -108,7 +91,7 @@ func TestNetworkFaults(t *testing.T) {
 	type setup func(t *testing.T, n *network, c *Client)
 	dial := func(err error) setup {
 		return func(_ *testing.T, n *network, _ *Client) {
-			n.dial = func(int) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
+			n.dial = &net.OpError{Op: "dial", Net: "tcp", Err: err}
 		}
 	}
 	sends := func(raw string) setup {
@@ -116,12 +99,12 @@ func TestNetworkFaults(t *testing.T) {
 	}
 	secure := func(change func(*tls.Config)) setup {
 		return func(_ *testing.T, n *network, c *Client) {
-			c.BaseURL.Scheme, n.secure = "https", ca.serving(nil)
+			c.BaseURL.Scheme, n.secure = "https", serving(ours)
 			change(n.secure)
 		}
 	}
-	certificate := func(change func(*x509.Certificate)) setup {
-		return func(_ *testing.T, n *network, c *Client) { c.BaseURL.Scheme, n.secure = "https", ca.serving(change) }
+	shows := func(other tls.Certificate) setup {
+		return secure(func(c *tls.Config) { c.Certificates = []tls.Certificate{other} })
 	}
 	hello := func(raw string) setup { // the answer to a TLS hello
 		return func(_ *testing.T, n *network, c *Client) {
@@ -133,10 +116,10 @@ func TestNetworkFaults(t *testing.T) {
 			}
 		}
 	}
-	proxy := func(scheme string, s setup) setup { // the URL's password must not appear in any error
+	proxy := func(s setup) setup { // the URL's password must not appear in any error
 		return func(t *testing.T, n *network, c *Client) {
 			s(t, n, c)
-			c.BaseURL.Scheme = scheme
+			c.BaseURL.Scheme = "https"
 			c.connection().Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.test:3128",
 				User: url.UserPassword("user", "hunter2")})
 		}
@@ -147,9 +130,9 @@ func TestNetworkFaults(t *testing.T) {
 			c.BaseURL.Scheme = strings.ToLower(strings.TrimSuffix(strings.ToLower(name), "_proxy"))
 		}
 	}
-	caFile := func(content string) setup { // the server has another CA's certificate
+	caFile := func(content string) setup {
 		return func(t *testing.T, n *network, c *Client) {
-			c.BaseURL.Scheme, n.secure = "https", newAuthority("theirs").serving(nil)
+			shows(certificate("api.test", time.Hour))(t, n, c)
 			file := filepath.Join(t.TempDir(), "ca.pem")
 			t.Setenv("SSL_CERT_FILE", file)
 			if content != "" && os.WriteFile(file, []byte(content), 0o600) != nil {
@@ -158,142 +141,108 @@ func TestNetworkFaults(t *testing.T) {
 		}
 	}
 	const ok, gz = "HTTP/1.1 200 OK\r\n", "Content-Encoding: gzip"
-	zipped, pad := zip(publishedBody), func(n int) string {
-		return publishedBody + strings.Repeat(" ",
-			n-len(publishedBody))
-	}
+	zipped, mebibyte := zip(publishedBody), publishedBody+strings.Repeat(" ", 1<<20-len(publishedBody))
 	pem, err := os.ReadFile(os.Getenv("SSL_CERT_DIR") + "/ca.pem")
 	if err != nil {
 		t.Fatal(err)
 	}
 	with := func(raw, header string) setup { return sends(response(200, raw, header).raw) }
-	tell(t, []story{
-		{name: "no such host", want: "UnknownHost: the host api.test does not exist",
-			setup: dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true})},
-		{name: "DNS in trouble",
-			want:  "2 in 500ms: Unreachable: no response from api.test: DNS lookup: server misbehaving; gave up",
-			setup: dial(&net.DNSError{Err: "server misbehaving", IsTemporary: true})},
-		{name: "DNS is late", want: "2 in 500ms: TimedOut: no connection to api.test within 10 s; gave up",
-			setup: dial(&net.DNSError{Err: "i/o timeout", IsTimeout: true})},
-		{name: "refused", want: "2 in 500ms: Unreachable: no response from api.test: connection refused; gave up",
-			setup: dial(os.NewSyscallError("connect", syscall.ECONNREFUSED))},
-		{name: "connecting hangs", want: "2 in 20.5s: TimedOut: no connection to api.test within 10 s; gave up",
-			setup: func(_ *testing.T, _ *network, c *Client) {
+	tests := []struct {
+		name, want string
+		setup      setup
+	}{
+		{"no such host", "UnknownHost: the host api.test does not exist",
+			dial(&net.DNSError{Err: "no such host", Name: "api.test", IsNotFound: true})},
+		{"DNS in trouble", "twice: Unreachable: no response: DNS lookup: server misbehaving",
+			dial(&net.DNSError{Err: "server misbehaving", IsTemporary: true})},
+		{"DNS is late", "twice: TimedOut: no connection within 10 s",
+			dial(&net.DNSError{Err: "i/o timeout", IsTimeout: true})},
+		{"refused", "twice: Unreachable: no response: connection refused",
+			dial(os.NewSyscallError("connect", syscall.ECONNREFUSED))},
+		{"connecting hangs", "2 in 20.5s: TimedOut: no connection within 10 s; gave up",
+			func(_ *testing.T, _ *network, c *Client) {
 				c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
 			}},
-		{name: "a URL that is none", want: `0 in 0s: Internal: the request cannot be built: invalid URL escape "%20"`,
-			setup: func(_ *testing.T, _ *network, c *Client) { c.BaseURL.Host = "api test" }},
+		{"a URL that is none", `0 in 0s: Internal: the request cannot be built: invalid URL escape "%20"`,
+			func(_ *testing.T, _ *network, c *Client) { c.BaseURL.Host = "api test" }},
 
-		{name: "proxy refused",
-			want:  "2 in 500ms: ProxyFailed: could not connect to the proxy proxy.test:3128: connection refused; gave up",
-			setup: proxy("https", dial(syscall.ECONNREFUSED))},
-		{name: "proxy refused, http",
-			want:  "2 in 500ms: ProxyFailed: could not connect to the proxy proxy.test:3128: connection refused; gave up",
-			setup: proxy("http", dial(syscall.ECONNREFUSED))},
-		{name: "proxy 407", want: "ProxyRefused: the proxy proxy.test:3128 returned 407 Proxy Authentication Required",
-			setup: proxy("https", sends(response(407, "").raw))},
-		{name: "proxy 407, http", want: "ProxyRefused 407", setup: proxy("http", sends(response(407, "").raw))},
-		{name: "proxy 403", want: "ProxyRefused: the proxy proxy.test:3128 returned 403 Forbidden",
-			setup: proxy("https", sends(response(403, "").raw))},
-		{name: "proxy 503",
-			want:  "2 in 500ms: ProxyFailed: the proxy proxy.test:3128 returned 503 Service Unavailable; gave up",
-			setup: proxy("https", sends(response(503, "").raw))},
-		{name: "proxy 503, http", want: "2 in 500ms: ServerFault 503 (pending?); gave up",
-			setup: proxy("http", sends(response(503, "").raw))},
-		{name: "proxy not HTTP", want: `InvalidReply: could not read the response: malformed HTTP response "SSH-2.0"`,
-			setup: proxy("https", sends("SSH-2.0\r\n\r\n"))},
-		{name: "HTTPS_PROXY in quotes", want: "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
-			setup: env("HTTPS_PROXY", "'proxy.test'")},
-		{name: "HTTPS_PROXY without a host", want: "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
-			setup: env("HTTPS_PROXY", "http://:3128")},
-		{name: "http_proxy with blanks", want: "ProxyRefused: cannot use the proxy: HTTP_PROXY is not a URL",
-			setup: env("http_proxy", "my proxy")},
-		{name: "HTTPS_PROXY with a password's #", want: "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
-			setup: env("HTTPS_PROXY", "http://a:1#c@proxy.test")},
+		{"proxy refused", "twice: ProxyFailed: could not connect to the proxy proxy: connection refused",
+			proxy(dial(syscall.ECONNREFUSED))},
+		{"proxy 407", "ProxyRefused: the proxy proxy returned 407 Proxy Authentication Required",
+			proxy(sends(response(407, "").raw))},
+		{"proxy 503", "twice: ProxyFailed: the proxy proxy returned 503 Service Unavailable",
+			proxy(sends(response(503, "").raw))},
+		{"proxy not HTTP", `InvalidReply: unreadable: malformed HTTP response "SSH-2.0"`,
+			proxy(sends("SSH-2.0\r\n\r\n"))},
+		{"HTTPS_PROXY in quotes", "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
+			env("HTTPS_PROXY", "'proxy.test'")},
+		{"HTTPS_PROXY without a host", "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
+			env("HTTPS_PROXY", "http://:3128")},
+		{"http_proxy with blanks", "ProxyRefused: cannot use the proxy: HTTP_PROXY is not a URL",
+			env("http_proxy", "my proxy")},
+		{"HTTPS_PROXY with a password's #", "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
+			env("HTTPS_PROXY", "http://a:1#c@proxy.test")},
 
-		{name: "unknown authority",
-			want: "TLSFailed: TLS with api.test failed: x509: certificate signed by unknown authority",
-			setup: func(_ *testing.T, n *network, c *Client) {
-				c.BaseURL.Scheme, n.secure = "https", newAuthority("theirs").serving(nil)
-			}},
-		{name: "SSL_CERT_FILE is missing",
-			want:  "TLSFailed: TLS with api.test failed: SSL_CERT_FILE cannot be read: no such file or directory",
-			setup: caFile("")},
-		{name: "SSL_CERT_FILE is DER",
-			want:  "TLSFailed: TLS with api.test failed: the file in SSL_CERT_FILE holds no PEM certificate",
-			setup: caFile(string(ca.certificate.Raw))},
-		{name: "SSL_CERT_FILE is another's",
-			want: "TLSFailed: TLS with api.test failed: x509: certificate signed by unknown authority; SSL_CERT_FILE has " +
-				"another authority's certificate", setup: caFile(string(pem))},
-		{name: "expired",
-			want: "TLSFailed: TLS with api.test failed: x509: certificate has expired or is not yet valid: current time " +
-				"2000-01-01T00:00:00Z is after 1999-12-31T23:59:00Z",
-			setup: certificate(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })},
-		{name: "another host",
-			want:  "TLSFailed: TLS with api.test failed: x509: certificate is valid for other.test, not api.test",
-			setup: certificate(func(c *x509.Certificate) { c.DNSNames = []string{"other.test"} })},
-		{name: "TLS 1.1", want: "TLSFailed: TLS with api.test failed: tls: protocol version not supported",
-			setup: secure(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 })},
-		{name: "mTLS, TLS 1.3", want: "TLSFailed: TLS with api.test failed: tls: certificate required",
-			setup: secure(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert })},
-		{name: "plain HTTP", want: "TLSFailed: TLS with api.test failed: the server does not speak TLS on this port",
-			setup: hello("HTTP/1.1 400 Bad Request\r\n\r\n")},
-		{name: "a lost hello",
-			want:  "2 in 500ms: Unreachable: no response from api.test: the connection was closed; gave up",
-			setup: hello("")},
+		{"unknown authority", "TLSFailed: x509: certificate signed by unknown authority",
+			shows(certificate("api.test", time.Hour))},
+		{"SSL_CERT_FILE is missing", "TLSFailed: SSL_CERT_FILE cannot be read: no such file or directory", caFile("")},
+		{"SSL_CERT_FILE is DER", "TLSFailed: the file in SSL_CERT_FILE holds no PEM certificate",
+			caFile(string(ours.Certificate[0]))},
+		{"SSL_CERT_FILE is another's", "TLSFailed: x509: certificate signed by unknown authority; SSL_CERT_FILE has another authority's certificate",
+			caFile(string(pem))},
+		{"expired", "TLSFailed: x509: certificate has expired or is not yet valid: current time 2000-01-01T00:00:00Z is after 1999-12-31T23:59:00Z",
+			shows(certificate("api.test", -time.Minute))},
+		{"another host", "TLSFailed: x509: certificate is valid for other.test, not api.test",
+			shows(certificate("other.test", time.Hour))},
+		{"TLS 1.1", "TLSFailed: tls: protocol version not supported",
+			secure(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 })},
+		{"mTLS, TLS 1.3", "TLSFailed: tls: certificate required",
+			secure(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert })},
+		{"plain HTTP", "TLSFailed: the server does not speak TLS on this port",
+			hello("HTTP/1.1 400 Bad Request\r\n\r\n")},
+		{"a lost hello", "twice: Unreachable: no response: the connection was closed", hello("")},
 
-		{name: "nothing",
-			want:  "2 in 500ms: Unreachable (pending?): no response from api.test: the connection was closed; gave up",
-			setup: sends("")},
-		{name: "half of the headers",
-			want:  "2 in 500ms: Unreachable (pending?): no response from api.test: the connection closed early; gave up",
-			setup: sends(ok + "X: y\r\n")},
-		{name: "not HTTP", want: `InvalidReply (pending?): could not read the response: malformed HTTP response "SSH-2.0"`,
-			setup: sends("SSH-2.0\r\n\r\n")},
-		{name: "too many headers",
-			want: "InvalidReply (pending?): could not read the response: net/http: server response headers exceeded 65536 " +
-				"bytes; aborted", setup: sends(ok + "X: " + strings.Repeat("x", maxHeaderBytes+8192))},
-		{name: "a status without a meaning",
-			want:  `InvalidReply (pending?): could not read the response: malformed HTTP: status "999 ::error::"`,
-			setup: sends("HTTP/1.1 999 ::error::\r\n\r\n")},
-		{name: "a body cut off",
-			want:  "2 in 500ms: Truncated 200 (pending?): the response was cut off after 112 bytes; gave up",
-			setup: sends(published.raw[:len(published.raw)-1])},
-		{name: "an error cut off", want: "2 in 500ms: ServerFault 502 (pending?); gave up",
-			setup: sends(response(502, "12345").raw[:44])},
-		{name: "a broken chunk",
-			want:  "2 in 500ms: Truncated 200 (pending?): the response was cut off after 2 bytes; gave up",
-			setup: sends(ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n")},
-		{name: "no length", want: "<nil>", setup: sends(ok + "\r\n" + publishedBody)},
-		{name: "brotli",
-			want:  `InvalidReply 200 (pending?): could not read the response: malformed HTTP: unexpected Content-Encoding "br"`,
-			setup: with(publishedBody, "Content-Encoding: br")},
-		{name: "gzip", want: "<nil>", setup: with(zipped, gz)},
-		{name: "gzip that is none", want: "InvalidReply 200 (pending?): could not read the response: gzip: invalid header",
-			setup: with(publishedBody, gz)},
-		{name: "gzip with a wrong sum",
-			want:  "InvalidReply 200 (pending?): could not read the response: gzip: invalid checksum",
-			setup: with(zipped[:len(zipped)-8]+"12345678", gz)},
-		{name: "gzip that is corrupt",
-			want:  "InvalidReply 200 (pending?): could not read the response: flate: corrupt input before offset 1",
-			setup: with(zipped[:10]+"\xff\xff\xff\xff"+zipped[14:], gz)},
-		{name: "a reset in the body",
-			want: "2 in 500ms: Unreachable 200 (pending?): no response from api.test: connection reset by peer; gave up",
-			setup: func(_ *testing.T, n *network, c *Client) {
+		{"nothing", "twice: Unreachable (pending?): no response: the connection was closed", sends("")},
+		{"half of the headers", "twice: Unreachable (pending?): no response: the connection was closed",
+			sends(ok + "X: y\r\n")},
+		{"not HTTP", `InvalidReply (pending?): unreadable: malformed HTTP response "SSH-2.0"`,
+			sends("SSH-2.0\r\n\r\n")},
+		{"too many headers", "InvalidReply (pending?): unreadable: net/http: server response headers exceeded 65536 bytes; aborted",
+			sends(ok + "X: " + strings.Repeat("x", maxHeaderBytes+8192))},
+		{"a status without a meaning", `InvalidReply (pending?): unreadable: malformed HTTP: status "999 ::error::"`,
+			sends("HTTP/1.1 999 ::error::\r\n\r\n")},
+		{"a body cut off", "twice: Truncated 200 (pending?): the response was cut off after 112 bytes",
+			sends(published.raw[:len(published.raw)-1])},
+		{"an error cut off", "twice: ServerFault 502 (pending?)", sends(response(502, "12345").raw[:44])},
+		{"a redirect", "Redirected 307", sends(response(307, "", "Location: http://evil.test/").raw)},
+		{"a broken chunk", "twice: Truncated 200 (pending?): the response was cut off after 2 bytes",
+			sends(ok + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n")},
+		{"no length", "<nil>", sends(ok + "\r\n" + publishedBody)},
+		{"brotli", `InvalidReply 200 (pending?): unreadable: malformed HTTP: unexpected Content-Encoding "br"`,
+			with(publishedBody, "Content-Encoding: br")},
+		{"gzip", "<nil>", with(zipped, gz)},
+		{"gzip that is none", "InvalidReply 200 (pending?): unreadable: gzip: invalid header", with(publishedBody, gz)},
+		{"gzip with a wrong sum", "InvalidReply 200 (pending?): unreadable: gzip: invalid checksum",
+			with(zipped[:len(zipped)-8]+"12345678", gz)},
+		{"gzip that is corrupt", "InvalidReply 200 (pending?): unreadable: flate: corrupt input before offset 1",
+			with(zipped[:10]+"\xff\xff\xff\xff"+zipped[14:], gz)},
+		{"a reset in the body", "twice: Unreachable 200 (pending?): no response: connection reset by peer",
+			func(_ *testing.T, n *network, c *Client) {
 				n.answers = []answer{{raw: published.raw[:60], then: hangUp}}
 				c.Dial = func(context.Context, string, string) (net.Conn, error) {
 					conn, err := n.connect()
 					return resetting{conn}, err
 				}
 			}},
-		{name: "half of a gzip",
-			want:  "2 in 500ms: Truncated 200 (pending?): the response was cut off after 0 bytes; gave up",
-			setup: with(zipped[:10], gz)},
-		{name: "1 MiB", want: "<nil>", setup: with(pad(1<<20), "X: y")},
-		{name: "more after gzip",
-			want:  "InvalidReply 200 (pending?): could not read the response: body exceeds 1048576 bytes",
-			setup: with(zip(pad(1<<20+1)), gz)},
-	})
+		{"half of a gzip", "twice: Truncated 200 (pending?): the response was cut off after 0 bytes",
+			with(zipped[:10], gz)},
+		{"1 MiB", "<nil>", with(mebibyte, "X: y")},
+		{"more after gzip", "InvalidReply 200 (pending?): unreadable: body exceeds 1048576 bytes",
+			with(zip(mebibyte+" "), gz)},
+	}
+	for _, test := range tests {
+		t.Run(test.name, story{want: test.want, setup: test.setup}.tell)
+	}
 }
 
 // resetting is a connection that ends with a reset.
@@ -313,55 +262,4 @@ func zip(text string) string {
 	_, _ = io.WriteString(z, text)
 	z.Close()
 	return b.String()
-}
-
-// The effect of one attempt at a change.
-func TestEffectOfAnAttempt(t *testing.T) {
-	own := []byte(`{"status":"error","error_code":"INTERNAL_SERVER_ERROR","message":"Error: Internal Server Error"}`)
-	body := func(s string) attempt { return attempt{wire: wire{sent: true}, status: 500, body: []byte(s)} }
-	sent := func(status int, body []byte, err error) attempt {
-		return attempt{wire: wire{sent: true}, status: status, body: body, err: err}
-	}
-	alert := func(number tls.AlertError) attempt {
-		return sent(0, nil, &net.OpError{Op: "remote error", Err: number})
-	}
-	for want, list := range map[Effect][]attempt{
-		NoEffect: {
-			{err: io.EOF}, {err: context.DeadlineExceeded, timedOut: true}, {err: context.Canceled, cancelled: errSignal},
-			sent(404, own, nil), sent(404, nil, io.ErrUnexpectedEOF), alert(42), alert(48), alert(116),
-		},
-		MaybeApplied: {
-			sent(500, own, nil), sent(408, own, nil), body(`{"detail":{"error_code":"A","message":"b"}}`),
-		},
-		MaybePending: {
-			sent(0, nil, io.EOF), sent(0, nil, syscall.ECONNRESET), sent(0, nil, context.Canceled),
-			sent(0, nil, errors.New("what?")),
-			sent(200, nil, io.ErrUnexpectedEOF), sent(502, nil, io.ErrUnexpectedEOF), sent(500, own, io.ErrUnexpectedEOF),
-			sent(201, own, nil), sent(0, nil, &net.OpError{Op: "local error", Err: tls.AlertError(42)}), alert(10), alert(80),
-			alert(90),
-			body(`{"error_code":"A"}`), body(`{"message":"Internal server error"}`), body(`{"error_code":null,"message":"a"}`),
-			body(`{"error_code":"A","message":null}`), body(`{"error_code":"A B","message":"a"}`),
-			body(`{"error_code":"A","detail":{"message":"a"}}`),
-		},
-	} {
-		for i, a := range list {
-			if got := a.effect(); got != want {
-				t.Errorf("%d of %d: %d", i, want, got)
-			}
-		}
-	}
-	for status := 200; status < 600; status++ {
-		want := MaybePending
-		if 300 <= status && status < 500 && status != 408 {
-			want = NoEffect
-		}
-		for _, text := range [][]byte{nil, own} {
-			if status >= 400 && want == MaybePending && text != nil {
-				want = MaybeApplied
-			}
-			if a := sent(status, text, nil); a.effect() != want {
-				t.Errorf("%d %s: %d", status, text, a.effect())
-			}
-		}
-	}
 }

@@ -4,15 +4,14 @@
 //	n := &network{answers: []answer{lost, response(503, "busy"), published}}
 //	n.play(t, func(t *testing.T, c *Client) { … })
 //
-// Afterwards n.heard() has the requests as they arrived, byte by byte, with their times. A server that should be
-// net/http's own, with TLS and HTTP/2, is started by serveHTTP2.
+// Afterwards n.heard() has the requests as they arrived. A server that should be net/http's own, with TLS and HTTP/2, is
+// started by serveHTTP2.
 
 package diga
 
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -33,9 +32,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,7 +42,7 @@ import (
 	"github.com/google/uuid"
 )
 
-var ca = newAuthority("ours") // the only CA that the tests trust
+var ours = certificate("api.test", time.Hour) // the only certificate that the tests trust
 
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard) // of net/http
@@ -55,7 +54,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.certificate.Raw})
+	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ours.Certificate[0]})
 	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), root, 0o600); err != nil {
 		panic(err)
 	}
@@ -73,7 +72,6 @@ var (
 	agentID   = uuid.MustParse("a0000000-0000-4000-8000-000000000001")
 	versionID = uuid.MustParse("b0000000-0000-4000-8000-000000000002")
 	phoneID   = uuid.MustParse("c0000000-0000-4000-8000-000000000003")
-	otherID   = uuid.MustParse("d0000000-0000-4000-8000-000000000004")
 
 	promotion = Change{Agent: agentID, Version: valid(versionID)} // what most tests publish
 	published = response(200, publishedBody)                      // and what confirms it
@@ -93,7 +91,7 @@ const (
 // network is a server and the connections to it. The zero value accepts connections and never answers.
 type network struct {
 	answers []answer                        // one for each request; the last one stays
-	dial    func(attempt int) error         // attempt counts from 1; nil: every connection is made
+	dial    error                           // of every connection; nil: they are made
 	secure  *tls.Config                     // nil: the server does not speak TLS
 	serve   func(number int, conn net.Conn) // instead of answers; number counts from 1
 
@@ -102,16 +100,18 @@ type network struct {
 
 	mu          sync.Mutex
 	connections int
+	played      int // answers
 	requests    []received
 }
 
-// dials returns the number of connections that were dialed, and heard the requests that arrived.
+// dials returns the number of connections that were dialed.
 func (n *network) dials() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.connections
 }
 
+// heard returns the requests that arrived.
 func (n *network) heard() []received {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -121,8 +121,7 @@ func (n *network) heard() []received {
 // targets returns the methods and targets of the requests that arrived.
 func (n *network) targets() (list []string) {
 	for _, r := range n.heard() {
-		line, _, _ := strings.Cut(r.head, " HTTP/1.1\r\n")
-		list = append(list, line)
+		list = append(list, r.Method+" "+r.RequestURI)
 	}
 	return list
 }
@@ -140,12 +139,13 @@ const (
 	stay   ending = iota // ready for the next request
 	hangUp               // closes the connection
 	silent               // never writes again
+	refuse               // not even a connection
 )
 
 // received is a request as it arrived.
 type received struct {
-	at         time.Duration // since the start
-	head, body string
+	*http.Request
+	body string
 }
 
 // response returns a complete response. Each header is a line such as "Retry-After: 2".
@@ -189,11 +189,16 @@ func (n *network) connect() (net.Conn, error) {
 	n.mu.Lock()
 	n.connections++
 	number := n.connections
+	refused := n.played < len(n.answers) && n.answers[n.played].then == refuse
+	if refused {
+		n.played++
+	}
 	n.mu.Unlock()
+	if refused {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	}
 	if n.dial != nil {
-		if err := n.dial(number); err != nil {
-			return nil, err
-		}
+		return nil, n.dial
 	}
 	near, far := bufferedPipe()
 	switch {
@@ -220,24 +225,12 @@ func (n *network) talkTLS(conn net.Conn, config *tls.Config) {
 func (n *network) talk(conn net.Conn) {
 	defer conn.Close()
 	for in := bufio.NewReader(conn); ; {
-		var r received
-		length := 0
-		for !strings.HasSuffix(r.head, "\r\n\r\n") {
-			line, err := in.ReadString('\n')
-			if err != nil {
-				return
-			}
-			r.head += line
-			if value, ok := strings.CutPrefix(line, "Content-Length: "); ok {
-				length, _ = strconv.Atoi(strings.TrimSpace(value))
-			}
-		}
-		body := make([]byte, length)
-		if _, err := io.ReadFull(in, body); err != nil {
+		r, err := http.ReadRequest(in)
+		if err != nil {
 			return
 		}
-		r.at, r.body = time.Since(n.start), string(body)
-		if !n.next(r).write(conn) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || !n.next(received{r, string(body)}).write(conn) {
 			return
 		}
 	}
@@ -251,20 +244,22 @@ func (n *network) next(r received) answer {
 	if len(n.answers) == 0 {
 		return hang
 	}
-	return n.answers[min(len(n.requests), len(n.answers))-1]
+	n.played++
+	return n.answers[min(n.played, len(n.answers))-1]
 }
 
 // write reports whether the connection can serve another request.
 func (a answer) write(conn net.Conn) bool {
-	if a.pace == 0 {
-		_, _ = io.WriteString(conn, a.raw)
-	} else {
-		for i := range a.raw {
+	for len(a.raw) > 0 {
+		n := len(a.raw)
+		if a.pace > 0 {
 			<-time.After(a.pace)
-			if _, err := io.WriteString(conn, a.raw[i:i+1]); err != nil {
-				return false
-			}
+			n = 1
 		}
+		if _, err := io.WriteString(conn, a.raw[:n]); err != nil {
+			return false
+		}
+		a.raw = a.raw[n:]
 	}
 	if a.then == silent {
 		_, _ = io.Copy(io.Discard, conn)
@@ -285,21 +280,18 @@ func bufferedPipe() (near, far net.Conn) {
 func forward(dst, src net.Conn) {
 	chunks := make(chan []byte, 10_000)
 	go func() {
-		defer close(chunks)
-		buffer := make([]byte, 32<<10)
-		for {
-			n, err := src.Read(buffer)
-			chunks <- bytes.Clone(buffer[:n])
-			if err != nil {
-				return
-			}
+		defer dst.Close()
+		for chunk := range chunks {
+			_, _ = dst.Write(chunk)
 		}
 	}()
-	defer dst.Close()
-	for chunk := range chunks {
-		if _, err := dst.Write(chunk); err != nil {
+	defer close(chunks)
+	for buffer := make([]byte, 32<<10); ; {
+		n, err := src.Read(buffer)
+		if err != nil {
 			return
 		}
+		chunks <- bytes.Clone(buffer[:n])
 	}
 }
 
@@ -311,49 +303,24 @@ func (c lastWriter) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// authority is a CA.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-}
-
-func newAuthority(name string) authority {
+// certificate returns one that is valid for a host until some time after the start of virtual time.
+func certificate(host string, valid time.Duration) tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
 	}
+	end := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(valid)
 	self := &x509.Certificate{
-		Subject: pkix.Name{CommonName: name}, SerialNumber: big.NewInt(1), NotBefore: time.Unix(0, 0),
-		NotAfter: time.Unix(1<<32, 0),
-		IsCA:     true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: rand.Text()}, DNSNames: []string{host}, NotAfter: end,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, self, self, key.Public(), key)
 	if err != nil {
 		panic(err)
 	}
-	self, err = x509.ParseCertificate(der)
-	if err != nil {
-		panic(err)
-	}
-	return authority{self, key}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// serving returns the configuration of a server whose certificate is valid for api.test now, unless change does more.
-func (a authority) serving(change func(*x509.Certificate)) *tls.Config {
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{"api.test"},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	if change != nil {
-		change(leaf)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, a.certificate, a.key.Public(), a.key)
-	if err != nil {
-		panic(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: a.key}}}
-}
+func serving(c tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{c}} }
 
 // listener hands out the connections sent to it.
 type listener chan net.Conn
@@ -372,7 +339,7 @@ func (l listener) Addr() net.Addr { return &net.TCPAddr{} }
 // through wrap, unless that is nil.
 func (n *network) serveHTTP2(c *Client, wrap func(int, net.Conn) net.Conn, handler http.HandlerFunc) *http.Server {
 	c.BaseURL.Scheme = "https"
-	server := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0), TLSConfig: ca.serving(nil)}
+	server := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0), TLSConfig: serving(ours)}
 	conns := make(listener)
 	n.serve = func(number int, conn net.Conn) {
 		if wrap != nil {
@@ -394,50 +361,79 @@ func failed(t *testing.T, err error) *Error {
 	return e
 }
 
-// story is a call with one retry and an hour, unless it says otherwise, and what comes of it.
-type story struct {
-	name    string
-	answers []answer
-	want    string // requests and time, unless 1 in 0s, and then the outcome
-	setup   func(t *testing.T, n *network, c *Client)
-	budget  time.Duration
-	cancel  time.Duration                        // 0: never
-	call    func(context.Context, *Client) error // nil: Publish
+// plays are the answers that a story names. "refused" is a connection that is not made.
+var plays = map[string]answer{
+	"ok": published, "launched": response(201, versionBody), "lost": lost, "hang": hang, "refused": {then: refuse},
+	"cut":      {raw: published.raw[:len(published.raw)-10], then: hangUp},
+	"stops":    {raw: published.raw[:len(published.raw)-10], then: silent},
+	"slow":     {raw: published.raw, pace: time.Second / 4},
+	"SSH":      {raw: "SSH-2.0\r\n\r\n"},
+	"other":    response(200, strings.ReplaceAll(publishedBody, versionID.String(), agentID.String())),
+	"429":      response(429, "", "Retry-After: 3"),
+	"500":      apiError(500, "FIRST"),
+	"500stops": {raw: strings.TrimSuffix(response(500, "12345").raw, "345"), then: silent},
+	"503":      apiError(503, "SECOND"), "503+2s": apiError(503, "BUSY", "Retry-After: 2"), "502": response(502, ""),
+	"400": response(400, ""), "404": apiError(404, "GONE"), "409": apiError(409, "TAKEN"),
 }
 
-func tell(t *testing.T, stories []story) {
-	t.Helper()
-	for _, s := range stories {
-		t.Run(s.name, func(t *testing.T) {
-			n := &network{answers: s.answers}
-			n.play(t, func(t *testing.T, c *Client) {
-				ctx, stop := context.WithTimeoutCause(t.Context(), cmp.Or(s.budget, time.Hour), errBudget)
-				defer stop()
-				ctx, cancel := context.WithCancelCause(ctx)
-				defer cancel(nil)
-				if s.cancel > 0 {
-					time.AfterFunc(s.cancel, func() { cancel(errSignal) })
-				}
-				attempts := 0
-				c.MaxRetries, c.OnAttempt = 1, func(a Attempt) {
-					if attempts++; strings.Contains(fmt.Sprint(a.Err), "hunter2") { // a proxy's password
-						t.Errorf("the log shows the password: %v", a.Err)
-					}
-				}
-				if s.setup != nil {
-					s.setup(t, n, c)
-				}
-				if s.call == nil {
-					s.call = func(ctx context.Context, c *Client) error { _, err := c.Publish(ctx, promotion); return err }
-				}
-				err := s.call(ctx, c)
-				got := fmt.Sprintf("%d in %s: ", attempts, time.Since(n.start))
-				if got = strings.TrimPrefix(got, "1 in 0s: ") + outcome(err); got != s.want {
-					t.Errorf("\n got %s\nwant %s", got, s.want)
-				}
-			})
-		})
+// story is a call with one retry and an hour, unless it says otherwise, and what comes of it.
+type story struct {
+	plays   string // the answers
+	options string // see tell
+	want    string // requests and time, unless 1 in 0s, and then the outcome; twice: 2 in 500ms, and gave up
+	setup   func(t *testing.T, n *network, c *Client)
+}
+
+func (s story) tell(t *testing.T) {
+	n := &network{}
+	for name := range strings.FieldsSeq(s.plays) {
+		n.answers = append(n.answers, plays[name])
 	}
+	n.play(t, func(t *testing.T, c *Client) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		attempts := 0
+		c.MaxRetries, c.OnAttempt = 1, func(a Attempt) {
+			if attempts++; strings.Contains(fmt.Sprint(a.Problem), "hunter2") { // a proxy's password
+				t.Errorf("the log shows the password: %v", a.Problem)
+			}
+		}
+		call := func() error { _, err := c.Publish(ctx, promotion); return err }
+		for option := range strings.FieldsSeq(s.options) {
+			name, value, _ := strings.Cut(option, "=")
+			d, _ := time.ParseDuration(value)
+			switch name {
+			case "budget":
+				var stop func()
+				ctx, stop = context.WithTimeoutCause(ctx, d, errBudget)
+				defer stop()
+			case "cancel":
+				time.AfterFunc(d, func() { cancel(errSignal) })
+			case "once":
+				c.MaxRetries = 0
+			case "jitter":
+				c.Jitter = func(limit time.Duration) time.Duration { return limit - 1 }
+			case "read":
+				call = func() error { _, err := c.Version(ctx, agentID, versionID); return err }
+			case "launch":
+				call = func() error { _, err := c.Launch(ctx, agentID, "v1.2.0"); return err }
+			default:
+				t.Fatalf("no option %s", option)
+			}
+		}
+		if s.setup != nil {
+			s.setup(t, n, c)
+		}
+		err := call()
+		got := fmt.Sprintf("%d in %s: ", attempts, time.Since(n.start))
+		got = strings.TrimPrefix(got, "1 in 0s: ") + outcome(err)
+		if again, ok := strings.CutPrefix(got, "2 in 500ms: "); ok && strings.HasSuffix(again, "; gave up") {
+			got = "twice: " + strings.TrimSuffix(again, "; gave up")
+		}
+		if got != s.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", s.plays, s.options, got, s.want)
+		}
+	})
 }
 
 // outcome puts an error in one line.
@@ -446,7 +442,7 @@ func outcome(err error) string {
 	if !ok {
 		return fmt.Sprint(err)
 	}
-	s := causes[e.Cause]
+	s := name(e.Cause)
 	if e.Status != 0 {
 		s += fmt.Sprint(" ", e.Status)
 	}
@@ -460,12 +456,19 @@ func outcome(err error) string {
 	if gaveUp := regexp.MustCompile("^gave up after . attempts?").ReplaceAllString(e.GaveUp, "gave up"); gaveUp != "" {
 		s += "; " + gaveUp
 	}
-	if e.Last != nil {
-		s += "; before: " + causes[e.Last.Cause]
+	for _, d := range e.Details {
+		s += "; " + d.Field + ": " + string(d.Message)
 	}
-	return s
+	if e.Last != nil {
+		s += "; before: " + name(e.Last.Cause)
+	}
+	return strings.NewReplacer(" from api.test", "", " to api.test", "", "could not read the response", "unreadable",
+		"TLS with api.test failed: ", "", "proxy.test:3128", "proxy", errBudget.Error(), "in time").Replace(s)
 }
 
-var causes = strings.Fields("Internal Stopped Cancelled TimedOut Unreachable UnknownHost ProxyFailed ProxyRefused " +
+var names = strings.Fields("Internal Stopped Cancelled TimedOut Unreachable UnknownHost ProxyFailed ProxyRefused " +
 	"TLSFailed Redirected Truncated InvalidReply Mismatch BadRequest Unauthorized Forbidden NotFound Unprocessable " +
 	"Limited Refused NotTheAPI ServerFault ServerError")
+
+// name is the name of a cause.
+func name(cause *Fault) string { return names[slices.Index(Faults, cause)] }

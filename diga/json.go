@@ -2,6 +2,7 @@ package diga
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,73 +13,84 @@ import (
 	"github.com/google/uuid"
 )
 
-// object parses a body that must be a single JSON object.
+// object parses a body that must be a single JSON object. Names are case-sensitive and must be unique: encoding/json
+// ignores case and lets the last duplicate win, so two programs could read the same response differently.
 func object(body []byte) (map[string]json.RawMessage, error) {
-	fields := make(map[string]json.RawMessage)
-	err := eachField(body, func(name string, decoder *json.Decoder) error {
-		var value json.RawMessage
-		err := decoder.Decode(&value)
-		fields[name] = value
-		return err
-	})
-	return fields, err
-}
-
-// eachField parses a body that must be a single JSON object. For each field, read must take the value from the decoder.
-// Names are case-sensitive and must be unique: encoding/json ignores case and lets the last duplicate win, so two
-// programs could read the same response differently.
-func eachField(body []byte, read func(name string, decoder *json.Decoder) error) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
-		return errors.New("not a JSON object")
+		return nil, errors.New("not a JSON object")
 	}
-	seen := make(map[string]bool)
+	fields := make(map[string]json.RawMessage)
 	for decoder.More() {
 		name, err := decoder.Token()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		key := name.(string)
-		if seen[key] {
-			return fmt.Errorf("duplicate field %q", key)
+		if _, ok := fields[key]; ok {
+			return nil, fmt.Errorf("duplicate field %q", key)
 		}
-		seen[key] = true
-		if err := read(key, decoder); err != nil {
-			return err
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return nil, err
 		}
+		fields[key] = value
 	}
 	if _, err := decoder.Token(); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return errors.New("trailing data after the JSON object")
+		return nil, errors.New("trailing data after the JSON object")
 	}
-	return nil
+	return fields, nil
 }
 
-// idField reads a UUID. The result is null if the field is null or absent.
-func idField(fields map[string]json.RawMessage, name string) (uuid.NullUUID, error) {
-	data, there := fields[name]
-	if !there || string(data) == "null" {
-		return uuid.NullUUID{}, nil
+// A record is a JSON object that is read field by field. The first problem stays in err.
+type record struct {
+	fields map[string]json.RawMessage
+	err    error
+}
+
+func newRecord(body []byte) *record {
+	fields, err := object(body)
+	return &record{fields, err}
+}
+
+// get reads an optional field into the variable that to points to, which null leaves as it is; kind is a JSON type.
+func (r *record) get(name, kind string, to any) {
+	data, ok := r.fields[name]
+	if ok && json.Unmarshal(data, to) != nil {
+		r.err = cmp.Or(r.err, fmt.Errorf("%s is not %s", name, kind))
 	}
-	var text string
-	if json.Unmarshal(data, &text) != nil {
-		return uuid.NullUUID{}, fmt.Errorf("%s is not a string", name)
+}
+
+// optionalID reads a UUID. It is null if the field is null or absent.
+func (r *record) optionalID(name string) uuid.NullUUID {
+	var text *string
+	if r.get(name, "a string", &text); text == nil {
+		return uuid.NullUUID{}
 	}
-	id, err := ParseID(text)
+	id, err := ParseID(*text)
 	if err != nil {
-		return uuid.NullUUID{}, fmt.Errorf("%s: %w", name, err)
+		r.err = cmp.Or(r.err, fmt.Errorf("%s: %w", name, err))
 	}
-	return valid(id), nil
+	return uuid.NullUUID{UUID: id, Valid: err == nil}
 }
 
-func valid(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: true} }
+// id reads a UUID that must be there.
+func (r *record) id(name string) uuid.UUID {
+	id := r.optionalID(name)
+	if !id.Valid {
+		r.err = cmp.Or(r.err, fmt.Errorf("%s is missing", name))
+	}
+	return id.UUID
+}
 
-// timeField reads a time, in RFC 3339 or, as the API's framework writes a time without a zone, in UTC. Anything else is
-// the zero time.
-func timeField(fields map[string]json.RawMessage, name string) time.Time {
-	s := string(text(fields[name]))
+// time reads a time, in RFC 3339 or, as the API's framework writes a time without a zone, in UTC. Anything else is the
+// zero time.
+func (r *record) time(name string) time.Time {
+	var s string
+	_ = json.Unmarshal(r.fields[name], &s)
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
 		if at, err := time.Parse(layout, s); err == nil {
 			return at.UTC()

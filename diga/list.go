@@ -34,15 +34,15 @@ func list[T any](ctx context.Context, c *Client, path string, kind itemKind[T]) 
 		seen := make(map[uuid.UUID]int) // the last pass in which an item was listed
 		limit, after, pass := maxPage, "", 1
 		for {
-			query := url.Values{"limit": {strconv.Itoa(limit)}}
+			r := request{method: http.MethodGet, path: path, query: url.Values{"limit": {strconv.Itoa(limit)}}}
 			if after != "" {
-				query.Set("after", after)
+				r.query.Set("after", after)
 			}
-			body, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query})
+			body, err := c.do(ctx, r)
 			if e, ok := errors.AsType[*Error](err); ok {
 				refused := e.Cause == BadRequest || e.Cause == NotFound || e.Cause == Unprocessable
 				switch {
-				case e.Cause == InvalidReply && errors.Is(err, errTooLarge) && limit > 1:
+				case errors.Is(err, errTooLarge) && e.Status == http.StatusOK && limit > 1:
 					limit = max(limit/10, 1) // versions carry their whole configuration, and some are long
 				case refused && after != "" && pass == 1:
 					after, pass = "", 2
@@ -56,31 +56,25 @@ func list[T any](ctx context.Context, c *Client, path string, kind itemKind[T]) 
 			fresh := false
 			for _, item := range p.items {
 				id := kind.id(item)
-				after = id.String()
 				before := seen[id]
 				if before == 0 && len(seen) == kind.most {
 					err = fmt.Errorf("more than %d items", kind.most)
 					break
 				}
-				fresh = fresh || before < pass
-				seen[id] = pass
+				after, fresh, seen[id] = id.String(), fresh || before < pass, pass
 				if before == 0 && !yield(item, nil) {
 					return
 				}
 			}
 			switch {
-			case err != nil:
-			case !p.more:
+			case err == nil && !p.more:
 				return
-			case !fresh:
+			case err == nil && !fresh:
 				err = errors.New("the list repeats itself")
 			}
 			if err != nil {
-				yield(none, invalidReply("a complete list of "+kind.plural, body, err, NoEffect))
+				yield(none, r.invalidReply("a complete list of "+kind.plural, body, err))
 				return
-			}
-			if p.last != "" {
-				after = p.last
 			}
 		}
 	}
@@ -89,50 +83,31 @@ func list[T any](ctx context.Context, c *Client, path string, kind itemKind[T]) 
 // page is one page of a list.
 type page[T any] struct {
 	items []T
-	more  bool   // there are items after these
-	last  string // the cursor of the next page, if the page names one
+	more  bool // there are items after these
 }
 
-// parsePage parses the body of a page, item by item: it may be long.
+// parsePage parses the body of a page. With an error, it returns the items before the one that cannot be parsed.
 func parsePage[T any](body []byte, parse func([]byte) (T, error)) (p page[T], err error) {
-	var hasData bool
+	r := newRecord(body)
+	var items []json.RawMessage
 	var more *bool
-	err = eachField(body, func(name string, decoder *json.Decoder) error {
-		var value json.RawMessage
-		if name != "data" {
-			err := decoder.Decode(&value)
-			switch {
-			case name == "has_more" && json.Unmarshal(value, &more) != nil:
-				return errors.New("has_more is not a boolean")
-			case name == "last_id" && json.Unmarshal(value, &p.last) != nil:
-				return errors.New("last_id is not a string")
-			}
-			return err
-		}
-		if open, err := decoder.Token(); err != nil || open != json.Delim('[') {
-			return errors.New("data is not a list")
-		}
-		for hasData = true; decoder.More(); {
-			if err := decoder.Decode(&value); err != nil {
-				return err
-			}
-			item, err := parse(value)
-			if err != nil {
-				return err
-			}
-			p.items = append(p.items, item)
-		}
-		_, err := decoder.Token()
-		return err
-	})
+	r.get("data", "a list", &items)
+	r.get("has_more", "a boolean", &more)
 	switch {
-	case err != nil:
-	case !hasData:
-		err = errors.New("data is not a list")
+	case r.err != nil:
+		return p, r.err
+	case items == nil:
+		return p, errors.New("data is not a list")
 	case more == nil:
-		err = errors.New("has_more is not a boolean")
-	default:
-		p.more = *more
+		return p, errors.New("has_more is not a boolean")
 	}
-	return p, err
+	p.more = *more
+	for _, data := range items {
+		item, err := parse(data)
+		if err != nil {
+			return p, err
+		}
+		p.items = append(p.items, item)
+	}
+	return p, nil
 }

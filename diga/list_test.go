@@ -33,28 +33,22 @@ func pageOf(more bool, items []string, fields ...string) answer {
 
 func TestLists(t *testing.T) {
 	after := func(limit, number int) string { return fmt.Sprintf("after=%s&limit=%d", id(number), limit) }
-	last := func(number int) string { return fmt.Sprintf(`"last_id":%q`, id(number)) }
 	tooLarge := response(200, strings.Repeat(" ", maxPageBody+1))
 	const whole, isNo = "limit=100", "the API returned 200 OK, but not a complete list of versions: "
 	const loop = isNo + "the list repeats itself"
 	refused, gone, odd := apiError(400, "BAD_CURSOR"), apiError(404, "GONE"), apiError(422, "ODD")
-	tests := []struct {
+	type listing struct {
 		name    string
 		answers []answer
 		queries []string
 		read    int    // how many versions from 9 down
 		text    string // of the error; empty: success
-	}{
+	}
+	tests := []listing{
 		{"no version", []answer{pageOf(false, nil)}, []string{whole}, 0, ""},
 		{"one page", []answer{pageOf(false, items(9, 1))}, []string{whole}, 9, ""},
 		{"three pages", []answer{pageOf(true, items(9, 6)), pageOf(true, items(5, 3)), pageOf(false, items(2, 1))},
 			[]string{whole, after(100, 6), after(100, 3)}, 9, ""},
-		{"a cursor of its own", []answer{pageOf(true, items(9, 5), last(6)), pageOf(false, items(5, 1))},
-			[]string{whole, after(100, 6)}, 9, ""},
-		{"a cursor that is no ID", []answer{pageOf(true, items(9, 5), `"last_id":"a b"`), pageOf(false, items(4, 1))},
-			[]string{whole, "after=a+b&limit=100"}, 9, ""},
-		{"no cursor", []answer{pageOf(true, items(9, 5), `"last_id":null`), pageOf(false, items(4, 1))},
-			[]string{whole, after(100, 5)}, 9, ""},
 		{"new versions meanwhile", []answer{pageOf(true, items(9, 6)), pageOf(true, items(8, 3)), pageOf(false, items(4, 1))},
 			[]string{whole, after(100, 6), after(100, 3)}, 9, ""},
 		{"a retry", []answer{pageOf(true, items(9, 5)), response(503, ""), pageOf(false, items(4, 1))},
@@ -88,34 +82,29 @@ func TestLists(t *testing.T) {
 		{"a large error", []answer{response(404, strings.Repeat(" ", maxPageBody+1))}, []string{whole}, 0,
 			"the API returned 404 Not Found"},
 
+		{"too many", []answer{pageOf(true, items(9, 5)), pageOf(false, items(5, 0))}, []string{whole, after(100, 5)}, 9,
+			isNo + "more than 9 items"},
+		{"too many on one page", []answer{pageOf(true, items(9, 0))}, []string{whole}, 9, isNo + "more than 9 items"},
+
 		{"an odd version", []answer{pageOf(false, append(items(9, 5), `{"version_id":7}`))}, []string{whole}, 5,
 			isNo + "version_id is not a string"},
 		{"null for a version", []answer{pageOf(false, []string{"null"})}, []string{whole}, 0, isNo + "not a JSON object"},
-		{"an odd cursor", []answer{pageOf(true, items(9, 5), `"last_id":7`)}, []string{whole}, 5,
-			isNo + "last_id is not a string"},
 	}
 	for body, text := range map[string]string{
-		"[" + item(1) + "]": "not a JSON object", `{"has_more":false}`: "data is not a list",
-		`{"data":null,"has_more":false}`: "data is not a list",
-		`{"data":{},"has_more":false}`:   "data is not a list", `{"data":[]}`: "has_more is not a boolean",
-		`{"data":[],"has_more":null}`:            "has_more is not a boolean",
-		`{"data":[],"has_more":"true"}`:          "has_more is not a boolean",
+		"[]": "not a JSON object", `{"has_more":false}`: "data is not a list", `{"data":null,"has_more":false}`: "data is not a list",
+		`{"data":{},"has_more":false}`: "data is not a list", `{"data":[]}`: "has_more is not a boolean",
+		`{"data":[],"has_more":null}`: "has_more is not a boolean", `{"data":[],"has_more":"true"}`: "has_more is not a boolean",
 		`{"data":[],"data":[],"has_more":false}`: `duplicate field "data"`,
 	} {
-		tests = append(tests, struct {
-			name    string
-			answers []answer
-			queries []string
-			read    int
-			text    string
-		}{body, []answer{response(200, body)}, []string{whole}, 0, isNo + text})
+		tests = append(tests, listing{body, []answer{response(200, body)}, []string{whole}, 0, isNo + text})
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			n := &network{answers: test.answers}
 			n.play(t, func(t *testing.T, c *Client) {
 				read, text := 0, ""
-				for v, err := range c.Versions(t.Context(), agentID) {
+				kind := itemKind[Version]{"versions", 9, readVersion, func(v Version) uuid.UUID { return v.ID }}
+				for v, err := range list(t.Context(), c, versionsPath(agentID), kind) {
 					if text != "" {
 						t.Error("the list goes on after an error")
 					}
@@ -156,36 +145,4 @@ func TestListStopsWithItsReader(t *testing.T) {
 			t.Errorf("%d requests", len(n.heard()))
 		}
 	})
-}
-
-func TestListsAreBounded(t *testing.T) {
-	const text = "the API returned 200 OK, but not a complete list of things: more than 4 items"
-	for _, test := range []struct {
-		name    string
-		answers []answer
-		read    int
-		text    string
-	}{
-		{"as many", []answer{pageOf(true, items(9, 8)), pageOf(false, items(7, 6))}, 4, ""},
-		{"as many, the last ones again", []answer{pageOf(true, items(9, 7)), pageOf(false, items(9, 6))}, 4, ""},
-		{"one more", []answer{pageOf(true, items(9, 8)), pageOf(false, items(7, 5))}, 4, text},
-		{"one more on a page of its own", []answer{pageOf(true, items(9, 6)), pageOf(false, items(5, 5))}, 4, text},
-		{"many more", []answer{pageOf(true, items(99, 1))}, 4, text},
-	} {
-		n := &network{answers: test.answers}
-		n.play(t, func(t *testing.T, c *Client) {
-			read, text := 0, ""
-			kind := itemKind[Version]{"things", 4, readVersion, func(v Version) uuid.UUID { return v.ID }}
-			for _, err := range list(t.Context(), c, "things", kind) {
-				if err != nil {
-					text = failed(t, err).Error()
-				} else {
-					read++
-				}
-			}
-			if read != test.read || text != test.text {
-				t.Errorf("%s: %d items and then %q", test.name, read, text)
-			}
-		})
-	}
 }

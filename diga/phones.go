@@ -2,9 +2,6 @@ package diga
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -46,8 +43,6 @@ func (p Phone) IsBound(agent uuid.UUID, d Direction) bool {
 	return p.Agents[d] == valid(agent)
 }
 
-const maxPhoneText = 500 // bytes; a list keeps every text in memory
-
 // Phones reads all phone numbers of the project (GET /v1/phone/), at most 10,000. The error is an *Error.
 func (c *Client) Phones(ctx context.Context) (all []Phone, err error) {
 	kind := itemKind[Phone]{
@@ -63,36 +58,19 @@ func (c *Client) Phones(ctx context.Context) (all []Phone, err error) {
 	return all, nil
 }
 
-// readPhone reads a phone number. Only its id is required. A text of more than maxPhoneText is left empty.
+// readPhone reads a phone number. Only its id is required.
 func readPhone(data []byte) (Phone, error) {
-	fields, err := object(data)
-	if err != nil {
-		return Phone{}, err
-	}
-	id, err := idField(fields, "id")
-	if err == nil && !id.Valid {
-		err = errors.New("id is missing")
-	}
-	p := Phone{ID: id.UUID, ReleaseAt: timeField(fields, "scheduled_release_at")}
+	r := newRecord(data)
+	p := Phone{ID: r.id("id"), ReleaseAt: r.time("scheduled_release_at")}
 	for d := range Directions {
-		if err == nil {
-			p.Agents[d], err = idField(fields, d.String()+"_agent_id")
-		}
+		p.Agents[d] = r.optionalID(d.String() + "_agent_id")
 	}
 	var number string
-	for _, field := range []struct {
-		name string
-		to   *string
-	}{{"number", &number}, {"nickname", (*string)(&p.Nickname)}, {"status", (*string)(&p.Status)}} {
-		if value, ok := fields[field.name]; ok && err == nil && json.Unmarshal(value, field.to) != nil {
-			err = fmt.Errorf("%s is not a string", field.name)
-		}
-		if len(*field.to) > maxPhoneText {
-			*field.to = "" // a truncated text could pass for a complete one
-		}
-	}
+	r.get("number", "a string", &number)
+	r.get("nickname", "a string", &p.Nickname)
+	r.get("status", "a string", &p.Status)
 	p.Number, p.Status = ParseNumber(number), Foreign(strings.ToLower(string(p.Status)))
-	return p, err
+	return p, r.err
 }
 
 // Number is a phone number or SIP identifier. The zero value is none.

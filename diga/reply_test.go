@@ -51,7 +51,7 @@ func TestErrorBodies(t *testing.T) {
 		`{"errors":[{"message":"b"},{"message":"c"}]}`: {text: "b"},
 		`{"errors":[],"title":"b"}`:                    {text: "b"},
 		`{"errors":["a"],"title":"b"}`:                 {text: "b"},
-		`{"errors":{"message":"b"}}`:                   {},
+		`{"errors":{"message":"b"}}`:                   {text: "b"},
 		`{"message":"","title":"b"}`:                   {text: "b"},
 		`{"error":7,"title":"b"}`:                      {text: "b"},
 
@@ -70,7 +70,7 @@ func TestErrorBodies(t *testing.T) {
 
 		// JSON that is not strict says nothing: it may echo the request.
 		secret: {}, "\ufeff" + secret: {}, "\x00\n" + secret: {}, "": {}, " \r\n\t ": {},
-		`{"error_code":"A","message":"b"`: {}, `{"error_code":"A","message":"b"}{}`: {}, `{"message":"b","message":"c"}`: {},
+		`{"error_code":"A","message":"b"`: {}, `{"error_code":"A","message":"b"}{}`: {},
 
 		// Pages.
 		"<html><TITLE lang=en>502 Bad\nGateway</TITLE><h1>nginx</h1></html>":            {text: "502 Bad Gateway"},
@@ -83,65 +83,49 @@ func TestErrorBodies(t *testing.T) {
 		long + " ":                                                                      {text: Foreign(long)},
 	}
 	for body, want := range tests {
-		got := (&attempt{status: 400, body: []byte(body)}).reply()
+		got := parseReply([]byte(body))
 		if len(got.details) == 0 {
 			got.details = nil
 		}
-		if !reflect.DeepEqual(*got, want) {
-			t.Errorf("%.300s:\ngot  %.300s\nwant %.300s", body, fmt.Sprintf("%+v", *got), fmt.Sprintf("%+v", want))
-		}
-		// A body that was cut off may end in half a secret.
-		if got := (&attempt{status: 400, body: []byte(body), err: io.ErrUnexpectedEOF}).reply(); !reflect.DeepEqual(*got,
-			reply{}) {
-			t.Errorf("%.300s, cut off: %+v", body, got)
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%.300s:\ngot  %.300s\nwant %.300s", body, fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want))
 		}
 	}
 }
 
-// What the error says of a status, beside its cause.
+// What the error of a status says, beside its cause. Of a redirect's target only the host is shown: the rest may be
+// secret.
 func TestErrorsOfStatuses(t *testing.T) {
+	const redirects = "the API returned 303 See Other (redirects are not followed)"
 	for _, test := range []struct {
-		status int
-		body   string
-		want   Error
+		status         int
+		body, location string
+		want           string
+		details        []Detail
 	}{
-		{404, `{"error_code":"AGENT_NOT_FOUND","message":"No such agent"}`,
-			Error{Cause: NotFound, Code: "AGENT_NOT_FOUND", Message: "the API returned 404 Not Found", Said: "No such agent"}},
-		{404, `{"detail":"Not Found"}`, Error{Cause: NotTheAPI,
-			Message: "the API returned 404 Not Found"}}, // only repeats the status
-		{422, `{"detail":[{"loc":["a"],"msg":"b"}]}`,
-			Error{Cause: Unprocessable, Message: "the API returned 422 Unprocessable Entity", Details: []Detail{{"a", "b"}}}},
-		{521, "", Error{Cause: ServerFault, Message: "the API returned 521"}},
-		{202, `{"error_code":"A","message":"b"}`, Error{Cause: InvalidReply,
-			Message: "the API returned 202 Accepted, expected 200 OK"}},
-		{307, `{"error_code":"A","message":"b"}`,
-			Error{Cause: Redirected, Message: "the API returned 307 Temporary Redirect (redirects are not followed)"}},
+		{404, `{"error_code":"A","message":"No such agent"}`, "", "A the API returned 404 Not Found: No such agent", nil},
+		{404, `{"detail":"Not Found"}`, "", " the API returned 404 Not Found", nil}, // only repeats the status
+		{422, `{"detail":[{"loc":["a"],"msg":"b"}]}`, "", " the API returned 422 Unprocessable Entity", []Detail{{"a", "b"}}},
+		{521, "", "", " the API returned 521", nil},
+		{202, `{"error_code":"A","message":"b"}`, "", " the API returned 202 Accepted, expected 200 OK", nil},
+		{303, `{"error_code":"A","message":"b"}`, "", " " + redirects, nil},
+		{303, "", "/v1/agent", " " + redirects, nil},
+		{303, "", "http://[::1", " " + redirects, nil},
+		{303, "", "javascript:sesame", " " + redirects, nil},
+		{303, "", "//evil.test/sesame", " " + redirects + ": redirect to evil.test", nil},
+		{303, "", "https://user:sesame@evil.test:8443/a?sesame", " " + redirects + ": redirect to evil.test:8443", nil},
 	} {
-		test.want.Status = test.status
-		if got := (&attempt{status: test.status, body: []byte(test.body)}).toError(); !reflect.DeepEqual(*got, test.want) {
-			t.Errorf("got  %+v\nwant %+v", *got, test.want)
+		a := attempt{status: test.status, body: []byte(test.body), header: http.Header{"Location": {test.location}}}
+		e := a.statusError()
+		if got := e.Code + " " + e.Error(); got != test.want || !slices.Equal(e.Details, test.details) {
+			t.Errorf("got  %s %v\nwant %s %v", got, e.Details, test.want, test.details)
 		}
 	}
-}
-
-// Of a redirect's target only the host is shown: the rest may be secret.
-func TestRedirects(t *testing.T) {
-	for location, want := range map[string]Foreign{
-		"": "", "/v1/agent": "", "http://[::1": "", "javascript:sesame": "", "http://evil.test/%zz": "",
-		"http://api.test/v1/agent?token=sesame": "redirect to api.test", "//evil.test/sesame": "redirect to evil.test",
-		"https://user:sesame@evil.test:8443/a": "redirect to evil.test:8443",
-	} {
-		a := attempt{status: 303, header: http.Header{"Location": {location}}}
-		if e := a.toError(); e.Cause != Redirected || e.Said != want {
-			t.Errorf("%q: %+v", location, e)
-		}
+	// A body that was cut off may end in half a secret.
+	cut := attempt{status: 404, body: []byte(`{"error_code":"A","message":"b"}`), err: io.ErrUnexpectedEOF}
+	if e := cut.statusError(); e.Code != "" || e.Said != "" || e.Cause != NotTheAPI {
+		t.Errorf("%+v", e)
 	}
-	n := &network{answers: []answer{response(307, "", "Location: http://evil.test/"), published}}
-	n.play(t, func(t *testing.T, c *Client) { // net/http would send the token there
-		if _, err := c.Publish(t.Context(), promotion); failed(t, err).Cause != Redirected || len(n.heard()) != 1 {
-			t.Errorf("%d requests: %v", len(n.heard()), err)
-		}
-	})
 }
 
 // A field's name counts to the letter and must not come twice, because encoding/json ignores case and takes the last.

@@ -43,9 +43,9 @@ const (
 )
 
 var (
-	codeResponseInvalid  = diga.Faults[diga.InvalidReply].Code
-	codeResponseMismatch = diga.Faults[diga.Mismatch].Code
-	codeInternal         = diga.Faults[diga.Internal].Code
+	codeResponseInvalid  = diga.InvalidReply.Code
+	codeResponseMismatch = diga.Mismatch.Code
+	codeInternal         = diga.Internal.Code
 )
 
 var ownCodes = []Code{
@@ -89,7 +89,6 @@ type failure struct {
 	code   string
 	status status
 	what   message   // what happened, as a clause
-	more   message   // clauses that an annotation leaves out if it gets too long
 	items  []message // a list that follows it, such as one problem per input
 	live   message   // what is live now; may be empty
 	advice message   // what to do
@@ -102,31 +101,16 @@ func refusal(code string, advice message, format string, args ...any) *failure {
 	return &failure{code: code, status: failed, advice: advice, what: say(format, args...)}
 }
 
-// whole is what happened, with all clauses and items.
-func (f *failure) whole(r renderer) string {
-	what := f.what
-	if !f.more.empty() {
-		what = say("%s; %s", what, f.more)
-	}
-	if len(f.items) > 0 {
-		what = say("%s: %s", what, join(f.items, "; "))
-	}
-	return r.sentence(what)
-}
+// add appends a clause to what happened.
+func (f *failure) add(format string, args ...any) { f.what = say("%s; %s", f.what, say(format, args...)) }
 
 // message is what happened and what is live, on one line.
 func (f *failure) message(r renderer) string {
-	return strings.TrimSpace(f.whole(r) + " " + r.sentence(f.live))
-}
-
-// annotation is what happened, what is live and what to do, without the clauses for which it has no room.
-func (f *failure) annotation(r renderer) string {
-	const maxAnnotation = 500
-	rest := " " + r.sentences(f.live, f.advice)
-	if whole := f.whole(r); len(f.items) > 0 || len([]rune(whole+rest)) <= maxAnnotation {
-		return strings.TrimSpace(whole + rest)
+	what := f.what
+	if len(f.items) > 0 {
+		what = say("%s: %s", what, join(f.items, "; "))
 	}
-	return strings.TrimSpace(truncate(r.sentence(f.what), maxAnnotation-min(len([]rune(rest)), maxAnnotation/2)) + rest)
+	return r.sentences(what, f.live)
 }
 
 // addIssues adds the issues that may be why the API refused a version.
@@ -161,7 +145,7 @@ func outputsUnwritable(err error, s status, done message) *failure {
 func (r *run) apiFailure(err error) *failure {
 	e, ok := errors.AsType[*diga.Error](err)
 	if !ok {
-		e = &diga.Error{Message: "the request could not be made", Said: diga.Foreign(fmt.Sprint(err))}
+		e = &diga.Error{Cause: diga.Internal, Message: "the request could not be made", Said: diga.Foreign(fmt.Sprint(err))}
 	}
 	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure != nil {
 		stopped.failure.http, stopped.failure.live = e.Status, r.nothingChanged()
@@ -170,25 +154,23 @@ func (r *run) apiFailure(err error) *failure {
 	if e.Cause == diga.Stopped && e.Last != nil { // in force: the failure is the answer before that
 		e = e.Last
 	}
-	f := &failure{code: e.Code, status: failed, http: e.Status, signal: signalOf(e), live: r.nothingChanged(), advice: say(e.Advice())}
-	if own := diga.Faults[e.Cause].Code; own != "" && !(e.Cause == diga.InvalidReply && e.Code != "") {
+	f := &failure{code: e.Code, status: failed, http: e.Status, signal: signalOf(e), live: r.nothingChanged(), advice: say(e.Cause.Advice)}
+	if own := e.Cause.Code; own != "" && !(e.Cause == diga.InvalidReply && e.Code != "") {
 		f.code = own
 	} else if e.Code == "" || strings.HasPrefix(e.Code, "ACTION_") { // reserved for the step
 		f.code = fmt.Sprintf("HTTP_%d", e.Status)
 	}
 	f.what = r.describe(e)
-	var more []message
 	if e.GaveUp != "" {
-		more = append(more, say("%s", e.GaveUp))
+		f.add("%s", e.GaveUp)
 	}
 	if last := e.Last; last != nil {
 		m := say("previous response: %s", r.describe(last))
 		if last.Code != "" {
 			m = say("%s (%s)", m, diga.Foreign(last.Code))
 		}
-		more = append(more, m)
+		f.add("%s", m)
 	}
-	f.more = join(more, "; ")
 	f.items = some(5, e.Details, func(d diga.Detail) message {
 		if d.Field == "" {
 			return foreign(d.Message)
@@ -251,29 +233,40 @@ func (r *run) nothingChanged() message {
 // liveNow says what is live by the last reading, as a clause. What was read before an attempt at a change, or long ago,
 // is not said to be so still.
 func (r *run) liveNow() message {
-	before, now := r.before.live, r.now.live
+	live, is := r.lastRead()
+	what := say("no version")
 	switch {
-	case now.known() && now.value.ID == uuid.Nil:
-		return say("no version is live")
-	case now.known() && before.known() && before.value.ID == now.value.ID && !now.at.Before(r.lastAttempt) && !r.moved:
-		return say("%s is still live", r.name(now.value))
-	case now.known():
-		return say("%s is live", r.name(now.value))
-	case !before.known():
+	case !live.known():
 		return message{}
+	case live.value.ID != uuid.Nil:
+		what = r.name(live.value)
+	case is == "is still":
+		is = "is"
 	}
-	is, what := "is", say("no version")
-	if before.value.ID != uuid.Nil {
-		what = r.name(before.value)
+	return say("%s %s live%s", what, is, live.since(is))
+}
+
+// lastRead is the last reading of what is live, with the verb that it allows: "is", "is still" for what the change has
+// not touched, or "was".
+func (r *run) lastRead() (live reading[diga.Version], verb string) {
+	live = r.now.live
+	if !live.known() {
+		live = r.before.live
+	} else if r.before.isLive(live.value.ID) && !live.at.Before(r.lastAttempt) && !r.moved {
+		return live, "is still"
 	}
-	if r.attempts > 0 || before.isOlder(maxAge) {
-		is = "was"
+	if live.isOlder(maxAge) || live.at.Before(r.lastAttempt) {
+		return live, "was"
 	}
-	m := say("%s %s live", what, is)
-	if is == "was" {
-		m = say("%s when this step read it, %s ago", m, diga.FormatDuration(time.Since(before.at)))
+	return live, "is"
+}
+
+// since says when a reading was made, if the verb is "was".
+func (r reading[T]) since(verb string) message {
+	if verb != "was" {
+		return say("")
 	}
-	return m
+	return say(" when this step read it, %s ago", diga.FormatDuration(time.Since(r.at)))
 }
 
 // explain fills in what is live now and what to do after a change that was not confirmed.
@@ -320,7 +313,7 @@ func (r *run) reportPanic() (exit int) {
 		_ = recover() // there is no way left to report it
 		exit = 1
 	}()
-	f := refusal(codeInternal, say(diga.Faults[diga.Internal].Advice), "the action crashed")
+	f := refusal(codeInternal, say(diga.Internal.Advice), "the action crashed")
 	f.live = say("nothing was changed")
 	switch {
 	case r.confirmed:
@@ -332,7 +325,7 @@ func (r *run) reportPanic() (exit int) {
 	}
 	r.failure, r.status = f, f.status
 	plainly := renderer{literal: func(s string) string { return s }}
-	annotation := f.annotation(plainly)
+	annotation := plainly.sentences(f.what, f.live, f.advice)
 	defer func() { r.fail(f.code, annotation) }() // even if writing the outputs panics too
 	if r.outputFile == nil {
 		_ = r.openOutputs()

@@ -88,6 +88,7 @@ func TestFaultsAge(t *testing.T) {
 		_, server := newSandbox(t)
 		api := server.Handler.(*sandbox.Sandbox)
 		bindTwo(api)
+		api.Set(sandbox.Behavior{ReplicaLag: time.Second}) // the first reading does not show the change
 		s := scenario{signal: syscall.SIGTERM, signalAt: 500 * time.Millisecond}
 		res := s.check(t, server, expected{attempts: 1})
 		if w := res.warnings(); len(w) != 1 || !strings.Contains(w[0],

@@ -355,7 +355,7 @@ func testLateRefusal(t *testing.T) {
 			}
 			s := scenario{jitter: func(time.Duration) time.Duration { return 0 }}
 			res := s.check(t, server, expected{code: "BAD_PARAMETER", attempts: len(faults), httpStatus: "400",
-				says: []string{test.says, "Check that the version is no draft"}})
+				says: []string{test.says, "Check that the version is not a draft"}})
 			reads := 0
 			for _, r := range api.Requests() {
 				if strings.Contains(r.RawQuery, publishedRead) {

@@ -23,6 +23,7 @@ func TestFaultsStatus(t *testing.T) {
 	t.Run("H6", testForeign404)
 	t.Run("H7", testOther4xx)
 	t.Run("H8", testRetriedStatus)
+	t.Run("H8a", testRateLimitWith503)
 	t.Run("H9", testValidationErrors)
 	t.Run("H10", testOddValidationErrors)
 	t.Run("H11", testRateLimitedOnce)
@@ -147,7 +148,7 @@ func testRejectedByAPI(t *testing.T) {
 		status     int
 		code, does string
 	}{
-		{400, "BAD_PARAMETER", "Check that the version is no draft"},
+		{400, "BAD_PARAMETER", "Check that the version is not a draft"},
 		{403, "INTERNAL_SERVER_ERROR", "Give the key Write on Agents and Phones"},
 		{403, "FORBIDDEN", "Give the key Write on Agents and Phones"},
 		{404, "AGENT_NOT_FOUND", "Check agent-id"},
@@ -249,7 +250,7 @@ func testRetriedStatus(t *testing.T) {
 				w.verifyTime = lastLook
 				w.httpStatus = fmt.Sprint(status)
 				w.says = append(w.says, fmt.Sprintf("The API returned %d", status), "gave up after 5 attempts")
-				replying(r).check(t, scenario{}, w.within(minBackoff, maxBackoff))
+				replying(r).check(t, scenario{}, w.within(minBackoff, maxBackoff+4*pauses[status]))
 
 				w.attempts = 1
 				w.says = slices.DeleteFunc(w.says, func(s string) bool { return strings.HasPrefix(s, "gave up") })
@@ -257,11 +258,32 @@ func testRetriedStatus(t *testing.T) {
 			})
 		}
 		replying(respond(status, ""), confirmation).test(t, fmt.Sprint(status, " once"), scenario{},
-			expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
+			expected{attempts: 2, minTime: firstWait/2 + pauses[status], maxTime: firstWait + pauses[status]})
 		replying(respond(status, ""), apiError(400, "BAD_PARAMETER", "No")).test(t, fmt.Sprint(status, ", then 400"), scenario{},
 			unknownOutcome("BAD_PARAMETER", 2))
 	}
 }
+
+// A gateway refuses each request that follows another within a second, as nginx does with limit_req and no burst.
+func testRateLimitWith503(t *testing.T) {
+	_, server := newSandbox(t)
+	api := server.Handler
+	var last time.Time
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if time.Since(last) < time.Second {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		last = time.Now()
+		api.ServeHTTP(w, r)
+	})
+	scenario{}.check(t, server, expected{attempts: 2})
+}
+
+const firstWait = time.Second // before the first retry, at most
+
+// pauses is how long the step waits between reading again and its next attempt: a 503 may be a rate limit, and count reads.
+var pauses = map[int]time.Duration{503: time.Second}
 
 // validationErrors is the body of a 422 with these errors, each a loc and a message, which also echoes the request.
 func validationErrors(pairs ...string) string {

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -9,35 +10,32 @@ import (
 	"github.com/google/uuid"
 )
 
-// logAttempt logs attempts at a change. Attempts at reads go to the debug log.
+// logAttempt logs attempts at a change, and all waits. Attempts at reads go to the debug log.
 func (r *run) logAttempt(a diga.Attempt) {
 	outcome := say("%s", diga.StatusText(a.Status))
 	switch {
-	case a.Status == 0 && a.Err != nil:
-		outcome = foreign(a.Err.Error())
-	case a.Err != nil:
-		outcome = say("%s, but %s", outcome, diga.Foreign(a.Err.Error()))
+	case a.Problem != nil && a.Status == 0:
+		outcome = foreign(a.Problem.Error())
+	case a.Problem != nil && a.Status < 300: // its body is not complete
+		outcome = say("%s, but %s", outcome, diga.Foreign(a.Problem.Error()))
 	}
 	line := say("Attempt %d: %s (%s).", a.Number, outcome, diga.FormatDuration(a.Elapsed))
+	wait := say("Waiting %s before attempt %d", diga.FormatDuration(a.Wait), a.Number+1)
+	if a.Asked > 0 {
+		wait = say("%s (Retry-After: %s)", wait, diga.FormatDuration(a.Asked))
+	}
 	if a.Method == http.MethodGet {
 		r.debug(say("GET %s: %s", diga.Foreign(a.Path), line))
-		return
+		wait = say("GET %s failed (%s). %s", diga.Foreign(a.Path), diga.Foreign(fmt.Sprint(a.Problem)), wait)
+	} else {
+		r.log(line)
 	}
 	if a.Method == http.MethodPatch {
-		r.attempts, r.lastAttempt = a.Number, time.Now()
+		r.attempts, r.lastAttempt, r.lastStatus = a.Number, time.Now(), a.Status
 	}
-	r.log(line)
-}
-
-func (r *run) logWait(w diga.Wait) {
-	next := say("Waiting %s before attempt %d", diga.FormatDuration(w.Duration), w.Next)
-	if w.Asked > 0 {
-		next = say("%s (Retry-After: %s)", next, diga.FormatDuration(w.Asked))
+	if a.Wait > 0 {
+		r.log(say("%s.", wait))
 	}
-	if w.Method == http.MethodGet {
-		next = say("%s %s failed (%s). %s", w.Method, diga.Foreign(w.Path), diga.Foreign(w.After.Error()), next)
-	}
-	r.log(say("%s.", next))
 }
 
 // request describes what is requested, for the log.

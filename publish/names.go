@@ -2,7 +2,6 @@ package publish
 
 import (
 	"cmp"
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -92,7 +91,7 @@ func foldName(name string) string { return strings.TrimPrefix(strings.ToLower(vi
 // returns the zero Version.
 func (r *run) pickVersion() (diga.Version, *failure) {
 	all, name := r.versions.value, r.in.VersionName
-	var saved, similar, lookalikes []diga.Version
+	var saved, similar []diga.Version
 	var draft, zeros diga.Version
 	for _, v := range all {
 		switch {
@@ -104,8 +103,6 @@ func (r *run) pickVersion() (diga.Version, *failure) {
 			similar = append(similar, v)
 		case isSameNumber(name, string(v.Name)):
 			zeros = v
-		case looksLike(string(v.Name), name):
-			lookalikes = append(lookalikes, v)
 		}
 	}
 	switch {
@@ -131,16 +128,13 @@ func (r *run) pickVersion() (diga.Version, *failure) {
 	case zeros.ID != uuid.Nil:
 		f.advice = say("YAML reads %s as %s: put the name in quotes.", zeros.Name, diga.Foreign(name))
 	case len(similar) > 0:
-		f.more = say("did you mean %s?", list(some(5, similar, quoted)))
-	case len(lookalikes) > 0:
-		other := string(lookalikes[0].Name)
-		f.more = say("%s looks like it, but has %s", quote(other), diga.Foreign(firstDifference(other, name)))
+		f.add("did you mean %s?", list(some(5, similar, quoted)))
 	case len(all) > 0:
 		newest := slices.DeleteFunc(slices.Clone(all), func(v diga.Version) bool { return v.Draft || !isVisible(v.Name) })
 		slices.SortStableFunc(newest, func(a, b diga.Version) int { return cmp.Compare(b.Number, a.Number) })
-		f.more = say("the newest of %s: %s", count(len(all), "version"), list(some(5, newest[:min(5, len(newest))], quoted)))
+		f.add("the newest of %s: %s", count(len(all), "version"), list(some(5, newest[:min(5, len(newest))], quoted)))
 	default:
-		f.more = say("the agent has no versions")
+		f.add("the agent has no versions")
 	}
 	return diga.Version{}, f
 }
@@ -173,24 +167,6 @@ func isSameNumber(name, other string) bool {
 	short, isNumber := strings.CutPrefix(other, name)
 	return isNumber && short != "" && decimal.MatchString(name) && decimal.MatchString(other) &&
 		strings.Trim(strings.TrimPrefix(short, "."), "0") == "" && strings.Contains(other, ".")
-}
-
-// looksLike reports whether two names differ only in characters that are not ASCII, such as a Cyrillic letter for a Latin
-// one, a hyphen of another kind, or a combining accent.
-func looksLike(a, b string) bool {
-	letters := func(s string) []rune { return slices.DeleteFunc([]rune(s), unicode.IsMark) }
-	return slices.EqualFunc(letters(a), letters(b), func(x, y rune) bool { return x == y || max(x, y) > unicode.MaxASCII })
-}
-
-// firstDifference says which character of a is not in the same place in b.
-func firstDifference(a, b string) string {
-	other := []rune(b)
-	for i, r := range []rune(a) {
-		if i >= len(other) || other[i] != r {
-			return fmt.Sprintf("%U at position %d", r, i+1)
-		}
-	}
-	return fmt.Sprintf("%d characters", len([]rune(a)))
 }
 
 // phoneName names a phone by its number and nickname, or else by its ID.

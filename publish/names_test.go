@@ -109,20 +109,3 @@ func TestNamesThatYAMLShortens(t *testing.T) {
 		}
 	}
 }
-
-func TestLookalikes(t *testing.T) {
-	for _, test := range []struct {
-		version, name, difference string // empty: they do not look alike
-	}{
-		{"v\u0425", "vX", "U+0425 at position 2"}, // a Cyrillic letter
-		{"v2\u20110", "v2-0", "U+2011 at position 3"},
-		{"cafe\u0301", "caf\u00e9", "U+0065 at position 4"},
-		{"vX1", "vX", ""}, {"vX", "vY", ""}, {"", "v", ""},
-	} {
-		if got := looksLike(test.version, test.name); got != (test.difference != "") {
-			t.Errorf("%q looks like %q: %t", test.version, test.name, got)
-		} else if got && firstDifference(test.version, test.name) != test.difference {
-			t.Errorf("%q has %s", test.version, firstDifference(test.version, test.name))
-		}
-	}
-}

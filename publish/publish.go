@@ -4,7 +4,6 @@ package publish
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -84,6 +83,7 @@ type run struct {
 	attempts       int         // requests for it that were sent
 	effect         diga.Effect // of the attempts before the last
 	lastAttempt    time.Time
+	lastStatus     int
 	confirmed      bool
 	confirmedAfter *failure // why it had to be read back; nil: the API confirmed it
 
@@ -126,7 +126,7 @@ func (r *run) publish(signals context.Context, problem message) *failure {
 	r.logView()
 	f := r.unreadable()
 	if f == nil {
-		_, f = r.refresh(ctx, diga.NoEffect)
+		f = r.renew(ctx)
 	}
 	if f != nil {
 		return f
@@ -188,25 +188,9 @@ func (r *run) begin(problem message) *failure {
 	r.client = &diga.Client{
 		BaseURL: in.APIURL, Token: in.Token.reveal(), MaxRetries: in.MaxRetries, Dial: r.Dial, Jitter: r.Jitter,
 		UserAgent: "publish-agent-version/" + r.Version, RequestID: r.requestID,
-		BeforeRetry: r.ready, OnAttempt: r.logAttempt, OnWait: r.logWait,
+		BeforeRetry: r.beforeRetry, OnAttempt: r.logAttempt,
 	}
 	r.log(say("Agent %s: %s. Request ID %s.", diga.Foreign(in.Agent.String()), r.request(), diga.Foreign(r.requestID.String())))
-	return nil
-}
-
-// readDraft reads the draft that is to be launched.
-func (r *run) readDraft(ctx context.Context) *failure {
-	draft, err := r.client.Draft(ctx, r.in.Agent)
-	if err != nil {
-		f := r.apiFailure(err)
-		if e, ok := errors.AsType[*diga.Error](err); ok && e.Cause == diga.NotFound {
-			f.code = codeVersionNotFound
-			f.what = say("no version is named %s, and the agent has no draft to launch", quote(r.in.VersionName))
-			f.advice = say("Check {version-name}, or edit the agent in Diga: that makes a draft.")
-		}
-		return f
-	}
-	r.wish.version = draft
 	return nil
 }
 
@@ -248,11 +232,7 @@ func (r *run) finish() int {
 	r.check(r.setOutputs(r.outputs(shortSummary(r.summary()), r.renderer())))
 	r.check(r.addSummary(r.summary()))
 	if f := r.failure; f != nil {
-		whole, annotation := f.message(r.renderer()), f.annotation(r.renderer())
-		if f.http != 0 && whole+" "+r.renderer().sentence(f.advice) != annotation {
-			r.log(foreign(whole)) // the annotation leaves something out
-		}
-		r.fail(f.code, annotation)
+		r.fail(f.code, f.message(r.renderer())+" "+r.renderer().sentence(f.advice))
 		if f.signal != 0 {
 			return 128 + int(f.signal) // as a shell reports a process that a signal ended
 		}

@@ -82,14 +82,10 @@ func (md *markdown) failure(f *failure) {
 	if live := md.sentence(f.live); live != "" {
 		md.add("%s", live)
 	}
-	what := f.what
-	if !f.more.empty() {
-		what = say("%s; %s", what, f.more)
-	}
 	if len(f.items) == 0 {
-		md.add("**%s** %s", md.literal(f.code), md.sentence(what))
+		md.add("**%s** %s", md.literal(f.code), md.sentence(f.what))
 	} else {
-		md.add("**%s** %s:", md.literal(f.code), strings.TrimSuffix(md.sentence(what), "."))
+		md.add("**%s** %s:", md.literal(f.code), strings.TrimSuffix(md.sentence(f.what), "."))
 		var items []string
 		for _, item := range f.items {
 			items = append(items, "- "+md.text(item))
@@ -118,14 +114,14 @@ func (r *run) headline() (icon string, m message) {
 		return "⚠️", say("the step failed, but: %s", done)
 	case r.in.ShowLive:
 		return "❌", say("%s: could not read what is live", agent)
-	case f.status == unknown && r.now.offline() && !r.in.Unpublish:
+	case f.status == unknown && r.now.offline():
 		return "⚠️", say("%s is offline", agent)
-	case f.status == unknown && r.in.Unpublish:
-		return "⚠️", say("%s: could not confirm that it is offline", agent)
 	case f.status == unknown && r.before.isLive(r.wish.version.ID):
 		return "⚠️", say("%s: could not confirm its phone numbers", agent)
-	case f.status == unknown:
+	case f.status == unknown && !r.in.Unpublish:
 		return "⚠️", say("%s: could not confirm %s", agent, target)
+	case f.status == unknown:
+		return "⚠️", say("%s: could not confirm that it is offline", agent)
 	case r.in.Unpublish:
 		return "❌", say("not unpublished: %s", r.isOn())
 	default:
@@ -135,22 +131,13 @@ func (r *run) headline() (icon string, m message) {
 
 // isOn says which version the agent is on, by the last reading.
 func (r *run) isOn() message {
-	agent, live, verb := r.agent(), r.now.live, "is"
-	if !live.known() {
-		live = r.before.live
-	} else if r.before.isLive(live.value.ID) && !live.at.Before(r.lastAttempt) && !r.moved {
-		verb = "is still"
-	}
-	if live.isOlder(maxAge) || live.at.Before(r.lastAttempt) {
-		verb = "was"
-	}
-	switch {
+	switch live, verb := r.lastRead(); {
 	case !live.known():
 		return r.name(r.wish.version)
 	case live.value.ID == uuid.Nil:
-		return say("%s %s offline", agent, verb)
+		return say("%s %s offline%s", r.agent(), verb, live.since(verb))
 	default:
-		return say("%s %s on %s", agent, verb, r.name(live.value))
+		return say("%s %s on %s%s", r.agent(), verb, r.name(live.value), live.since(verb))
 	}
 }
 
@@ -239,18 +226,6 @@ func (r *run) details(md *markdown) string {
 	}
 	if was := r.before.live.value.ID; was != uuid.Nil && !r.in.ShowLive {
 		add("previous version", md.literal(was.String()))
-	}
-	var seen []uuid.UUID
-	for d := range diga.Directions {
-		for _, p := range slices.Concat([]diga.Phone{r.wish.numbers[d].phone}, r.before.bound[d].value) {
-			if p.ID != uuid.Nil && !slices.Contains(seen, p.ID) {
-				seen = append(seen, p.ID)
-				add("phone number "+md.literal(string(spaced(p.Number))), md.literal(p.ID.String()))
-			}
-		}
-	}
-	if r.attempts > 0 {
-		add("publish requests", strconv.Itoa(r.attempts))
 	}
 	add("time", diga.FormatDuration(r.elapsed))
 	add("request ID", md.literal(r.requestID.String()))

@@ -3,11 +3,7 @@ package publish
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"net/http"
 	"net/http/httptrace"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +11,8 @@ import (
 
 	"github.com/google/uuid"
 )
+
+const maxAge = 10 * time.Second // of a reading that a check rests on
 
 // A reading is something that was read, and when, or why it could not be. The zero value is one that was not tried.
 type reading[T any] struct {
@@ -30,21 +28,14 @@ func readNow[T any](value T, err error) reading[T] {
 	return reading[T]{value: value, at: time.Now()}
 }
 
-// sentAt returns a context whose requests are timed, and a function that returns when the last was sent. A reading is dated
-// back to that: what the answer says may be that old.
-func sentAt(ctx context.Context) (context.Context, func() time.Time) {
-	var sent atomic.Int64
+// read makes a reading, dated to when its last request was sent: what the answer says may be that old.
+func read[T any](ctx context.Context, from func(context.Context) (T, error)) reading[T] {
+	var sent atomic.Int64 // after start
 	start := time.Now()
 	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { sent.Store(int64(time.Since(start))) }}
-	return httptrace.WithClientTrace(ctx, trace), func() time.Time { return start.Add(time.Duration(sent.Load())) }
-}
-
-// read makes a reading, dated to when its last request was sent.
-func read[T any](ctx context.Context, from func(context.Context) (T, error)) reading[T] {
-	ctx, sent := sentAt(ctx)
-	r := readNow(from(ctx))
+	r := readNow(from(httptrace.WithClientTrace(ctx, trace)))
 	if r.known() {
-		r.at = sent()
+		r.at = start.Add(time.Duration(sent.Load()))
 	}
 	return r
 }
@@ -124,117 +115,6 @@ func (v *view) setPhones(agent uuid.UUID, all reading[[]diga.Phone]) {
 	}
 }
 
-// needs says which readings a step depends on. Those have the whole budget, the others optionalTime.
-type needs struct{ live, target, phones bool }
-
-const optionalTime = 5 * time.Second
-
-func (in inputs) needs() needs {
-	n := needs{
-		live:   in.isGuarded() || in.DryRun || in.ShowLive,
-		target: in.OnlyNewer || in.DryRun || in.VersionName != "",
-		phones: in.DryRun || in.ShowLive,
-	}
-	for _, p := range in.Phones {
-		n.phones = n.phones || !in.Unpublish && p.isOpen() || p.Number != diga.Number{}
-	}
-	return n
-}
-
-// limited is ctx for a read that has the whole budget if it is needed, and otherwise optionalTime.
-func (r *run) limited(ctx context.Context, needed bool) (context.Context, context.CancelFunc) {
-	if needed {
-		return ctx, func() {}
-	}
-	limit := min(optionalTime, r.in.Timeout/4) // leave a short timeout to the change
-	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("within %s", diga.FormatDuration(limit)))
-}
-
-// readAll reads everything before the change, at the same time: the phones, what is live, and the requested version. The
-// phones come first, so that no other answer holds them up on the one connection.
-func (r *run) readAll(ctx context.Context) {
-	need := r.in.needs()
-	byName := r.in.VersionName != ""
-	connected := make(chan struct{})
-	first := sync.OnceFunc(func() { close(connected) })
-	together(func() {
-		defer first()
-		trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { first() }}
-		ctx, cancel := r.limited(httptrace.WithClientTrace(ctx, trace), need.phones)
-		defer cancel()
-		r.before.setPhones(r.in.Agent, read(ctx, r.client.Phones))
-	}, func() {
-		<-connected
-		ctx, cancel := r.limited(ctx, need.live)
-		defer cancel()
-		if !byName { // the list of versions shows it too
-			r.before.live = read(ctx, r.readLive)
-		}
-	}, func() {
-		<-connected
-		ctx, cancel := r.limited(ctx, need.target)
-		defer cancel()
-		if byName {
-			r.readVersions(ctx)
-		} else if r.in.Version.Valid {
-			r.target = readNow(r.client.Version(ctx, r.in.Agent, r.in.Version.UUID))
-		}
-	})
-	if r.target.known() {
-		r.wish.version = r.target.value
-	}
-}
-
-// readVersions reads the list of versions, which shows the requested one and the live one. That is as old as the page it
-// is on or, if none is live, as the first page.
-func (r *run) readVersions(ctx context.Context) {
-	var live reading[diga.Version]
-	var all []diga.Version
-	ctx, sent := sentAt(ctx)
-	for v, err := range r.client.Versions(ctx, r.in.Agent) {
-		if err != nil {
-			r.versions.err, r.before.live = err, reading[diga.Version]{err: err}
-			return
-		}
-		if v.Agent != r.in.Agent {
-			continue
-		}
-		if v.Published || !live.known() {
-			live = reading[diga.Version]{value: v, at: sent()}
-		}
-		if !v.Published && !sameName(v.Name, r.in.VersionName) {
-			v.Config = nil // not needed, and it may be large
-		}
-		all = append(all, v)
-	}
-	r.versions = readNow(all, nil)
-	switch {
-	case len(all) == 0:
-		live = readNow(diga.Version{}, nil)
-	case !live.value.Published:
-		live.value = diga.Version{}
-	}
-	r.before.live = live
-}
-
-func (r *run) readLive(ctx context.Context) (diga.Version, error) {
-	return r.client.Live(ctx, r.in.Agent)
-}
-
-// readView reads what is live, the phones, or both.
-func (r *run) readView(ctx context.Context, live, phones bool) (v view) {
-	together(func() {
-		if live {
-			v.live = read(ctx, r.readLive)
-		}
-	}, func() {
-		if phones {
-			v.setPhones(r.in.Agent, read(ctx, r.client.Phones))
-		}
-	})
-	return v
-}
-
 // updated is v with everything that newer knows.
 func (v view) updated(newer view) view {
 	if newer.live.known() {
@@ -244,72 +124,4 @@ func (v view) updated(newer view) view {
 		v.bound, v.phones = newer.bound, newer.phones
 	}
 	return v
-}
-
-// together runs functions concurrently. A panic in one of them is raised again here: otherwise it would end the process
-// unreported.
-func together(functions ...func()) {
-	var running sync.WaitGroup
-	panics := make([]any, len(functions))
-	for i, f := range functions {
-		running.Go(func() {
-			defer func() { panics[i] = recover() }()
-			f()
-		})
-	}
-	running.Wait()
-	for _, p := range panics {
-		if p != nil {
-			panic(p)
-		}
-	}
-}
-
-// unreadable is the failure of a reading without which nothing is sent, or nil: a key that the API does not know, or
-// something that the step needs. A read of the phones that is refused for good does not stop a change, as the API may
-// simply not offer it.
-func (r *run) unreadable() *failure {
-	need := r.in.needs()
-	phones := r.before.bound[diga.Inbound].err
-	target := cmp.Or(r.target.err, r.versions.err)
-	for _, err := range []error{phones, target, r.before.live.err} {
-		if e, ok := errors.AsType[*diga.Error](err); ok && e.Status == http.StatusUnauthorized {
-			return r.apiFailure(err)
-		}
-	}
-	byNumber := r.in.Phones[diga.Inbound].Number != diga.Number{} || r.in.Phones[diga.Outbound].Number != diga.Number{}
-	switch {
-	case target != nil && need.target && !r.isMissing():
-		f := r.apiFailure(target)
-		if r.in.VersionName != "" {
-			f.what = say("could not read the versions: %s", f.what)
-		}
-		return f
-	case r.before.live.err != nil && need.live && !r.isMissing():
-		return r.apiFailure(r.before.live.err)
-	case phones != nil && need.phones && (byNumber || !isFinal(phones)):
-		f := r.apiFailure(phones)
-		if f.http == 0 {
-			return f // nothing can be read
-		}
-		f.what = say("could not read the phone numbers: %s", f.what)
-		if !r.in.ShowLive && !r.in.DryRun {
-			f.advice = say("%s To publish without this read, set both numbers by ID: {inbound-phone-number-id} and "+
-				"{outbound-phone-number-id}, each an ID or none.", f.advice)
-		}
-		return f
-	}
-	return nil
-}
-
-// isMissing reports whether the API itself says that there is no such version, while it knows the agent.
-func (r *run) isMissing() bool {
-	e, ok := errors.AsType[*diga.Error](r.target.err)
-	return ok && (e.Cause == diga.NotFound || e.Cause == diga.BadRequest) && r.before.live.known()
-}
-
-// isFinal reports whether a read was refused for good.
-func isFinal(err error) bool {
-	e, ok := errors.AsType[*diga.Error](err)
-	return ok && e.IsFinal()
 }

@@ -77,7 +77,7 @@ func TestAnnotationsOfLongTextsAreShort(t *testing.T) {
 				Times: -1})
 		}
 		res := scenario{inputs: map[string]string{"max-retries": "0"}}.runInMemory(t, server)
-		if n := len([]rune(res.message())); n > 700 || n < 200 {
+		if n := len([]rune(res.message())); n > 1000 || n < 200 {
 			t.Errorf("%s: %d characters: %s", name, n, res.message())
 		}
 	}

@@ -1,0 +1,59 @@
+package diga
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	firstBackoff = 1 * time.Second
+	firstQueued  = 2 * time.Second // after a 429 without Retry-After
+	maxBackoff   = 20 * time.Second
+)
+
+// backoff returns the minimum wait before retry n (from 0) and the width of the jitter on top of it, given the status
+// of the last response and its Retry-After (0: none). The wait doubles with each retry, up to maxBackoff; half of it is
+// jitter.
+//
+// Retry-After is a minimum. The first jitter is as wide as that, because clients that start at the same instant all get
+// the same value. It shrinks to a quarter with each retry: by then they are spread out, and more jitter would only cost
+// time.
+func backoff(n, status int, asked time.Duration) (least, spread time.Duration) {
+	first := firstBackoff
+	if status == http.StatusTooManyRequests && asked == 0 {
+		first = firstQueued
+	}
+	d := min(first<<min(n, 5), maxBackoff) // a larger shift could overflow
+	if asked == 0 {
+		return d / 2, d / 2
+	}
+	least = max(d/2, asked)
+	spread = max(min(d, maxBackoff/2), min(asked>>(2*n), maxBackoff))
+	return least, min(spread, math.MaxInt64-least) // the sum must not overflow
+}
+
+// retryAfter reads the Retry-After header (RFC 9110, section 10.2.3): a number of seconds, rounded up, or a date
+// relative to the Date header or, if there is none, to now. It returns 0 if the header is missing, invalid or repeated,
+// or if the seconds overflow a time.Duration.
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	values := header.Values("Retry-After")
+	if len(values) != 1 {
+		return 0
+	}
+	if n, err := strconv.ParseFloat(values[0], 64); err == nil {
+		if n = math.Ceil(n); !(0 <= n && n < math.MaxInt64/float64(time.Second)) {
+			return 0
+		}
+		return time.Duration(n) * time.Second
+	}
+	at, err := http.ParseTime(values[0])
+	if err != nil {
+		return 0
+	}
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		now = date
+	}
+	return max(at.Sub(now), 0)
+}

@@ -1,0 +1,87 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"publish-agent-version/diga"
+)
+
+// readDraft reads the draft that is to be launched.
+func (r *run) readDraft(ctx context.Context) *failure {
+	draft, err := r.client.Draft(ctx, r.in.Agent)
+	if err != nil {
+		f := r.apiFailure(err)
+		if e, ok := errors.AsType[*diga.Error](err); ok && e.Cause == diga.NotFound {
+			f.code = codeVersionNotFound
+			f.what = say("no version is named %s, and the agent has no draft to launch", quote(r.in.VersionName))
+			f.advice = say("Check {version-name}, or edit the agent in Diga: that makes a draft.")
+		}
+		return f
+	}
+	r.wish.version = draft
+	return nil
+}
+
+// launch makes a version from the draft, and makes it the one to publish. The request is not idempotent; the name makes
+// it so: after an unclear answer, the list of versions decides.
+func (r *run) launch(ctx context.Context, signals context.Context) *failure {
+	name := r.in.VersionName
+	for tries := 0; ; tries++ {
+		if _, f := r.recheck(ctx, diga.NoEffect); f != nil {
+			return f
+		}
+		r.log(say("Launching the draft as %s.", diga.Foreign(name)))
+		version, err := r.client.Launch(ctx, r.in.Agent, name)
+		if err == nil {
+			r.setLaunched(version)
+			return nil
+		}
+		e, _ := errors.AsType[*diga.Error](err)
+		f := r.apiFailure(err)
+		f.addIssues(r.wish.version.Issues)
+		f.live = r.nothingChanged()
+		if e.Effect == diga.NoEffect {
+			return f
+		}
+		f.live = say("%s. %s may still appear: run this step again, and it will be found by its name", f.live,
+			diga.Foreign(name))
+		if e.Cause == diga.InvalidReply || e.Cause == diga.Mismatch {
+			return f
+		}
+		found, isSure := r.findLaunched(ctx, signals)
+		switch {
+		case len(found) == 1:
+			r.setLaunched(found[0])
+			return nil
+		case len(found) > 1:
+			return ambiguous(name, found)
+		case e.Effect != diga.MaybeApplied || !isSure || tries == r.in.MaxRetries || ctx.Err() != nil:
+			return f
+		}
+	}
+}
+
+func (r *run) setLaunched(v diga.Version) {
+	r.wish.version, r.wish.launch, r.launched = v, false, true
+	r.log(say("Launched %s from the draft: version %s.", versionName(v), diga.Foreign(v.ID.String())))
+}
+
+// findLaunched looks for versions with the wanted name. It is sure that there is none only if it could look to the end.
+func (r *run) findLaunched(ctx, signals context.Context) (found []diga.Version, isSure bool) {
+	r.lookBack(ctx, signals, func(ctx context.Context, _ time.Duration) bool {
+		found, isSure = nil, true
+		for v, err := range r.client.Versions(ctx, r.in.Agent) {
+			if err != nil {
+				isSure = false
+				break
+			}
+			if v.Agent == r.in.Agent && sameName(v.Name, r.in.VersionName) && !v.Draft {
+				found = append(found, v)
+			}
+		}
+		return len(found) > 0
+	})
+	return found, isSure
+}

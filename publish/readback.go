@@ -1,0 +1,119 @@
+package publish
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"publish-agent-version/diga"
+)
+
+const (
+	readBackTime  = 5 * time.Second        // for reading back what a change did, even after the timeout
+	cancelledTime = 800 * time.Millisecond // the same after a signal: the runner kills a step that lingers
+)
+
+// looks are the times at which the state is read after an answer that leaves it open. A replica or a cache may still show
+// the old state; only one that is seen again 10 s later counts.
+var looks = []time.Duration{0, time.Second, 3 * time.Second, 10 * time.Second}
+
+// lookBack calls look at the times in looks, with the time since the first, until that returns true. It reports whether it
+// came to the end. It may look past the timeout, and once more after a signal.
+func (r *run) lookBack(ctx, signals context.Context, look func(context.Context, time.Duration) bool) (spanned bool) {
+	limit, parent := readBackTime, signals
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = max(limit, min(time.Until(deadline), looks[len(looks)-1]+readBackTime))
+	}
+	if signals.Err() != nil {
+		limit, parent = cancelledTime, context.WithoutCancel(signals)
+	}
+	within := fmt.Errorf("within %s", diga.FormatDuration(limit))
+	ctx, cancel := context.WithTimeoutCause(parent, limit, within)
+	defer cancel()
+	start := time.Now()
+	for _, at := range looks {
+		if at > 0 && (signals.Err() != nil || !sleep(ctx, time.Until(start.Add(at)))) {
+			return false
+		}
+		if look(ctx, time.Since(start)) {
+			return false
+		}
+	}
+	return true
+}
+
+// confirm is the view after a reply that confirms the change. What the reply does not say is not known.
+func (r *run) confirm(reply diga.Change) view {
+	v := view{live: readNow(r.wish.version, nil), phones: r.before.phones}
+	for d, before := range r.before.bound {
+		named, stated := reply.Phones[d].Phone, reply.Phones[d].Stated
+		var phones []diga.Phone
+		if named.Valid {
+			phones = []diga.Phone{r.before.phone(named.UUID)}
+		}
+		others := slices.ContainsFunc(before.value, func(p diga.Phone) bool { return !named.Valid || p.ID != named.UUID })
+		if r.wish.numbers[d].asked && !named.Valid {
+			others = false // released
+		}
+		v.bound[d].value = phones
+		if (before.known() || stated) && !others {
+			v.bound[d].at = time.Now()
+		}
+	}
+	return v
+}
+
+// checkKept reads the numbers after a change that was confirmed without them, if some were bound before that a request or
+// a reply does not name: those have only one in each direction. A reading that does not show the change is too old to tell.
+func (r *run) checkKept(ctx, signals context.Context) {
+	open := false
+	for d, before := range r.before.bound {
+		others := slices.ContainsFunc(before.value, func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID })
+		open = open || others && (!r.now.bound[d].known() || r.confirmedAfter != nil)
+	}
+	if !open {
+		return
+	}
+	err := errors.New("what was read is older than the change")
+	alike := !r.before.live.known() || r.wish.isInForce(r.before) // a reading from before looks like one from afterwards
+	r.lookBack(ctx, signals, func(ctx context.Context, since time.Duration) bool {
+		if alike && since < looks[2] {
+			return false
+		}
+		now := view{live: r.now.live}
+		if !r.wish.unpublish {
+			live := r.readView(ctx, true, false).live // first: it shows that the reading of the phones is not too old
+			if !isFinal(live.err) || since < looks[2] {
+				now.live = live
+			}
+		}
+		phones := r.readView(ctx, false, true)
+		now.bound, now.phones = phones.bound, phones.phones
+		if !r.wish.isInForce(now) || !now.bound[diga.Inbound].known() {
+			err = cmp.Or(now.err(), err)
+			return false
+		}
+		now.live = r.now.live
+		r.now, open = now, false
+		return true
+	})
+	if err = cmp.Or(context.Cause(signals), err); open && !r.wish.unpublish {
+		r.warn("Phone numbers not checked", say("The phone numbers could not be read after the change (%s), so a released one "+
+			"may have gone unnoticed. Check in Diga which numbers are bound.", diga.Foreign(err.Error())))
+	}
+}
+
+// sleep waits for d and reports whether ctx lasted that long.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
