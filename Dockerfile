@@ -7,19 +7,18 @@ ARG VERSION=dev
 # Docker's legacy builder does not set BUILDPLATFORM or TARGETARCH: "linux" then means this machine, as does an empty GOARCH.
 FROM --platform=${BUILDPLATFORM:-linux} ${GO_IMAGE} AS build
 WORKDIR /src
-# By name: a bare "go mod download" would also fetch what only the tests need.
+ARG TARGETOS
+ARG TARGETARCH
+ENV CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} GOFLAGS=-mod=readonly
+# What the program imports, before the program: a change of the sources or of the version compiles only the rest again.
 COPY go.mod go.sum ./
-RUN go mod download \
+RUN go build -trimpath \
       github.com/aymanbagabas/go-udiff \
       github.com/google/uuid \
-      github.com/hashicorp/go-cleanhttp \
       github.com/hashicorp/go-retryablehttp \
       github.com/sethvargo/go-githubactions
 COPY . .
-ARG TARGETOS
-ARG TARGETARCH
 ARG VERSION
-ENV CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} GOFLAGS=-mod=readonly
 RUN go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /image/publish-agent-version .
 # The licence of every module that is linked in, and of Go itself. A module without one stops the build.
 RUN set -eu; \

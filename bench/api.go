@@ -1,64 +1,18 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"maps"
 	"net"
-	"net/http"
-	"net/http/httptest"
-	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"publish-agent-version/internal/sandbox"
 )
 
-// request is what a client sent, as far as the answer depends on it.
-type request struct{ method, uri, body string }
-
-// world is a simulated API. It gets each answer from a sandbox, but only once, so that the sandbox's checks are not
-// measured. The zero value lacks only the answers, which worlds may share.
-type world struct {
-	answers  *sync.Map // to changes and a request
-	mu       sync.Mutex
-	changes  []request // that were made; nil: the world is new
-	requests int       // that arrived
-}
-
-func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	sent := request{r.Method, r.URL.RequestURI(), string(body)}
-	w.mu.Lock()
-	w.requests++
-	answer := w.answer(sent)
-	if r.Method != http.MethodGet && answer.Code < 300 {
-		w.changes = append(w.changes, sent)
-	}
-	w.mu.Unlock()
-	maps.Copy(rw.Header(), answer.Header())
-	rw.WriteHeader(answer.Code)
-	_, _ = rw.Write(answer.Body.Bytes())
-}
-
-func (w *world) answer(sent request) *httptest.ResponseRecorder {
-	key := fmt.Sprint(w.changes, sent)
-	if answer, found := w.answers.Load(key); found {
-		return answer.(*httptest.ResponseRecorder)
-	}
-	var answer *httptest.ResponseRecorder
+// newAPI returns a new sandbox without its checks, which would take most of the time.
+func newAPI() *sandbox.Sandbox {
 	api := sandbox.New()
-	for _, r := range append(slices.Clip(w.changes), sent) {
-		req := httptest.NewRequest(r.method, r.uri, strings.NewReader(r.body))
-		req.Header.Set("Authorization", "Bearer "+sandbox.Token)
-		req.Header.Set("Content-Type", "application/json")
-		answer = httptest.NewRecorder()
-		api.ServeHTTP(answer, req)
-	}
-	w.answers.Store(key, answer)
-	return answer
+	api.Set(sandbox.Behavior{Unchecked: true})
+	return api
 }
 
 // farAway puts a round trip between its clients and a server on this machine, and counts what passes. The kernel

@@ -10,29 +10,32 @@ import (
 	"encoding/pem"
 	"flag"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
+
+	"publish-agent-version/internal/sandbox"
 )
 
 // bench is what the measurements share.
 type bench struct {
-	world
-	http, https, https1 string          // base URLs: HTTP/1.1, HTTP/2 over TLS, HTTP/1.1 over TLS
-	dir                 string          // for files
-	goals               strings.Builder // rows of a table
-	write               bool            // tables into the README
+	api                 *sandbox.Sandbox // of the run
+	http, https, https1 string           // base URLs: HTTP/1.1, HTTP/2 over TLS, HTTP/1.1 over TLS
+	dir                 string           // for files
+	goals               strings.Builder  // rows of a table
+	write               bool             // tables into the README
 }
 
 func main() {
-	b := &bench{world: world{answers: new(sync.Map)}, dir: must(os.MkdirTemp("", "bench"))}
+	b := &bench{dir: must(os.MkdirTemp("", "bench"))}
 	defer os.RemoveAll(b.dir)
 	flag.BoolVar(&b.write, "write", false, "put the tables into bench/README.md")
 	flag.Parse()
-	plain, secure, secure1 := httptest.NewServer(b), httptest.NewUnstartedServer(b), httptest.NewTLSServer(b)
+	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.api.ServeHTTP(w, r) })
+	plain, secure, secure1 := httptest.NewServer(api), httptest.NewUnstartedServer(api), httptest.NewTLSServer(api)
 	secure.EnableHTTP2 = true
 	secure.StartTLS()
 	b.http, b.https, b.https1 = plain.URL, secure.URL, secure1.URL
@@ -47,13 +50,15 @@ func main() {
 	b.fleets()
 	cpu := strings.TrimSpace(sh("sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1"))
 	load, _, _ := strings.Cut(sh("cat /proc/loadavg"), " ")
-	fmt.Fprintf(&b.goals, "| measured on | | %d × %s, %s, load %s | |\n", runtime.NumCPU(), cpu, runtime.Version(), load)
+	machine := fmt.Sprintf("%d × %s, %s, load %s", runtime.NumCPU(), cpu, runtime.Version(), load)
+	fmt.Fprintf(&b.goals, "| measured on | | %s | |\n", machine)
 	b.put("| what | goal | median (lowest to highest) | |", b.goals.String())
 }
 
 // goal adds a goal: the median of values is at most most.
 func (b *bench) goal(what string, most float64, values []float64, digits int) {
-	fmt.Fprintf(&b.goals, "| %s | %g | %s | %s |\n", what, most, spread(values, digits), verdict(median(values) <= most))
+	met := verdict(median(values) <= most)
+	fmt.Fprintf(&b.goals, "| %s | %g | %s | %s |\n", what, most, spread(values, digits), met)
 }
 
 func verdict(met bool) string { return map[bool]string{true: "met", false: "**missed**"}[met] }

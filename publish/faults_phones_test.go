@@ -24,7 +24,7 @@ func TestFaultsPhones(t *testing.T) {
 			says: []string{"hone number +34 955 000 009 not found; the assigned ones are",
 				"+34 910 000 001 (Reception), ID " + sandbox.Reception,
 				"pbx-7@sip.example.com"}}.run(t)
-		story{name: "the end of another", is: notation(sandbox.National),
+		story{name: "the end of another", is: notation(national),
 			inputs: []string{"inbound-phone-number", "+34 910 00 00 02"},
 			code:   "ACTION_PHONE_NOT_FOUND", attempts: -1,
 			says: []string{"Diga writes it 910 00 00 02: use that"}}.run(t)
@@ -65,8 +65,8 @@ func TestFaultsPhones(t *testing.T) {
 	})
 	t.Run("P4", func(t *testing.T) {
 		for name, write := range map[string]func(string) string{
-			"E.164": nil, "RFC 3966": sandbox.RFC3966, "international": sandbox.International,
-			"RFC 3966 with an extension": func(s string) string { return sandbox.RFC3966(s) + ";ext=12" },
+			"E.164": nil, "RFC 3966": rfc3966, "international": international,
+			"RFC 3966 with an extension": func(s string) string { return rfc3966(s) + ";ext=12" },
 		} {
 			for _, given := range []string{
 				"+34910000002", "+34 910 000 002", "tel:+34-910-00-00-02", "TEL:+34910000002;ext=7", "34910000002",
@@ -80,7 +80,7 @@ func TestFaultsPhones(t *testing.T) {
 			}
 		}
 		for _, given := range []string{"910 00 00 02", "910000002", "910-00-00-02"} {
-			story{name: "national " + given, is: notation(sandbox.National),
+			story{name: "national " + given, is: notation(national),
 				inputs: []string{"inbound-phone-number", given}, attempts: 1,
 				inbound: []string{sandbox.Switch, sandbox.Reception}, says: []string{"910 00 00 02 (Switch)"}}.run(t)
 		}
@@ -249,11 +249,9 @@ func TestFaultsPhones(t *testing.T) {
 		}
 	})
 	t.Run("P15", func(t *testing.T) {
-		key := func(api *sandbox.Sandbox) {
-			api.AddKey(sandbox.Token, sandbox.Key{Agents: sandbox.Write, Phones: sandbox.Read})
-		}
-		story{name: "the key may not write phones", is: sandbox.Behavior{PhonesIfNamed: true}, setup: key,
-			code: "INTERNAL_SERVER_ERROR", attempts: 1,
+		story{name: "the key may not write phones", is: sandbox.Behavior{PhonesIfNamed: true},
+			inputs: []string{"token", sandbox.PhonesToken},
+			code:   "INTERNAL_SERVER_ERROR", attempts: 1,
 			says: []string{"Give the key Write on Agents and Phones", nothingChanged}}.run(t)
 	})
 }
@@ -273,9 +271,9 @@ func testNumbersRefused(t *testing.T) {
 		warns: protect}.run(t)
 	story{name: "a key without access to phones", inputs: []string{"token", sandbox.AgentsToken},
 		is: sandbox.Behavior{PhonesIfNamed: true}, attempts: 1, warns: protect}.run(t)
-	story{name: "an API that knows nothing but the change", is: sandbox.Behavior{PatchOnly: true, Unchecked: true},
-		attempts: 1,
-		warns:    protect}.run(t)
+	story{name: "an API that knows nothing but the change",
+		faults:   []sandbox.Fault{get("/v1/", sandbox.Fault{Status: 404, Body: `{"detail":"Not Found"}`})},
+		attempts: 1, warns: protect}.run(t)
 	story{name: "one open direction", inputs: []string{"inbound-phone-number-id", sandbox.Reception},
 		faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})}, attempts: 1,
 		warns: []string{"so outbound numbers that were bound"}}.run(t)

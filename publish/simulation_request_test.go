@@ -216,9 +216,9 @@ func (w *world) write(r *rand.Rand, number string) (text string, matches bool) {
 	if !strings.HasPrefix(number, "+") {
 		return pick(r, "", "sip:", "SIP:") + pick(r, number, strings.ToUpper(number)) + pick(r, "", ";transport=tcp"), true
 	}
-	apiIsNational := w.is.Notation != nil && w.is.Notation(number) == sandbox.National(number)
+	apiIsNational := w.is.Notation != nil && w.is.Notation(number) == national(number)
 	if chance(r, map[bool]float64{true: 0.9, false: 0.05}[apiIsNational]) {
-		return pick(r, sandbox.National(number), strings.TrimPrefix(number, "+34")), apiIsNational
+		return pick(r, national(number), strings.TrimPrefix(number, "+34")), apiIsNational
 	}
 	spread := ""
 	for i, digit := range number {
@@ -227,7 +227,7 @@ func (w *world) write(r *rand.Rand, number string) (text string, matches bool) {
 		}
 		spread += string(digit)
 	}
-	return pick(r, number, number[1:], spread, sandbox.RFC3966(number), sandbox.International(number),
+	return pick(r, number, number[1:], spread, rfc3966(number), international(number),
 		"tel:"+number+";ext=12"), !apiIsNational
 }
 

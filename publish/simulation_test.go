@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	simulations = flag.Int("simulations", 2500, "how many days TestSimulation makes up: seeds 1 to this")
+	simulations = flag.Int("simulations", 2500, "how many days TestSimulation makes up: seeds 1 to this; with -short, 500")
 	oneSeed     = flag.Uint64("seed", 0, "the one day that TestSimulation makes up, and tells the story of")
 )
 
@@ -97,6 +97,9 @@ func TestSimulation(t *testing.T) {
 	if *oneSeed != 0 {
 		play(t, *oneSeed)
 		return
+	}
+	if testing.Short() {
+		*simulations = min(*simulations, 500)
 	}
 	const shards = 4
 	t.Run("days", func(t *testing.T) {

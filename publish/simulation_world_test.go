@@ -215,9 +215,9 @@ func (w *world) drawBehavior(r *rand.Rand) {
 		KeepNumbers: chance(r, 0.5),
 		OnlyNamed:   chance(r, 0.3), PhonesIfNamed: chance(r, 0.5), IgnorePublished: chance(r, 0.05),
 		BarePages:    chance(r, 0.3),
-		CursorStatus: pick(r, 0, 400, 404), WithoutPhones: chance(r, 0.04), PatchOnly: chance(r, 0.02),
+		CursorStatus: pick(r, 0, 400, 404),
 	}
-	w.is.Notation = pick(r, nil, nil, nil, sandbox.RFC3966, sandbox.International, sandbox.National)
+	w.is.Notation = pick(r, nil, nil, nil, rfc3966, international, national)
 	if chance(r, 0.25) {
 		w.is.ReplicaLag = between(r, time.Millisecond, maxLag)
 	}
@@ -230,12 +230,11 @@ func (w *world) drawBehavior(r *rand.Rand) {
 	case p < 0.09:
 		w.is.Limit.AtATime = 1
 	}
-	w.is.Limit.RetryAfter, w.is.Limit.Page = chance(r, 0.5), chance(r, 0.3)
+	w.is.Limit.RetryAfter = chance(r, 0.5)
 	w.token = sandbox.Token
 	if chance(r, 0.08) {
-		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken, "sandbox-token-that-reads-phones",
+		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken, sandbox.PhonesToken,
 			"sandbox-token-of-nobody")
-		w.AddKey("sandbox-token-that-reads-phones", sandbox.Key{Agents: sandbox.Write, Phones: sandbox.Read})
 	}
 }
 
@@ -258,7 +257,7 @@ func (w *world) drawFaults(r *rand.Rand) {
 	if w.busy = chance(r, 0.2); w.busy {
 		w.rates = faultRates{change: 0.5, read: pick(r, 0, 0.5), kinds: []int{waiting, waiting, pick(r, w.rates.kinds...)}}
 	}
-	if chance(r, 0.06) {
+	if chance(r, 0.1) {
 		w.barred = barred{pick(r, "/v1/phone/", "/v1/phone/", "is_published", "version_id", "/v1/"), pick(r,
 			apiFault(403), apiFault(404), sandbox.Fault{Status: 404}, sandbox.Fault{Status: 501},
 			sandbox.Fault{Status: 405}, sandbox.Fault{Status: 200, Body: `{"ok":true}`}, sandbox.Fault{Status: 302})}

@@ -80,7 +80,7 @@ func (s story) run(t *testing.T) {
 		if inbound == nil && want != "none" {
 			inbound = []string{sandbox.Reception}
 		}
-		if got := api.Numbers(sandbox.FrontDesk, sandbox.Inbound); !slices.Equal(got, inbound) {
+		if got := api.State().Numbers(sandbox.FrontDesk, sandbox.Inbound); !slices.Equal(got, inbound) {
 			t.Errorf("bound are %q, want %q", got, inbound)
 		}
 		for name, value := range s.outputs {
@@ -110,6 +110,20 @@ func (res *result) warnings() (messages []string) {
 		}
 	}
 	return messages
+}
+
+// rfc3966, international and national write a Spanish number as tel:+34-910-00-00-01, +34 910 00 00 01 or 910 00 00 01.
+func rfc3966(e164 string) string       { return grouped(e164, "tel:+34-", "-") }
+func international(e164 string) string { return grouped(e164, "+34 ", " ") }
+func national(e164 string) string      { return grouped(e164, "", " ") }
+
+// grouped writes a Spanish number after a prefix, and leaves every other one as it is.
+func grouped(e164, prefix, separator string) string {
+	n, ok := strings.CutPrefix(e164, "+34")
+	if !ok || len(n) != 9 {
+		return e164
+	}
+	return prefix + strings.Join([]string{n[:3], n[3:5], n[5:7], n[7:]}, separator)
 }
 
 // notation is what the API does to the way in which numbers are written.

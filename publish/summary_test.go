@@ -85,7 +85,7 @@ func goldenRuns() []goldenRun {
 		{name: "numbers-not-protected", inputs: map[string]string{"token": sandbox.AgentsToken},
 			is: sandbox.Behavior{PhonesIfNamed: true}},
 		{name: "number-in-national-form", inputs: map[string]string{"inbound-phone-number": "+34 910 00 00 02"},
-			is: sandbox.Behavior{Notation: sandbox.National}},
+			is: sandbox.Behavior{Notation: national}},
 		{name: "changes-in-full", inputs: map[string]string{"dry-run": "true", "show-changes": "full"}},
 		{name: "by-number", inputs: map[string]string{"inbound-phone-number": "+34 910-000-002"}},
 		{name: "number-not-found", inputs: map[string]string{"inbound-phone-number": "+34 910 000 009"}},

@@ -1,8 +1,9 @@
-// Command sandbox tries the action without the live API. "sandbox serve" serves an in-memory API on a local address, and
-// "sandbox try" runs the action against one and prints what GitHub would show.
+// Command sandbox tries the action without the live API. "sandbox serve" serves an in-memory API on a local address,
+// and "sandbox try" runs the action against one and prints what GitHub would show.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -12,90 +13,53 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
-	"publish-agent-version/internal/sandbox"
 )
 
 const usage = `usage:
-  sandbox serve [-addr 127.0.0.1:0] [flags]   serve an in-memory API until Ctrl-C
-    -notation e164    how it writes numbers: e164, rfc3966, international or national
-    -at-a-time 0      how many requests it serves at a time, the others get a 429; 0 is any number
-    -drop             it releases the phone numbers that a publish request leaves out
-  sandbox try [-scenario promotion]           run the action against a new API; -scenario list shows all scenarios
-`
+  sandbox serve [-addr 127.0.0.1:0]   serve an in-memory API until Ctrl-C
+  sandbox try [-scenario promotion]   run the action against a new API; -scenario list shows all scenarios`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
-// run returns the exit status: 0 for success, 1 for an error or an unexpected result, 2 for an invalid command line.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {}
-	var b sandbox.Behavior
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
 	addr, name, command := "127.0.0.1:0", "promotion", ""
 	if len(args) > 0 {
-		command = args[0]
+		command, args = args[0], args[1:]
 	}
 	switch command {
 	case "serve":
 		flags.StringVar(&addr, "addr", addr, "")
-		flags.Func("notation", "", func(name string) (err error) { b.Notation, err = notation(name); return err })
-		flags.IntVar(&b.Limit.AtATime, "at-a-time", 0, "")
-		flags.BoolVar(&b.ReleaseOmitted, "drop", false, "")
-		args = args[1:]
 	case "try":
 		flags.StringVar(&name, "scenario", name, "")
-		args = args[1:]
+	default:
+		return errors.New(usage)
 	}
-	err := flags.Parse(args)
-	b.DropOthers = b.ReleaseOmitted
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		help(stdout)
-		return 0
-	case err != nil, command == "", flags.NArg() > 0:
-		help(stderr)
-		return 2
-	case name == "list":
-		list(stdout)
-		return 0
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+		return fmt.Errorf("%s: %w\n%s", command, cmp.Or(err, errors.New("too many arguments")), usage)
+	}
+	if name == "list" {
+		for _, sc := range scenarios {
+			fmt.Fprintf(stdout, "%-15s %s\n", sc.name, sc.description)
+		}
+		return nil
 	}
 	l, err := net.Listen("tcp", addr)
-	if err == nil {
-		defer l.Close()
-		if command == "serve" {
-			err = serve(ctx, l, b, stdout)
-		} else {
-			err = try(ctx, name, l, nil, stdout)
-		}
-	}
 	if err != nil {
-		fmt.Fprintf(stderr, "%v\n", err)
-		return 1
+		return err
 	}
-	return 0
-}
-
-// notation returns how the sandbox writes numbers in a notation.
-func notation(name string) (func(string) string, error) {
-	switch name {
-	case "e164":
-		return nil, nil
-	case "rfc3966":
-		return sandbox.RFC3966, nil
-	case "international":
-		return sandbox.International, nil
-	case "national":
-		return sandbox.National, nil
+	defer l.Close()
+	if command == "serve" {
+		return serve(ctx, l, stdout)
 	}
-	return nil, errors.New("want e164, rfc3966, international or national")
-}
-
-func help(w io.Writer) {
-	fmt.Fprint(w, usage)
-	list(w)
+	return try(ctx, name, l, nil, stdout)
 }

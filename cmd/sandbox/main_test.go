@@ -7,34 +7,25 @@ import (
 )
 
 func TestCommandLine(t *testing.T) {
-	tests := []struct {
-		args   []string
-		exit   int
-		stdout string
-		stderr string
+	for _, tt := range []struct {
+		args           []string
+		stdout, failed string // parts of the output and of the error
 	}{
-		{[]string{"try"}, 0, "As expected.", ""},
-		{[]string{"try", "-scenario", "dry-run"}, 0, "status=dry-run", ""},
-		{[]string{"try", "-scenario", "list"}, 0, "  lost-reply  ", ""},
-		{[]string{"try", "-scenario", "nonsense"}, 1, "", `unknown scenario "nonsense"`},
-		{[]string{"try", "-help"}, 0, "  promotion  ", ""},
-		{[]string{"-help"}, 0, "sandbox serve", ""},
-		{nil, 2, "", "usage:"},
-		{[]string{"play"}, 2, "", "usage:"},
-		{[]string{"try", "promotion"}, 2, "", "usage:"},
-		{[]string{"serve", "-scenario", "promotion"}, 2, "", "flag provided but not defined: -scenario"},
-		{[]string{"serve", "-addr", "127.0.0.1:-1"}, 1, "", "invalid port"},
-	}
-	for _, tt := range tests {
-		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			exit := run(t.Context(), tt.args, &stdout, &stderr)
-			if exit != tt.exit || !strings.Contains(stdout.String(), tt.stdout) || !strings.Contains(stderr.String(), tt.stderr) {
-				t.Errorf("got %d\n%s\n%s", exit, &stdout, &stderr)
-			}
-			if (stdout.Len() > 0) != (tt.stdout != "") || (stderr.Len() > 0) != (tt.stderr != "") {
-				t.Errorf("got %d bytes on stdout and %d on stderr:\n%s\n%s", stdout.Len(), stderr.Len(), &stdout, &stderr)
-			}
-		})
+		{[]string{"try"}, "\nstatus=published\n", ""},
+		{[]string{"try", "-scenario", "list"}, "\nlost-reply  ", ""},
+		{[]string{"try", "-scenario", "nonsense"}, "", `unknown scenario "nonsense"`},
+		{[]string{"try", "-help"}, "", "usage:"},
+		{nil, "", "usage:"},
+		{[]string{"play"}, "", "usage:"},
+		{[]string{"try", "promotion"}, "", "too many arguments"},
+		{[]string{"serve", "-scenario", "promotion"}, "", "flag provided but not defined: -scenario"},
+		{[]string{"serve", "-addr", "127.0.0.1:-1"}, "", "invalid port"},
+	} {
+		var stdout bytes.Buffer
+		err := run(t.Context(), tt.args, &stdout)
+		if (err == nil) != (tt.failed == "") || err != nil && !strings.Contains(err.Error(), tt.failed) ||
+			!strings.Contains(stdout.String(), tt.stdout) || (stdout.Len() > 0) != (tt.stdout != "") {
+			t.Errorf("%q: got %v and\n%s", tt.args, err, &stdout)
+		}
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -21,13 +19,13 @@ func TestServe(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	reader, writer := io.Pipe()
-	exit := make(chan int, 1)
+	ended := make(chan error, 1)
 	go func() {
-		exit <- run(ctx, []string{"serve"}, writer, io.Discard)
+		ended <- run(ctx, []string{"serve"}, writer)
 		writer.Close()
 	}()
 	stdout, banner := bufio.NewReader(reader), ""
-	for !strings.HasSuffix(banner, " --version-id="+sandbox.NextID+"\n\n") {
+	for !strings.HasSuffix(banner, " phone numbers.\n\n") {
 		line, err := stdout.ReadString('\n')
 		if err != nil {
 			t.Fatalf("%v after\n%s", err, banner)
@@ -39,17 +37,6 @@ func TestServe(t *testing.T) {
 		all, _ := io.ReadAll(stdout)
 		log <- string(all)
 	}()
-	for _, line := range []string{
-		"  phones    " + sandbox.Reception + " +34910000001, inbound Front desk\n",
-		"            " + sandbox.Switch + " +34910000002\n",
-		"            " + sandbox.Hotline + " +34910000004, inbound Support, outbound Support\n",
-		"            " + sandbox.Retired + " +34910000002, finished\n",
-	} {
-		if !strings.Contains(banner, line) {
-			t.Errorf("no %q in\n%s", line, banner)
-		}
-	}
-
 	command := regexp.MustCompile(`(?m)^  DIGA_TOKEN=(\S+) go run \. (.*)$`).FindStringSubmatch(banner)
 	if command == nil {
 		t.Fatalf("no command in\n%s", banner)
@@ -70,26 +57,13 @@ func TestServe(t *testing.T) {
 	}
 
 	cancel()
-	if code := <-exit; code != 0 {
-		t.Errorf("exit status %d, want 0", code)
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
-	line := func(request string) string { return `\d\d:\d\d:\d\d "` + request + `" 200 [0-9.]+[mµ]?s\n` }
-	want := `^(` + line(`GET /v1/\S+`) + `)+` + strings.Repeat(line(`PATCH /v1/agent/`+sandbox.FrontDesk+`/published_version`), patches) + `$`
+	line := func(request string) string { return `\d\d:\d\d:\d\d "` + request + `"\n` }
+	patch := line(`PATCH /v1/agent/` + sandbox.FrontDesk + `/published_version`)
+	want := `^(` + line(`GET /v1/\S+`) + `)+` + strings.Repeat(patch, patches) + `$`
 	if got := <-log; !regexp.MustCompile(want).MatchString(got) {
 		t.Errorf("log\n%s, want it to match %s", got, want)
-	}
-}
-
-func TestLogQuotesTheRequest(t *testing.T) {
-	var log bytes.Buffer
-	r := httptest.NewRequest("GET", "/", nil)
-	r.RequestURI = "/\n::add-mask::a\x1b[31m"
-	r.Header.Set("Authorization", "Bearer "+sandbox.Token)
-	func() {
-		defer func() { _ = recover() }() // net/http recovers from ErrAbortHandler
-		logRequests(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), &log).ServeHTTP(httptest.NewRecorder(), r)
-	}()
-	if got := log.String(); strings.Count(got, "\n") != 1 || strings.ContainsRune(got, '\x1b') || !strings.Contains(got, ` "GET /\n::add-mask::a\x1b[31m" no response `) || strings.Contains(got, sandbox.Token) {
-		t.Errorf("got %q", got)
 	}
 }

@@ -66,8 +66,8 @@ var grammars = []grammar{
 	},
 }
 
-// Lines splits the output of a process at \n, \r\n and \r, as the runner does (ProcessInvoker.cs). The line break at the
-// end is optional. No other character ends a line.
+// Lines splits the output of a process at \n, \r\n and \r, as the runner does (ProcessInvoker.cs). The line break at
+// the end is optional. No other character ends a line.
 func Lines(output string) []string {
 	output = strings.TrimPrefix(output, byteOrderMark)
 	if output == "" {
@@ -77,9 +77,9 @@ func Lines(output string) []string {
 	return strings.Split(strings.TrimSuffix(output, "\n"), "\n")
 }
 
-// ParseCommand parses line as a workflow command and reports whether it is one (ActionCommand.cs). The first grammar must
-// be at the start of the line, after optional Unicode white space. If it does not match, the second may match anywhere. A
-// line with an unknown command name is ordinary output.
+// ParseCommand parses line as a workflow command and reports whether it is one (ActionCommand.cs). The first grammar
+// must be at the start of the line, after optional Unicode white space. If it does not match, the second may match
+// anywhere. A line with an unknown command name is ordinary output.
 func ParseCommand(line string) (Command, bool) {
 	line = strings.TrimLeftFunc(line, unicode.IsSpace)
 	for number, g := range grammars {
@@ -89,8 +89,8 @@ func ParseCommand(line string) (Command, bool) {
 		}
 		name, properties, _ := strings.Cut(found[1], " ")
 		// The length check rejects the Kelvin sign and the long s, which EqualFold treats as k and s.
-		i := slices.IndexFunc(commandNames, func(k string) bool { return len(k) == len(name) && strings.EqualFold(k, name) })
-		if i >= 0 {
+		same := func(known string) bool { return len(known) == len(name) && strings.EqualFold(known, name) }
+		if i := slices.IndexFunc(commandNames, same); i >= 0 {
 			if number == 0 {
 				properties = strings.TrimSpace(properties)
 			}
@@ -214,10 +214,10 @@ func truncate(text string, n int) string {
 // Output is one step output.
 type Output struct{ Name, Value string }
 
-// Outputs parses the content of a GITHUB_OUTPUT file, in file order (FileCommandManager.cs). Only \n ends a line, so \r is
-// part of a name, value or delimiter. Empty lines are skipped. A line is name=value if its first "=" is before its first
-// "<<". Otherwise it is name<<delimiter, and the value is every line up to one that equals the delimiter. If a name is
-// repeated in any case, the last value counts.
+// Outputs parses the content of a GITHUB_OUTPUT file, in file order (FileCommandManager.cs). Only \n ends a line, so \r
+// is part of a name, value or delimiter. Empty lines are skipped. A line is name=value if its first "=" is before its
+// first "<<". Otherwise it is name<<delimiter, and the value is every line up to one that equals the delimiter. If a
+// name is repeated in any case, the last value counts.
 //
 // An error fails the step, whatever its exit status. Outputs also returns the outputs before the error, because the
 // runner sets them.

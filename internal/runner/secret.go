@@ -24,7 +24,8 @@ func FindSecret(text, secret string) []string {
 		{"plain", secret}, {"hex", inHex}, {"upper-case hex", strings.ToUpper(inHex)},
 		{"URL query", url.QueryEscape(secret)}, {"URL path", url.PathEscape(secret)},
 		{"URL data", strings.ReplaceAll(url.QueryEscape(secret), "+", "%20")},
-		{"JSON for HTML", inJSON}, {"JSON", strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(inJSON)},
+		{"JSON for HTML", inJSON},
+		{"JSON", strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(inJSON)},
 		{"HTML", html.EscapeString(secret)},
 		{"Go", unquoted(strconv.Quote(secret))}, {"Go in ASCII", unquoted(strconv.QuoteToASCII(secret))},
 	}
@@ -33,7 +34,8 @@ func FindSecret(text, secret string) []string {
 			// Only these characters depend on the secret alone if it is encoded at an offset of shift modulo 3.
 			first, last := (8*shift+5)/6, 8*(shift+len(secret))/6
 			encoded := enc.EncodeToString(append(make([]byte, shift), secret...))
-			all = append(all, encoding{fmt.Sprintf("%sbase64, shift %d", []string{"", "URL "}[i], shift), encoded[first:max(first, last)]})
+			name := fmt.Sprintf("%sbase64, shift %d", []string{"", "URL "}[i], shift)
+			all = append(all, encoding{name, encoded[first:max(first, last)]})
 		}
 	}
 	var found []string

@@ -11,7 +11,7 @@ import (
 // Behavior is what the sandbox does where no source says what the API does, or what a deployment may do. The zero value
 // is the default.
 type Behavior struct {
-	// Notation writes a phone number that is given in E.164: RFC3966, International, National. nil: as it is.
+	// Notation writes a phone number that is given in E.164. nil: as it is.
 	Notation func(e164 string) string
 
 	ReleaseOmitted bool // a publish request releases a direction's numbers if it names none; default: they stay
@@ -21,8 +21,6 @@ type Behavior struct {
 	OnlyNamed      bool // a publish response shows the numbers that the request names; default: those that are bound
 
 	PhonesIfNamed   bool // publishing needs Write on Phones if it names a number or null; default: always
-	PatchOnly       bool // the API knows no operation but the PATCH; every other is a 404
-	WithoutPhones   bool // the API does not have the operations that read phone numbers
 	IgnorePublished bool // the list of versions ignores is_published
 	BarePages       bool // pages have no first_id, last_id, current_page and total_pages
 	CursorStatus    int  // the status for a cursor that is not in the list; 0: 422
@@ -43,31 +41,18 @@ type Limit struct {
 	Interval   time.Duration // must be set if Requests is
 	AtATime    int           // how many may be in progress; 0: any
 	RetryAfter bool          // a 429 says when to come again
-	Page       bool          // a 429 is a gateway's page; default: an error of the API
 }
 
 // Set makes the sandbox behave as b says, from now on.
-func (s *Sandbox) Set(b Behavior) { s.adjust(func(old *Behavior) { *old = b }) }
-
-// Limit sets Behavior.Limit to a token bucket, and leaves the rest as it is.
-func (s *Sandbox) Limit(requests int, interval time.Duration, retryAfter bool) {
-	s.adjust(func(b *Behavior) { b.Limit = Limit{Requests: requests, Interval: interval, RetryAfter: retryAfter} })
-}
-
-// ReleaseOmitted sets Behavior.ReleaseOmitted and DropOthers, and leaves the rest as it is.
-func (s *Sandbox) ReleaseOmitted(on bool) {
-	s.adjust(func(b *Behavior) { b.ReleaseOmitted, b.DropOthers = on, on })
-}
-
-func (s *Sandbox) adjust(change func(*Behavior)) {
-	s.lock()
+func (s *Sandbox) Set(b Behavior) {
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	change(&s.behavior)
+	s.behavior = b
 	s.floor, s.full, s.cache = len(s.changes)-1, time.Time{}, map[string]cached{}
 }
 
-// excess takes a token from the bucket and returns 0, or returns how long to wait. s.full is the time at which the bucket
-// will be full again (the generic cell rate algorithm). The caller holds s.mu.
+// excess takes a token from the bucket and returns 0, or returns how long to wait. s.full is the time at which the
+// bucket will be full again (the generic cell rate algorithm). The caller holds s.mu.
 func (s *Sandbox) excess(now time.Time) time.Duration {
 	l := s.behavior.Limit
 	if l.AtATime > 0 && s.serving > l.AtATime {
@@ -87,44 +72,10 @@ func (s *Sandbox) excess(now time.Time) time.Duration {
 	return 0
 }
 
-// RFC3966, International and National write a Spanish number as tel:+34-910-00-00-01, +34 910 00 00 01 or 910 00 00 01.
-func RFC3966(e164 string) string       { return grouped(e164, "tel:+34-", "-") }
-func International(e164 string) string { return grouped(e164, "+34 ", " ") }
-func National(e164 string) string      { return grouped(e164, "", " ") }
-
-// grouped writes a Spanish number after a prefix, and leaves every other one as it is.
-func grouped(e164, prefix, separator string) string {
-	n, ok := strings.CutPrefix(e164, "+34")
-	if !ok || len(n) != 9 {
-		return e164
-	}
-	return prefix + strings.Join([]string{n[:3], n[3:5], n[5:7], n[7:]}, separator)
-}
-
-// Access is what a key may do with agents or with phones.
-type Access int
-
-const (
-	NoAccess Access = iota
-	Read
-	Write // includes Read
-)
-
-// Key is what an API key may do.
-type Key struct{ Agents, Phones Access }
-
-// AddKey makes a token known, or changes what it may do.
-func (s *Sandbox) AddKey(token string, k Key) {
-	s.lock()
-	defer s.mu.Unlock()
-	s.keys[token] = k
-}
-
 // Fault describes how the sandbox misbehaves on the next requests that match it. The zero value matches one PATCH and
 // answers it normally, which skips a request in a sequence of faults. For example:
 //
 //	Fault{Status: 503}                       rejected with an empty body
-//	Fault{Status: 502, Applied: true}        applied, but a gateway loses the response
 //	Fault{Status: 504, Late: time.Minute}    a gateway gives up, and the request is performed a minute later
 //	Fault{Drop: DropReply, Applied: true}    applied, then disconnected; not applied without Applied
 //	Fault{Drop: DropBody}                    applied, the response is truncated
@@ -141,7 +92,7 @@ type Fault struct {
 	Delay   time.Duration // before the response or the disconnection
 	Drop    Drop          // where the connection is aborted
 	Applied bool          // performs the request before the delay, regardless of Status and Drop
-	Late    time.Duration // performs the request so long after it came, whatever its client does; needs Status or DropReply
+	Late    time.Duration // performs the request so long after it came; needs Status or DropReply
 	Times   int           // how many requests to match; 0 means one, negative means all
 }
 
@@ -153,10 +104,10 @@ const (
 	DropBody                  // in the middle of the response's body
 )
 
-// Inject appends faults to a queue. Each request takes the first fault that matches it, unless the rate limit rejects the
-// request.
+// Inject appends faults to a queue. Each request takes the first fault that matches it, unless the rate limit rejects
+// the request.
 func (s *Sandbox) Inject(faults ...Fault) {
-	s.lock()
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, faults...)
 }

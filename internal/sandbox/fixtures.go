@@ -10,16 +10,17 @@ import (
 	"publish-agent-version/testdata"
 )
 
-// The tokens, agents, phone numbers and versions of a new sandbox. Agent ids start with a, version ids with b, and phone
-// number ids with c.
+// The tokens, agents, phone numbers and versions of a new sandbox. Agent ids start with a, version ids with b, and
+// phone number ids with c.
 //
 // FrontDesk's versions 1 to 230 are an hour apart and are called v1.0.0 to v1.0.9, v1.1.0 and so on, except for those
-// named below. 230 is its draft; the other agents have none. All of them have a configuration, which changes after LiveID.
-// The other agents' versions have the least that the document requires.
+// named below. 230 is its draft; the other agents have none. All of them have a configuration, which changes after
+// LiveID. The other agents' versions have the least that the document requires.
 const (
 	Token       = "sandbox-token-that-may-publish"
 	ReadToken   = "sandbox-token-that-may-read"         // Read on Agents and Phones: publishing with it is a 403
 	AgentsToken = "sandbox-token-that-may-write-agents" // Write on Agents, no access to Phones
+	PhonesToken = "sandbox-token-that-may-read-phones"  // Write on Agents, Read on Phones
 
 	FrontDesk = "a0000000-0000-4000-8000-000000000001" // LiveID is published on Reception
 	NightDesk = "a0000000-0000-4000-8000-000000000002" // three versions, none published
@@ -38,8 +39,6 @@ const (
 	SwitchNumber    = "+34910000002"
 	CallbackNumber  = "+34910000003"
 	HotlineNumber   = "+34910000004"
-	ReservedNumber  = "+34910000005"
-	ReleasedNumber  = "+34910000006"
 	PBXNumber       = "pbx-7@sip.example.com"
 
 	Versions   = 230 // of FrontDesk, three pages of 100
@@ -74,9 +73,9 @@ var readFixtures = sync.OnceValue(func() (f fixtures) {
 	return f
 })
 
-// addFixtures fills an empty sandbox.
-func addFixtures(st *State) {
-	f := readFixtures()
+// newState is the state of a new sandbox, which all of them share.
+var newState = sync.OnceValue(func() *State {
+	f, st := readFixtures(), &State{agents: map[string]*agent{}}
 	front, night, support := &agent{name: "Front desk"}, &agent{name: "Night desk"}, &agent{name: "Support"}
 	st.agents[FrontDesk], st.agents[NightDesk], st.agents[Support] = front, night, support
 	next := maps.Clone(f.Live)
@@ -103,4 +102,5 @@ func addFixtures(st *State) {
 	st.bind(Reception, Inbound, FrontDesk, false)
 	st.bind(Hotline, Inbound, Support, false)
 	st.bind(Hotline, Outbound, Support, false)
-}
+	return st
+})

@@ -16,8 +16,8 @@ import (
 const (
 	unknownID   = "a0000000-0000-4000-8000-00000000dead"
 	agentPath   = "/v1/agent/" + FrontDesk
-	livePath    = agentPath + "?is_published=true"
 	listPath    = agentPath + "/version"
+	livePath    = listPath + "?is_published=true"
 	publishPath = agentPath + "/published_version"
 	publishNext = `{"version_id":"` + NextID + `"}`
 	inboundID   = `,"inbound_phone_number_id":`
@@ -36,11 +36,7 @@ var vendorContract = sync.OnceValue(func() *contract {
 	if err != nil {
 		panic(err)
 	}
-	ct, err := newContract(document)
-	if err != nil {
-		panic(err)
-	}
-	return ct
+	return newContract(document)
 })
 
 // newSandbox returns a sandbox whose responses must be valid by the vendor's document too, if there is one. At the end of
@@ -60,7 +56,7 @@ func newSandbox(t *testing.T) *Sandbox {
 
 // takeViolations returns the violations so far and forgets them.
 func (s *Sandbox) takeViolations() []string {
-	s.lock()
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	violations := s.violations
 	s.violations = nil
@@ -120,7 +116,7 @@ func summary(s *Sandbox, agentID string) string {
 	tails := []string{tail(version)}
 	for _, d := range directions {
 		var numbers []string
-		for _, id := range s.Numbers(agentID, d) {
+		for _, id := range s.State().Numbers(agentID, d) {
 			numbers = append(numbers, tail(id))
 			if i := slices.IndexFunc(s.Phones(), func(p Phone) bool { return p.ID == id }); s.State().Owner(id, d) != agentID || i < 0 {
 				numbers = append(numbers, "not listed")

@@ -29,7 +29,6 @@ func TestPublish(t *testing.T) {
 		{"null", Behavior{}, FrontDesk, null(inboundID), "200", "229||3"},
 		{"null, the other omitted and released", Behavior{ReleaseOmitted: true}, FrontDesk, null(outboundID), "200", "229||"},
 		{"the second", Behavior{}, FrontDesk, with(inboundID, Switch), "200", "229|2 1|3"},
-		{"the second in upper case", Behavior{}, FrontDesk, with(inboundID, strings.ToUpper(Switch)), "200", "229|2 1|3"},
 		{"an imported one", Behavior{}, FrontDesk, with(inboundID, PBX), "200", "229|8 1 2|3"},
 		{"the second, the other direction released", Behavior{ReleaseOmitted: true}, FrontDesk, with(inboundID, Switch), "200", "229|2 1|"},
 		{"the second, the first dropped", Behavior{DropOthers: true}, FrontDesk, with(inboundID, Switch), "200", "229|2|3"},
@@ -49,7 +48,6 @@ func TestPublish(t *testing.T) {
 		{"a version with issues", Behavior{}, FrontDesk, `{"version_id":"b1000000-0000-4000-8000-000000000231"}`, refused, unchanged},
 		{"an unknown version", Behavior{}, FrontDesk, `{"version_id":"` + unknownID + `"}`, refused, unchanged},
 		{"another agent's version", Behavior{}, FrontDesk, `{"version_id":"` + NightID + `"}`, refused, unchanged},
-		{"ids in upper case", Behavior{}, strings.ToUpper(FrontDesk), `{"version_id":"` + strings.ToUpper(NextID) + `"}`, "200", "229|1 2|3"},
 		{"an unknown agent", Behavior{}, unknownID, publishNext, "404 AGENT_NOT_FOUND", "||"},
 	}
 	for _, tt := range tests {
@@ -64,7 +62,7 @@ func TestPublish(t *testing.T) {
 			if got := short(status, body); got != tt.want {
 				t.Errorf("got %s %v, want %s", got, body["message"], tt.want)
 			}
-			agent := strings.ToLower(tt.agent)
+			agent := tt.agent
 			if got := summary(s, agent); got != tt.state {
 				t.Errorf("got %s, want %s", got, tt.state)
 			}
@@ -147,23 +145,15 @@ func TestLaunch(t *testing.T) {
 func TestReads(t *testing.T) {
 	s := newSandbox(t)
 	for _, tt := range []struct{ target, want, id string }{
-		{livePath, "200", LiveID},
+		{agentPath + "?version_id=" + LiveID, "200", LiveID},
 		{agentPath + "?version_id=" + NextID, "200", NextID},
-		{agentPath + "?version_id=" + strings.ToUpper(OldestID) + "&is_published=false", "200", OldestID},
 		{agentPath, "200", DraftID},
-		{agentPath + "?version_id=" + NextID + "&is_published=true", "400 BAD_PARAMETER", ""},
 		{agentPath + "?version_id=" + NightID, "404 AGENT_NOT_FOUND", ""},
-		{"/v1/agent/" + NightDesk + "?is_published=true", "404 AGENT_NOT_FOUND", ""},
 		{"/v1/agent/" + NightDesk, "404 AGENT_NOT_FOUND", ""},
 		{"/v1/agent/" + unknownID, "404 AGENT_NOT_FOUND", ""},
 		{"/v1/agent/" + unknownID + "/version", "404 AGENT_NOT_FOUND", ""},
 		{listPath + "?after=" + NightID, "422 INVALID_PAGINATION_PARAMETERS", ""},
-		{listPath + "?after=" + LiveID + "&before=" + NextID, "422 INVALID_PAGINATION_PARAMETERS", ""},
-		{listPath + "?after=" + LiveID + "&page=1", "422 INVALID_PAGINATION_PARAMETERS", ""},
-		{"/v1/phone/?before=" + unknownID, "422 INVALID_PAGINATION_PARAMETERS", ""},
-		{"/v1/phone/?status=reserved&after=" + Switch, "422 INVALID_PAGINATION_PARAMETERS", ""},
-		{"/v1/phone/" + strings.ToUpper(Hotline), "200", ""},
-		{"/v1/phone/" + unknownID, "404 PHONE_NOT_FOUND", ""},
+		{"/v1/phone/?after=" + Released, "422 INVALID_PAGINATION_PARAMETERS", ""},
 	} {
 		status, body := get(s, tt.target)
 		if got := short(status, body); got != tt.want || tt.id != "" && (body["version_id"] != tt.id || body["is_published"] != (tt.id == LiveID)) {
@@ -172,14 +162,11 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// numbered returns ids with numbers from one to another, in either order.
+// numbered returns ids with numbers from one down to another.
 func numbered(prefix string, from, to int) []string {
 	var all []string
-	for n := min(from, to); n <= max(from, to); n++ {
+	for n := from; n >= to; n-- {
 		all = append(all, fmt.Sprintf("%s000000-0000-4000-8000-%012d", prefix, n))
-	}
-	if from > to {
-		slices.Reverse(all)
 	}
 	return all
 }
@@ -187,40 +174,20 @@ func numbered(prefix string, from, to int) []string {
 func TestPages(t *testing.T) {
 	const phones, v = "/v1/phone/", "b1000000-0000-4000-8000-000000000"
 	tests := []struct {
-		target         string
-		ids            []string
-		more           bool
-		current, total int
+		target string
+		ids    []string
+		more   bool
 	}{
-		{listPath, numbered("b1", 230, 221), true, 1, 23},
-		{listPath + "?order=asc", numbered("b1", 1, 10), true, 1, 23},
-		{listPath + "?limit=100&after=" + v + "131", numbered("b1", 130, 31), true, 2, 3},
-		{listPath + "?limit=100&after=" + v + "031", numbered("b1", 30, 1), false, 3, 3},
-		{listPath + "?limit=100&after=" + v + "001", nil, false, 3, 3},
-		{listPath + "?limit=100&order=asc&after=" + v + "200", numbered("b1", 201, 230), false, 3, 3},
-		{listPath + "?limit=3&before=" + v + "200", numbered("b1", 203, 201), true, 10, 77},
-		{listPath + "?limit=3&before=" + v + "229", numbered("b1", 230, 230), true, 1, 77},
-		{listPath + "?limit=3&order=asc&before=" + v + "200", numbered("b1", 197, 199), true, 66, 77},
-		{listPath + "?page=23", numbered("b1", 10, 1), false, 23, 23},
-		{listPath + "?page=24", nil, false, 24, 23},
-		{listPath + "?page=9223372036854775807&limit=100", nil, false, 3, 3},
-		{listPath + "?is_published=true&limit=1", []string{LiveID}, false, 1, 1},
-		{listPath + "?is_published=false&limit=1", []string{DraftID}, true, 1, 230},
-		{"/v1/agent/" + NightDesk + "/version?is_published=true", nil, false, 1, 0},
-		{listPath + "?mode=free&limit=1", []string{DraftID}, true, 1, 230},
-		{listPath + "?mode=path", nil, false, 1, 0},
+		{listPath, numbered("b1", 230, 221), true},
+		{listPath + "?limit=100&after=" + v + "131", numbered("b1", 130, 31), true},
+		{listPath + "?limit=100&after=" + v + "031", numbered("b1", 30, 1), false},
+		{listPath + "?limit=100&after=" + v + "001", nil, false},
+		{listPath + "?is_published=true&limit=1", []string{LiveID}, false},
+		{listPath + "?is_published=false&limit=1", []string{DraftID}, true},
+		{"/v1/agent/" + NightDesk + "/version?is_published=true", nil, false},
 
-		{phones, slices.Concat(numbered("c0", 8, 7), numbered("c0", 5, 1)), false, 1, 1},
-		{phones + "?order=asc&limit=3", numbered("c0", 1, 3), true, 1, 3},
-		{phones + "?limit=3&after=" + Reserved, numbered("c0", 4, 2), true, 2, 3},
-		{phones + "?limit=2&before=" + Callback, numbered("c0", 5, 4), true, 2, 4},
-		{phones + "?inbound_agent_id=" + strings.ToUpper(Support), []string{Hotline}, false, 1, 1},
-		{phones + "?outbound_agent_id=" + Support, []string{Hotline}, false, 1, 1},
-		{phones + "?inbound_agent_id=" + FrontDesk + "&outbound_agent_id=" + Support, nil, false, 1, 0},
-		{phones + "?inbound_agent_id=" + unknownID, nil, false, 1, 0},
-		{phones + "?status=finished", []string{Retired}, false, 1, 1},
-		{phones + "?status=released", nil, false, 1, 0},
-		{phones + "?start_assigned_at=2026-01-06T00:00:00Z&end_assigned_at=2026-01-07T09:00:00Z", numbered("c0", 3, 2), false, 1, 1},
+		{phones, slices.Concat(numbered("c0", 8, 7), numbered("c0", 5, 1)), false},
+		{phones + "?limit=3&after=" + Reserved, numbered("c0", 4, 2), true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.target, func(t *testing.T) {
@@ -241,7 +208,7 @@ func TestPages(t *testing.T) {
 				first, last = tt.ids[0], tt.ids[len(tt.ids)-1]
 			}
 			delete(body, "data")
-			want := object{"has_more": tt.more, "current_page": float64(tt.current), "total_pages": float64(tt.total), "first_id": first, "last_id": last}
+			want := object{"has_more": tt.more, "first_id": first, "last_id": last}
 			if !reflect.DeepEqual(body, want) {
 				t.Errorf("got %v, want %v", body, want)
 			}
@@ -250,10 +217,10 @@ func TestPages(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	const nobody, agents, phones, viewPhones = "nobody", AgentsToken, "phones-only", "agents-and-numbers-to-read"
+	const nobody, agents, viewPhones = "nobody", AgentsToken, PhonesToken
 	named := `{"version_id":"` + NextID + `"` + inboundID + `null}`
 	type request struct{ method, target, body string }
-	read, list, number := request{"GET", agentPath, ""}, request{"GET", "/v1/phone/", ""}, request{"GET", "/v1/phone/" + Switch, ""}
+	read, list := request{"GET", agentPath, ""}, request{"GET", "/v1/phone/", ""}
 	publish, launch := request{"PATCH", publishPath, publishNext}, request{"POST", listPath, `{}`}
 	for _, tt := range []struct {
 		authorization []string
@@ -275,17 +242,14 @@ func TestKeys(t *testing.T) {
 		{[]string{"Bearer " + ReadToken}, launch, false, "403 Missing required permissions to update agents", 0},
 		{[]string{"Bearer " + agents}, launch, false, "201", 0},
 		{[]string{"Bearer " + agents}, list, false, "403 Missing required permissions", 0},
-		{[]string{"Bearer " + agents}, number, false, "403 Missing required permissions", 0},
 		{[]string{"Bearer " + agents}, publish, false, "403 Missing required permissions to update agents or phones", 0},
 		{[]string{"Bearer " + agents}, publish, true, "200", 0},
 		{[]string{"Bearer " + viewPhones}, request{"PATCH", publishPath, named}, true, "403 Missing required permissions to update agents or phones", 0},
-		{[]string{"Bearer " + phones}, publish, true, "403 Missing required permissions to update agents or phones", 0},
-		{[]string{"Bearer " + phones}, read, false, "403 Missing required permissions to view agents", 0},
-		{[]string{"Bearer " + phones}, list, false, "200", 0},
+		{[]string{"Bearer " + ReadToken}, publish, true,
+			"403 Missing required permissions to update agents or phones", 0},
+		{[]string{"Bearer " + viewPhones}, list, false, "200", 0},
 	} {
 		s := newSandbox(t)
-		s.AddKey(phones, Key{Phones: Write})
-		s.AddKey(viewPhones, Key{Write, Read})
 		s.Set(Behavior{PhonesIfNamed: tt.ifNamed})
 		r := newRequest(tt.request.method, tt.request.target, tt.request.body)
 		r.Header["Authorization"] = tt.authorization

@@ -5,20 +5,17 @@
 // the OpenAPI document. [Sandbox.Violations] lists whatever does not conform. [Sandbox.State] is the true state at any
 // time, and [Sandbox.Changes] is how it came about.
 //
-// The sources leave some points open. [Behavior] lists those that can go either way, with their defaults. The others are
-// resolved as follows:
+// The sources leave some points open. [Behavior] lists those that can go either way, with their defaults. The others
+// are resolved as follows:
 //   - null in a publish request releases every number that the agent has in that direction.
 //   - A number that is reserved, pending verification, released or finished is refused. A draft is refused, and so is a
 //     version with validation_issues, and a number in a request that unpublishes.
 //   - A publish response names one number in each direction: the one that was published last.
-//   - Reading the published version of an agent that has none, the draft of an agent that has none, or a version that the
-//     agent does not have, is a 404. So is launching a draft that does not exist.
+//   - Reading or launching the draft of an agent that has none, or reading a version that it does not have, is a 404.
 //   - A launched version gets the next number, the draft's configuration and the time. The draft stays as it is.
-//   - A list takes at most one of after, before and page. has_more is true if items follow the page in the list's order,
-//     whichever of the three was given. The id in after or before must pass the list's filters.
 //   - Phone numbers are ordered by the time at which they were added. A released one has no agents and is in no list.
-//   - A request that does not conform to the document, or that has a field or parameter that the document does not list,
-//     is a 422; for the list of phone numbers in the error shape that the document has there.
+//   - A request that does not conform to the document, or that has a field or parameter that the document does not
+//     list, is a 422; for the list of phone numbers in the error shape that the document has there.
 //   - A key is checked before the request's form, and its permissions after that.
 package sandbox
 
@@ -35,21 +32,16 @@ import (
 	"time"
 )
 
-// maxBody is the largest request body in bytes. A larger one aborts the connection.
-const maxBody = 1 << 20
-
-// Sandbox is an in-memory Diga API. It is safe for concurrent use. It starts no goroutines and uses only [time.Now] and
-// [time.NewTimer], so it also runs in the virtual time of testing/synctest.
+// Sandbox is an in-memory Diga API. It is safe for concurrent use, and also runs in the virtual time of
+// testing/synctest.
 type Sandbox struct {
 	contracts []*contract // the document, and in tests another that the responses must be valid by
 
 	mu         sync.Mutex
 	behavior   Behavior
-	keys       map[string]Key
 	changes    []Change
 	floor      int // the oldest change that a replica shows
 	faults     []Fault
-	late       []call    // performed after their responses, in the order in which they are due
 	serving    int       // how many requests are in progress
 	full       time.Time // see excess
 	cache      map[string]cached
@@ -60,15 +52,14 @@ type Sandbox struct {
 // New returns a sandbox that holds the agents, versions and phone numbers described by the constants.
 func New() *Sandbox {
 	s := NewEmpty()
-	s.change(addFixtures)
+	s.changes = append(s.changes, Change{time.Now(), -1, newState()})
 	return s
 }
 
-// NewEmpty returns a sandbox that knows only the keys. It is cheap.
+// NewEmpty returns a sandbox without agents and phone numbers.
 func NewEmpty() *Sandbox {
 	return &Sandbox{
 		contracts: []*contract{projectContract()},
-		keys:      map[string]Key{Token: {Write, Write}, ReadToken: {Read, Read}, AgentsToken: {Write, NoAccess}},
 		changes:   []Change{{time.Now(), -1, &State{agents: map[string]*agent{}}}},
 	}
 }
@@ -96,33 +87,32 @@ type call struct {
 
 	index   int    // in Requests
 	path    string // the document's path
-	id      string // the id in it
+	id      string // the agent's, in the path
 	token   string // the bearer token, or ""
-	lost    int    // the status of a request for no operation, or 0
 	body    map[string]any
-	details []detail  // violations of the document
-	due     time.Time // when it is performed
+	unknown bool      // there is no such operation
+	wrong   error     // how it violates the document
+	now     time.Time // when it is performed
 }
 
 // ServeHTTP responds to r as the API would, unless there is a fault for it.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	c, wait, fault := s.receive(r, body)
 	defer func() {
-		s.lock()
+		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.serving--
 	}()
 	resp := fault.respond(r.Context(), func() response {
-		s.lock()
+		s.mu.Lock()
 		defer s.mu.Unlock()
 		if wait > 0 {
 			return s.behavior.Limit.refuse(wait)
 		}
-		c.due = time.Now()
 		return s.perform(c)
 	})
 	maps.Copy(w.Header(), resp.header)
@@ -140,14 +130,21 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // receive records r and its violations. It returns how long r must wait under the limit, or else the fault for it.
 func (s *Sandbox) receive(r *http.Request, body []byte) (c call, wait time.Duration, fault Fault) {
-	s.lock()
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	c = s.parse(r, body)
-	s.requests = append(s.requests, Request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), string(body), now})
-	for _, d := range c.details {
-		s.violate("%s %s: %s: %s", r.Method, r.URL.RequestURI(), strings.Join(d.Loc, "."), d.Msg)
+	c = call{Request: r, index: len(s.requests), token: bearer(r)}
+	c.path, c.id = locate(r.URL.EscapedPath())
+	c.unknown = s.contracts[0].operation(c.path, r.Method) == nil
+	_ = json.Unmarshal(body, &c.body) // if it is malformed, it violates the document
+	if !s.behavior.Unchecked {
+		c.wrong = s.contracts[0].checkRequest(c, body)
 	}
+	if c.wrong != nil {
+		s.violations = append(s.violations, fmt.Sprintf("%s %s: %v", r.Method, r.URL.RequestURI(), c.wrong))
+	}
+	received := Request{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Clone(), string(body), now}
+	s.requests = append(s.requests, received)
 	s.serving++
 	if wait := s.excess(now); wait > 0 {
 		return c, wait, Fault{}
@@ -157,59 +154,16 @@ func (s *Sandbox) receive(r *http.Request, body []byte) (c call, wait time.Durat
 		s.mu.Unlock() // it may ask for the state
 		r.Body = io.NopCloser(strings.NewReader(string(body)))
 		fault = decide(r)
-		s.lock()
+		s.mu.Lock()
 	}
 	if fault.Late > 0 {
-		c.due = now.Add(fault.Late)
-		s.late = append(s.late, c)
-		slices.SortStableFunc(s.late, func(a, b call) int { return a.due.Compare(b.due) })
+		time.AfterFunc(fault.Late, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.perform(c)
+		})
 	}
 	return c, 0, fault
-}
-
-// parse reads r. The caller holds s.mu.
-func (s *Sandbox) parse(r *http.Request, body []byte) call {
-	c := call{Request: r, index: len(s.requests), token: bearer(r)}
-	c.path, c.id = locate(r.URL.EscapedPath())
-	switch methods := s.contracts[0].methods(c.path); {
-	case methods[r.Method] != nil:
-		if !s.behavior.Unchecked {
-			c.details = s.contracts[0].checkRequest(c, body)
-		}
-		c.id = strings.ToLower(c.id)
-		_ = json.Unmarshal(body, &c.body) // what is wrong with it is in the details
-		return c
-	case methods != nil:
-		c.lost = http.StatusMethodNotAllowed
-	case s.contracts[0].methods(otherSlash(c.path)) != nil:
-		c.lost = http.StatusTemporaryRedirect
-	default:
-		c.lost = http.StatusNotFound
-	}
-	s.violate("%s %s: no such operation", r.Method, r.URL.RequestURI())
-	return c
-}
-
-// otherSlash returns the path with a slash at its end, or without.
-func otherSlash(path string) string {
-	if other, ok := strings.CutSuffix(path, "/"); ok {
-		return other
-	}
-	return path + "/"
-}
-
-// lock locks s and performs the late requests that are due.
-func (s *Sandbox) lock() {
-	s.mu.Lock()
-	for now := time.Now(); len(s.late) > 0 && !s.late[0].due.After(now); {
-		c := s.late[0]
-		s.late = s.late[1:]
-		s.perform(c)
-	}
-}
-
-func (s *Sandbox) violate(format string, args ...any) {
-	s.violations = append(s.violations, fmt.Sprintf(format, args...))
 }
 
 // state returns the state. The caller holds s.mu.
@@ -217,18 +171,11 @@ func (s *Sandbox) state() *State { return s.changes[len(s.changes)-1].State }
 
 // change changes the state without a request, as another client would.
 func (s *Sandbox) change(edit func(*State)) {
-	s.lock()
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.state().clone()
 	edit(st)
 	s.changes = append(s.changes, Change{time.Now(), -1, st})
-}
-
-// must panics if a control names something that does not exist.
-func must(ok bool, format string, args ...any) {
-	if !ok {
-		panic("sandbox: " + fmt.Sprintf(format, args...))
-	}
 }
 
 // AddAgent adds an agent with no versions. Its id is in lower case.
@@ -242,12 +189,11 @@ func (s *Sandbox) AddVersion(agentID string, v Version) (id string) {
 	return id
 }
 
-// DeleteVersion deletes a version of an agent, or its draft. It panics if there is no such version or it is published.
+// DeleteVersion deletes a version of an agent, or its draft.
 func (s *Sandbox) DeleteVersion(agentID, versionID string) {
 	s.change(func(st *State) {
 		a := st.edit(agentID)
-		must(a.version(versionID) != nil && a.published != versionID, "no version %q to delete", versionID)
-		a.versions = slices.DeleteFunc(slices.Clone(a.versions), func(v *version) bool { return v.ID == versionID })
+		a.versions = slices.DeleteFunc(slices.Clone(a.versions), func(v Version) bool { return v.ID == versionID })
 	})
 }
 
@@ -258,11 +204,9 @@ func (s *Sandbox) SetPhone(p Phone) (id string) {
 }
 
 // SetPublished publishes a version of an agent. The agent keeps its phone numbers. An empty versionID unpublishes the
-// agent and releases its numbers. It panics on an unknown agent or version.
+// agent and releases its numbers.
 func (s *Sandbox) SetPublished(agentID, versionID string) {
 	s.change(func(st *State) {
-		must(st.agents[agentID] != nil && (versionID == "" || st.agents[agentID].version(versionID) != nil),
-			"no agent %q with a version %q", agentID, versionID)
 		a := st.edit(agentID)
 		a.published = versionID
 		if versionID == "" {
@@ -272,12 +216,9 @@ func (s *Sandbox) SetPublished(agentID, versionID string) {
 }
 
 // Bind moves a phone number to an agent in a direction, regardless of the number's status. It becomes the agent's last
-// number. An empty agentID only releases the number. Bind panics on an unknown phone number or agent.
+// number. An empty agentID only releases the number.
 func (s *Sandbox) Bind(phoneID string, d Direction, agentID string) {
-	s.change(func(st *State) {
-		must(st.phone(phoneID) >= 0 && (agentID == "" || st.agents[agentID] != nil), "no number %q or agent %q", phoneID, agentID)
-		st.bind(phoneID, d, agentID, false)
-	})
+	s.change(func(st *State) { st.bind(phoneID, d, agentID, false) })
 }
 
 // State returns the true state.
@@ -288,10 +229,7 @@ func (s *Sandbox) Live(agentID string) (versionID, inbound, outbound string) {
 	return s.State().Live(agentID)
 }
 
-// Numbers is State().Numbers.
-func (s *Sandbox) Numbers(agentID string, d Direction) []string { return s.State().Numbers(agentID, d) }
-
-// Phones is State().Phones.
+// Phones is State().Phones, with the numbers as the API writes them.
 func (s *Sandbox) Phones() []Phone { return s.phones(s.State()) }
 
 // Changes returns the changes of the state so far, in order. The first is the empty state.
@@ -300,13 +238,13 @@ func (s *Sandbox) Changes() []Change { return snapshot(s, &s.changes) }
 // Requests returns the requests received so far, in order.
 func (s *Sandbox) Requests() []Request { return snapshot(s, &s.requests) }
 
-// Violations describes, in order, what in the requests and in the sandbox's own responses did not conform to the OpenAPI
-// document. Responses made by a fault are not checked.
+// Violations describes, in order, what in the requests and in the sandbox's own responses did not conform to the
+// OpenAPI document. Responses made by a fault are not checked.
 func (s *Sandbox) Violations() []string { return snapshot(s, &s.violations) }
 
 // snapshot returns what a list of s holds.
 func snapshot[T any](s *Sandbox, list *[]T) []T {
-	s.lock()
+	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clip(*list) // which only grows
 }

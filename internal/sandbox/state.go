@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,7 +32,7 @@ type Version struct {
 	Name          string         // empty: null
 	Draft         bool           // of several drafts, the last is the agent's draft
 	Issues        []Issue        // a version that has any can be neither launched nor published
-	Configuration map[string]any // fields of the document's AgentVersion, over the least that it requires; never modified
+	Configuration map[string]any // fields of AgentVersion, over the least that it requires; never modified
 	Created       time.Time      // zero: as many hours after January 5, 2026, as Number says
 }
 
@@ -46,20 +45,14 @@ type Issue struct {
 
 // Phone is the document's Phone. Its agents are set when it is read.
 type Phone struct {
-	ID                 string         `json:"id"` // empty: made of how many there are, as in the constants
-	Number             string         `json:"number"`
-	Nickname           *string        `json:"nickname"`
-	Status             string         `json:"status"`             // any word, in any case of letters; empty: assigned
-	Provider           string         `json:"telephony_provider"` // empty: netelip
-	InboundAgentID     *string        `json:"inbound_agent_id"`
-	OutboundAgentID    *string        `json:"outbound_agent_id"`
-	AssignedAt         *time.Time     `json:"assigned_at"`
-	ReleasedAt         *time.Time     `json:"released_at"`
-	ScheduledReleaseAt *time.Time     `json:"scheduled_release_at"`
-	SIPConfig          map[string]any `json:"sip_config"`
-	CheckoutURL        *string        `json:"checkout_url"`
-	ReservedUntil      *time.Time     `json:"reservation_expires_at"`
-	RegionCodes        []string       `json:"region_codes,omitempty"`
+	ID                 string     `json:"id"` // empty: made of how many there are, as in the constants
+	Number             string     `json:"number"`
+	Nickname           *string    `json:"nickname"`
+	Status             string     `json:"status"`             // any word, in any case of letters; empty: assigned
+	Provider           string     `json:"telephony_provider"` // empty: netelip
+	InboundAgentID     *string    `json:"inbound_agent_id"`
+	OutboundAgentID    *string    `json:"outbound_agent_id"`
+	ScheduledReleaseAt *time.Time `json:"scheduled_release_at"`
 }
 
 // State is everything that the API knows at one time. It never changes.
@@ -68,18 +61,13 @@ type State struct {
 	phones []Phone // without their agents
 }
 
-// agent is immutable once it is in a State, and so is all that it refers to, but for the encoded form of a version.
+// agent is immutable once it is in a State, and so is all that it refers to.
 type agent struct {
 	name      string
-	versions  []*version // in the order in which they were added
-	newest    int        // the highest number so far, which no other version gets
-	published string     // "" if nothing is
+	versions  []Version // in the order in which they were added
+	newest    int       // the highest number so far, which no other version gets
+	published string    // "" if nothing is
 	numbers   [len(directions)][]string
-}
-
-type version struct {
-	Version
-	encoded []byte // JSON without is_published, once it was read
 }
 
 // Live returns the ids of an agent's published version and of its first phone number in each direction, or "" where
@@ -95,18 +83,14 @@ func (st *State) Numbers(agentID string, d Direction) []string {
 }
 
 // Versions returns an agent's versions and its draft in the order in which they were added.
-func (st *State) Versions(agentID string) (all []Version) {
-	for _, v := range st.agent(agentID).versions {
-		all = append(all, v.Version)
-	}
-	return all
-}
+func (st *State) Versions(agentID string) []Version { return slices.Clone(st.agent(agentID).versions) }
 
 // Phones returns all phone numbers, oldest first.
 func (st *State) Phones() []Phone {
 	phones := slices.Clone(st.phones)
 	for i, p := range phones {
-		phones[i].InboundAgentID, phones[i].OutboundAgentID = orNull(st.Owner(p.ID, Inbound)), orNull(st.Owner(p.ID, Outbound))
+		phones[i].InboundAgentID = orNull(st.Owner(p.ID, Inbound))
+		phones[i].OutboundAgentID = orNull(st.Owner(p.ID, Outbound))
 	}
 	return phones
 }
@@ -129,21 +113,22 @@ func (st *State) phone(id string) int {
 	return slices.IndexFunc(st.phones, func(p Phone) bool { return p.ID == id })
 }
 
-// find returns the agent's last version for which is returns true, or nil.
-func (a *agent) find(is func(*version) bool) *version {
-	for _, v := range slices.Backward(a.versions) {
+// draft returns the agent's draft, or nil.
+func (a *agent) draft() *Version { return a.last(func(v Version) bool { return v.Draft }) }
+
+// version returns a version by its id, or nil.
+func (a *agent) version(id string) *Version {
+	return a.last(func(v Version) bool { return v.ID == id })
+}
+
+// last returns the agent's last version for which is returns true, or nil.
+func (a *agent) last(is func(Version) bool) *Version {
+	for i, v := range slices.Backward(a.versions) {
 		if is(v) {
-			return v
+			return &a.versions[i]
 		}
 	}
 	return nil
-}
-
-func (a *agent) draft() *version { return a.find(func(v *version) bool { return v.Draft }) }
-
-// version returns a version by its id in any case, or nil.
-func (a *agent) version(id string) *version {
-	return a.find(func(v *version) bool { return strings.EqualFold(v.ID, id) })
 }
 
 // first is the phone number that a publish response names, or "".
@@ -160,15 +145,15 @@ func (st *State) edit(agentID string) *agent {
 }
 
 // add appends a version and completes it.
-func (a *agent) add(agentID string, v Version) *version {
+func (a *agent) add(agentID string, v Version) Version {
 	v.Number = cmp.Or(v.Number, a.newest+1)
 	a.newest = max(a.newest, v.Number)
 	v.ID = cmp.Or(v.ID, fmt.Sprintf("b%s000000-0000-4000-8000-%012d", agentID[len(agentID)-1:], v.Number))
 	if v.Created.IsZero() {
 		v.Created = started.Add(time.Duration(v.Number) * time.Hour)
 	}
-	a.versions = append(slices.Clip(a.versions), &version{Version: v})
-	return a.versions[len(a.versions)-1]
+	a.versions = append(slices.Clip(a.versions), v)
+	return v
 }
 
 // setPhone adds or replaces a phone number.
@@ -195,30 +180,25 @@ func (st *State) bind(phoneID string, d Direction, agentID string, first bool) {
 		a := st.edit(other)
 		a.numbers[d] = slices.DeleteFunc(slices.Clone(a.numbers[d]), func(id string) bool { return id == phoneID })
 	}
-	switch {
-	case agentID == "":
-	case first:
+	if agentID != "" {
 		a := st.edit(agentID)
-		a.numbers[d] = slices.Concat([]string{phoneID}, a.numbers[d])
-	default:
-		a := st.edit(agentID)
-		a.numbers[d] = slices.Concat(a.numbers[d], []string{phoneID})
+		a.numbers[d] = append(slices.Clip(a.numbers[d]), phoneID)
+		if first {
+			a.numbers[d] = slices.Concat([]string{phoneID}, a.numbers[d][:len(a.numbers[d])-1])
+		}
 	}
 }
 
 // encode returns a version as the document's AgentVersion.
-func (a *agent) encode(agentID string, v *version) json.RawMessage {
-	if v.encoded == nil {
-		fields := maps.Clone(readFixtures().Least)
-		maps.Copy(fields, v.Configuration)
-		maps.Copy(fields, map[string]any{
-			"agent_id": agentID, "version_id": v.ID, "version_number": v.Number, "version_name": orNull(v.Name),
-			"is_draft": v.Draft, "name": a.name, "validation_issues": v.Issues,
-			"created_at": started, "modified_at": v.Created, "version_created_at": v.Created,
-		})
-		v.encoded = mustJSON(fields)
-	}
-	return fmt.Appendf(nil, `{"is_published":%t,%s`, a.published == v.ID, v.encoded[1:])
+func (a *agent) encode(agentID string, v Version) map[string]any {
+	fields := maps.Clone(readFixtures().Least)
+	maps.Copy(fields, v.Configuration)
+	maps.Copy(fields, map[string]any{
+		"agent_id": agentID, "version_id": v.ID, "version_number": v.Number, "version_name": orNull(v.Name),
+		"is_draft": v.Draft, "is_published": a.published == v.ID, "name": a.name, "validation_issues": v.Issues,
+		"created_at": started, "modified_at": v.Created, "version_created_at": v.Created,
+	})
+	return fields
 }
 
 func orNull(s string) *string {
@@ -226,12 +206,4 @@ func orNull(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-func mustJSON(v any) []byte {
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // only a configuration that a test made can be impossible
-	}
-	return data
 }
