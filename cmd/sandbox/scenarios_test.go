@@ -73,10 +73,10 @@ func TestEveryScenarioEndsAsExpected(t *testing.T) {
 		"number-in-use": {want: []string{
 			"\nerror: ACTION_PHONE_IN_USE: ", "\nerror-code=ACTION_PHONE_IN_USE\n", failure,
 		}, not: []string{"\nrequest: PATCH"}},
-		"number-dropped": {time.Second, time.Second, []string{
+		"number-dropped": {0, 0, []string{
 			"\nwarning: ", "\n##[warning]", success, after + sandbox.NextID + " is live\n",
 		}, nil},
-		"retry":      {500 * time.Millisecond, time.Second, []string{"503", "\nattempts=2\n", success, goesLive}, nil},
+		"retry":      {1500 * time.Millisecond, 2 * time.Second, []string{"503", "\nattempts=2\n", success, goesLive}, nil},
 		"lost-reply": {500 * time.Millisecond, time.Second, []string{"\nattempts=1\n", success, goesLive}, nil},
 		// The state may be read again, in case a replica lags.
 		"unknown": {500 * time.Millisecond, 30 * time.Second, []string{
