@@ -133,8 +133,8 @@ const maxSends = 3
 
 var errReset = errors.New("the server reset the request")
 
-// observe returns hooks that keep what they see in w, and that end the attempt when net/http sends it too often. They may
-// be called from goroutines that outlive the attempt.
+// observe returns hooks that keep what they see in w, and that end the attempt when net/http sends it too often. They
+// may be called from goroutines that outlive the attempt.
 func observe(w *atomic.Pointer[wire], end func()) *httptrace.ClientTrace {
 	w.Store(new(wire))
 	return &httptrace.ClientTrace{

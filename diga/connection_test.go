@@ -140,24 +140,21 @@ func TestHTTP11Required(t *testing.T) {
 	})
 }
 
-// nginx resets a stream with PROTOCOL_ERROR for "return 444", whatever became of the request, and net/http would send it
-// again at once and for ever.
+// nginx resets a stream with PROTOCOL_ERROR for "return 444", whatever became of the request, and net/http would send
+// it again at once and for ever.
 func TestResetRequestIsNotSentWithoutEnd(t *testing.T) {
 	for name, test := range map[string]struct {
 		want int
-		call func(context.Context, *Client) error
+		call func(context.Context, *Client) (any, error)
 	}{
-		"launch": {1, func(ctx context.Context, c *Client) error { _, err := c.Launch(ctx, agentID, "v2"); return err }},
-		"change": {5, func(ctx context.Context, c *Client) error { _, err := c.Publish(ctx, promotion); return err }},
-		"read": {5 * maxSends, func(ctx context.Context, c *Client) error {
-			_, err := c.Version(ctx, agentID, versionID)
-			return err
-		}},
+		"launch": {1, func(ctx context.Context, c *Client) (any, error) { return c.Launch(ctx, agentID, "v2") }},
+		"change": {5, func(ctx context.Context, c *Client) (any, error) { return c.Publish(ctx, promotion) }},
+		"read":   {5 * maxSends, func(ctx context.Context, c *Client) (any, error) { return c.Live(ctx, agentID) }},
 	} {
 		n := &network{}
 		n.play(t, func(t *testing.T, c *Client) {
 			streams := n.resetHTTP2(c, "\x01")
-			err := test.call(t.Context(), c)
+			_, err := test.call(t.Context(), c)
 			e := failed(t, err)
 			if *streams != test.want || e.Cause != Unreachable || e.Said != "the server reset the request" {
 				t.Errorf("%s: sent %d times, want %d: %v", name, *streams, test.want, err)

@@ -102,7 +102,9 @@ func refusal(code string, advice message, format string, args ...any) *failure {
 }
 
 // add appends a clause to what happened.
-func (f *failure) add(format string, args ...any) { f.what = say("%s; %s", f.what, say(format, args...)) }
+func (f *failure) add(format string, args ...any) {
+	f.what = say("%s; %s", f.what, say(format, args...))
+}
 
 // message is what happened and what is live, on one line.
 func (f *failure) message(r renderer) string {
