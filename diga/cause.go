@@ -29,7 +29,7 @@ func statusCause(status int, r reply) *Fault {
 		return Limited
 	case s == http.StatusUnprocessableEntity && (r.own || len(r.details) > 0):
 		return Unprocessable
-	case !r.own:
+	case !r.own && !(r.brief && (s == http.StatusUnauthorized || s == http.StatusForbidden)):
 		return NotTheAPI
 	}
 	if cause, ok := map[int]*Fault{400: BadRequest, 401: Unauthorized, 403: Forbidden, 404: NotFound}[status]; ok {

@@ -67,7 +67,7 @@ var (
 	Refused = &Fault{"", "other 4xx", final, "The API refused the request.",
 		"Check the inputs and {api-url}."}
 	NotTheAPI = &Fault{"", "400 to 499", final, "A gateway refused the request: the body is not the API's own.",
-		"Check {api-url} and {token}: this response is not from the API itself."}
+		"Check {api-url} and {token}: this is not one of the API's own answers."}
 	ServerFault = &Fault{"", "408, 500, 502, 503, 504, 520 to 524", again,
 		"The API, or a gateway in front of it, failed.",
 		"Try again later. If it persists, contact Diga with the request ID."}

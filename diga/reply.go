@@ -14,6 +14,7 @@ import (
 // reply is what the body of an error says.
 type reply struct {
 	own     bool   // it has the shape of the API's own errors, OpenAPI's ErrorResponseSchema
+	brief   bool   // it has only a detail, as the API's framework writes
 	code    string // plain word; empty: none
 	text    Foreign
 	details []Detail // of a 422
@@ -41,6 +42,7 @@ func parseReply(data []byte) (r reply) {
 	for _, path := range texts {
 		r.text = cmp.Or(r.text, textAt(body, path))
 	}
+	_, r.brief = body["detail"].(string)
 	r.details = details(body["detail"])
 	return r
 }

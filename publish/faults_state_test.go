@@ -87,7 +87,7 @@ func testAPIErrorNotApplied(t *testing.T) {
 			scenario{}.check(t, server, expected{
 				code: "PUBLISH_FAILED", attempts: 5, says: []string{": The publication failed",
 					nothingChanged + ": " + stillLive},
-				neverShown: []string{mayBeApplied}, minTime: minBackoff, maxTime: maxBackoff, verifyTime: lastLook,
+				neverShown: []string{mayBeApplied}, minTime: minBackoff, maxTime: maxBackoff + 4*pauses[status], verifyTime: lastLook,
 			})
 			checkState(t, api, sandbox.LiveID, sandbox.Reception)
 		})

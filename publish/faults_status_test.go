@@ -197,13 +197,13 @@ func testImpersonation(t *testing.T) {
 }
 
 func testUnauthorized(t *testing.T) {
-	const own, foreign = "Is token complete, of this project, not expired?", "Check api-url and token: this response is not from the API itself"
+	const own, foreign = "Is token complete, of this project, not expired?", "Check api-url and token: this is not one of the API's own answers"
 	for name, test := range map[string]struct {
 		reply              response
 		code, says, advice string
 	}{
 		"with a code":    {apiError(401, "UNAUTHORIZED", "Bad token"), "UNAUTHORIZED", "Bad token", own},
-		"with a detail":  {respond(401, `{"detail":"Not authenticated"}`, "WWW-Authenticate: Bearer"), "HTTP_401", "Not authenticated", foreign},
+		"with a detail":  {respond(401, `{"detail":"Not authenticated"}`, "WWW-Authenticate: Bearer"), "HTTP_401", "Not authenticated", own},
 		"without a body": {respond(401, ""), "HTTP_401", "401 Unauthorized", foreign},
 		"of a gateway":   {respond(401, "<html><title>Unauthorized</title></html>"), "HTTP_401", "Unauthorized", foreign},
 	} {

@@ -543,7 +543,7 @@ const (
 	notReadable    = "he change may have been applied: could not read what is live"
 	readBack       = "reading back confirmed the change"
 	isSafe         = "un this step again: that is safe"
-	notTheAPI      = "this response is not from the API itself"
+	notTheAPI      = "this is not one of the API's own answers"
 	checkFirst     = "Check in Diga what is live"
 )
 
