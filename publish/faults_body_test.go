@@ -256,7 +256,7 @@ func testEndlessBody(t *testing.T) {
 			t.Run(fmt.Sprint(name, " ", test.status), func(t *testing.T) {
 				t.Parallel()
 				api := replying(body(test.status))
-				res := with("api-url", api.start(t), "max-retries", "0").runMeasured(t)
+				res := with("api-url", api.start(t), "max-retries", "0", "timeout", "5s").runMeasured(t)
 				res.check(t, test.want.within(0, busyMachine))
 				api.checkRequests(t, test.want)
 			})
@@ -264,7 +264,7 @@ func testEndlessBody(t *testing.T) {
 		t.Run(name+" for the first read", func(t *testing.T) {
 			t.Parallel()
 			api := &fakeAPI{readsBefore: body(200)}
-			res := with("api-url", api.start(t), "max-retries", "0").runMeasured(t)
+			res := with("api-url", api.start(t), "max-retries", "0", "timeout", "5s").runMeasured(t)
 			res.check(t, expected{attempts: 1, maxTime: busyMachine})
 		})
 	}

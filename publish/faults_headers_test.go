@@ -122,7 +122,7 @@ func testEndlessHeaders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			api := replying(r)
-			res := with("api-url", api.start(t)).runMeasured(t)
+			res := with("api-url", api.start(t), "timeout", "5s").runMeasured(t)
 			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "Could not read the response", isSafe)
 			w.httpStatus = "none"
 			res.check(t, w.within(0, busyMachine))
