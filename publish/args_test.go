@@ -31,6 +31,7 @@ func runCommandLine(t *testing.T, args []string, env map[string]string) (exit in
 }
 
 func TestCommandLine(t *testing.T) {
+	t.Parallel()
 	next := "--version-id=" + sandbox.NextID
 	tests := []struct {
 		name   string

@@ -20,6 +20,7 @@ func publishOldest(api *sandbox.Sandbox) { api.SetPublished(sandbox.FrontDesk, s
 
 // TestFaultsAge has the rows A of docs/faults.md: how old a reading may be.
 func TestFaultsAge(t *testing.T) {
+	t.Parallel()
 	guard := []string{"version-name", sandbox.NextName, "expect-version-id", sandbox.LiveID}
 	t.Run("A1", func(t *testing.T) {
 		for path, inputs := range map[string][]string{

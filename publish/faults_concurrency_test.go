@@ -14,6 +14,7 @@ import (
 
 // TestFaultsConcurrency has the rows C of docs/faults.md: concurrent steps and other writers.
 func TestFaultsConcurrency(t *testing.T) {
+	t.Parallel()
 	t.Run("C1", func(t *testing.T) {
 		api, server := newSandbox(t)
 		s := with("api-url", "http://"+startServer(t, server), "inbound-phone-number-id", sandbox.Switch)

@@ -12,6 +12,7 @@ import (
 
 // TestFaultsHeaders has the rows R of docs/faults.md.
 func TestFaultsHeaders(t *testing.T) {
+	t.Parallel()
 	t.Run("R1", testRetryAfter)
 	t.Run("R2", testRetryAfterTooLong)
 	t.Run("R3", testInvalidRetryAfter)

@@ -57,6 +57,7 @@ func everythingShown(res result) string {
 }
 
 func TestFaultsInput(t *testing.T) {
+	t.Parallel()
 	const (
 		noToken = "oken is missing or empty: is the secret defined here? Pull requests from forks get none"
 		noAgent = "gent-id is missing or empty: is the variable defined here?"

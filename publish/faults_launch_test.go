@@ -11,6 +11,7 @@ import (
 
 // TestFaultsLaunch has the rows D of docs/faults.md.
 func TestFaultsLaunch(t *testing.T) {
+	t.Parallel()
 	const launched = "b1000000-0000-4000-8000-000000000231"
 	launch := []string{"version-name", "v2", "launch-draft", "true"}
 	post := func(f sandbox.Fault) sandbox.Fault {

@@ -24,6 +24,7 @@ func named(names ...string) func(*sandbox.Sandbox) {
 
 // TestFaultsLive has the rows G, Y and L of docs/faults.md.
 func TestFaultsLive(t *testing.T) {
+	t.Parallel()
 	offline := takeOffline
 	unexpected := func(says ...string) story {
 		return story{code: "ACTION_UNEXPECTED_VERSION", attempts: -1, says: append(says, nothingChanged)}

@@ -22,6 +22,7 @@ func onChange(r response) *fakeAPI { return &fakeAPI{replies: []response{r}} }
 
 // TestFaultsNetwork has the rows N of docs/faults.md. What ails every connection ends with the first read: nothing is sent.
 func TestFaultsNetwork(t *testing.T) {
+	t.Parallel()
 	failing := func(err error) scenario {
 		return scenario{dialError: func(context.Context, int) error { return err }}
 	}

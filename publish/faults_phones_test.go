@@ -14,6 +14,7 @@ const numberInUse = "is already the inbound number of another agent, " + sandbox
 
 // TestFaultsPhones has the rows P of docs/faults.md.
 func TestFaultsPhones(t *testing.T) {
+	t.Parallel()
 	t.Run("P1", func(t *testing.T) {
 		unknown := "c9999999-0000-4000-8000-000000000009"
 		story{name: "an ID", inputs: []string{"inbound-phone-number-id", unknown}, code: "ACTION_PHONE_NOT_FOUND",

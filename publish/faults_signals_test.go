@@ -165,6 +165,7 @@ func newHangingAPI() (api *fakeAPI, change, read chan struct{}) {
 }
 
 func TestFaultsSignalsOfAProcess(t *testing.T) {
+	t.Parallel()
 	start := func(t *testing.T, api *fakeAPI, s scenario) *process {
 		t.Helper()
 		s.inputs = map[string]string{"api-url": api.start(t)}

@@ -18,6 +18,7 @@ const (
 
 // TestFaultsState has the rows V of docs/faults.md: the change was not confirmed, and the state decides.
 func TestFaultsState(t *testing.T) {
+	t.Parallel()
 	t.Run("V1", testAppliedUnconfirmed)
 	t.Run("V2", testAPIErrorNotApplied)
 	t.Run("V3", testGatewayErrorNotApplied)

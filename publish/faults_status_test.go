@@ -15,6 +15,7 @@ import (
 
 // TestFaultsStatus has the rows H of docs/faults.md.
 func TestFaultsStatus(t *testing.T) {
+	t.Parallel()
 	t.Run("H1", testSuccess)
 	t.Run("H2", testEmptySuccess)
 	t.Run("H3", testOther2xx)

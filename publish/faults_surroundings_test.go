@@ -16,6 +16,7 @@ import (
 )
 
 func TestFaultsSurroundings(t *testing.T) {
+	t.Parallel()
 	t.Run("E1", testOutputFileInvalid)
 	t.Run("E1/unwritable", testOutputFileReadOnly)
 	t.Run("E2", testDiskFullAfterSuccess)

@@ -187,6 +187,7 @@ func saysWhatIsLive(message string) bool {
 }
 
 func TestFaultsText(t *testing.T) {
+	t.Parallel()
 	type text struct{ text, shown string } // shown: as the annotation has it, after the text was the API's message
 	long := strings.Repeat("long ", 1<<16)
 	rows := []struct {

@@ -129,6 +129,7 @@ var sinks = []struct {
 }
 
 func TestEverySinkIsClean(t *testing.T) {
+	t.Parallel()
 	for _, env := range []map[string]string{{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": "1"}, {"RUNNER_DEBUG": "1"}} {
 		for _, sink := range sinks {
 			for _, text := range append([]string{strings.Repeat("long ", 1e3)}, HostileTexts...) {

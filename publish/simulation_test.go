@@ -81,6 +81,7 @@ func (c *statistics) add(a *day, broken map[string]string) (tell bool) {
 // TestSimulation runs the step through made-up days, one for each seed, and holds what it says and does against the
 // truth, which the sandbox knows.
 func TestSimulation(t *testing.T) {
+	t.Parallel()
 	c := &statistics{count: make(map[string]int)}
 	play := func(t *testing.T, seed uint64) {
 		synctest.Test(t, func(t *testing.T) {

@@ -172,6 +172,7 @@ func TestShowLive(t *testing.T) {
 // TestNamesInOutputs feeds a version's name back: the output is exact, or empty with a word in the log, as another text
 // would find nothing.
 func TestNamesInOutputs(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]string{
 		"v1.22.8-é": "v1.22.8-é", "a  b": "a  b", "a`|<b>": "a`|<b>", "a\u200db": "", "a\nb": "", "##[x": "",
 		strings.Repeat("x", 500): "",

@@ -148,6 +148,7 @@ func checkGolden(t *testing.T, file, got string) {
 }
 
 func TestGolden(t *testing.T) {
+	t.Parallel()
 	kept := make(map[string]bool)
 	for _, run := range goldenRuns() {
 		t.Run(run.name, func(t *testing.T) {
