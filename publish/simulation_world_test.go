@@ -336,9 +336,12 @@ var faultKinds = []faultKind{
 // fate draws what becomes of a request.
 func (w *world) fate(x *exchange) {
 	r := w.random(fmt.Sprint(x.method, x.uri, x.n))
-	rate := w.rates.change
-	if x.is(http.MethodGet) {
+	rate, latest := w.rates.change, pick(r, time.Second, 10*time.Second, 45*time.Second)
+	switch x.method {
+	case http.MethodGet:
 		rate = w.rates.read
+	case http.MethodPost: // few days have one, and it must not be sent again while it may still arrive
+		rate, latest = max(rate, 0.8), 45*time.Second
 	}
 	hit, kind := chance(r, rate), faultKinds[pick(r, w.rates.kinds...)]
 	switch {
@@ -365,7 +368,7 @@ func (w *world) fate(x *exchange) {
 			f.Applied = chance(r, 0.5)
 		case kind.class != mayApplyLater || f.Applied || !chance(r, 0.6):
 		case chance(r, 0.5) && (f.Status != 0 || f.Drop == sandbox.DropReply):
-			f.Late = between(r, time.Millisecond, pick(r, time.Second, 10*time.Second, 45*time.Second))
+			f.Late = between(r, time.Millisecond, latest)
 		default:
 			f.Applied = true
 		}
