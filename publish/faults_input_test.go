@@ -129,9 +129,11 @@ func TestFaultsInput(t *testing.T) {
 				if name == "version-name" {
 					continue // any text can be a name
 				}
-				res := runInvalid(t, map[string]string{"token": token, name: token})
-				if shown := everythingShown(res); strings.Contains(shown, "sandbox-token") {
-					t.Errorf("%s: the token shows in\n%s", name, shown)
+				for _, value := range []string{token, token + ".é" + strings.Repeat("é", 100)} {
+					res := runInvalid(t, map[string]string{"token": token, name: value})
+					if shown := everythingShown(res); strings.Contains(shown, "sandbox-token") || len(res.message()) > 350 {
+						t.Errorf("%s: the token shows in\n%s", name, shown)
+					}
 				}
 			}
 		}
@@ -174,21 +176,31 @@ func TestFaultsInput(t *testing.T) {
 		}
 	})
 	t.Run("I8", func(t *testing.T) { checkInvalidInputs(t, "timeout", "max-retries", "unpublish", "dry-run") })
-	t.Run("I9", func(t *testing.T) {
-		for _, inputs := range []map[string]string{
-			{"version-id": ""}, {"version-id": "", "unpublish": ""}, {"version-id": "", "unpublish": "False"}, {"version-id": "", "version-name": " \n"},
-			{"version-id": sandbox.NextID, "version-name": sandbox.NextName}, {"version-id": sandbox.NextID, "unpublish": "true"},
-			{"version-name": sandbox.NextName, "unpublish": "true"}, {"version-id": sandbox.NextID, "version-name": sandbox.NextName, "unpublish": "true"},
-			{"version-id": "", "unpublish": "yes"}, {"version-id": "", "unpublish": "true", "inbound-phone-number-id": sandbox.Reception},
-			{"version-id": "null"}, {"version-id": "", "unpublish": "true", "dry-run": "maybe"},
-		} {
-			api, server := newSandbox(t)
-			scenario{inputs: inputs}.check(t, server, expected{code: "ACTION_INPUT_INVALID", attempts: -1})
-			version, inbound, _ := api.Live(sandbox.FrontDesk)
-			if requests := api.Requests(); len(requests) > 0 || version != sandbox.LiveID || inbound != sandbox.Reception {
-				t.Errorf("%q: %d requests, live is %s on %s", inputs, len(requests), version, inbound)
+	t.Run("I9", func(t *testing.T) { // only one choice alone is taken
+		for _, version := range []string{"", sandbox.NextID, "null"} {
+			for _, name := range []string{"", " \n", sandbox.NextName} {
+				for _, unpublish := range []string{"", "False", "true", "yes"} {
+					inputs := map[string]string{"version-id": version, "version-name": name, "unpublish": unpublish}
+					chosen := 0
+					for _, is := range []bool{version != "", name == sandbox.NextName, unpublish == "true"} {
+						if is {
+							chosen++
+						}
+					}
+					if chosen != 1 || version == "null" || unpublish == "yes" {
+						runInvalid(t, inputs)
+						continue
+					}
+					_, server := newSandbox(t)
+					status := map[bool]string{true: "unpublished", false: "published"}[unpublish == "true"]
+					scenario{inputs: inputs}.check(t, server, expected{status: status, attempts: 1})
+				}
 			}
-			runInvalid(t, inputs)
+		}
+		checkInvalidInputs(t, "version-name")
+		for _, phone := range []string{"inbound-phone-number-id", "outbound-phone-number-id"} {
+			res := runInvalid(t, map[string]string{"version-id": "", "unpublish": "true", phone: sandbox.Reception})
+			checkProblem(t, res, phone+" has no effect with unpublish: true: remove it")
 		}
 		// The one way to unpublish.
 		api, server := newSandbox(t)

@@ -151,10 +151,17 @@ func TestFaultsLive(t *testing.T) {
 			live: newest}.run(t)
 	})
 	t.Run("Y3", func(t *testing.T) {
-		for given, saved := range map[string]string{"1.1": "1.10", "3": "3.0", "2": "2.00"} {
+		for given, saved := range map[string]string{"1.1": "1.10", "3": "3.0", "2": "2.00", "1.2": "1.200"} {
 			story{name: saved, setup: named(saved), inputs: []string{"version-name", given},
 				code: "ACTION_VERSION_NOT_FOUND", attempts: -1,
 				says: []string{"YAML reads " + saved + " as " + given + ": put the name in quotes"}}.run(t)
+		}
+	})
+	t.Run("Y3", func(t *testing.T) { // no number that YAML would write so
+		for _, names := range [][2]string{{"1.1", "1.11"}, {"1", "10"}, {"v1.1", "v1.10"}, {"1.10", "1.1"},
+			{"1.1", "1.10-rc"}, {"1", "1."}} {
+			story{name: names[1], setup: named(names[1]), inputs: []string{"version-name", names[0]},
+				code: "ACTION_VERSION_NOT_FOUND", attempts: -1, hides: []string{"YAML"}}.run(t)
 		}
 	})
 	t.Run("Y4", func(t *testing.T) { // the runner hands over an empty value
@@ -173,6 +180,11 @@ func TestFaultsLive(t *testing.T) {
 				says: []string{"is only a draft", "set launch-draft: true"}},
 			{inputs: []string{"version-name", "vX"}, setup: named("v\u0425"),
 				says: []string{"looks like it, but has U+0425 at position 2"}},
+			{inputs: []string{"version-name", "v2-0"}, setup: named("v2\u20110"),
+				says: []string{"U+2011 at position 3"}},
+			{inputs: []string{"version-name", "caf\u00e9"}, setup: named("cafe\u0301"),
+				says: []string{"U+0065 at position 4"}},
+			{inputs: []string{"version-name", "vX"}, setup: named("vX1", "vY"), hides: []string{"looks like"}},
 			{inputs: []string{"version-name", "v2 0"}, setup: named("v2\u00a00"), code: "-", live: newest},
 			{inputs: []string{"version-name", "a b"}, setup: named("A  b", "A b"),
 				says: []string{`did you mean "A b"?`}},

@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -17,22 +15,18 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// onChange is a server that answers the requests for the change with r.
-func onChange(r response) *fakeAPI { return &fakeAPI{replies: []response{r}} }
-
 // TestFaultsNetwork has the rows N of docs/faults.md. What ails every connection ends with the first read: nothing is sent.
 func TestFaultsNetwork(t *testing.T) {
 	t.Parallel()
 	failing := func(err error) scenario {
 		return scenario{dialError: func(context.Context, int) error { return err }}
 	}
-	readFails := func(code string, says ...string) expected { return notSent(code, says...) }
 	t.Run("N1", func(t *testing.T) {
 		dial, asked := dnsServer(t, nameError)
 		s := with("api-url", "https://api.diga.invalid")
 		s.dial = dial
 		res := s.run(t)
-		res.check(t, readFails("ACTION_NETWORK_ERROR", "The host api.diga.invalid does not exist", "Check api-url"))
+		res.check(t, notSent("ACTION_NETWORK_ERROR", "The host api.diga.invalid does not exist", "Check api-url"))
 		if asked.Load() == 0 {
 			t.Error("no name was asked for")
 		}
@@ -42,16 +36,16 @@ func TestFaultsNetwork(t *testing.T) {
 		s := with("api-url", "https://api.diga.invalid", "max-retries", "0")
 		s.dial = dial
 		res := s.run(t)
-		res.check(t, readFails("ACTION_NETWORK_ERROR", "DNS lookup: "))
+		res.check(t, notSent("ACTION_NETWORK_ERROR", "DNS lookup: "))
 		hangs := scenario{dialError: func(ctx context.Context, _ int) error {
 			<-ctx.Done()
 			return &net.DNSError{Err: "i/o timeout", IsTimeout: true, Name: "diga"}
 		}}
-		hangs.check(t, &fakeAPI{}, readFails("ACTION_TIMEOUT", "No connection to diga within 10 s"))
+		hangs.check(t, &fakeAPI{}, notSent("ACTION_TIMEOUT", "No connection to diga within 10 s"))
 	})
 	t.Run("N3", func(t *testing.T) {
 		for _, errno := range []syscall.Errno{syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
-			failing(connectError(errno)).check(t, &fakeAPI{}, readFails("ACTION_NETWORK_ERROR", "No response from diga: "+errno.Error(), "gave up after 5 attempts"))
+			failing(connectError(errno)).check(t, &fakeAPI{}, notSent("ACTION_NETWORK_ERROR", "No response from diga: "+errno.Error(), "gave up after 5 attempts"))
 		}
 	})
 	t.Run("N4", func(t *testing.T) {
@@ -66,16 +60,16 @@ func TestFaultsNetwork(t *testing.T) {
 	t.Run("N5", func(t *testing.T) {
 		dropped := with("timeout", "25s")
 		dropped.dialError = func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }
-		dropped.check(t, &fakeAPI{}, readFails("ACTION_TIMEOUT", "No connection to diga within").within(20*time.Second, 30*time.Second))
+		dropped.check(t, &fakeAPI{}, notSent("ACTION_TIMEOUT", "No connection to diga within").within(20*time.Second, 30*time.Second))
 	})
 	t.Run("N6", func(t *testing.T) {
 		reset := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { resetConnection(conn); return nil }}
 		res := with("api-url", "https://"+startServer(t, reset), "max-retries", "0").run(t)
-		res.check(t, readFails("ACTION_NETWORK_ERROR", "o response from 127.0.0.1"))
+		res.check(t, notSent("ACTION_NETWORK_ERROR", "o response from 127.0.0.1"))
 	})
 	lost := func(name string, r response, code, says string) {
 		t.Run(name, func(t *testing.T) {
-			onChange(r).check(t, with("max-retries", "1"), unknownOutcome(code, 2, says, isSafe))
+			replying(r).check(t, with("max-retries", "1"), unknownOutcome(code, 2, says, isSafe))
 		})
 	}
 	lost("N7/closed", response{then: closeConn}, "ACTION_NETWORK_ERROR", "the connection was closed")
@@ -84,12 +78,12 @@ func TestFaultsNetwork(t *testing.T) {
 	lost("N9", response{raw: confirmation.raw, byteDelay: time.Second}, "ACTION_TIMEOUT", "o response from diga within 30 s")
 	lost("N10", response{raw: "HTTP/1.1 200 OK\r\n\r\n" + confirmationBody, then: hang}, "ACTION_TIMEOUT", "Incomplete response from diga within 30 s")
 	t.Run("N11", func(t *testing.T) {
-		onChange(response{raw: "HTTP/1.1 404 Not Found\r\n\r\n<h1>", then: hang}).check(t, scenario{},
+		replying(response{raw: "HTTP/1.1 404 Not Found\r\n\r\n<h1>", then: hang}).check(t, scenario{},
 			expected{code: "HTTP_404", attempts: 1, httpStatus: "404", says: []string{nothingChanged}, minTime: 5 * time.Second, maxTime: 5 * time.Second})
 	})
 	t.Run("N12", func(t *testing.T) {
 		slow := response{raw: confirmation.raw, byteDelay: 50 * time.Millisecond}
-		onChange(slow).check(t, scenario{}, expected{attempts: 1, minTime: time.Second, maxTime: 30 * time.Second})
+		replying(slow).check(t, scenario{}, expected{attempts: 1, minTime: time.Second, maxTime: 30 * time.Second})
 	})
 	t.Run("N13", func(t *testing.T) { // diga's own tests have lost streams, GOAWAY and HTTP_1_1_REQUIRED
 		_, server := newSandbox(t)
@@ -106,7 +100,7 @@ func TestFaultsNetwork(t *testing.T) {
 			res := withProxy(value, "http://diga.example", nil).runBinary(t)
 			res.check(t, expected{code: "ACTION_INPUT_INVALID"}) // http to another machine
 			res = withProxy(value, "https://diga.example", nil).runBinary(t)
-			res.check(t, readFails("ACTION_NETWORK_ERROR", "HTTPS_PROXY is not a URL"))
+			res.check(t, notSent("ACTION_NETWORK_ERROR", "HTTPS_PROXY is not a URL"))
 		}
 	})
 	t.Run("N16", func(t *testing.T) {
@@ -198,33 +192,4 @@ func TestFaultsTLS(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestRequests counts the requests of a publication.
-func TestRequests(t *testing.T) {
-	few := func(api *sandbox.Sandbox) { // fewer than a page of versions
-		for n := 1; n <= 150; n++ {
-			api.DeleteVersion(sandbox.FrontDesk, fmt.Sprintf("b1000000-0000-4000-8000-%012d", n))
-		}
-	}
-	for name, test := range map[string]struct {
-		inputs []string
-		most   int
-	}{
-		"by ID":                 {nil, 4},
-		"by name with a number": {[]string{"version-name", sandbox.NextName, "inbound-phone-number", "+34 910 000 001"}, 4},
-		"unpublish":             {[]string{"unpublish", "true", "outbound-phone-number-id", ""}, 4},
-	} {
-		api, server := newSandbox(t)
-		few(api)
-		with(test.inputs...).check(t, server, expected{attempts: 1, status: map[bool]string{true: "unpublished"}[name == "unpublish"]})
-		if n := len(api.Requests()); n > test.most {
-			t.Errorf("%s: %d requests, want %d", name, n, test.most)
-		}
-		for _, r := range api.Requests() {
-			if r.Method == http.MethodGet && !strings.Contains(r.Header.Get("Cache-Control"), "no-cache") {
-				t.Errorf("%s may come from a cache", r.Path)
-			}
-		}
-	}
 }

@@ -165,6 +165,14 @@ func testOutputFileNotEmpty(t *testing.T) {
 			t.Errorf("after %.30q: outputs %q", held, res.outputs)
 		}
 	}
+	path, link := newFile(t, ""), filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	scenario{env: map[string]string{"GITHUB_OUTPUT": link}}.runInMemory(t, &fakeAPI{})
+	if !strings.HasPrefix(readFile(t, path), "status=published\n") {
+		t.Errorf("behind a link: %q", readFile(t, path))
+	}
 }
 
 func testSummaryUnwritable(t *testing.T) {
@@ -179,6 +187,13 @@ func testSummaryUnwritable(t *testing.T) {
 	}
 	if _, err := os.Lstat(missing); err == nil {
 		t.Error("a summary was created")
+	}
+	for _, held := range []string{"", "x", "x\n"} {
+		path := newFile(t, held)
+		scenario{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.check(t, &fakeAPI{}, expected{attempts: 1})
+		if got := readFile(t, path); !strings.HasPrefix(got, strings.TrimPrefix(strings.TrimSpace(held)+"\n### ✅ ", "\n")) {
+			t.Errorf("after %q the summary is\n%s", held, got)
+		}
 	}
 }
 
@@ -308,8 +323,10 @@ func testDebugLogging(t *testing.T) {
 	}) {
 		t.Errorf("debug lines %q", debug)
 	}
-	quiet := scenario{}.runInMemory(t, &fakeAPI{replies: replies})
-	if strings.Contains(quiet.stdout, "debug") {
-		t.Errorf("debug lines that nobody asked for:\n%s", quiet.stdout)
+	for _, value := range []string{"", "0", "true", "11"} {
+		quiet := scenario{env: map[string]string{"RUNNER_DEBUG": value}}.runInMemory(t, &fakeAPI{replies: replies})
+		if strings.Contains(quiet.stdout, "debug") {
+			t.Errorf("RUNNER_DEBUG=%q: debug lines that nobody asked for:\n%s", value, quiet.stdout)
+		}
 	}
 }

@@ -38,8 +38,17 @@ var HostileTexts = []string{
 
 func FuzzClean(f *testing.F) {
 	for _, text := range HostileTexts {
-		f.Add(text, secret, 20)
-		f.Add(text+secret, text, maxLine)
+		for _, most := range []int{5, 20, maxText, maxLine} {
+			f.Add("a"+text+"b"+text, secret, most)
+			f.Add(text+secret+text, secret, most)
+			f.Add(text+secret, text, most)
+		}
+	}
+	backticks := "`" + strings.Repeat("x`", 500)
+	for n := range 100 { // runs of every length that fit, alone and together
+		backticks += "x" + strings.Repeat("`", n)
+		f.Add(strings.Repeat("`", n), secret, maxText)
+		f.Add(backticks, secret, maxText)
 	}
 	f.Fuzz(func(t *testing.T, text, token string, most int) {
 		if most < 4 || most > maxLine { // 4 have room for ": :" and an ellipsis
@@ -147,7 +156,9 @@ func FuzzOutputs(f *testing.F) {
 	for _, text := range HostileTexts {
 		f.Add("", text, text, text)
 		f.Add("a=b", text, "", text+secret)
-		f.Add("a=b\n", "", text, "")
+		f.Add("a=b\n", "", text, "a<<EOF")
+		f.Add("a<<EOF\nb\nEOF", "=<<=", "a=b", "ü 中"+text)
+		f.Add("a=b\r\n", text, text, "")
 	}
 	f.Fuzz(func(t *testing.T, before, first, second, third string) {
 		held, err := runner.Outputs(before)

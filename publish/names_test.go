@@ -93,36 +93,3 @@ func TestSameNameTwice(t *testing.T) {
 		}
 	}
 }
-
-func TestNamesThatYAMLShortens(t *testing.T) {
-	for _, test := range []struct {
-		name, other string
-		want        bool
-	}{
-		{"1.1", "1.10", true}, {"1.1", "1.100", true}, {"3", "3.0", true}, {"2", "2.00", true},
-		{"1.1", "1.11", false}, {"1.1", "1.1", false}, {"1", "10", false}, {"v1.1", "v1.10", false},
-		{"1.10", "1.1", false},
-		{"1.1", "1.10-rc", false}, {"1", "1.", false}, {"", "0", false},
-	} {
-		if got := isSameNumber(test.name, test.other); got != test.want {
-			t.Errorf("%q may have been %q: %t", test.name, test.other, got)
-		}
-	}
-}
-
-func TestLookalikes(t *testing.T) {
-	for _, test := range []struct {
-		version, name, difference string // empty: they do not look alike
-	}{
-		{"v\u0425", "vX", "U+0425 at position 2"}, // a Cyrillic letter
-		{"v2\u20110", "v2-0", "U+2011 at position 3"},
-		{"cafe\u0301", "caf\u00e9", "U+0065 at position 4"},
-		{"vX1", "vX", ""}, {"vX", "vY", ""}, {"", "v", ""},
-	} {
-		if got := looksLike(test.version, test.name); got != (test.difference != "") {
-			t.Errorf("%q looks like %q: %t", test.version, test.name, got)
-		} else if got && firstDifference(test.version, test.name) != test.difference {
-			t.Errorf("%q has %s", test.version, firstDifference(test.version, test.name))
-		}
-	}
-}

@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -101,15 +100,6 @@ func TestReportOutsideActions(t *testing.T) {
 	}
 }
 
-func TestDebugIsOffUnlessAskedFor(t *testing.T) {
-	for _, value := range []string{"", "0", "true", "11"} {
-		p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": value})
-		if p.debug(say("a")); p.stdout.String() != "" {
-			t.Errorf("RUNNER_DEBUG=%q: got %q", value, &p.stdout)
-		}
-	}
-}
-
 // sinks are the ways by which a text leaves the program, each with the commands that the runner has to find then.
 var sinks = []struct {
 	name     string
@@ -161,33 +151,6 @@ func TestEverySinkIsClean(t *testing.T) {
 	}
 }
 
-func TestOutputsAreReadBack(t *testing.T) {
-	want := []output{{"status", "published"}, {"empty", ""}, {"sign", "a=b"}, {"heredoc", "a<<EOF"}, {"only", "=<<="},
-		{"é", "ü 中"}}
-	for _, before := range []string{"", "\n", "a=b\n", "a=b", "a<<EOF\nb\nEOF", "a=b\r\n"} {
-		path := newFile(t, before)
-		p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": path})
-		if err := p.openOutputs(); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.setOutputs(want); err != nil {
-			t.Fatal(err)
-		}
-		after := readFile(t, path)
-		held, err := runner.Outputs(before)
-		if err != nil || !strings.HasPrefix(after, before) {
-			t.Fatalf("after %q the file holds %q (%v)", before, after, err)
-		}
-		wantAll := held
-		for _, o := range want {
-			wantAll = append(wantAll, runner.Output{Name: o.name, Value: o.value})
-		}
-		if got, err := runner.Outputs(after); err != nil || !slices.Equal(got, wantAll) {
-			t.Errorf("after %q: got %q, %v; want %q", before, got, err, wantAll)
-		}
-	}
-}
-
 // What another process appends in the meantime is kept.
 func TestOutputsAreAppended(t *testing.T) {
 	path := newFile(t, "first=1\n")
@@ -224,73 +187,6 @@ func TestOutputsAreOneWrite(t *testing.T) {
 	n, err := far.Read(got)
 	if want := "a=1\nb=2\nc=" + strings.Repeat("x", maxLine) + "\n"; err != nil || string(got[:n]) != want {
 		t.Errorf("the first write is %q (%v), want everything", got[:n], err)
-	}
-}
-
-// TestFaultsSurroundings has the files that cannot be opened.
-func TestOpenOutputs(t *testing.T) {
-	path := newFile(t, "")
-	link := filepath.Join(t.TempDir(), "link")
-	if err := os.Symlink(path, link); err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{path, link} {
-		p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": path})
-		if err := p.openOutputs(); err != nil || p.outputFile == nil {
-			t.Errorf("%q: %v", path, err)
-		}
-	}
-	outside := newTestReport(nil)
-	if err := outside.openOutputs(); err != nil || outside.outputFile != nil {
-		t.Errorf("outside Actions, without GITHUB_OUTPUT: got %v", err)
-	}
-}
-
-func TestAppendWholeFails(t *testing.T) {
-	full, err := os.OpenFile("/dev/full", os.O_RDWR|os.O_APPEND, 0)
-	if err != nil {
-		t.Skipf("no device that is always full: %v", err)
-	}
-	defer full.Close()
-	if _, err := appendWhole(full, "a=b\n"); !errors.Is(err, syscall.ENOSPC) ||
-		err.Error() != "no space left on device" {
-		t.Errorf("got %v", err)
-	}
-
-	path := newFile(t, "held=1\n")
-	closed, err := openAppend(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
-	if _, err := appendWhole(closed, "a=b\n"); err == nil {
-		t.Error("a closed file takes text")
-	}
-	readOnly, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer readOnly.Close()
-	if _, err := appendWhole(readOnly, "a=b\n"); !errors.Is(err, syscall.EBADF) {
-		t.Errorf("a file that is open for reading: got %v", err)
-	}
-	if got := readFile(t, path); got != "held=1\n" {
-		t.Errorf("the file holds %q", got)
-	}
-}
-
-// TestFaultsSurroundings has the files that cannot be written.
-func TestAddSummary(t *testing.T) {
-	for _, before := range []string{"", "x\n", "x"} {
-		path := newFile(t, before)
-		p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": path})
-		if err := p.addSummary("### a\n"); err != nil {
-			t.Error(err)
-		}
-		want := strings.TrimPrefix(strings.TrimSuffix(before, "\n")+"\n### a\n", "\n")
-		if got := readFile(t, path); got != want || p.stdout.Len() > 0 {
-			t.Errorf("after %q the summary is %q, want %q; printed %q", before, got, want, &p.stdout)
-		}
 	}
 }
 
