@@ -68,7 +68,7 @@ func TestFaultsConcurrency(t *testing.T) {
 			api.Set(sandbox.Behavior{Limit: sandbox.Limit{Requests: tt.perSecond, Interval: time.Second, RetryAfter: tt.retryAfter}})
 			var longest time.Duration
 			synctest.Test(t, func(t *testing.T) {
-				l := newMemoryNetwork()
+				l := newMemoryNetwork(0)
 				var serving, fleet sync.WaitGroup
 				serving.Go(func() { _ = server.Serve(l) })
 				results := make([]result, tt.steps)

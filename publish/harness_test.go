@@ -75,6 +75,7 @@ type scenario struct {
 	signal   syscall.Signal  // what ends the run; 0: nothing does
 	signalAt time.Duration   // after the start
 
+	latency   time.Duration                                                     // of the network in virtual time
 	dial      func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; not for virtual time
 	jitter    func(limit time.Duration) time.Duration                           // nil: random
 	modify    func(s *publish.Step, cancel context.CancelCauseFunc)             // changes the step before it runs; nil: nothing does
@@ -181,7 +182,7 @@ func (s scenario) run(t *testing.T) result {
 func (s scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		l := newMemoryNetwork()
+		l := newMemoryNetwork(s.latency)
 		var serving sync.WaitGroup
 		serving.Go(func() { _ = server.Serve(l) })
 		var dials atomic.Int64
@@ -198,6 +199,7 @@ func (s scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
 		_ = server.Close()
 		l.Close()
 		serving.Wait()
+		<-time.After(s.latency) // what is still under way arrives
 	})
 	return res
 }

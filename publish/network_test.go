@@ -25,18 +25,20 @@ import (
 
 // memoryNetwork is a network in memory with one server. It works in virtual time only.
 type memoryNetwork struct {
+	latency  time.Duration // of every byte, and twice for a dial; nothing else takes time
 	incoming chan net.Conn
 	turn     chan struct{} // a lock: one dial at a time may call synctest.Wait
 	closed   chan struct{}
 	once     sync.Once
 }
 
-func newMemoryNetwork() *memoryNetwork {
-	return &memoryNetwork{incoming: make(chan net.Conn), turn: make(chan struct{}, 1), closed: make(chan struct{})}
+func newMemoryNetwork(latency time.Duration) *memoryNetwork {
+	return &memoryNetwork{latency: latency, incoming: make(chan net.Conn), turn: make(chan struct{}, 1), closed: make(chan struct{})}
 }
 
 // dial returns when the server waits for the first byte.
 func (l *memoryNetwork) dial(context.Context) (net.Conn, error) {
+	<-time.After(2 * l.latency)
 	near, err := l.connect()
 	if err != nil {
 		return nil, err
@@ -48,7 +50,7 @@ func (l *memoryNetwork) dial(context.Context) (net.Conn, error) {
 }
 
 func (l *memoryNetwork) connect() (net.Conn, error) {
-	near, far := newMemoryConn()
+	near, far := newMemoryConn(l.latency)
 	select {
 	case l.incoming <- far:
 		return near, nil
@@ -79,13 +81,20 @@ func (l *memoryNetwork) Addr() net.Addr { return &net.UnixAddr{Name: "memory", N
 // errors are those of a socket.
 type memoryConn struct {
 	net.Conn
-	peer *memoryConn
-	link *connState
+	peer    *memoryConn
+	link    *connState
+	latency time.Duration
 
 	mu     sync.Mutex
 	ready  *sync.Cond
-	unsent []byte // written at this end, not yet read at the other
+	unsent []chunk // written at this end, not yet read at the other
 	closed bool
+}
+
+// A chunk is what was written at once.
+type chunk struct {
+	arrives time.Time
+	data    []byte
 }
 
 // connState is shared by the two ends of a connection.
@@ -94,10 +103,10 @@ type connState struct {
 	reset  atomic.Bool // and that was a reset
 }
 
-func newMemoryConn() (near, far *memoryConn) {
+func newMemoryConn(latency time.Duration) (near, far *memoryConn) {
 	a, b := net.Pipe()
 	link := new(connState)
-	near, far = &memoryConn{Conn: a, link: link}, &memoryConn{Conn: b, link: link}
+	near, far = &memoryConn{Conn: a, link: link, latency: latency}, &memoryConn{Conn: b, link: link, latency: latency}
 	near.peer, far.peer = far, near
 	for _, end := range []*memoryConn{near, far} {
 		end.ready = sync.NewCond(&end.mu)
@@ -114,14 +123,22 @@ func (c *memoryConn) deliver() {
 		for len(c.unsent) == 0 && !c.closed {
 			c.ready.Wait()
 		}
-		chunk := c.unsent
+		chunks := c.unsent
 		c.unsent = nil
 		c.mu.Unlock()
-		if len(chunk) == 0 || c.link.reset.Load() {
+		if len(chunks) == 0 {
 			return
 		}
-		if _, err := c.Conn.Write(chunk); err != nil {
-			return
+		for _, chunk := range chunks {
+			if wait := time.Until(chunk.arrives); wait > 0 {
+				<-time.After(wait)
+			}
+			if c.link.reset.Load() {
+				return
+			}
+			if _, err := c.Conn.Write(chunk.data); err != nil {
+				return
+			}
 		}
 	}
 }
@@ -149,7 +166,7 @@ func (c *memoryConn) Write(b []byte) (int, error) {
 	case c.link.closed.Load():
 		return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}
 	}
-	c.unsent = append(c.unsent, b...)
+	c.unsent = append(c.unsent, chunk{time.Now().Add(c.latency), bytes.Clone(b)})
 	c.ready.Signal()
 	return len(b), nil
 }

@@ -294,7 +294,7 @@ func simulate(t *testing.T, seed uint64) *day {
 			}
 		}})
 	}
-	l := newMemoryNetwork()
+	l := newMemoryNetwork(0)
 	server := &http.Server{Handler: w, ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c)
 	}}
