@@ -33,7 +33,8 @@ type story struct {
 	live         string   // version afterwards; empty: NextID after success, LiveID after a failure; "none"
 	inbound      []string // ids afterwards; nil: Reception, if a version is live
 	outputs      map[string]string
-	requests     int // of any kind; 0: any number
+	requests     int           // of any kind; 0: any number
+	least, most  time.Duration // that the run takes; most 0: any time
 	summary      []string
 }
 
@@ -60,7 +61,8 @@ func (s story) run(t *testing.T) {
 			}
 		}
 		res := run.runInMemory(t, server)
-		res.check(t, expected{code: s.code, status: s.status, attempts: s.attempts, says: s.says, neverShown: s.hides})
+		res.check(t, expected{code: s.code, status: s.status, attempts: s.attempts, says: s.says, neverShown: s.hides,
+			minTime: s.least, maxTime: s.most})
 		warnings := res.warnings()
 		if len(warnings) != len(s.warns) {
 			t.Errorf("warns %q, want %q", warnings, s.warns)
