@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,12 +19,15 @@ import (
 type story struct {
 	name   string
 	inputs []string // names and values; version-id is sandbox.NextID unless a version is given
+	env    map[string]string
 	is     sandbox.Behavior
 	setup  func(api *sandbox.Sandbox) // before the run; nil: nothing
 	after  func(api *sandbox.Sandbox) // after each request for the change
 	faults []sandbox.Fault
 
 	after10s func(api *sandbox.Sandbox) // at that time after the start
+	signal   syscall.Signal             // as in scenario
+	signalAt time.Duration
 
 	code, status string   // as in expected
 	attempts     int      // -1: the change is not sent; 0: any number
@@ -38,28 +42,37 @@ type story struct {
 	summary      []string
 }
 
+// prepare makes the sandbox, its server and the run.
+func (s story) prepare(t *testing.T) (*sandbox.Sandbox, *http.Server, scenario) {
+	t.Helper()
+	api, server := newSandbox(t, s.faults...)
+	api.Set(s.is)
+	if s.setup != nil {
+		s.setup(api)
+	}
+	if s.after != nil {
+		server = withHookAfterChange(api, func() { s.after(api) })
+	}
+	run := with(s.inputs...)
+	run.env, run.signal, run.signalAt = s.env, s.signal, s.signalAt
+	if s.after10s != nil {
+		run.modify = func(*publish.Step, context.CancelCauseFunc) {
+			time.AfterFunc(10*time.Second, func() { s.after10s(api) })
+		}
+	}
+	for _, other := range []string{"version-name", "unpublish", "show-live"} {
+		if value := run.inputs[other]; value != "" && run.inputs["version-id"] == "" {
+			run.inputs["version-id"] = ""
+		}
+	}
+	return api, server, run
+}
+
+// run runs s as a subtest.
 func (s story) run(t *testing.T) {
 	t.Helper()
 	t.Run(s.name, func(t *testing.T) {
-		api, server := newSandbox(t, s.faults...)
-		api.Set(s.is)
-		if s.setup != nil {
-			s.setup(api)
-		}
-		if s.after != nil {
-			server = withHookAfterChange(api, func() { s.after(api) })
-		}
-		run := with(s.inputs...)
-		if s.after10s != nil {
-			run.modify = func(*publish.Step, context.CancelCauseFunc) {
-				time.AfterFunc(10*time.Second, func() { s.after10s(api) })
-			}
-		}
-		for _, other := range []string{"version-name", "unpublish", "show-live"} {
-			if value := run.inputs[other]; value != "" && run.inputs["version-id"] == "" {
-				run.inputs["version-id"] = ""
-			}
-		}
+		api, server, run := s.prepare(t)
 		res := run.runInMemory(t, server)
 		res.check(t, expected{code: s.code, status: s.status, attempts: s.attempts, says: s.says, neverShown: s.hides,
 			minTime: s.least, maxTime: s.most})
