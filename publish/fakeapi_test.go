@@ -34,48 +34,11 @@ type fakeAPI struct {
 	// may be nil.
 	onConnect func(n int, conn net.Conn) net.Conn
 
-	connServer
-	received []request // guarded by mu
-}
-
-// A connServer accepts connections until Close, which ends them all.
-type connServer struct {
-	mu      sync.Mutex
-	conns   []net.Conn
-	closed  bool
-	serving sync.WaitGroup
-}
-
-// serve calls handle with each connection that l accepts, and its number from 1.
-func (s *connServer) serve(l net.Listener, handle func(n int, conn net.Conn)) error {
-	defer s.serving.Wait()
-	for n := 1; ; n++ {
-		conn, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		s.mu.Lock()
-		s.conns = append(s.conns, conn)
-		if s.closed {
-			conn.Close()
-		}
-		s.mu.Unlock()
-		s.serving.Go(func() {
-			defer conn.Close()
-			handle(n, conn)
-		})
-	}
-}
-
-// Close ends every connection. The caller closes the listener.
-func (s *connServer) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	for _, conn := range s.conns {
-		conn.Close()
-	}
-	return nil
+	mu       sync.Mutex
+	received []request
+	conns    []net.Conn
+	closed   bool
+	serving  sync.WaitGroup
 }
 
 // request is a request as it arrived.
@@ -181,14 +144,6 @@ func checkLive(t *testing.T, api *sandbox.Sandbox, version string) {
 	}
 }
 
-// checkState checks the same, and the first of FrontDesk's numbers for inbound calls.
-func checkState(t *testing.T, api *sandbox.Sandbox, version, inbound string) {
-	t.Helper()
-	if gotVersion, gotInbound, _ := api.Live(sandbox.FrontDesk); gotVersion != version || gotInbound != inbound {
-		t.Errorf("live is %q on %q, want %q on %q", gotVersion, gotInbound, version, inbound)
-	}
-}
-
 // requests returns the requests so far, of one method; an empty method means all.
 func (api *fakeAPI) requests(method string) []request {
 	api.mu.Lock()
@@ -204,15 +159,40 @@ func (api *fakeAPI) requests(method string) []request {
 
 // Serve answers on the connections that l accepts until Close.
 func (api *fakeAPI) Serve(l net.Listener) error {
-	return api.serve(l, func(n int, conn net.Conn) {
-		met := conn
-		if api.onConnect != nil {
-			met = api.onConnect(n, conn)
+	defer api.serving.Wait()
+	for n := 1; ; n++ {
+		conn, err := l.Accept()
+		if err != nil {
+			return err
 		}
-		if met != nil {
-			api.serveConn(n, met, conn)
+		api.mu.Lock()
+		api.conns = append(api.conns, conn)
+		if api.closed {
+			conn.Close()
 		}
-	})
+		api.mu.Unlock()
+		api.serving.Go(func() {
+			defer conn.Close()
+			met := conn
+			if api.onConnect != nil {
+				met = api.onConnect(n, conn)
+			}
+			if met != nil {
+				api.serveConn(n, met, conn)
+			}
+		})
+	}
+}
+
+// Close ends every connection. The caller closes the listener.
+func (api *fakeAPI) Close() error {
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	api.closed = true
+	for _, conn := range api.conns {
+		conn.Close()
+	}
+	return nil
 }
 
 // serveConn answers the requests of one connection. bare is the connection below TLS.

@@ -53,8 +53,7 @@ func TestFaultsLive(t *testing.T) {
 		story{name: "as expected", inputs: []string{"expect-version-id", sandbox.LiveID}, attempts: 1,
 			requests: 4}.run(t)
 		story{name: "none, as expected", inputs: []string{"expect-version-id", "none"}, setup: offline, attempts: 1,
-			inbound: []string{},
-			outputs: map[string]string{"previous-version-id": ""}}.run(t)
+			inbound: []string{}, outputs: map[string]string{"previous-version-id": ""}}.run(t)
 	})
 	t.Run("G2", func(t *testing.T) {
 		for _, inputs := range [][]string{{"expect-version-id", sandbox.LiveID}, {"only-newer", "true"},
@@ -65,8 +64,7 @@ func TestFaultsLive(t *testing.T) {
 					code:   fmt.Sprint("HTTP_", status), attempts: -1}.run(t)
 			}
 			story{name: inputs[0] + ", the list is not filtered", inputs: inputs,
-				is:   sandbox.Behavior{IgnorePublished: true},
-				code: "ACTION_RESPONSE_INVALID", attempts: -1}.run(t)
+				is: sandbox.Behavior{IgnorePublished: true}, code: "ACTION_RESPONSE_INVALID", attempts: -1}.run(t)
 		}
 	})
 	t.Run("G3", func(t *testing.T) {
@@ -145,8 +143,7 @@ func TestFaultsLive(t *testing.T) {
 	})
 	t.Run("Y2", func(t *testing.T) {
 		story{name: "both", setup: named("1.1", "1.10"), inputs: []string{"version-name", "1.1"}, attempts: 1,
-			live:  newest,
-			warns: []string{`There is also a version "1.10". YAML reads 1.10 as 1.1`}}.run(t)
+			live: newest, warns: []string{`There is also a version "1.10". YAML reads 1.10 as 1.1`}}.run(t)
 		story{name: "another number", setup: named("1.1", "1.11"), inputs: []string{"version-name", "1.1"}, attempts: 1,
 			live: newest}.run(t)
 	})
@@ -206,8 +203,7 @@ func TestFaultsLive(t *testing.T) {
 			code: "ACTION_VERSION_NOT_FOUND", attempts: -1,
 			says: []string{"Front desk has no version " + sandbox.NightID, "Check version-id"}}.run(t)
 		story{name: "the agent's ID", inputs: []string{"version-id", sandbox.FrontDesk},
-			code: "ACTION_VERSION_NOT_FOUND", attempts: -1,
-			says: []string{"it has the value of agent-id"}}.run(t)
+			code: "ACTION_VERSION_NOT_FOUND", attempts: -1, says: []string{"it has the value of agent-id"}}.run(t)
 		story{name: "a draft", inputs: []string{"version-id", sandbox.DraftID}, code: "BAD_PARAMETER",
 			attempts: 1}.run(t)
 		story{name: "a draft, dry run", inputs: []string{"version-id", sandbox.DraftID, "dry-run", "true"},
@@ -229,8 +225,8 @@ func TestFaultsLive(t *testing.T) {
 			return sandbox.Fault{Status: 200, Body: `{"data":[` + strings.Join(items, ",") + `],"has_more":true}`}
 		}
 		story{name: "endless", inputs: []string{"version-name", "v1"},
-			is:   sandbox.Behavior{Fault: endless, Unchecked: true},
-			code: "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"more than 20000 items"}}.run(t)
+			is: sandbox.Behavior{Fault: endless, Unchecked: true}, code: "ACTION_RESPONSE_INVALID", attempts: -1,
+			says: []string{"more than 20000 items"}}.run(t)
 		if n != 20_100 {
 			t.Errorf("%d items were read", n)
 		}
@@ -260,9 +256,8 @@ func TestFaultsLive(t *testing.T) {
 			live: sandbox.OldestID, warns: []string{"older"},
 			faults: []sandbox.Fault{get("after=", sandbox.Fault{Status: 404, Body: apiErrorBody, Times: 1})}}.run(t)
 		story{name: "a cursor that is always refused", inputs: []string{"version-name", sandbox.OldestName},
-			code: "PUBLISH_FAILED", attempts: -1,
-			says: []string{"The publication failed"}, faults: []sandbox.Fault{get("after=",
-				sandbox.Fault{Status: 404, Body: apiErrorBody})}}.run(t)
+			code: "PUBLISH_FAILED", attempts: -1, says: []string{"The publication failed"},
+			faults: []sandbox.Fault{get("after=", sandbox.Fault{Status: 404, Body: apiErrorBody})}}.run(t)
 	})
 	t.Run("H5", func(t *testing.T) {
 		for _, path := range []string{"/v1/phone/", "is_published=true", "version_id="} {

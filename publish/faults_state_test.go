@@ -56,8 +56,8 @@ func TestFaultsState(t *testing.T) {
 		for code, fault := range map[string]sandbox.Fault{
 			"ACTION_NETWORK_ERROR": {Drop: sandbox.DropReply}, "ACTION_TIMEOUT": {Delay: time.Hour},
 		} {
-			story{name: code, inputs: []string{"max-retries", "1"}, faults: always(fault), code: code, status: "unknown",
-				attempts: 2, says: []string{mayBeApplied, isSafe}}.run(t)
+			story{name: code, inputs: []string{"max-retries", "1"}, faults: always(fault), code: code,
+				status: "unknown", attempts: 2, says: []string{mayBeApplied, isSafe}}.run(t)
 		}
 	})
 	t.Run("V5", testStateUnreadable)
@@ -186,8 +186,7 @@ func testAppliedUnconfirmed(t *testing.T) {
 			story{name: name + ", " + retries + " retries", faults: always(fault),
 				inputs: []string{"inbound-phone-number-id", sandbox.Switch, "max-retries", retries},
 				says: []string{"Front desk is now on v1.22.8 (was v1.22.7) and answers +34 910 000 002",
-					"The request failed ("},
-				inbound: []string{sandbox.Switch, sandbox.Reception},
+					"The request failed ("}, inbound: []string{sandbox.Switch, sandbox.Reception},
 				outputs: map[string]string{"inbound-phone-number-id": sandbox.Switch}}.run(t)
 		}
 	}
@@ -229,9 +228,9 @@ func testStateBeforeUnknown(t *testing.T) {
 			summary: []string{"### ❌ Not published: `Front desk` is " + test.headline}}.run(t)
 	}
 	story{name: "none live before it, and then another", setup: takeOffline, faults: []sandbox.Fault{apiFailing},
-		after: publishOldest, inputs: []string{"expect-version-id", "none", "max-retries", "0"},
-		code: "PUBLISH_FAILED", status: "unknown", attempts: 1, live: sandbox.OldestID, inbound: []string{},
-		hides: []string{nothingChanged}, says: []string{"v1.0.0 is live, which was neither live before nor requested",
+		after: publishOldest, inputs: []string{"expect-version-id", "none", "max-retries", "0"}, code: "PUBLISH_FAILED",
+		status: "unknown", attempts: 1, live: sandbox.OldestID, inbound: []string{}, hides: []string{nothingChanged},
+		says: []string{"v1.0.0 is live, which was neither live before nor requested",
 			"Find out who else publishes this agent"}}.run(t)
 }
 

@@ -162,7 +162,7 @@ var pastedStepLine = regexp.MustCompile(`^(- uses: (\./|[\w*-]+/[\w./-]+(@[\w*./
 // checkSummaryIsText checks that text from elsewhere is in code spans alone.
 func checkSummaryIsText(t *testing.T, summary string) {
 	t.Helper()
-	if rest := publish.OutsideCodeSpans(summary); strings.ContainsAny(rest, "<>[]@!\\") || strings.Contains(rest, "a.example") {
+	if rest := outsideCodeSpans(summary); strings.ContainsAny(rest, "<>[]@!\\") || strings.Contains(rest, "a.example") {
 		t.Errorf("the summary is more than text: %s", rest)
 	}
 	if _, block, found := strings.Cut(summary, "```yaml\n"); found {

@@ -170,8 +170,7 @@ func TestShowLive(t *testing.T) {
 	story{name: "live", inputs: show, status: "live", attempts: -1, live: sandbox.LiveID, requests: 2,
 		says: []string{"Front desk is on v1.22.7 and answers +34 910 000 001 (Reception)"},
 		outputs: map[string]string{"published-version-id": sandbox.LiveID, "version-name": sandbox.LiveName,
-			"inbound-phone-number": sandbox.ReceptionNumber},
-		summary: []string{"live version<br>"}}.run(t)
+			"inbound-phone-number": sandbox.ReceptionNumber}, summary: []string{"live version<br>"}}.run(t)
 	story{name: "two numbers", inputs: show, setup: bindTwo, status: "live", attempts: -1, live: sandbox.LiveID,
 		inbound: []string{sandbox.Reception, sandbox.Switch},
 		outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": "",
@@ -193,12 +192,10 @@ func TestNamesInOutputs(t *testing.T) {
 		strings.Repeat("x", 500): "",
 	} {
 		story{name: fmt.Sprintf("%.10q", name), setup: named(name), inputs: []string{"version-id", newest}, attempts: 1,
-			live:    newest,
-			outputs: map[string]string{"version-name": want}}.run(t)
+			live: newest, outputs: map[string]string{"version-name": want}}.run(t)
 		if want != "" {
 			story{name: fmt.Sprintf("%.10q again", name), setup: named(name), inputs: []string{"version-name", want},
-				attempts: 1,
-				live:     newest}.run(t)
+				attempts: 1, live: newest}.run(t)
 		}
 	}
 }
