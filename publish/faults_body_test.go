@@ -138,10 +138,6 @@ func testNotAConfirmation(t *testing.T) {
 		replying(respond(200, body)).test(t, name, scenario{},
 			invalidResponse("200", "The API returned 200 OK, but not a publication: ", "Check that api-url points to the API"))
 	}
-	t.Run("applied", func(t *testing.T) {
-		_, server := newSandbox(t, sandbox.Fault{Body: "{}"})
-		scenario{}.check(t, server, expected{attempts: 1, says: []string{readBack}})
-	})
 }
 
 // confirmationOf is the body of a confirmation; an empty id is null.

@@ -175,6 +175,10 @@ func TestFaultsLive(t *testing.T) {
 			{inputs: []string{"version-name", "v9"}, says: []string{"the newest of 230 versions: v1.22.8, v1.22.7, v1.22.6"}},
 			{inputs: []string{"version-name", sandbox.DraftName},
 				says: []string{"is only a draft", "set launch-draft: true"}},
+			{inputs: []string{"version-name", "v2"}, says: []string{"is only a draft"},
+				setup: func(api *sandbox.Sandbox) {
+					api.AddVersion(sandbox.FrontDesk, sandbox.Version{Draft: true, Name: "v2\u200b"})
+				}},
 			{inputs: []string{"version-name", "vX"}, setup: named("v\u0425"),
 				says: []string{"looks like it, but has U+0425 at position 2"}},
 			{inputs: []string{"version-name", "v2-0"}, setup: named("v2\u20110"),

@@ -170,6 +170,7 @@ func testAppliedUnconfirmed(t *testing.T) {
 		"truncated reply":         {Drop: sandbox.DropBody},
 		"late reply":              {Delay: time.Hour},
 		"unreadable reply":        {Body: "OK"},
+		"an empty object":         {Body: "{}"},
 		"204":                     {Status: 204},
 		"408":                     {Status: 408},
 		"500, the API's own":      {Status: 500, Body: apiErrorBody},
