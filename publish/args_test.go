@@ -151,7 +151,8 @@ func TestEmptyBooleans(t *testing.T) {
 	} {
 		t.Run(test.variable+" "+test.actions, func(t *testing.T) {
 			api := &fakeAPI{}
-			s := scenario{env: map[string]string{"GITHUB_ACTIONS": test.actions, "INPUT_DRY-RUN": "", "INPUT_UNPUBLISH": ""}}
+			s := scenario{env: map[string]string{"GITHUB_ACTIONS": test.actions, "INPUT_DRY-RUN": "",
+				"INPUT_UNPUBLISH": ""}}
 			res := s.runModified(t, api, func(step *publish.Step, _ context.CancelCauseFunc) {
 				step.Environ = append(step.Environ, test.variable+"=")
 			})
@@ -189,7 +190,8 @@ func TestOutputFormats(t *testing.T) {
 			"--output=dotenv"}, nil)
 		if exit != 1 || !strings.Contains(stdout, "\nERROR_CODE=ACTION_VERSION_NOT_FOUND\n") ||
 			strings.Contains(stdout, "touch") ||
-			!strings.Contains(stderr, "Omitted from the dotenv output, which cannot represent their values: version-name, error-message.") {
+			!strings.Contains(stderr,
+				"Omitted from the dotenv output, which cannot represent their values: version-name, error-message.") {
 			t.Errorf("exit status %d\n%s%s", exit, stdout, stderr)
 		}
 		shell, err := exec.LookPath("sh")
@@ -210,12 +212,14 @@ func TestOutputFormats(t *testing.T) {
 			}
 		}
 		got, err := os.ReadFile(path)
-		if err != nil || strings.Count(string(got), "### ✅ `Front desk` is now on `v1.22.8` (was `v1.22.7`) and answers") != 1 {
+		if err != nil || strings.Count(string(got),
+			"### ✅ `Front desk` is now on `v1.22.8` (was `v1.22.7`) and answers") != 1 {
 			t.Errorf("%v: %s", err, got)
 		}
 		exit, _, stderr := runCommandLine(t, []string{next, "--summary=" + filepath.Join(path, "x")}, nil)
-		if exit != 1 || !strings.Contains(stderr, "error: ACTION_OUTPUT_UNWRITABLE: Could not write the results: writing the summary: not a directory. "+
-			"Front desk is now on v1.22.8") {
+		if exit != 1 || !strings.Contains(stderr,
+			"error: ACTION_OUTPUT_UNWRITABLE: Could not write the results: writing the summary: not a directory. "+
+				"Front desk is now on v1.22.8") {
 			t.Errorf("exit status %d: %s", exit, stderr)
 		}
 	})

@@ -22,16 +22,16 @@ type fakeServer interface {
 	Close() error
 }
 
-// A fakeAPI is a server that plays a script, byte by byte where need be. The zero value confirms every change that publishes
-// sandbox.NextID, and shows sandbox.LiveID as published before it and after it.
+// A fakeAPI is a server that plays a script, byte by byte where need be. The zero value confirms every change that
+// publishes sandbox.NextID, and shows sandbox.LiveID as published before it and after it.
 type fakeAPI struct {
 	readsBefore response   // to reads before the change; the zero value: as the API would
 	replies     []response // to the requests for the change, one after the other; the last one stays
 	readsAfter  response   // to reads after a request for the change
 	phones      response   // to reads of phone numbers; the zero value: nothing is bound
 
-	// onConnect is called with the n-th connection, from 1, and returns the one to speak HTTP on; nil if it has closed it. It
-	// may be nil.
+	// onConnect is called with the n-th connection, from 1, and returns the one to speak HTTP on; nil if it has closed
+	// it. It may be nil.
 	onConnect func(n int, conn net.Conn) net.Conn
 
 	mu       sync.Mutex
@@ -68,7 +68,8 @@ const (
 
 // respond is a whole reply. Each header is a line such as "Retry-After: 2".
 func respond(status int, body string, headers ...string) response {
-	lines := append([]string{fmt.Sprintf("HTTP/1.1 %03d Text", status), fmt.Sprintf("Content-Length: %d", len(body))}, headers...)
+	lines := append([]string{fmt.Sprintf("HTTP/1.1 %03d Text", status), fmt.Sprintf("Content-Length: %d", len(body))},
+		headers...)
 	return response{raw: strings.Join(lines, "\r\n") + "\r\n\r\n" + body}
 }
 
@@ -86,7 +87,8 @@ func liveVersion(id string, headers ...string) response {
 func versionJSON(id string, published bool) string {
 	name := map[string]string{sandbox.LiveID: sandbox.LiveName, sandbox.NextID: sandbox.NextName}[id]
 	number, _ := strconv.Atoi(id[24:])
-	return fmt.Sprintf(`{"agent_id":%q,"version_id":%q,"version_name":%q,"name":"Front desk","version_number":%d,"is_draft":false,"is_published":%t}`,
+	return fmt.Sprintf(
+		`{"agent_id":%q,"version_id":%q,"version_name":%q,"name":"Front desk","version_number":%d,"is_draft":false,"is_published":%t}`,
 		sandbox.FrontDesk, id, name, number, published)
 }
 
@@ -120,8 +122,8 @@ func startServer(t *testing.T, server fakeServer) string {
 	return l.Addr().String()
 }
 
-// newSandbox returns a new sandbox that injects these faults, and its server. The test fails if a request breaks the API's
-// contract.
+// newSandbox returns a new sandbox that injects these faults, and its server. The test fails if a request breaks the
+// API's contract.
 func newSandbox(t *testing.T, faults ...sandbox.Fault) (*sandbox.Sandbox, *http.Server) {
 	api := sandbox.New()
 	api.Inject(faults...)
@@ -240,7 +242,8 @@ func (api *fakeAPI) answer(r *http.Request) response {
 		}
 		var phones []string
 		for i, number := range []string{sandbox.ReceptionNumber, sandbox.SwitchNumber, sandbox.CallbackNumber} {
-			phones = append(phones, fmt.Sprintf(`{"id":"c0000000-0000-4000-8000-%012d","number":%q,"status":"assigned"}`, i+1, number))
+			phones = append(phones, fmt.Sprintf(
+				`{"id":"c0000000-0000-4000-8000-%012d","number":%q,"status":"assigned"}`, i+1, number))
 		}
 		return respond(http.StatusOK, `{"data":[`+strings.Join(phones, ",")+`],"has_more":false}`)
 	case changes > 0:
@@ -255,7 +258,8 @@ func (api *fakeAPI) answer(r *http.Request) response {
 	case r.URL.Query().Has("is_published"):
 		return liveVersion(sandbox.LiveID)
 	case strings.HasSuffix(r.URL.Path, "/version"):
-		return respond(http.StatusOK, `{"data":[`+versionJSON(sandbox.NextID, false)+`,`+versionJSON(sandbox.LiveID, true)+`],"has_more":false}`)
+		return respond(http.StatusOK, `{"data":[`+versionJSON(sandbox.NextID, false)+`,`+versionJSON(sandbox.LiveID,
+			true)+`],"has_more":false}`)
 	default:
 		return liveVersion(sandbox.LiveID)
 	}

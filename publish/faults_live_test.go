@@ -94,7 +94,8 @@ func TestFaultsLive(t *testing.T) {
 		for _, name := range []string{"version-id", "version-name"} {
 			value := map[string]string{"version-id": sandbox.OldestID, "version-name": sandbox.OldestName}[name]
 			story{name: name, inputs: []string{name, value}, attempts: 1, live: sandbox.OldestID,
-				warns: []string{"This run replaces v1.22.7 (228) with the older v1.0.0 (1). Set only-newer: true"}}.run(t)
+				warns: []string{"This run replaces v1.22.7 (228) with the older v1.0.0 (1). Set only-newer: true"}}.run(
+				t)
 		}
 		story{name: "dry run", inputs: []string{"version-id", sandbox.OldestID, "dry-run", "true"}, status: "dry-run",
 			attempts: -1, live: sandbox.LiveID,
@@ -172,7 +173,8 @@ func TestFaultsLive(t *testing.T) {
 			{inputs: []string{"version-name", "1.22.8"},
 				says: []string{`o version is named "1.22.8"; did you mean v1.22.8?`}},
 			{inputs: []string{"version-name", "V1.22.8"}, says: []string{"did you mean v1.22.8?"}},
-			{inputs: []string{"version-name", "v9"}, says: []string{"the newest of 230 versions: v1.22.8, v1.22.7, v1.22.6"}},
+			{inputs: []string{"version-name", "v9"},
+				says: []string{"the newest of 230 versions: v1.22.8, v1.22.7, v1.22.6"}},
 			{inputs: []string{"version-name", sandbox.DraftName},
 				says: []string{"is only a draft", "set launch-draft: true"}},
 			{inputs: []string{"version-name", "v2"}, says: []string{"is only a draft"},

@@ -116,8 +116,9 @@ func TestFaultsPhones(t *testing.T) {
 	})
 	t.Run("P8", func(t *testing.T) {
 		story{name: "two, and both are dropped", is: dropping, setup: bindTwo, attempts: 1, inbound: []string{},
-			says:    []string{"but nobody can call it: it lost 2 phone numbers"},
-			warns:   []string{"no longer answers +34 910 000 002 (Switch) and +34 910 000 001 (Reception), although this step did not request that. Nobody can call it now. Bind them again in Diga"},
+			says: []string{"but nobody can call it: it lost 2 phone numbers"},
+			warns: []string{
+				"no longer answers +34 910 000 002 (Switch) and +34 910 000 001 (Reception), although this step did not request that. Nobody can call it now. Bind them again in Diga"},
 			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
 			summary: []string{"### 🚨", "It binds no inbound number: bind"}}.run(t)
 		story{name: "two, and both are kept", setup: bindTwo, attempts: 1,
@@ -125,7 +126,8 @@ func TestFaultsPhones(t *testing.T) {
 			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""}}.run(t)
 		story{name: "one of two is requested, and the other is dropped", is: dropping, setup: bindTwo, attempts: 1,
 			inputs: []string{"inbound-phone-number-id", sandbox.Reception}, inbound: []string{sandbox.Reception},
-			says: []string{"but lost 1 phone number"}, warns: []string{"no longer answers +34 910 000 002 (Switch)"}}.run(t)
+			says:  []string{"but lost 1 phone number"},
+			warns: []string{"no longer answers +34 910 000 002 (Switch)"}}.run(t)
 		story{name: "another is requested, and the bound one is dropped", is: dropping, attempts: 1,
 			inputs: []string{"inbound-phone-number-id", sandbox.Switch}, inbound: []string{sandbox.Switch},
 			warns: []string{"no longer answers +34 910 000 001 (Reception)"}}.run(t)
@@ -153,10 +155,12 @@ func TestFaultsPhones(t *testing.T) {
 			says:  []string{"Only part of it was applied: Front desk is on v1.22.8 and answers +34 910 000 001"}}.run(t)
 	})
 	t.Run("P10", func(t *testing.T) {
-		item := `{"id":"` + sandbox.Switch + `","number":"+34910000002","telephony_provider":"custom","status":"assigned"}`
+		item := `{"id":"` + sandbox.Switch +
+			`","number":"+34910000002","telephony_provider":"custom","status":"assigned"}`
 		repeats := get("/v1/phone/", sandbox.Fault{Body: `{"data":[` + item + `],"has_more":true}`})
 		story{name: "repeats, none asked for", faults: []sandbox.Fault{repeats}, attempts: 1,
-			warns: []string{"The phone numbers could not be read (the API returned 200 OK, but not a complete list of phone numbers"}}.run(t)
+			warns: []string{
+				"The phone numbers could not be read (the API returned 200 OK, but not a complete list of phone numbers"}}.run(t)
 		story{name: "repeats, a number asked for", faults: []sandbox.Fault{repeats},
 			inputs: []string{"inbound-phone-number", sandbox.SwitchNumber}, code: "ACTION_RESPONSE_INVALID",
 			attempts: -1, says: []string{"the list repeats itself"}}.run(t)
@@ -200,7 +204,8 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "dry run", setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "reserved" }),
 			inputs: []string{"dry-run", "true"}, status: "dry-run", attempts: -1, live: sandbox.LiveID,
 			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
-			warns:   []string{"Diga may release +34 910 000 001 (Reception): a number that is reserved cannot be sent along."}}.run(t)
+			warns: []string{
+				"Diga may release +34 910 000 001 (Reception): a number that is reserved cannot be sent along."}}.run(t)
 		story{name: "dry run of two numbers", setup: bindTwo, inputs: []string{"dry-run", "true"}, status: "dry-run",
 			attempts: -1, live: sandbox.LiveID, inbound: []string{sandbox.Reception, sandbox.Switch},
 			outputs: map[string]string{"inbound-phone-number-id": "", "outbound-phone-number-id": ""},
@@ -300,7 +305,8 @@ func testNumbersNotReadable(t *testing.T) {
 		s := story{name: code, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, code: code,
 			attempts: -1, says: []string{nothingChanged}}
 		if fault.Status != 0 {
-			s.says = append(s.says, "set both numbers by ID: inbound-phone-number-id and outbound-phone-number-id, each an ID or none")
+			s.says = append(s.says,
+				"set both numbers by ID: inbound-phone-number-id and outbound-phone-number-id, each an ID or none")
 		}
 		s.run(t)
 	}

@@ -49,7 +49,8 @@ func TestFaultsSignals(t *testing.T) {
 		after    = canceled + "; previous response: "
 		sec, ms  = time.Second, time.Millisecond
 	)
-	inQueue := unchanged("429", "429 Too Many Requests: queue (RATE_LIMITED)", ": v1.22.7 was live when this step read it, ")
+	inQueue := unchanged("429", "429 Too Many Requests: queue (RATE_LIMITED)",
+		": v1.22.7 was live when this step read it, ")
 	inQueue.attempts = 2
 	for _, test := range []struct {
 		name string
@@ -75,13 +76,15 @@ func TestFaultsSignals(t *testing.T) {
 			scenario{dialError: func(ctx context.Context, _ int) error { <-ctx.Done(); return context.Cause(ctx) }}},
 
 		{"S2/waiting", 30 * sec, replying(busy),
-			unknown(1, "503", after+"the API returned 503 Service Unavailable: try later (BUSY)", mayBeApplied), scenario{}},
+			unknown(1, "503", after+"the API returned 503 Service Unavailable: try later (BUSY)", mayBeApplied),
+			scenario{}},
 		{"S2/waiting, after a lost reply", 300 * ms, replying(response{then: closeConn}),
 			unknown(1, "none", after+"no response from diga: the connection was closed", mayBeApplied), scenario{}},
 		{"S2/waiting, after a gateway's reply", 300 * ms, then(apiError(502, "LOST", "gone"), published), confirmed,
 			scenario{}},
 		{"S2/the second attempt in flight", 5 * sec, replying(apiError(500, "FIRST", "first"), silence),
-			unknown(2, "500", after+"the API returned 500 Internal Server Error: first (FIRST)", mayBeApplied), scenario{}},
+			unknown(2, "500", after+"the API returned 500 Internal Server Error: first (FIRST)", mayBeApplied),
+			scenario{}},
 		{"S2/waiting in the queue", 60 * sec, replying(apiError(429, "RATE_LIMITED", "queue", "Retry-After: 40")),
 			inQueue, scenario{}},
 
@@ -96,7 +99,8 @@ func TestFaultsSignals(t *testing.T) {
 		{"the lookup waits", 30 * sec, &fakeAPI{readsBefore: busy},
 			unchanged("503", "previous response: the API returned 503 Service Unavailable: try later (BUSY)"),
 			with("version-name", "v1")},
-		{"the read before", 2 * sec, &fakeAPI{readsBefore: silence}, unchanged("none").within(2*sec, 2*sec), scenario{}},
+		{"the read before", 2 * sec, &fakeAPI{readsBefore: silence}, unchanged("none").within(2*sec, 2*sec),
+			scenario{}},
 		{"the read of a dry run", 8 * sec, &fakeAPI{readsBefore: silence}, unchanged("none").within(8*sec, 8*sec),
 			with("dry-run", "true")},
 	} {
@@ -131,8 +135,10 @@ func TestFaultsSignals(t *testing.T) {
 				}}
 			})
 			res.check(t, expected{attempts: 1, says: []string{"is now on v1.22.8"}})
-			if !cancelled || res.exit != 0 || len(api.requests("")) != 4 || !strings.Contains(res.summary, "### ✅ ") || len(res.outputs) != 16 {
-				t.Errorf("cancelled: %v, exit status %d, %d requests, outputs %q, summary\n%s", cancelled, res.exit, len(api.requests("")), res.outputs, res.summary)
+			if !cancelled || res.exit != 0 || len(api.requests("")) != 4 || !strings.Contains(res.summary, "### ✅ ") ||
+				len(res.outputs) != 16 {
+				t.Errorf("cancelled: %v, exit status %d, %d requests, outputs %q, summary\n%s", cancelled, res.exit,
+					len(api.requests("")), res.outputs, res.summary)
 			}
 		})
 	}
@@ -141,7 +147,8 @@ func TestFaultsSignals(t *testing.T) {
 	t.Run("S1/while the state is read back", func(t *testing.T) {
 		s := scenario{inputs: map[string]string{"max-retries": "0"}, signal: syscall.SIGINT, signalAt: 2 * time.Second}
 		res := s.check(t, &fakeAPI{replies: []response{{then: closeConn}}, readsAfter: silence},
-			expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, says: []string{notReadable}, minTime: 2 * time.Second, maxTime: 2 * time.Second})
+			expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, says: []string{notReadable},
+				minTime: 2 * time.Second, maxTime: 2 * time.Second})
 		if res.exit != 130 {
 			t.Errorf("exit status %d", res.exit)
 		}

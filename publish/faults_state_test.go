@@ -17,8 +17,8 @@ const (
 	gatewayPage  = "<html><title>Service Unavailable</title></html>"
 )
 
-// withHookAfterChange is a server for api that calls hook when a request for the change has been carried out, and before it is
-// answered or its connection ends.
+// withHookAfterChange is a server for api that calls hook when a request for the change has been carried out, and
+// before it is answered or its connection ends.
 func withHookAfterChange(api *sandbox.Sandbox, hook func()) *http.Server {
 	return &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPatch {
@@ -69,7 +69,8 @@ func TestFaultsState(t *testing.T) {
 		part.says = []string{isSafe,
 			"Only part of it was applied: Front desk is on v1.22.8 and answers +34 910 000 001 (Reception)"}
 		part.run(t)
-		part.name, part.live, part.inbound = "without the version", sandbox.LiveID, []string{sandbox.Switch, sandbox.Reception}
+		part.name, part.live, part.inbound = "without the version", sandbox.LiveID,
+			[]string{sandbox.Switch, sandbox.Reception}
 		part.after = publishing(sandbox.LiveID)
 		part.says = []string{isSafe,
 			"Only part of it was applied: Front desk is still on v1.22.7 and answers +34 910 000 002 (Switch)"}
@@ -77,10 +78,12 @@ func TestFaultsState(t *testing.T) {
 	})
 	t.Run("V7", func(t *testing.T) {
 		for name, refusal := range map[string]sandbox.Fault{
-			"400": {Status: 400, Body: `{"status":"error","error_code":"BAD_PARAMETER","message":"Published already."}`},
+			"400": {Status: 400,
+				Body: `{"status":"error","error_code":"BAD_PARAMETER","message":"Published already."}`},
 			"404": {Status: 404, Body: `{"status":"error","error_code":"AGENT_NOT_FOUND","message":"Not there."}`},
 		} {
-			for kind, body := range map[string]string{"the API's own 500": apiErrorBody, "a gateway's 500": gatewayPage} {
+			for kind, body := range map[string]string{"the API's own 500": apiErrorBody,
+				"a gateway's 500": gatewayPage} {
 				story{name: kind + ", then " + name, attempts: 1, says: []string{"is now on v1.22.8", readBack},
 					faults: []sandbox.Fault{{Status: 500, Body: body, Applied: true}, refusal}}.run(t)
 			}
@@ -92,7 +95,8 @@ func TestFaultsState(t *testing.T) {
 			says: []string{"Front desk is offline (was on v1.22.7).", readBack}}
 		unpublish.run(t)
 		// Only the list of versions says for certain that none is live.
-		unpublish.name, unpublish.after = "the list is not readable", injecting(get("/version", sandbox.Fault{Status: 503}))
+		unpublish.name, unpublish.after = "the list is not readable",
+			injecting(get("/version", sandbox.Fault{Status: 503}))
 		unpublish.code, unpublish.status, unpublish.attempts = "ACTION_NETWORK_ERROR", "unknown", 5
 		unpublish.says = []string{notReadable}
 		unpublish.run(t)
@@ -106,7 +110,8 @@ func TestFaultsState(t *testing.T) {
 	})
 	t.Run("V10", func(t *testing.T) {
 		for name, fault := range map[string]sandbox.Fault{
-			"lost reply": appliedAndLost, "the API's own 500": apiApplied, "a gateway's 504": {Status: 504, Applied: true},
+			"lost reply": appliedAndLost, "the API's own 500": apiApplied,
+			"a gateway's 504": {Status: 504, Applied: true},
 		} {
 			for _, lag := range []time.Duration{500 * time.Millisecond, 2500 * time.Millisecond, 9 * time.Second} {
 				story{name: fmt.Sprintf("%s, %s behind", name, lag), is: sandbox.Behavior{ReplicaLag: lag},
@@ -117,10 +122,12 @@ func TestFaultsState(t *testing.T) {
 	})
 	t.Run("V11", func(t *testing.T) { // a lost number is a change, even one that nobody asked for
 		for _, retries := range []string{"0", "4"} {
-			story{name: retries + " retries", inputs: []string{"max-retries", retries}, faults: []sandbox.Fault{apiFailing},
-				after: func(api *sandbox.Sandbox) { api.Bind(sandbox.Reception, sandbox.Inbound, "") },
-				code:  "PUBLISH_FAILED", status: "unknown", inbound: []string{},
-				says:  []string{"Only part of it was applied: Front desk is still on v1.22.7, without a phone number", isSafe},
+			story{name: retries + " retries", inputs: []string{"max-retries", retries},
+				faults: []sandbox.Fault{apiFailing},
+				after:  func(api *sandbox.Sandbox) { api.Bind(sandbox.Reception, sandbox.Inbound, "") },
+				code:   "PUBLISH_FAILED", status: "unknown", inbound: []string{},
+				says: []string{"Only part of it was applied: Front desk is still on v1.22.7, without a phone number",
+					isSafe},
 				hides: []string{nothingChanged},
 				warns: []string{"Front desk no longer answers +34 910 000 001 (Reception)"}}.run(t)
 		}
@@ -166,18 +173,19 @@ func publishing(version string) func(*sandbox.Sandbox) {
 
 func testAppliedUnconfirmed(t *testing.T) {
 	for name, fault := range map[string]sandbox.Fault{
-		"lost reply":              {Drop: sandbox.DropReply},
-		"truncated reply":         {Drop: sandbox.DropBody},
-		"late reply":              {Delay: time.Hour},
-		"unreadable reply":        {Body: "OK"},
-		"an empty object":         {Body: "{}"},
-		"204":                     {Status: 204},
-		"408":                     {Status: 408},
-		"500, the API's own":      {Status: 500, Body: apiErrorBody},
-		"500, a platform's page":  {Status: 500, Body: gatewayPage},
-		"501":                     {Status: 501, Body: apiErrorBody},
-		"502":                     {Status: 502, Body: gatewayPage},
-		"503, Envoy":              {Status: 503, Body: "upstream connect error or disconnect/reset before headers. reset reason: connection termination"},
+		"lost reply":             {Drop: sandbox.DropReply},
+		"truncated reply":        {Drop: sandbox.DropBody},
+		"late reply":             {Delay: time.Hour},
+		"unreadable reply":       {Body: "OK"},
+		"an empty object":        {Body: "{}"},
+		"204":                    {Status: 204},
+		"408":                    {Status: 408},
+		"500, the API's own":     {Status: 500, Body: apiErrorBody},
+		"500, a platform's page": {Status: 500, Body: gatewayPage},
+		"501":                    {Status: 501, Body: apiErrorBody},
+		"502":                    {Status: 502, Body: gatewayPage},
+		"503, Envoy": {Status: 503,
+			Body: "upstream connect error or disconnect/reset before headers. reset reason: connection termination"},
 		"504":                     {Status: 504},
 		"524":                     {Status: 524},
 		"a reply for another one": {Body: strings.ReplaceAll(confirmationBody, sandbox.NextID, sandbox.LiveID)},
@@ -205,9 +213,11 @@ func testStateUnreadable(t *testing.T) {
 			inbound: []string{sandbox.Switch, sandbox.Reception}}.run(t)
 	}
 	story{name: "the numbers of an agent that is offline", setup: takeOffline, inputs: inputs,
-		faults: []sandbox.Fault{{Drop: sandbox.DropReply}}, after: injecting(get("/v1/phone/", sandbox.Fault{Status: 503})),
-		code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, live: "none",
-		says: []string{"No version is live, but the phone numbers could not be read (the API returned 503", isSafe}}.run(t)
+		faults: []sandbox.Fault{{Drop: sandbox.DropReply}},
+		after:  injecting(get("/v1/phone/", sandbox.Fault{Status: 503})),
+		code:   "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, live: "none",
+		says: []string{"No version is live, but the phone numbers could not be read (the API returned 503",
+			isSafe}}.run(t)
 }
 
 // What was not read before the change cannot be called unchanged after it.

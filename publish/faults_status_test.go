@@ -45,10 +45,12 @@ func testSuccess(t *testing.T) {
 			"Front desk is now on v1.22.8 (was v1.22.7) and answers +34 910 000 002 (Switch)",
 		}})
 		want := map[string]string{
-			"status": "published", "agent-id": sandbox.FrontDesk, "published-version-id": sandbox.NextID, "previous-version-id": sandbox.LiveID,
+			"status": "published", "agent-id": sandbox.FrontDesk, "published-version-id": sandbox.NextID,
+			"previous-version-id":     sandbox.LiveID,
 			"inbound-phone-number-id": sandbox.Switch, "outbound-phone-number-id": sandbox.Callback, "attempts": "1",
 			"inbound-phone-number": sandbox.SwitchNumber, "outbound-phone-number": sandbox.CallbackNumber,
-			"version-id": sandbox.NextID, "version-name": sandbox.NextName, "changed-fields": "call_tools,prompt,voice", "previous-version-name": sandbox.LiveName, "previous-inbound-phone-number-id": sandbox.Reception,
+			"version-id": sandbox.NextID, "version-name": sandbox.NextName, "changed-fields": "call_tools,prompt,voice",
+			"previous-version-name": sandbox.LiveName, "previous-inbound-phone-number-id": sandbox.Reception,
 			"previous-outbound-phone-number-id": "", "summary": strings.TrimSuffix(res.summary, "\n"),
 		}
 		if !maps.Equal(res.outputs, want) {
@@ -67,7 +69,8 @@ func testSuccess(t *testing.T) {
 			t.Fatalf("%d requests, want 4 on one connection", len(requests))
 		}
 		read, change := requests[0], requests[3] // TestRequestCount has the addresses
-		if got, want := change.Method+" "+change.RequestURI, "PATCH /v1/agent/"+sandbox.FrontDesk+"/published_version"; got != want {
+		if got, want := change.Method+" "+change.RequestURI,
+			"PATCH /v1/agent/"+sandbox.FrontDesk+"/published_version"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 		if got, want := change.body, `{"version_id":"`+sandbox.NextID+`"}`; got != want {
@@ -80,7 +83,8 @@ func testSuccess(t *testing.T) {
 			if i < 3 && (r.body != "" || len(r.TransferEncoding) > 0) {
 				t.Errorf("%s with the body %q", r.RequestURI, r.body)
 			}
-			if r.Header.Get("Authorization") != "Bearer "+sandbox.Token || r.Header.Get("Accept") != "application/json" ||
+			if r.Header.Get("Authorization") != "Bearer "+sandbox.Token ||
+				r.Header.Get("Accept") != "application/json" ||
 				r.UserAgent() != "publish-agent-version/test" {
 				t.Errorf("%s: header %v", r.Method, r.Header)
 			}
@@ -96,9 +100,11 @@ func testSuccess(t *testing.T) {
 		replying(response{raw: first + confirmation.raw}).test(t, name, scenario{}, expected{attempts: 1})
 	}
 	for name, raw := range map[string]string{
-		"HTTP/1.0":     "HTTP/1.0 200 OK\r\n\r\n" + confirmationBody,
-		"chunks":       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(confirmationBody), confirmationBody),
-		"no reason":    "HTTP/1.1 200\r\nContent-Length: " + fmt.Sprint(len(confirmationBody)) + "\r\n\r\n" + confirmationBody,
+		"HTTP/1.0": "HTTP/1.0 200 OK\r\n\r\n" + confirmationBody,
+		"chunks": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n",
+			len(confirmationBody), confirmationBody),
+		"no reason": "HTTP/1.1 200\r\nContent-Length: " + fmt.Sprint(len(confirmationBody)) + "\r\n\r\n" +
+			confirmationBody,
 		"another type": respond(200, confirmationBody, "Content-Type: text/plain").raw,
 	} {
 		replying(response{raw: raw, then: closeConn}).test(t, name, scenario{}, expected{attempts: 1})
@@ -113,17 +119,20 @@ func testEmptySuccess(t *testing.T) {
 		"200 without any chunk": {raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
 	} {
 		replying(r).test(t, name, scenario{},
-			unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API returned 200 OK, but not a publication", isSafe).withHTTP("200"))
+			unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API returned 200 OK, but not a publication",
+				isSafe).withHTTP("200"))
 	}
 	replying(response{raw: "HTTP/1.1 204 No Content\r\n\r\n"}).test(t, "204", scenario{},
-		unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API returned 204 No Content, expected 200 OK", isSafe).withHTTP("204"))
+		unknownOutcome("ACTION_RESPONSE_INVALID", 1, "The API returned 204 No Content, expected 200 OK",
+			isSafe).withHTTP("204"))
 }
 
 func testOther2xx(t *testing.T) {
 	for _, status := range []int{201, 202, 203, 205, 206, 207, 226, 299} {
 		for _, body := range []string{confirmationBody, ""} {
 			replying(respond(status, body)).test(t, fmt.Sprintf("%d with %d bytes", status, len(body)), scenario{},
-				unknownOutcome("ACTION_RESPONSE_INVALID", 1, fmt.Sprintf("The API returned %d", status), "expected 200 OK", isSafe).withHTTP(fmt.Sprint(status)))
+				unknownOutcome("ACTION_RESPONSE_INVALID", 1, fmt.Sprintf("The API returned %d", status),
+					"expected 200 OK", isSafe).withHTTP(fmt.Sprint(status)))
 		}
 	}
 }
@@ -139,7 +148,8 @@ func testRejectedByAPI(t *testing.T) {
 		{404, "AGENT_NOT_FOUND", "Check agent-id"},
 		{404, "some.Code-1_x", "Check agent-id"},
 	} {
-		replying(apiError(test.status, test.code, "The reason is this.")).test(t, fmt.Sprint(test.status, " ", test.code), scenario{},
+		replying(apiError(test.status, test.code, "The reason is this.")).test(t,
+			fmt.Sprint(test.status, " ", test.code), scenario{},
 			rejected(test.code, test.status, ": The reason is this.", test.does))
 	}
 	// Rows G9, P1 and P3 have the versions and numbers that are not there, and those of others.
@@ -172,15 +182,18 @@ func testImpersonation(t *testing.T) {
 }
 
 func testUnauthorized(t *testing.T) {
-	const own, foreign = "Is token complete, of this project, not expired?", "Check api-url and token: this response is not from the API itself"
+	const own, foreign = "Is token complete, of this project, not expired?",
+		"Check api-url and token: this response is not from the API itself"
 	for name, test := range map[string]struct {
 		reply              response
 		code, says, advice string
 	}{
-		"with a code":    {apiError(401, "UNAUTHORIZED", "Bad token"), "UNAUTHORIZED", "Bad token", own},
-		"with a detail":  {respond(401, `{"detail":"Not authenticated"}`, "WWW-Authenticate: Bearer"), "HTTP_401", "Not authenticated", foreign},
+		"with a code": {apiError(401, "UNAUTHORIZED", "Bad token"), "UNAUTHORIZED", "Bad token", own},
+		"with a detail": {respond(401, `{"detail":"Not authenticated"}`, "WWW-Authenticate: Bearer"), "HTTP_401",
+			"Not authenticated", foreign},
 		"without a body": {respond(401, ""), "HTTP_401", "401 Unauthorized", foreign},
-		"of a gateway":   {respond(401, "<html><title>Unauthorized</title></html>"), "HTTP_401", "Unauthorized", foreign},
+		"of a gateway": {respond(401, "<html><title>Unauthorized</title></html>"), "HTTP_401", "Unauthorized",
+			foreign},
 	} {
 		replying(test.reply).test(t, name, scenario{}, rejected(test.code, 401, test.says, test.advice))
 	}
@@ -201,9 +214,11 @@ func testForeign404(t *testing.T) {
 }
 
 func testOther4xx(t *testing.T) {
-	for _, status := range []int{402, 405, 406, 407, 409, 410, 411, 413, 414, 415, 416, 417, 418, 421, 423, 424, 425, 426, 428, 431, 451, 499} {
+	for _, status := range []int{402, 405, 406, 407, 409, 410, 411, 413, 414, 415, 416, 417, 418, 421, 423, 424, 425,
+		426, 428, 431, 451, 499} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			replying(apiError(status, "SOME_CODE", "Because")).check(t, scenario{}, rejected("SOME_CODE", status, ": Because"))
+			replying(apiError(status, "SOME_CODE", "Because")).check(t, scenario{},
+				rejected("SOME_CODE", status, ": Because"))
 			replying(respond(status, "")).check(t, scenario{}, rejected(fmt.Sprint("HTTP_", status), status))
 		})
 	}
@@ -234,7 +249,8 @@ func testRetriedStatus(t *testing.T) {
 		}
 		replying(respond(status, ""), confirmation).test(t, fmt.Sprint(status, " once"), scenario{},
 			expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
-		replying(respond(status, ""), apiError(400, "BAD_PARAMETER", "No")).test(t, fmt.Sprint(status, ", then 400"), scenario{},
+		replying(respond(status, ""), apiError(400, "BAD_PARAMETER", "No")).test(t, fmt.Sprint(status, ", then 400"),
+			scenario{},
 			unknownOutcome("BAD_PARAMETER", 2))
 	}
 }
@@ -251,7 +267,8 @@ func validationErrors(pairs ...string) string {
 	}
 	var list []finding
 	for i := 0; i < len(pairs); i += 2 {
-		list = append(list, finding{strings.Split(pairs[i], "."), pairs[i+1], "some_type", "the-input", map[string]any{"k": "the-ctx"}, "https://the-url"})
+		list = append(list, finding{strings.Split(pairs[i], "."), pairs[i+1], "some_type", "the-input",
+			map[string]any{"k": "the-ctx"}, "https://the-url"})
 	}
 	data, err := json.Marshal(map[string]any{"detail": list})
 	if err != nil {
@@ -269,11 +286,16 @@ func testValidationErrors(t *testing.T) {
 		says []string
 		not  []string
 	}{
-		"every input": {validationErrors("body.version_id", "v", "body.inbound_phone_number_id", "i", "body.outbound_phone_number_id", "o", "path.agent_id", "a"),
-			[]string{"version-id: v; inbound-phone-number-id: i; outbound-phone-number-id: o; agent-id: a"}, []string{"body.", "more"}},
-		"another field": {validationErrors("body.version_id", "v", "body.else", "e"), []string{"version-id: v; body.else: e"}, nil},
-		"one of five":   {validationErrors("a", "1", "b", "2", "c", "3", "d", "4", "e", "5"), []string{"a: 1; b: 2; c: 3; d: 4; e: 5"}, []string{"more"}},
-		"one of seven":  {validationErrors("a", "1", "b", "2", "c", "3", "d", "4", "e", "5", "f", "6", "g", "7"), []string{"e: 5; and 2 more"}, []string{"f: 6"}},
+		"every input": {validationErrors("body.version_id", "v", "body.inbound_phone_number_id", "i",
+			"body.outbound_phone_number_id", "o", "path.agent_id", "a"),
+			[]string{"version-id: v; inbound-phone-number-id: i; outbound-phone-number-id: o; agent-id: a"},
+			[]string{"body.", "more"}},
+		"another field": {validationErrors("body.version_id", "v", "body.else", "e"),
+			[]string{"version-id: v; body.else: e"}, nil},
+		"one of five": {validationErrors("a", "1", "b", "2", "c", "3", "d", "4", "e", "5"),
+			[]string{"a: 1; b: 2; c: 3; d: 4; e: 5"}, []string{"more"}},
+		"one of seven": {validationErrors("a", "1", "b", "2", "c", "3", "d", "4", "e", "5", "f", "6", "g", "7"),
+			[]string{"e: 5; and 2 more"}, []string{"f: 6"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := replying(respond(422, test.body)).check(t, scenario{},
@@ -310,10 +332,12 @@ func testOddValidationErrors(t *testing.T) {
 		"msg is a number":   {`{"detail":[{"loc":["body"],"msg":7}]}`, nil},
 		"not an object":     {`["the-input"]`, nil},
 		"broken":            {`{"detail":[{"loc":["body"],"msg":"the-input"`, nil},
-		"10,000 items":      {`{"detail":[` + strings.Repeat(item, 9_999) + item[:len(item)-1] + `]}`, []string{"version-id: Input should be a valid UUID; and 9995 more"}},
-		"more than 1 MiB":   {`{"detail":[` + strings.Repeat(item, 99_999) + item[:len(item)-1] + `]}`, nil},
-		"long texts":        {validationErrors("body.version_id", long, "b", long, "c", long, "d", long, "e", long, "f", long), []string{"and 1 more"}},
-		"a long place":      {validationErrors(long, "m"), []string{"…"}},
+		"10,000 items": {`{"detail":[` + strings.Repeat(item, 9_999) + item[:len(item)-1] + `]}`,
+			[]string{"version-id: Input should be a valid UUID; and 9995 more"}},
+		"more than 1 MiB": {`{"detail":[` + strings.Repeat(item, 99_999) + item[:len(item)-1] + `]}`, nil},
+		"long texts": {validationErrors("body.version_id", long, "b", long, "c", long, "d", long, "e", long, "f",
+			long), []string{"and 1 more"}},
+		"a long place": {validationErrors(long, "m"), []string{"…"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := replying(respond(422, test.body)).check(t, scenario{},
@@ -329,7 +353,8 @@ func testOddValidationErrors(t *testing.T) {
 
 func testRateLimitedOnce(t *testing.T) {
 	busy := respond(429, "")
-	replying(busy, confirmation).check(t, scenario{}, expected{attempts: 2, minTime: time.Second, maxTime: 2 * time.Second})
+	replying(busy, confirmation).check(t, scenario{},
+		expected{attempts: 2, minTime: time.Second, maxTime: 2 * time.Second})
 	// It is a place in a queue, and does not use up the retries.
 	replying(busy, busy, busy, confirmation).check(t, with("max-retries", "0"),
 		expected{attempts: 4, minTime: 7 * time.Second, maxTime: 14 * time.Second})
@@ -347,8 +372,10 @@ func testRateLimitedAlways(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			api := replying(test.reply)
 			w := expected{
-				code: test.code, httpStatus: "429", minTime: time.Minute, maxTime: 2 * time.Minute, neverShown: []string{mayBeApplied},
-				says: []string{"The API returned 429 Too Many Requests", "gave up after", nothingChanged, "max-parallel", "increase timeout"},
+				code: test.code, httpStatus: "429", minTime: time.Minute, maxTime: 2 * time.Minute,
+				neverShown: []string{mayBeApplied},
+				says: []string{"The API returned 429 Too Many Requests", "gave up after", nothingChanged,
+					"max-parallel", "increase timeout"},
 			}
 			res := api.testQueue(t, scenario{}, w)
 			if res < 6 || res > 20 {
@@ -375,12 +402,15 @@ func testLastErrorReported(t *testing.T) {
 		replies = append(replies, apiError(500, fmt.Sprint("FAILURE_", i+1), fmt.Sprintf("This is reply %d.", i+1)))
 	}
 	(&fakeAPI{replies: replies}).check(t, scenario{}, expected{
-		code: "FAILURE_5", attempts: 5, httpStatus: "500", minTime: minBackoff, maxTime: maxBackoff, verifyTime: lastLook, neverShown: []string{mayBeApplied},
-		says: []string{"The API returned 500 Internal Server Error: This is reply 5; gave up after 5 attempts.", "Nothing was changed: " + stillLive, "Try again later"},
+		code: "FAILURE_5", attempts: 5, httpStatus: "500", minTime: minBackoff, maxTime: maxBackoff,
+		verifyTime: lastLook, neverShown: []string{mayBeApplied},
+		says: []string{"The API returned 500 Internal Server Error: This is reply 5; gave up after 5 attempts.",
+			"Nothing was changed: " + stillLive, "Try again later"},
 	})
 	// The last response may also be one that is not retried.
 	(&fakeAPI{replies: append(replies[:2:2], apiError(403, "FORBIDDEN", "No more."))}).check(t, scenario{},
-		expected{code: "FORBIDDEN", attempts: 3, httpStatus: "403", says: []string{": No more.", nothingChanged}, verifyTime: lastLook})
+		expected{code: "FORBIDDEN", attempts: 3, httpStatus: "403", says: []string{": No more.", nothingChanged},
+			verifyTime: lastLook})
 }
 
 func testRetriesUntilSuccess(t *testing.T) {
@@ -403,11 +433,13 @@ func testOther5xx(t *testing.T) {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			replying(respond(status, "")).check(t, scenario{}, unknownOutcome(fmt.Sprint("HTTP_", status), 1))
 			replying(apiError(status, "BROKEN", "No")).check(t, scenario{},
-				expected{code: "BROKEN", attempts: 1, httpStatus: fmt.Sprint(status), says: []string{"Nothing was changed: " + stillLive, "Try again later", "request ID"}})
+				expected{code: "BROKEN", attempts: 1, httpStatus: fmt.Sprint(status),
+					says: []string{"Nothing was changed: " + stillLive, "Try again later", "request ID"}})
 		})
 	}
 	for _, status := range []int{525, 526, 527, 528, 529} { // from gateways, which cannot know
-		replying(respond(status, "")).test(t, fmt.Sprint(status), scenario{}, unknownOutcome(fmt.Sprint("HTTP_", status), 1))
+		replying(respond(status, "")).test(t, fmt.Sprint(status), scenario{},
+			unknownOutcome(fmt.Sprint("HTTP_", status), 1))
 	}
 }
 
@@ -432,11 +464,15 @@ func testRedirects(t *testing.T) {
 			location string // a whole header line
 			says     string
 		}{
-			"same host":      {"Location: http://diga/secret-path?secret-query", "(redirects are not followed): redirect to diga."},
-			"itself":         {"Location: http://diga/v1/agent/" + sandbox.FrontDesk + "/published_version", "(redirects are not followed): redirect to diga."},
-			"a path":         {"Location: /secret-path", "(redirects are not followed)."},
-			"another host":   {"Location: https://login.example/secret-path?secret-query#secret-fragment", "(redirects are not followed): redirect to login.example."},
-			"with a login":   {"Location: https://secret-user:secret-password@login.example:8443/", "(redirects are not followed): redirect to login.example:8443."},
+			"same host": {"Location: http://diga/secret-path?secret-query",
+				"(redirects are not followed): redirect to diga."},
+			"itself": {"Location: http://diga/v1/agent/" + sandbox.FrontDesk + "/published_version",
+				"(redirects are not followed): redirect to diga."},
+			"a path": {"Location: /secret-path", "(redirects are not followed)."},
+			"another host": {"Location: https://login.example/secret-path?secret-query#secret-fragment",
+				"(redirects are not followed): redirect to login.example."},
+			"with a login": {"Location: https://secret-user:secret-password@login.example:8443/",
+				"(redirects are not followed): redirect to login.example:8443."},
 			"another scheme": {"Location: javascript:secret()", "(redirects are not followed)."},
 			"none":           {"X-Nothing: x", "(redirects are not followed)."},
 			"broken":         {"Location: http://[::secret", "(redirects are not followed)."},
@@ -449,7 +485,8 @@ func testRedirects(t *testing.T) {
 				}
 				fake := replying(respond(status, body, test.location))
 				res := fake.check(t, with("token", "a-token-of-no-other-word"),
-					rejected("ACTION_REDIRECT_REFUSED", status, test.says, "Set api-url to the address of the API itself").neverShowing("secret"))
+					rejected("ACTION_REDIRECT_REFUSED", status, test.says,
+						"Set api-url to the address of the API itself").neverShowing("secret"))
 				if requests := fake.requests(""); len(requests) != 6 {
 					t.Errorf("%d requests, want three reads, a change and two reads: %v", len(requests), res.log.Lines)
 				}
@@ -458,11 +495,14 @@ func testRedirects(t *testing.T) {
 	}
 	t.Run("https to http", func(t *testing.T) {
 		target := &fakeAPI{}
-		api, server := newSandbox(t, sandbox.Fault{Status: 307, Header: http.Header{"Location": {target.start(t) + "/v1"}}},
-			sandbox.Fault{Method: http.MethodGet, Status: 307, Header: http.Header{"Location": {target.start(t) + "/v1"}}})
+		api, server := newSandbox(t, sandbox.Fault{Status: 307,
+			Header: http.Header{"Location": {target.start(t) + "/v1"}}},
+			sandbox.Fault{Method: http.MethodGet, Status: 307,
+				Header: http.Header{"Location": {target.start(t) + "/v1"}}})
 		server.TLSConfig = trustedConfig()
 		res := with("api-url", "https://"+startServer(t, tlsServer{server})).run(t)
-		res.check(t, expected{code: "ACTION_REDIRECT_REFUSED", attempts: 1, httpStatus: "307", says: []string{"(redirects are not followed): redirect to 127.0.0.1:", nothingChanged}})
+		res.check(t, expected{code: "ACTION_REDIRECT_REFUSED", attempts: 1, httpStatus: "307",
+			says: []string{"(redirects are not followed): redirect to 127.0.0.1:", nothingChanged}})
 		if n := len(target.requests("")); n != 0 || len(api.Requests()) != 6 {
 			t.Errorf("%d requests at the target, %d at the API", n, len(api.Requests()))
 		}

@@ -21,7 +21,8 @@ import (
 
 // fuzzedInputs are the inputs that FuzzInputs varies.
 var fuzzedInputs = []string{
-	"token", "agent-id", "version-id", "version-name", "unpublish", "inbound-phone-number-id", "outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries",
+	"token", "agent-id", "version-id", "version-name", "unpublish", "inbound-phone-number-id",
+	"outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries",
 }
 
 func FuzzInputs(f *testing.F) {
@@ -48,10 +49,13 @@ func FuzzInputs(f *testing.F) {
 	}
 	for i, text := range publish.HostileTexts {
 		add(fuzzedInputs[i%len(fuzzedInputs)], text)
-		add("token", text+publish.Secret, "agent-id", text+publish.Secret, "timeout", text+publish.Secret, "api-url", "https://"+text+publish.Secret)
+		add("token", text+publish.Secret, "agent-id", text+publish.Secret, "timeout", text+publish.Secret, "api-url",
+			"https://"+text+publish.Secret)
 	}
-	f.Fuzz(func(t *testing.T, token, agent, version, name, unpublish, inbound, outbound, dryRun, apiURL, timeout, maxRetries string) {
-		values := []string{token, agent, version, name, unpublish, inbound, outbound, dryRun, apiURL, timeout, maxRetries}
+	f.Fuzz(func(t *testing.T, token, agent, version, name, unpublish, inbound, outbound, dryRun, apiURL, timeout,
+		maxRetries string) {
+		values := []string{token, agent, version, name, unpublish, inbound, outbound, dryRun, apiURL, timeout,
+			maxRetries}
 		given := make(map[string]string)
 		for i, name := range fuzzedInputs {
 			given[name] = values[i]
@@ -76,10 +80,12 @@ func FuzzInputs(f *testing.F) {
 
 func FuzzPrinted(f *testing.F) {
 	head := func(status, header string) string { return "HTTP/1.1 " + status + "\r\n" + header + "\r\n" }
-	published := `{"agent_id":"` + sandbox.FrontDesk + `","version_id":"` + sandbox.NextID + `","version_name":"v1","is_published":true}`
+	published := `{"agent_id":"` + sandbox.FrontDesk + `","version_id":"` + sandbox.NextID +
+		`","version_name":"v1","is_published":true}`
 	confirmed := `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID + `"}`
 	f.Add(head("200 OK", "")+published, head("200 OK", "")+confirmed, "")
-	f.Add(head("404 Not Found", ""), head("500 Oops", "Retry-After: 1\r\n")+`{"error_code":"A","message":"b"}`, head("200 OK", "")+confirmed)
+	f.Add(head("404 Not Found", ""), head("500 Oops", "Retry-After: 1\r\n")+`{"error_code":"A","message":"b"}`,
+		head("200 OK", "")+confirmed)
 	for _, text := range append([]string{publish.Secret, "Bearer " + publish.Secret}, publish.HostileTexts...) {
 		quoted, _ := json.Marshal(text)
 		inJSON := strings.Trim(string(quoted), `"`)
@@ -135,8 +141,8 @@ var (
 	yamlBlock = regexp.MustCompile("(?s)\n```yaml\n.*?\n```\n")
 )
 
-// outsideCodeSpans returns a job summary without the YAML to paste and without its code spans, whose content is text to a
-// renderer.
+// outsideCodeSpans returns a job summary without the YAML to paste and without its code spans, whose content is text to
+// a renderer.
 func outsideCodeSpans(markdown string) string {
 	var rest strings.Builder
 	markdown = ownTags.ReplaceAllString(yamlBlock.ReplaceAllString(markdown, "\n"), "")

@@ -15,14 +15,20 @@ import (
 // HostileTexts are what a server or an input may contain to forge commands or markup.
 var HostileTexts = []string{
 	"a\n::add-mask::a", "a\r::error::forged", "a\r\n::error title=forged::forged",
-	"a ##[set-output name=published-version-id]x", "##[##[error]]", "#\u200b#[error]forged", "##[set-env name=PATH]x", "##[add-matcher]x",
-	"\u3000::SET-OUTPUT name=x::y", "\u00a0::SET-OUTPUT name=x::y", "\t::SET-OUTPUT name=x::y", "\ufeff::set-output name=x::y",
+	"a ##[set-output name=published-version-id]x", "##[##[error]]", "#\u200b#[error]forged", "##[set-env name=PATH]x",
+	"##[add-matcher]x",
+	"\u3000::SET-OUTPUT name=x::y", "\u00a0::SET-OUTPUT name=x::y", "\t::SET-OUTPUT name=x::y",
+	"\ufeff::set-output name=x::y",
 	"::stop-commands::t", "::error\u200b::x", "\u0301::error::x", "\uff9e::error::x", ":\u200b:error::x",
 	"%0A::add-mask::x", "%250A::add-mask::x", "%3A%3Aerror%3A%3Ax",
-	"_GitHubActionsFileCommandDelimeter_\nstatus=published", "a=b", "a<<EOF", "a<<EOF\nb\nEOF\nstatus=published", "=", "<<",
-	"\x1b[31mred\x1b]0;title\a\x1b]8;;https://a.example\x1b\\x", "\u202e\u2066\u2028\u2029\u0085\u061c\U000e0041", "\xff\xfe\x00\xc3(\xed\xa0\x80",
-	"<img src=x onerror=alert(1)>", "<!-- ", "</td></table><h1>", "[a](https://a.example)", "![a](https://a.example)", "https://a.example www.a.example a@a.example",
-	"@octocat #1 octo-org/octo-repo#1", "| a | b |", `\|`, "`", "``` \n# a", "`` `a` ``", strings.Repeat("`", 90) + "[a](https://a.example)",
+	"_GitHubActionsFileCommandDelimeter_\nstatus=published", "a=b", "a<<EOF", "a<<EOF\nb\nEOF\nstatus=published", "=",
+	"<<",
+	"\x1b[31mred\x1b]0;title\a\x1b]8;;https://a.example\x1b\\x", "\u202e\u2066\u2028\u2029\u0085\u061c\U000e0041",
+	"\xff\xfe\x00\xc3(\xed\xa0\x80",
+	"<img src=x onerror=alert(1)>", "<!-- ", "</td></table><h1>", "[a](https://a.example)", "![a](https://a.example)",
+	"https://a.example www.a.example a@a.example",
+	"@octocat #1 octo-org/octo-repo#1", "| a | b |", `\|`, "`", "``` \n# a", "`` `a` ``",
+	strings.Repeat("`", 90) + "[a](https://a.example)",
 	"**a** __b__ ~~c~~ $d$", "&lt;img&gt; &#60;", "- a\n- b", ":tada:",
 	"${{ secrets.TOKEN }}", "$(id) `id` ;id", "%s %d %!", "***", "…", "{", `{"error_code":"X"}`, "null",
 }
@@ -73,7 +79,8 @@ func CheckInputs(t *testing.T, get func(name string) string) error {
 		t.Errorf("out of bounds: %+v", in)
 	case in.APIURL.Host == "", in.APIURL.User != nil, in.APIURL.RawQuery != "", in.APIURL.Fragment != "":
 		t.Errorf("not an address: %s", in.APIURL)
-	case in.APIURL.Scheme != "https" && !(in.APIURL.Scheme == "http" && isLocal(in.APIURL.Hostname(), net.ParseIP(in.APIURL.Hostname()))):
+	case in.APIURL.Scheme != "https" && !(in.APIURL.Scheme == "http" && isLocal(in.APIURL.Hostname(),
+		net.ParseIP(in.APIURL.Hostname()))):
 		t.Errorf("in the clear: %s", in.APIURL)
 	}
 	request, err := http.NewRequest("PATCH", in.APIURL.JoinPath("v1/agent", in.Agent.String()).String(), nil)
@@ -114,7 +121,8 @@ func FuzzOutputs(f *testing.F) {
 			t.Fatal(err)
 		}
 		want := append(held, runner.Output{Name: "first", Value: p.line(first, maxLine)},
-			runner.Output{Name: "second", Value: p.line(second, maxLine)}, runner.Output{Name: "third", Value: p.line(third, maxLine)})
+			runner.Output{Name: "second", Value: p.line(second, maxLine)},
+			runner.Output{Name: "third", Value: p.line(third, maxLine)})
 		if got, err := runner.Outputs(readFile(t, path)); err != nil || !slices.Equal(got, want) {
 			t.Errorf("got %q, %v; want %q", got, err, want)
 		}

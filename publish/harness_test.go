@@ -48,7 +48,8 @@ func TestMain(m *testing.M) {
 	if !slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.fuzz=") }) {
 		_ = flag.Set("test.parallel", "8") // parallel tests mostly wait; the command line still wins
 	}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "REQUEST_METHOD"} {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+		"REQUEST_METHOD"} {
 		os.Unsetenv(name)
 	}
 	dir, err := os.MkdirTemp("", "publish-test-")
@@ -76,11 +77,14 @@ type scenario struct {
 	signal   syscall.Signal  // what ends the run; 0: nothing does
 	signalAt time.Duration   // after the start
 
-	latency   time.Duration                                                     // of the network in virtual time
-	dial      func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; not for virtual time
-	jitter    func(limit time.Duration) time.Duration                           // nil: random
-	modify    func(s *publish.Step, cancel context.CancelCauseFunc)             // changes the step before it runs; nil: nothing does
-	dialError func(ctx context.Context, n int) error                            // how the n-th dial in virtual time ends, from 1; nil: every one connects
+	latency time.Duration // of the network in virtual time
+	// Nil: the network; not for virtual time.
+	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+	jitter func(limit time.Duration) time.Duration // nil: random
+	// Changes the step before it runs; nil: nothing does.
+	modify func(s *publish.Step, cancel context.CancelCauseFunc)
+	// How the n-th dial in virtual time ends, from 1; nil: every one connects.
+	dialError func(ctx context.Context, n int) error
 }
 
 // with returns a scenario with these inputs, each a name and a value.
@@ -102,8 +106,8 @@ type result struct {
 	elapsed        time.Duration
 }
 
-// environment returns every variable of the run, with new files for the outputs and the summary unless the scenario names
-// them. The defaults are those of a workflow that sets only what it must.
+// environment returns every variable of the run, with new files for the outputs and the summary unless the scenario
+// names them. The defaults are those of a workflow that sets only what it must.
 func (s scenario) environment(t *testing.T) (env map[string]string, outputs, summary string) {
 	t.Helper()
 	env = map[string]string{
@@ -268,7 +272,8 @@ func measureMemory() {
 // builtAction builds the action once and returns the path of its binary.
 var builtAction = sync.OnceValue(func() string {
 	path := filepath.Join(tempDir, "publish-agent-version")
-	// With cgo or without, as these tests: otherwise an empty build cache would have to fill with a second standard library.
+	// With cgo or without, as these tests: otherwise an empty build cache would have to fill with a second standard
+	// library.
 	if out, err := exec.Command("go", "build", "-o", path, "..").CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("building the action: %v\n%s", err, out))
 	}
@@ -336,11 +341,13 @@ func (res *result) checkOutputs(t *testing.T) {
 	if res.outputs == nil {
 		return
 	}
-	of := map[bool][]string{true: {"published", "unpublished", "dry-run", "live", "offline"}, false: {"failed", "unknown"}}
+	of := map[bool][]string{true: {"published", "unpublished", "dry-run", "live", "offline"},
+		false: {"failed", "unknown"}}
 	if status := res.outputs["status"]; !slices.Contains(of[res.exit == 0], status) {
 		t.Errorf("status %q with exit status %d", status, res.exit)
 	}
-	confirmed := []string{"agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id", "inbound-phone-number", "outbound-phone-number"}
+	confirmed := []string{"agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id",
+		"inbound-phone-number", "outbound-phone-number"}
 	wrong := []string{"error-code", "error-message", "http-status"}
 	if res.exit != 0 {
 		wrong = confirmed
@@ -402,9 +409,10 @@ func (res *result) message() string {
 // expected is what a run must end with. A zero field is not checked, but an empty code means success.
 type expected struct {
 	code       string
-	status     string        // empty: failed after a failure, else published
-	httpStatus string        // the output http-status; "none": there is none
-	attempts   int           // the output, and how many requests for the change the API receives; -1: there is no such output
+	status     string // empty: failed after a failure, else published
+	httpStatus string // the output http-status; "none": there is none
+	// The output, and how many requests for the change the API receives; -1: there is no such output.
+	attempts   int
 	noRequest  bool          // the API receives none of them
 	says       []string      // parts of the message of the annotation
 	neverShown []string      // must not be printed or written
@@ -425,7 +433,8 @@ func (res *result) check(t *testing.T, w expected) {
 	if res.outputs["error-code"] != w.code || res.outputs["status"] != status {
 		t.Errorf("code %q, status %q; want %q, %q", res.outputs["error-code"], res.outputs["status"], w.code, status)
 	}
-	if got, set := res.outputs["http-status"]; w.httpStatus == "none" && set || w.httpStatus != "none" && w.httpStatus != "" && got != w.httpStatus {
+	if got, set := res.outputs["http-status"]; w.httpStatus == "none" && set || w.httpStatus != "none" &&
+		w.httpStatus != "" && got != w.httpStatus {
 		t.Errorf("http-status %q, want %s", got, w.httpStatus)
 	}
 	if got, set := res.outputs["attempts"]; w.attempts < 0 && set || w.attempts > 0 && got != strconv.Itoa(w.attempts) {
@@ -435,7 +444,8 @@ func (res *result) check(t *testing.T, w expected) {
 		if !strings.Contains(res.message(), part) && !strings.Contains(res.outputs["error-message"], part) {
 			t.Errorf("the message does not say %q", part)
 		}
-		inHeadline := (strings.HasPrefix(part, nothingChanged) || strings.HasSuffix(part, stillLive)) && strings.Contains(res.summary, "is still on")
+		inHeadline := (strings.HasPrefix(part, nothingChanged) || strings.HasSuffix(part, stillLive)) &&
+			strings.Contains(res.summary, "is still on")
 		if w.code != "" && res.summary != "" && !inHeadline && !res.summarySays(part) {
 			t.Errorf("the summary does not say %q:\n%s", part, res.summary)
 		}
@@ -448,11 +458,14 @@ func (res *result) check(t *testing.T, w expected) {
 		}
 	}
 	headline := map[string][]string{
-		"published": {"is now on", "is on"}, "unpublished": {"is offline"}, "dry-run": {"Dry run"}, "live": {"is on"}, "offline": {"no version is live"},
-		"failed": {"Not published", "Not unpublished", "Nothing was sent", "The step failed", "could not read what is live"}, "unknown": {"ould not confirm", "is offline", "The step failed"},
+		"published": {"is now on", "is on"}, "unpublished": {"is offline"}, "dry-run": {"Dry run"}, "live": {"is on"},
+		"offline": {"no version is live"},
+		"failed": {"Not published", "Not unpublished", "Nothing was sent", "The step failed",
+			"could not read what is live"}, "unknown": {"ould not confirm", "is offline", "The step failed"},
 	}[status]
 	first, _, _ := strings.Cut(res.summary, "\n")
-	if res.summary != "" && !slices.ContainsFunc(headline, func(part string) bool { return strings.Contains(first, part) }) {
+	if res.summary != "" && !slices.ContainsFunc(headline,
+		func(part string) bool { return strings.Contains(first, part) }) {
 		t.Errorf("the summary is headed %q, want one of %q", first, headline)
 	}
 	if w.minTime > 0 {
@@ -501,13 +514,14 @@ func (w expected) neverShowing(parts ...string) expected {
 	return w
 }
 
-// busyMachine is the longest that a run over real sockets may take: less than the 30 s of an attempt, and far more than it
-// needs on an idle machine.
+// busyMachine is the longest that a run over real sockets may take: less than the 30 s of an attempt, and far more than
+// it needs on an idle machine.
 const busyMachine = 25 * time.Second
 
 // unknownOutcome is the result of a change that may still be applied, and that the API does not show as applied.
 func unknownOutcome(code string, attempts int, says ...string) expected {
-	return expected{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied), verifyTime: lastLook}
+	return expected{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied),
+		verifyTime: lastLook}
 }
 
 // invalidResponse is the unknown outcome of a change whose one response is not a confirmation; http is as in expected.
@@ -588,7 +602,8 @@ func (s scenario) process(t *testing.T, script string) *process {
 		p.Env = vars
 	} else {
 		requireShell(t)
-		p.Cmd = exec.CommandContext(t.Context(), "sh", slices.Concat([]string{"-c", script, "sh", "env", "-i"}, vars, []string{builtAction()})...)
+		p.Cmd = exec.CommandContext(t.Context(), "sh",
+			slices.Concat([]string{"-c", script, "sh", "env", "-i"}, vars, []string{builtAction()})...)
 	}
 	p.Dir = t.TempDir()
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
@@ -617,7 +632,8 @@ func (p *process) finish(t *testing.T) result {
 	if err := p.Wait(); err != nil && !errors.As(err, new(*exec.ExitError)) {
 		t.Fatal(err)
 	}
-	res := result{exit: p.ProcessState.ExitCode(), elapsed: time.Since(p.started), stdout: p.stdout.String(), stderr: p.stderr.String()}
+	res := result{exit: p.ProcessState.ExitCode(), elapsed: time.Since(p.started), stdout: p.stdout.String(),
+		stderr: p.stderr.String()}
 	p.collect(t, &res, p.env, p.outputs, p.summary)
 	return res
 }

@@ -33,7 +33,8 @@ type memoryNetwork struct {
 }
 
 func newMemoryNetwork(latency time.Duration) *memoryNetwork {
-	return &memoryNetwork{latency: latency, incoming: make(chan net.Conn), turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	return &memoryNetwork{latency: latency, incoming: make(chan net.Conn), turn: make(chan struct{}, 1),
+		closed: make(chan struct{})}
 }
 
 // dial returns when the server waits for the first byte.
@@ -77,8 +78,8 @@ func (l *memoryNetwork) Close() error {
 
 func (l *memoryNetwork) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }
 
-// memoryConn is one end of a connection in memory. Unlike net.Pipe's it takes what is written before it is read, and its
-// errors are those of a socket.
+// memoryConn is one end of a connection in memory. Unlike net.Pipe's it takes what is written before it is read, and
+// its errors are those of a socket.
 type memoryConn struct {
 	net.Conn
 	peer    *memoryConn
@@ -235,7 +236,8 @@ func newKey() *ecdsa.PrivateKey {
 // write writes a's certificate into a file of dir and returns its path.
 func (a *authority) write(dir string) string {
 	path := filepath.Join(dir, a.cert.Subject.CommonName+".pem")
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), 0o600); err != nil {
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}),
+		0o600); err != nil {
 		panic(err)
 	}
 	return path
@@ -271,7 +273,8 @@ func serveTLS(config *tls.Config) func(int, net.Conn) net.Conn {
 }
 
 // dnsServer answers every question for a name by the response code of RFC 1035, and counts the questions.
-func dnsServer(t *testing.T, code byte) (dial func(ctx context.Context, network, addr string) (net.Conn, error), asked *atomic.Int64) {
+func dnsServer(t *testing.T, code byte) (dial func(ctx context.Context, network, addr string) (net.Conn, error),
+	asked *atomic.Int64) {
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

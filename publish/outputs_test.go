@@ -96,7 +96,8 @@ func TestFormats(t *testing.T) {
 	checkReadable(t, append(outputs, output{"summary", "### a\n\nsummary<<b\n::c::\nb"}))
 }
 
-// Each character that a shell may take for more than itself is tried at the beginning, within and at the end of a value.
+// Each character that a shell may take for more than itself is tried at the beginning, within and at the end of a
+// value.
 func TestFormatsOfEveryCharacter(t *testing.T) {
 	var outputs []output
 	for r := rune(' '); r <= '\u00ff'; r++ {

@@ -10,8 +10,8 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// TestRoundTrips counts what a publish costs on a network where nothing but distance takes time. Over HTTP/2 all reads take
-// one round trip; over HTTP/1.1 they wait for each other on the one connection.
+// TestRoundTrips counts what a publish costs on a network where nothing but distance takes time. Over HTTP/2 all reads
+// take one round trip; over HTTP/1.1 they wait for each other on the one connection.
 func TestRoundTrips(t *testing.T) {
 	const (
 		roundTrip = 100 * time.Millisecond

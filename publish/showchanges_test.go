@@ -12,8 +12,8 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// configured makes the reads of sandbox.LiveID, as the live version, and of sandbox.NextID show these fields: JSON without
-// the braces.
+// configured makes the reads of sandbox.LiveID, as the live version, and of sandbox.NextID show these fields: JSON
+// without the braces.
 func configured(api *sandbox.Sandbox, before, after string) {
 	show := func(path, id string, live bool, fields string) {
 		if fields != "" {

@@ -154,7 +154,8 @@ func newWorld(seed uint64) *world {
 			}
 		}
 		for n := 1; n <= versions; n++ {
-			name := pick(r, "", "stable", fmt.Sprint("v", n), fmt.Sprint("v", n), fmt.Sprint("v", n), fmt.Sprintf(" v%d ", n))
+			name := pick(r, "", "stable", fmt.Sprint("v", n), fmt.Sprint("v", n), fmt.Sprint("v", n),
+				fmt.Sprintf(" v%d ", n))
 			if config["prompt"] == nil {
 				config = map[string]any{"greeting": fmt.Sprint("Hello ", n%3)}
 			}
@@ -226,14 +227,16 @@ func (w *world) drawBehavior(r *rand.Rand) {
 	}
 	switch p := r.Float64(); {
 	case p < 0.06:
-		w.is.Limit = sandbox.Limit{Requests: 1 + r.IntN(4), Interval: pick(r, time.Second, 2*time.Second, 10*time.Second)}
+		w.is.Limit = sandbox.Limit{Requests: 1 + r.IntN(4),
+			Interval: pick(r, time.Second, 2*time.Second, 10*time.Second)}
 	case p < 0.09:
 		w.is.Limit.AtATime = 1
 	}
 	w.is.Limit.RetryAfter, w.is.Limit.Page = chance(r, 0.5), chance(r, 0.3)
 	w.token = sandbox.Token
 	if chance(r, 0.08) {
-		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken, "sandbox-token-that-reads-phones",
+		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken,
+			"sandbox-token-that-reads-phones",
 			"sandbox-token-of-nobody")
 		w.AddKey("sandbox-token-that-reads-phones", sandbox.Key{Agents: sandbox.Write, Phones: sandbox.Read})
 	}
@@ -256,7 +259,8 @@ func (w *world) drawFaults(r *rand.Rand) {
 		w.rates.kinds = []int{pick(r, w.rates.kinds...), pick(r, w.rates.kinds...)}
 	}
 	if w.busy = chance(r, 0.2); w.busy {
-		w.rates = faultRates{change: 0.5, read: pick(r, 0, 0.5), kinds: []int{waiting, waiting, pick(r, w.rates.kinds...)}}
+		w.rates = faultRates{change: 0.5, read: pick(r, 0, 0.5),
+			kinds: []int{waiting, waiting, pick(r, w.rates.kinds...)}}
 	}
 	if chance(r, 0.06) {
 		w.barred = barred{pick(r, "/v1/phone/", "/v1/phone/", "is_published", "version_id", "/v1/"), pick(r,
@@ -314,7 +318,8 @@ var faultKinds = []faultKind{
 		nil},
 	{"a gateway refuses", 1, neverApplied, []sandbox.Fault{pageFault(400), pageFault(403), pageFault(404),
 		pageFault(413)}, 0, false, nil},
-	{"a gateway's page", 8, mayApplyLater, []sandbox.Fault{pageFault(502), pageFault(503), pageFault(504), pageFault(500),
+	{"a gateway's page", 8, mayApplyLater, []sandbox.Fault{pageFault(502), pageFault(503), pageFault(504),
+		pageFault(500),
 		pageFault(524),
 		{Status: 503}, {Status: 408}, {Status: 504, Body: `{"message":"Endpoint request timed out"}`}}, 0, false,
 		[]string{"", "", "", "", "", "1", "5", "60"}},
@@ -328,7 +333,8 @@ var faultKinds = []faultKind{
 		Body: apiFault(500).Body}}, 0, true, nil},
 	{"nonsense", 2, mayApplyLater, []sandbox.Fault{{Status: 200, Body: "<html>It works!</html>"},
 		{Status: 200, Body: "null"},
-		{Status: 200, Body: `{"agent_id":`}, {Status: 200, Body: "{}"}, {Status: 202, Body: `["ok"]`}, {Status: 204}}, 0,
+		{Status: 200, Body: `{"agent_id":`}, {Status: 200, Body: "{}"}, {Status: 202, Body: `["ok"]`}, {Status: 204}},
+		0,
 		false, nil},
 	{"the reply to something else", 1, mayApplyLater, []sandbox.Fault{otherReply(1), otherReply(2)}, 0, false, nil},
 }

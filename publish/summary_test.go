@@ -96,7 +96,8 @@ func goldenRuns() []story {
 		{name: "hostile-name", setup: named(hostileName), inputs: []string{"version-name", hostileName}},
 		{name: "hostile-message",
 			faults: []sandbox.Fault{{Status: 400, Body: `{"error_code":"BAD_PARAMETER","message":"a|b ` + "``c``" +
-				` <img src=x>\n::error::forged ##[add-mask]x [d](https://a.example) @octocat ` + sandbox.Token + `"}`}}},
+				` <img src=x>\n::error::forged ##[add-mask]x [d](https://a.example) @octocat ` + sandbox.Token +
+				`"}`}}},
 	}
 }
 
