@@ -109,7 +109,8 @@ func TestCommandLine(t *testing.T) {
 		{"inside Actions", []string{next}, map[string]string{
 			"GITHUB_ACTIONS": "true", "INPUT_AGENT-ID": sandbox.FrontDesk, "INPUT_VERSION-ID": sandbox.LiveID,
 			"INPUT_TOKEN": sandbox.Token,
-		}, 1, "::error title=ACTION_INPUT_INVALID::Command-line arguments are not supported in GitHub Actions: set the inputs under with:. Nothing was sent.", ""},
+		}, 1, "::error title=ACTION_INPUT_INVALID::Command-line arguments are not supported in GitHub Actions: " +
+			"set the inputs under with:. Nothing was sent.", ""},
 		{"underscores inside Actions", nil, map[string]string{"GITHUB_ACTIONS": "true",
 			"INPUT_VERSION_ID": sandbox.NextID}, 1, "Unknown input \"version_id\": did you mean version-id?", ""},
 	}

@@ -171,7 +171,8 @@ func TestCleanStarsTheTokenInEveryEncoding(t *testing.T) {
 
 // Text around the token is not the token: it must not be replaced with stars.
 func TestCleanLeavesTheRest(t *testing.T) {
-	const text = "Version b1000000-0000-4000-8000-000000000229 (v1.22.8) of agent a0000000-0000-4000-8000-000000000001 is live."
+	const text = "Version b1000000-0000-4000-8000-000000000229 (v1.22.8) of agent " +
+		"a0000000-0000-4000-8000-000000000001 is live."
 	for _, token := range []string{"", secret, "sandbox-token", "abc", "q"} {
 		if got := newCleaner(token).clean(text, maxLine); got != text {
 			t.Errorf("token %q: got %q", token, got)

@@ -88,7 +88,8 @@ func versionJSON(id string, published bool) string {
 	name := map[string]string{sandbox.LiveID: sandbox.LiveName, sandbox.NextID: sandbox.NextName}[id]
 	number, _ := strconv.Atoi(id[24:])
 	return fmt.Sprintf(
-		`{"agent_id":%q,"version_id":%q,"version_name":%q,"name":"Front desk","version_number":%d,"is_draft":false,"is_published":%t}`,
+		`{"agent_id":%q,"version_id":%q,"version_name":%q,"name":"Front desk","version_number":%d,`+
+			`"is_draft":false,"is_published":%t}`,
 		sandbox.FrontDesk, id, name, number, published)
 }
 

@@ -157,66 +157,50 @@ func testNotAConfirmation(t *testing.T) {
 
 // confirmationOf is the body of a confirmation; an empty id is null.
 func confirmationOf(agent, version, inbound, outbound string) string {
-	quoted := func(id string) string {
-		if id == "" {
-			return "null"
-		}
-		return `"` + id + `"`
-	}
-	return fmt.Sprintf(
-		`{"agent_id":%q,"published_version_id":%s,"inbound_phone_number_id":%s,"outbound_phone_number_id":%s}`,
-		agent, quoted(version), quoted(inbound), quoted(outbound))
+	body := fmt.Sprintf(`{"agent_id":%q,"published_version_id":%q,"inbound_phone_number_id":%q,"outbound_phone_number_id":%q}`,
+		agent, version, inbound, outbound)
+	return strings.ReplaceAll(body, `""`, "null")
 }
 
 func testConfirmationMismatch(t *testing.T) {
-	phones := map[string]string{"inbound-phone-number-id": sandbox.Switch, "outbound-phone-number-id": sandbox.Callback}
+	const desk, next, live = sandbox.FrontDesk, sandbox.NextID, sandbox.LiveID
+	const in, out, other = sandbox.Switch, sandbox.Callback, sandbox.Reception
+	phones := map[string]string{"inbound-phone-number-id": in, "outbound-phone-number-id": out}
 	off := map[string]string{"unpublish": "true"}
 	for name, test := range map[string]struct {
-		inputs map[string]string
-		body   string
-		says   string
+		inputs                map[string]string
+		body                  string
+		output, was, returned string
 	}{
-		"agent": {nil, confirmationOf(sandbox.NightDesk, sandbox.NextID, "", ""),
-			"agent-id: requested " + sandbox.FrontDesk + ", got " + sandbox.NightDesk},
-		"version": {nil, confirmationOf(sandbox.FrontDesk, sandbox.LiveID, "", ""),
-			"version-id: requested " + sandbox.NextID + ", got " + sandbox.LiveID},
-		"no version": {nil, confirmationOf(sandbox.FrontDesk, "", "", ""),
-			"version-id: requested " + sandbox.NextID + ", got null"},
-		"version left out": {nil, `{"agent_id":"` + sandbox.FrontDesk + `"}`,
-			"version-id: requested " + sandbox.NextID + ", got null"},
-		"inbound": {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Reception,
-			sandbox.Callback), "inbound-phone-number-id: requested " + sandbox.Switch + ", got " + sandbox.Reception},
-		"no inbound": {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, "", sandbox.Callback),
-			"inbound-phone-number-id: requested " + sandbox.Switch + ", got null"},
-		"outbound": {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch,
-			sandbox.Switch), "outbound-phone-number-id: requested " + sandbox.Callback + ", got " + sandbox.Switch},
-		"no outbound": {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, ""),
-			"outbound-phone-number-id: requested " + sandbox.Callback + ", got null"},
-		"the phones swapped": {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Callback,
-			sandbox.Switch), "outbound-phone-number-id: requested " + sandbox.Callback + ", got " + sandbox.Switch},
-		"still published": {off, confirmationOf(sandbox.FrontDesk, sandbox.LiveID, "", ""),
-			"version-id: requested null, got " + sandbox.LiveID},
+		"agent":              {nil, confirmationOf(sandbox.NightDesk, next, "", ""), "agent-id", desk, sandbox.NightDesk},
+		"version":            {nil, confirmationOf(desk, live, "", ""), "version-id", next, live},
+		"no version":         {nil, confirmationOf(desk, "", "", ""), "version-id", next, "null"},
+		"version left out":   {nil, `{"agent_id":"` + desk + `"}`, "version-id", next, "null"},
+		"inbound":            {phones, confirmationOf(desk, next, other, out), "inbound-phone-number-id", in, other},
+		"no inbound":         {phones, confirmationOf(desk, next, "", out), "inbound-phone-number-id", in, "null"},
+		"outbound":           {phones, confirmationOf(desk, next, in, in), "outbound-phone-number-id", out, in},
+		"no outbound":        {phones, confirmationOf(desk, next, in, ""), "outbound-phone-number-id", out, "null"},
+		"the phones swapped": {phones, confirmationOf(desk, next, out, in), "outbound-phone-number-id", out, in},
+		"still published":    {off, confirmationOf(desk, live, "", ""), "version-id", "null", live},
 	} {
 		replying(respond(200, test.body)).test(t, name, scenario{inputs: test.inputs},
 			unknownOutcome("ACTION_RESPONSE_MISMATCH", 1, "The API confirmed a different change than requested",
-				test.says, checkFirst).withHTTP("200").atOnce())
+				test.output+": requested "+test.was+", got "+test.returned, checkFirst).withHTTP("200").atOnce())
 	}
 	for name, test := range map[string]struct {
 		inputs map[string]string
 		body   string
 		status string
 	}{
-		"upper case is no difference": {nil,
-			confirmationOf(strings.ToUpper(sandbox.FrontDesk), strings.ToUpper(sandbox.NextID), "", ""), ""},
-		"phones as asked": {phones,
-			confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Callback), ""},
-		"offline":               {off, confirmationOf(sandbox.FrontDesk, "", "", ""), "unpublished"},
-		"offline, in few words": {off, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "unpublished"},
+		"upper case":            {nil, confirmationOf(strings.ToUpper(desk), strings.ToUpper(next), "", ""), ""},
+		"phones as asked":       {phones, confirmationOf(desk, next, in, out), ""},
+		"offline":               {off, confirmationOf(desk, "", "", ""), "unpublished"},
+		"offline, in few words": {off, `{"agent_id":"` + desk + `"}`, "unpublished"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			res := replying(respond(200, test.body)).check(t, scenario{inputs: test.inputs},
 				expected{attempts: 1, status: test.status})
-			if id := res.outputs["agent-id"]; id != sandbox.FrontDesk {
+			if id := res.outputs["agent-id"]; id != desk {
 				t.Errorf("agent-id %q", id)
 			}
 		})
@@ -224,20 +208,20 @@ func testConfirmationMismatch(t *testing.T) {
 }
 
 func testOptionalIDs(t *testing.T) {
-	ids := `"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID + `"`
-	for name, test := range map[string]struct{ fields, inbound, outbound string }{
-		"null":        {`,"inbound_phone_number_id":null,"outbound_phone_number_id":null`, "", ""},
-		"absent":      {"", "", ""},
-		"one of them": {`,"inbound_phone_number_id":"` + sandbox.Reception + `"`, sandbox.Reception, ""},
-		"both": {`,"inbound_phone_number_id":"` + sandbox.Reception + `","outbound_phone_number_id":"` +
-			sandbox.Callback + `"`, sandbox.Reception, sandbox.Callback},
-		"other fields": {`,"inbound_agent_id":7,"x":{"inbound_phone_number_id":"` + sandbox.Reception + `"}`, "", ""},
+	const desk, next, in, out = sandbox.FrontDesk, sandbox.NextID, sandbox.Reception, sandbox.Callback
+	ids := `{"agent_id":"` + desk + `","published_version_id":"` + next + `"`
+	for name, test := range map[string]struct{ body, inbound, outbound string }{
+		"null":         {confirmationOf(desk, next, "", ""), "", ""},
+		"absent":       {ids + "}", "", ""},
+		"one of them":  {ids + `,"inbound_phone_number_id":"` + in + `"}`, in, ""},
+		"both":         {confirmationOf(desk, next, in, out), in, out},
+		"other fields": {ids + `,"inbound_agent_id":7,"x":{"inbound_phone_number_id":"` + in + `"}}`, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			res := replying(respond(200, "{"+ids+test.fields+"}")).check(t, scenario{}, expected{attempts: 1})
-			inbound, in := res.outputs["inbound-phone-number-id"]
-			outbound, out := res.outputs["outbound-phone-number-id"]
-			if !in || !out || inbound != test.inbound || outbound != test.outbound {
+			res := replying(respond(200, test.body)).check(t, scenario{}, expected{attempts: 1})
+			inbound, hasIn := res.outputs["inbound-phone-number-id"]
+			outbound, hasOut := res.outputs["outbound-phone-number-id"]
+			if !hasIn || !hasOut || inbound != test.inbound || outbound != test.outbound {
 				t.Errorf("outputs %q", res.outputs)
 			}
 		})
@@ -458,8 +442,8 @@ var stripSummaryTags = strings.NewReplacer("<details>", "", "<details open>", ""
 
 func testHTMLErrorPages(t *testing.T) {
 	for name, test := range map[string]struct{ body, says string }{
-		"nginx": {
-			"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>Oh no</h1></center>\r\n</body>\r\n</html>", ": 502 Bad Gateway"},
+		"nginx": {"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n" +
+			"<center><h1>Oh no</h1></center>\r\n</body>\r\n</html>", ": 502 Bad Gateway"},
 		"no title":          {"<html><body><h1>Down</h1>\n<p>for <b>repair</b></p></body></html>", ": Down for repair"},
 		"an empty title":    {"<title></title><h1>Down</h1>", ""},
 		"a title in pieces": {"<title>\n  Down\n  for repair\n</title>", ": Down for repair"},

@@ -69,7 +69,8 @@ func TestReportInsideActions(t *testing.T) {
 	p.fail("CODE", "k")
 	p.mask("")
 	want := "::add-mask::" + strings.ReplaceAll(secret, "%", "%25") + "\n" +
-		"5% of a b\n::debug::c d\n::notice title=Title%3A e%2C f::g ::h.\n::warning title=i::j%25.\n::error title=CODE::k\n"
+		"5% of a b\n::debug::c d\n::notice title=Title%3A e%2C f::g ::h.\n" +
+		"::warning title=i::j%25.\n::error title=CODE::k\n"
 	if got := p.stdout.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
