@@ -157,13 +157,13 @@ func testNotAConfirmation(t *testing.T) {
 
 // confirmationOf is the body of a confirmation; an empty id is null.
 func confirmationOf(agent, version, inbound, outbound string) string {
-	body := fmt.Sprintf(`{"agent_id":%q,"published_version_id":%q,"inbound_phone_number_id":%q,"outbound_phone_number_id":%q}`,
-		agent, version, inbound, outbound)
+	body := fmt.Sprintf(`{"agent_id":%q,"published_version_id":%q,"inbound_phone_number_id":%q,`+
+		`"outbound_phone_number_id":%q}`, agent, version, inbound, outbound)
 	return strings.ReplaceAll(body, `""`, "null")
 }
 
 func testConfirmationMismatch(t *testing.T) {
-	const desk, next, live = sandbox.FrontDesk, sandbox.NextID, sandbox.LiveID
+	const desk, night, next, live = sandbox.FrontDesk, sandbox.NightDesk, sandbox.NextID, sandbox.LiveID
 	const in, out, other = sandbox.Switch, sandbox.Callback, sandbox.Reception
 	phones := map[string]string{"inbound-phone-number-id": in, "outbound-phone-number-id": out}
 	off := map[string]string{"unpublish": "true"}
@@ -172,7 +172,7 @@ func testConfirmationMismatch(t *testing.T) {
 		body                  string
 		output, was, returned string
 	}{
-		"agent":              {nil, confirmationOf(sandbox.NightDesk, next, "", ""), "agent-id", desk, sandbox.NightDesk},
+		"agent":              {nil, confirmationOf(night, next, "", ""), "agent-id", desk, night},
 		"version":            {nil, confirmationOf(desk, live, "", ""), "version-id", next, live},
 		"no version":         {nil, confirmationOf(desk, "", "", ""), "version-id", next, "null"},
 		"version left out":   {nil, `{"agent_id":"` + desk + `"}`, "version-id", next, "null"},

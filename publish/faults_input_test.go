@@ -112,7 +112,8 @@ func TestFaultsInput(t *testing.T) {
 		).check(t, fake, expected{attempts: 1})
 		changes := fake.requests("PATCH")
 		if len(changes) != 1 || changes[0].URL.Path != "/v1/agent/"+sandbox.FrontDesk+"/published_version" ||
-			changes[0].body != `{"version_id":"`+sandbox.NextID+`","inbound_phone_number_id":"`+sandbox.Reception+`"}` ||
+			changes[0].body != `{"version_id":"`+sandbox.NextID+
+				`","inbound_phone_number_id":"`+sandbox.Reception+`"}` ||
 			changes[0].Header.Get("Authorization") != "Bearer "+sandbox.Token {
 			t.Errorf("got %+v", changes)
 		}

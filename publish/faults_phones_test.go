@@ -118,8 +118,8 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "two, and both are dropped", is: dropping, setup: bindTwo, attempts: 1, inbound: []string{},
 			says: []string{"but nobody can call it: it lost 2 phone numbers"},
 			warns: []string{
-				"no longer answers +34 910 000 002 (Switch) and +34 910 000 001 (Reception), although this step did not " +
-					"request that. Nobody can call it now. Bind them again in Diga"},
+				"no longer answers +34 910 000 002 (Switch) and +34 910 000 001 (Reception), although this " +
+					"step did not request that. Nobody can call it now. Bind them again in Diga"},
 			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
 			summary: []string{"### 🚨", "It binds no inbound number: bind"}}.run(t)
 		story{name: "two, and both are kept", setup: bindTwo, attempts: 1,

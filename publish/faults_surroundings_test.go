@@ -137,7 +137,8 @@ func testDiskFullAfterSuccess(t *testing.T) {
 				env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.runDiskFull(t)
 			got := res.log.Annotations()
 			says := "Could not write the results: file too large. " + tt.says
-			warning := runner.Annotation{Level: "warning", Title: "No job summary", Message: "Writing it failed: file too large."}
+			warning := runner.Annotation{Level: "warning", Title: "No job summary",
+				Message: "Writing it failed: file too large."}
 			if len(got) != 2 || res.exit != 1 || got[0] != warning || got[1].Title != "ACTION_OUTPUT_UNWRITABLE" ||
 				!strings.HasPrefix(got[1].Message, says) ||
 				!strings.HasSuffix(got[1].Message, " Free up disk space, then run this step again: that is safe.") {

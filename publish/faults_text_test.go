@@ -169,8 +169,8 @@ func checkHarmless(t *testing.T, text string) {
 }
 
 // pastedStepLine is a line of the step to paste.
-var pastedStepLine = regexp.MustCompile(
-	`^(- uses: (\./|[\w*-]+/[\w./-]+(@[\w*./-]+)?)|  with:|    token: \$\{\{ secrets\.DIGA_TOKEN \}\}|    [a-z-]+-id: ([0-9a-f-]{36}|none)|    api-url: "http://[\w.:]+")$`)
+var pastedStepLine = regexp.MustCompile(`^(- uses: (\./|[\w*-]+/[\w./-]+(@[\w*./-]+)?)|  with:|` +
+	`    token: \$\{\{ secrets\.DIGA_TOKEN \}\}|    [a-z-]+-id: ([0-9a-f-]{36}|none)|    api-url: "http://[\w.:]+")$`)
 
 // checkSummaryIsText checks that text from elsewhere is in code spans alone.
 func checkSummaryIsText(t *testing.T, summary string) {

@@ -1,16 +1,19 @@
 // The harness of this package's tests. A test has four parts:
 //
-//   - a server: a fakeAPI plays scripted responses, byte by byte if need be; newSandbox returns the sandbox, which has the
-//     API's state and rules; network_test.go has the networks in between.
+//   - a server: a fakeAPI plays scripted responses, byte by byte if need be; newSandbox returns the sandbox, which has
+//     the API's state and rules; network_test.go has the networks in between.
 //   - a scenario: the inputs, the environment, and what happens to the run. Its zero value is a workflow that publishes
 //     sandbox.NextID for sandbox.FrontDesk.
-//   - a run, which ends in a result: run has a real network; runInMemory has one in memory, and virtual time; runBinary,
-//     runMeasured and process start the built binary. Each of them checks what must be true of every run: see collect.
+//   - a run, which ends in a result: run has a real network; runInMemory has one in memory, and virtual time;
+//     runBinary, runMeasured and process start the built binary. Each of them checks what must be true of every run:
+//     see collect.
 //   - what is expected of the result: an expected, often made by notSent, unknownOutcome or rejected.
 //
 // Most tests need one line, which runs in memory as a subtest:
 //
 //	replying(apiError(404, "NOT_FOUND", "No.")).test(t, "not found", scenario{}, rejected("NOT_FOUND", 404, ": No."))
+//
+// A test against the sandbox is most often a story: see story_test.go.
 package publish_test
 
 import (

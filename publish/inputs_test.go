@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"publish-agent-version/diga"
 	"publish-agent-version/internal/runner"
 
 	"github.com/google/uuid"
@@ -57,17 +56,6 @@ func TestReadInputs(t *testing.T) {
 			"unpublish": "false", "dry-run": "false", "api-url": "https://api.diga.io", "timeout": "2m",
 			"max-retries": "4",
 		}, func(*inputs) {}},
-		{"upper-case ids", map[string]string{"agent-id": strings.ToUpper(agentID),
-			"version-id": strings.ToUpper(versionID)}, func(*inputs) {}},
-		{"both phones", map[string]string{"inbound-phone-number-id": phoneID, "outbound-phone-number-id": phoneID},
-			func(in *inputs) { in.Phones = [diga.Directions]phoneInput{{ID: id(phoneID)}, {ID: id(phoneID)}} }},
-		{"a name", map[string]string{"version-id": "", "version-name": "v1 | é"},
-			func(in *inputs) { in.Version, in.VersionName = uuid.NullUUID{}, "v1 | é" }},
-		{"unpublish", map[string]string{"version-id": "", "unpublish": "true"},
-			func(in *inputs) { in.Version, in.Unpublish = uuid.NullUUID{}, true }},
-		{"unpublish in capitals", map[string]string{"version-id": "", "unpublish": "TRUE"},
-			func(in *inputs) { in.Version, in.Unpublish = uuid.NullUUID{}, true }},
-		{"dry run", map[string]string{"dry-run": "True", "unpublish": "False"}, func(in *inputs) { in.DryRun = true }},
 		{"the least", map[string]string{"timeout": "1s", "max-retries": "0", "unpublish": "FALSE"},
 			func(in *inputs) { in.Timeout, in.MaxRetries = time.Second, 0 }},
 		{"the most", map[string]string{"timeout": "30m", "max-retries": "10"},

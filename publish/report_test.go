@@ -36,10 +36,6 @@ func environ(env map[string]string) (list []string) {
 	return list
 }
 
-func newActionsReport() *testReport {
-	return newTestReport(map[string]string{"GITHUB_ACTIONS": "true", "RUNNER_DEBUG": "1"})
-}
-
 // newFile makes a file with this content and returns its path.
 func newFile(t *testing.T, content string) string {
 	t.Helper()
@@ -57,48 +53,6 @@ func readFile(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(data)
-}
-
-func TestReportInsideActions(t *testing.T) {
-	p := newActionsReport()
-	p.mask(secret)
-	p.log(say("%d%% of %s", 5, diga.Foreign("a\nb")))
-	p.debug(say("c %s", "d"))
-	p.notice("Title: e, f", say("%s", diga.Foreign("g\n::h")))
-	p.warn("i", say("%s", diga.Foreign("j%")))
-	p.fail("CODE", "k")
-	p.mask("")
-	want := "::add-mask::" + strings.ReplaceAll(secret, "%", "%25") + "\n" +
-		"5% of a b\n::debug::c d\n::notice title=Title%3A e%2C f::g ::h.\n" +
-		"::warning title=i::j%25.\n::error title=CODE::k\n"
-	if got := p.stdout.String(); got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
-	if got := p.stderr.String(); got != "" {
-		t.Errorf("standard error has %q", got)
-	}
-}
-
-func TestReportOutsideActions(t *testing.T) {
-	p := newTestReport(map[string]string{"RUNNER_DEBUG": "1"})
-	p.mask(secret)
-	p.log(say("a %s", diga.Foreign(secret)))
-	p.debug(say("b"))
-	p.notice("c", say("%s", diga.Foreign("d")))
-	p.warn("e", say("%s", diga.Foreign("f")))
-	p.fail("CODE", "g")
-	if err := p.setOutputs([]output{{"h", "i j"}, {"l", ""}}); err != nil {
-		t.Error(err)
-	}
-	if err := p.addSummary("# m"); err != nil {
-		t.Error(err)
-	}
-	if got, want := p.stderr.String(), "a ***\ndebug: b\nnotice: c: d.\nwarning: e: f.\nerror: CODE: g\n"; got != want {
-		t.Errorf("standard error: got\n%s\nwant\n%s", got, want)
-	}
-	if got, want := p.stdout.String(), "h=i j\nl=\n"; got != want {
-		t.Errorf("standard output: got\n%s\nwant\n%s", got, want)
-	}
 }
 
 // sinks are the ways by which a text leaves the program, each with the commands that the runner has to find then.
@@ -179,7 +133,7 @@ func TestOutputsAreOneWrite(t *testing.T) {
 	near, far := os.NewFile(uintptr(ends[0]), "near"), os.NewFile(uintptr(ends[1]), "far")
 	defer near.Close()
 	defer far.Close()
-	p := newActionsReport()
+	p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true"})
 	p.outputFile = near
 	if err := p.setOutputs([]output{{"a", "1"}, {"b", "2"}, {"c", strings.Repeat("x", maxLine)}}); err != nil {
 		t.Fatal(err)
