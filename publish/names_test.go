@@ -75,21 +75,3 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
-
-// Two versions of one name are told apart by their numbers, wherever the run met them.
-func TestSameNameTwice(t *testing.T) {
-	one := diga.Version{ID: uuid.MustParse("b1000000-0000-4000-8000-000000000001"), Name: "stable", Number: 1}
-	two := diga.Version{ID: uuid.MustParse("b1000000-0000-4000-8000-000000000002"), Name: "stable", Number: 2}
-	for place, r := range map[string]*run{
-		"before":    {before: view{live: readNow(two, nil)}},
-		"requested": {wish: wish{version: two}},
-		"now":       {now: view{live: readNow(two, nil)}},
-	} {
-		if got := shout.text(r.name(one)); got != "«stable» (1)" {
-			t.Errorf("%s: %q", place, got)
-		}
-		if got := shout.text(r.name(two)); got != "«stable»" {
-			t.Errorf("%s: itself: %q", place, got)
-		}
-	}
-}

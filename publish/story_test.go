@@ -200,6 +200,20 @@ func TestNamesInOutputs(t *testing.T) {
 	}
 }
 
+// TestSameNameTwice has versions of one name, which are told apart by their numbers.
+func TestSameNameTwice(t *testing.T) {
+	same := story{name: "before and after", setup: named(sandbox.LiveName), inputs: []string{"version-id", newest},
+		attempts: 1, live: newest, says: []string{"is now on v1.22.7 (231) (was v1.22.7 (228)) and"}}
+	same.run(t)
+	same.name, same.faults = "and refused", []sandbox.Fault{{Status: 400, Body: apiErrorBody}}
+	same.code, same.live = "PUBLISH_FAILED", sandbox.LiveID
+	same.says = []string{"Diga refused v1.22.7 (231)", "v1.22.7 (228) is still live"}
+	same.run(t)
+	story{name: "and somebody else's", setup: named(sandbox.NextName), faults: always(appliedAndLost),
+		after: publishing(newest), code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, live: newest,
+		says: []string{"v1.22.8 (231) is live, which was neither live before nor requested"}}.run(t)
+}
+
 // TestRequestCount has the requests of a publish: three reads and the change, or two reads by name.
 func TestRequestCount(t *testing.T) {
 	night := []string{"agent-id", sandbox.NightDesk, "version-name", "night-3", "inbound-phone-number",
