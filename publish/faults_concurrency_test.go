@@ -3,6 +3,7 @@ package publish_test
 import (
 	"context"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -17,8 +18,8 @@ func TestFaultsConcurrency(t *testing.T) {
 	t.Parallel()
 	t.Run("C1", func(t *testing.T) {
 		api, server := newSandbox(t)
-		s := with("api-url", "http://"+startServer(t, server), "inbound-phone-number-id", sandbox.Switch)
-		first, second := s.run(t), s.run(t)
+		s := with("inbound-phone-number-id", sandbox.Switch)
+		first, second := s.runInMemory(t, server), s.runInMemory(t, &http.Server{Handler: api})
 		first.check(t, expected{attempts: 1})
 		second.check(t, expected{attempts: 1})
 		for name, value := range first.outputs {

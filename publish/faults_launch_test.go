@@ -39,9 +39,7 @@ func TestFaultsLaunch(t *testing.T) {
 	t.Run("D2", func(t *testing.T) {
 		api, server := newSandbox(t)
 		with(launch...).runInMemory(t, server)
-		_, server = newSandbox(t)
-		server.Handler = api
-		res := with(launch...).check(t, server, expected{attempts: 1})
+		res := with(launch...).check(t, &http.Server{Handler: api}, expected{attempts: 1})
 		if launches(t, api, 1); res.outputs["launched"] != "false" {
 			t.Errorf("launched is %q", res.outputs["launched"])
 		}

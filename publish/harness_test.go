@@ -67,6 +67,9 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
+// What the tests of both packages use.
+var environ, newFile, readFile = publish.Environ, publish.NewFile, publish.ReadFile
+
 // tempDir is a directory that lives as long as the tests.
 var tempDir string
 
@@ -146,16 +149,6 @@ func (s scenario) environment(t *testing.T) (env map[string]string, outputs, sum
 	outputs, summary = file("GITHUB_OUTPUT", s.outputFile), file("GITHUB_STEP_SUMMARY", "")
 	maps.Copy(env, s.env)
 	return env, outputs, summary
-}
-
-// environ is an environment without the variables that are empty.
-func environ(env map[string]string) (list []string) {
-	for name, value := range env {
-		if value != "" {
-			list = append(list, name+"="+value)
-		}
-	}
-	return list
 }
 
 // run runs the step in this process and checks what is true of every run.
@@ -639,25 +632,6 @@ func (p *process) finish(t *testing.T) result {
 		stderr: p.stderr.String()}
 	p.collect(t, &res, p.env, p.outputs, p.summary)
 	return res
-}
-
-// newFile makes a file with this content and returns its path.
-func newFile(t *testing.T, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
 }
 
 // runDiskFull is runBinary where no file can grow beyond fileLimit.

@@ -3,7 +3,6 @@ package publish
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,42 +16,14 @@ import (
 // testReport is a report with the environment and the streams of a test.
 type testReport struct {
 	*report
-	env            map[string]string
 	stdout, stderr strings.Builder
 }
 
 func newTestReport(env map[string]string) *testReport {
-	p := &testReport{env: env}
+	p := new(testReport)
 	step := Step{Environ: environ(env), Stdout: &p.stdout, Stderr: &p.stderr}
 	p.report = newReport(step, arguments{output: plain}, env["GITHUB_ACTIONS"] == "true")
 	return p
-}
-
-// environ is the environment of a step.
-func environ(env map[string]string) (list []string) {
-	for name, value := range env {
-		list = append(list, name+"="+value)
-	}
-	return list
-}
-
-// newFile makes a file with this content and returns its path.
-func newFile(t *testing.T, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
 }
 
 // sinks are the ways by which a text leaves the program, each with the commands that the runner has to find then.

@@ -111,9 +111,6 @@ func (s story) run(t *testing.T) {
 				t.Errorf("the summary does not say %q:\n%s", part, res.summary)
 			}
 		}
-		if t.Failed() {
-			t.Logf("printed:\n%s\noutputs %q", res.stdout, res.outputs)
-		}
 	})
 }
 
