@@ -78,9 +78,8 @@ func testTruncatedAlways(t *testing.T) {
 	t.Run("by a reset", func(t *testing.T) { // which is known for what it is
 		r := truncatedReplies(200, confirmationBody)["by length"]
 		r.then = resetConn
-		replying(r).check(t, scenario{},
-			unknownOutcome("ACTION_NETWORK_ERROR", 5, "No response from diga: connection reset by peer",
-				"gave up after 5 attempts"))
+		replying(r).check(t, scenario{}, unknownOutcome("ACTION_NETWORK_ERROR", 5,
+			"No response from diga: connection reset by peer", "gave up after 5 attempts"))
 	})
 	t.Run("after a whole object", func(t *testing.T) { // not all was read, so it does not count
 		replying(response{raw: "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + confirmationBody,
@@ -113,34 +112,32 @@ func testTruncatedError(t *testing.T) {
 
 func testNotAConfirmation(t *testing.T) {
 	of := func(fields string) string { return `{"agent_id":"` + sandbox.FrontDesk + `"` + fields + `}` }
+	with := func(field string) string { return of(`,"published_version_id":"` + sandbox.NextID + `",` + field) }
 	for name, body := range map[string]string{
-		"HTML":                     "<html><title>Welcome to nginx!</title></html>",
-		"plain text":               "OK",
-		"null":                     "null",
-		"true":                     "true",
-		"a number":                 "7",
-		"an array":                 "[]",
-		"an array of one":          "[" + confirmationBody + "]",
-		"a string":                 `"x"`,
-		"an empty object":          "{}",
-		"half an object":           confirmationBody[:40],
-		"agent_id is null":         `{"agent_id":null,"published_version_id":"` + sandbox.NextID + `"}`,
-		"agent_id is a number":     `{"agent_id":7}`,
-		"agent_id is an object":    `{"agent_id":{}}`,
-		"agent_id is empty":        `{"agent_id":""}`,
-		"agent_id is a name":       `{"agent_id":"front-desk"}`,
-		"agent_id in braces":       `{"agent_id":"{` + sandbox.FrontDesk + `}"}`,
-		"the version is a number":  of(`,"published_version_id":7`),
-		"the version is a boolean": of(`,"published_version_id":true`),
-		"the version is an array":  of(`,"published_version_id":["` + sandbox.NextID + `"]`),
-		"the version is a name":    of(`,"published_version_id":"` + sandbox.NextName + `"`),
-		"the version with a blank": of(`,"published_version_id":" ` + sandbox.NextID + `"`),
-		"a phone is a number": of(`,"published_version_id":"` + sandbox.NextID +
-			`","inbound_phone_number_id":7`),
-		"a phone is an object": of(`,"published_version_id":"` + sandbox.NextID +
-			`","outbound_phone_number_id":{}`),
-		"a phone is empty": of(`,"published_version_id":"` + sandbox.NextID +
-			`","inbound_phone_number_id":""`),
+		"HTML":                        "<html><title>Welcome to nginx!</title></html>",
+		"plain text":                  "OK",
+		"null":                        "null",
+		"true":                        "true",
+		"a number":                    "7",
+		"an array":                    "[]",
+		"an array of one":             "[" + confirmationBody + "]",
+		"a string":                    `"x"`,
+		"an empty object":             "{}",
+		"half an object":              confirmationBody[:40],
+		"agent_id is null":            `{"agent_id":null,"published_version_id":"` + sandbox.NextID + `"}`,
+		"agent_id is a number":        `{"agent_id":7}`,
+		"agent_id is an object":       `{"agent_id":{}}`,
+		"agent_id is empty":           `{"agent_id":""}`,
+		"agent_id is a name":          `{"agent_id":"front-desk"}`,
+		"agent_id in braces":          `{"agent_id":"{` + sandbox.FrontDesk + `}"}`,
+		"the version is a number":     of(`,"published_version_id":7`),
+		"the version is a boolean":    of(`,"published_version_id":true`),
+		"the version is an array":     of(`,"published_version_id":["` + sandbox.NextID + `"]`),
+		"the version is a name":       of(`,"published_version_id":"` + sandbox.NextName + `"`),
+		"the version with a blank":    of(`,"published_version_id":" ` + sandbox.NextID + `"`),
+		"a phone is a number":         with(`"inbound_phone_number_id":7`),
+		"a phone is an object":        with(`"outbound_phone_number_id":{}`),
+		"a phone is empty":            with(`"inbound_phone_number_id":""`),
 		"more text after it":          confirmationBody + "x",
 		"another object after it":     confirmationBody + confirmationBody,
 		"a comma too many":            strings.Replace(confirmationBody, "}", ",}", 1),

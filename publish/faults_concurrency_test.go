@@ -53,8 +53,7 @@ func TestFaultsConcurrency(t *testing.T) {
 		var once sync.Once
 		server := withHookAfterChange(api, func() {
 			once.Do(func() {
-				api.SetPublished(sandbox.FrontDesk,
-					sandbox.OldestID)
+				api.SetPublished(sandbox.FrontDesk, sandbox.OldestID)
 			})
 		})
 		scenario{}.check(t, server, expected{attempts: 2})

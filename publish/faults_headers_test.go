@@ -105,8 +105,7 @@ func testInvalidRetryAfter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for status, most := range map[int]time.Duration{429: 6 * time.Second, 503: 3 * time.Second} {
 				replying(respond(status, "", headers...), respond(status, "", headers...), confirmation).check(t,
-					scenario{},
-					expected{attempts: 3, minTime: most / 2, maxTime: most})
+					scenario{}, expected{attempts: 3, minTime: most / 2, maxTime: most})
 			}
 			// Never a hot loop, however long the server keeps it up.
 			api := replying(respond(429, "", headers...))
@@ -149,8 +148,7 @@ func testEndlessHeaders(t *testing.T) {
 	t.Run("of the first read", func(t *testing.T) {
 		t.Parallel()
 		res := (&fakeAPI{readsBefore: response{raw: head, stream: repeatText("a:\r\n", 10<<20/4),
-			then: closeConn}}).check(t, scenario{},
-			expected{attempts: 1})
+			then: closeConn}}).check(t, scenario{}, expected{attempts: 1})
 		if !strings.Contains(res.stdout, "Could not read the live version: could not read the response") {
 			t.Error("the log does not say so")
 		}

@@ -103,8 +103,7 @@ func TestFaultsLaunch(t *testing.T) {
 		}{
 			"403": {sandbox.Fault{Status: 403, Body: apiErrorBody}, "PUBLISH_FAILED"},
 			"400": {sandbox.Fault{Status: 400, Body: apiErrorBody}, "PUBLISH_FAILED"},
-			"422": {sandbox.Fault{Status: 422, Body: validationErrors("body.version_name", "too long")},
-				"HTTP_422"},
+			"422": {sandbox.Fault{Status: 422, Body: validationErrors("body.version_name", "too long")}, "HTTP_422"},
 			"302": {sandbox.Fault{Status: 302}, "ACTION_REDIRECT_REFUSED"},
 			"another agent": {sandbox.Fault{Status: 200, Body: other("v2", sandbox.Support, "false")},
 				"ACTION_RESPONSE_MISMATCH"},

@@ -48,8 +48,7 @@ func TestFaultsLive(t *testing.T) {
 		refused("G1 none live", unexpected("Expected version "+sandbox.LiveID+" to be live, but none is"), offline,
 			"expect-version-id", sandbox.LiveID)
 		refused("G1 published already", unexpected("v1.22.7 (228) is live, perhaps from an earlier run",
-			"remove expect-version-id"), nil,
-			"version-id", sandbox.LiveID, "expect-version-id", sandbox.OldestID)
+			"remove expect-version-id"), nil, "version-id", sandbox.LiveID, "expect-version-id", sandbox.OldestID)
 		story{name: "as expected", inputs: []string{"expect-version-id", sandbox.LiveID}, attempts: 1,
 			requests: 4}.run(t)
 		story{name: "none, as expected", inputs: []string{"expect-version-id", "none"}, setup: offline, attempts: 1,

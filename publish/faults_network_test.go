@@ -195,8 +195,7 @@ func TestFaultsTLS(t *testing.T) {
 			"named": {trusted().write(t.TempDir()), "", ""},
 			"missing": {t.TempDir() + "/none.pem", "ACTION_TLS_ERROR",
 				"SSL_CERT_FILE cannot be read: no such file or directory"},
-			"no PEM": {newFile(t, "not PEM"), "ACTION_TLS_ERROR",
-				"the file in SSL_CERT_FILE holds no PEM certificate"},
+			"no PEM": {newFile(t, "not PEM"), "ACTION_TLS_ERROR", "the file in SSL_CERT_FILE holds no PEM certificate"},
 		} {
 			_, server := newSandbox(t)
 			server.TLSConfig = trustedConfig()

@@ -127,8 +127,7 @@ func TestFaultsState(t *testing.T) {
 				after:  func(api *sandbox.Sandbox) { api.Bind(sandbox.Reception, sandbox.Inbound, "") },
 				code:   "PUBLISH_FAILED", status: "unknown", inbound: []string{},
 				says: []string{"Only part of it was applied: Front desk is still on v1.22.7, without a phone number",
-					isSafe},
-				hides: []string{nothingChanged},
+					isSafe}, hides: []string{nothingChanged},
 				warns: []string{"Front desk no longer answers +34 910 000 001 (Reception)"}}.run(t)
 		}
 	})

@@ -188,8 +188,7 @@ func testUnauthorized(t *testing.T) {
 		"with a detail": {respond(401, `{"detail":"Not authenticated"}`, "WWW-Authenticate: Bearer"), "HTTP_401",
 			"Not authenticated", foreign},
 		"without a body": {respond(401, ""), "HTTP_401", "401 Unauthorized", foreign},
-		"of a gateway": {respond(401, "<html><title>Unauthorized</title></html>"), "HTTP_401", "Unauthorized",
-			foreign},
+		"of a gateway":   {respond(401, "<title>Unauthorized</title>"), "HTTP_401", "Unauthorized", foreign},
 	} {
 		replying(test.reply).test(t, name, scenario{}, rejected(test.code, 401, test.says, test.advice))
 	}
@@ -247,8 +246,7 @@ func testRetriedStatus(t *testing.T) {
 		replying(respond(status, ""), confirmation).test(t, fmt.Sprint(status, " once"), scenario{},
 			expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
 		replying(respond(status, ""), apiError(400, "BAD_PARAMETER", "No")).test(t, fmt.Sprint(status, ", then 400"),
-			scenario{},
-			unknownOutcome("BAD_PARAMETER", 2))
+			scenario{}, unknownOutcome("BAD_PARAMETER", 2))
 	}
 }
 
@@ -450,8 +448,7 @@ func testInvalidStatus(t *testing.T) {
 		"too many 1xx":       strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 5000) + confirmation.raw,
 		"101 and then a 200": "HTTP/1.1 101 Switching Protocols\r\n\r\n" + confirmation.raw,
 	} {
-		replying(response{raw: raw}).test(t, name, scenario{},
-			invalidResponse("none", "Could not read the response"))
+		replying(response{raw: raw}).test(t, name, scenario{}, invalidResponse("none", "Could not read the response"))
 	}
 }
 

@@ -82,8 +82,7 @@ func TestFormats(t *testing.T) {
 	}
 	for format, want := range map[format]string{
 		plain: "status=published\nerror-message=It's <b>\"no\"</b> & $HOME\n" +
-			"agent-id=\ninbound-phone-number=+34910000001\n" +
-			"attempts=2\nlaunched=false\n",
+			"agent-id=\ninbound-phone-number=+34910000001\nattempts=2\nlaunched=false\n",
 		dotenv: "STATUS=published\nAGENT_ID=\nINBOUND_PHONE_NUMBER=+34910000001\nATTEMPTS=2\nLAUNCHED=false\n",
 		asJSON: "{\n  \"agent-id\": \"\",\n  \"attempts\": 2,\n" +
 			"  \"error-message\": \"It's <b>\\\"no\\\"</b> & $HOME\",\n" +

@@ -107,8 +107,7 @@ func newStepRequest(w *world) stepRequest {
 		return q
 	}
 	versions := slices.DeleteFunc(w.first.Versions(agent), func(v sandbox.Version) bool {
-		return v.Draft &&
-			chance(r, 0.8)
+		return v.Draft && chance(r, 0.8)
 	})
 	v := pick(r, versions...)
 	if id := live(w.first, agent); id != "" && chance(r, 0.15) {

@@ -236,8 +236,7 @@ func (w *world) drawBehavior(r *rand.Rand) {
 	w.token = sandbox.Token
 	if chance(r, 0.08) {
 		w.token = pick(r, sandbox.AgentsToken, sandbox.AgentsToken, sandbox.ReadToken,
-			"sandbox-token-that-reads-phones",
-			"sandbox-token-of-nobody")
+			"sandbox-token-that-reads-phones", "sandbox-token-of-nobody")
 		w.AddKey("sandbox-token-that-reads-phones", sandbox.Key{Agents: sandbox.Write, Phones: sandbox.Read})
 	}
 }
@@ -319,9 +318,8 @@ var faultKinds = []faultKind{
 	{"a gateway refuses", 1, neverApplied, []sandbox.Fault{pageFault(400), pageFault(403), pageFault(404),
 		pageFault(413)}, 0, false, nil},
 	{"a gateway's page", 8, mayApplyLater, []sandbox.Fault{pageFault(502), pageFault(503), pageFault(504),
-		pageFault(500),
-		pageFault(524),
-		{Status: 503}, {Status: 408}, {Status: 504, Body: `{"message":"Endpoint request timed out"}`}}, 0, false,
+		pageFault(500), pageFault(524), {Status: 503}, {Status: 408},
+		{Status: 504, Body: `{"message":"Endpoint request timed out"}`}}, 0, false,
 		[]string{"", "", "", "", "", "1", "5", "60"}},
 	{"a slow gateway", 2, mayApplyLater, []sandbox.Fault{pageFault(504)}, 40 * time.Second, false, nil},
 	{"slow", 3, apiAnswered, []sandbox.Fault{{}, {Applied: true}}, 45 * time.Second, false, nil},
@@ -332,10 +330,8 @@ var faultKinds = []faultKind{
 	{"a truncated error", 1, mayApplyLater, []sandbox.Fault{{Drop: sandbox.DropBody, Status: 500,
 		Body: apiFault(500).Body}}, 0, true, nil},
 	{"nonsense", 2, mayApplyLater, []sandbox.Fault{{Status: 200, Body: "<html>It works!</html>"},
-		{Status: 200, Body: "null"},
-		{Status: 200, Body: `{"agent_id":`}, {Status: 200, Body: "{}"}, {Status: 202, Body: `["ok"]`}, {Status: 204}},
-		0,
-		false, nil},
+		{Status: 200, Body: "null"}, {Status: 200, Body: `{"agent_id":`}, {Status: 200, Body: "{}"},
+		{Status: 202, Body: `["ok"]`}, {Status: 204}}, 0, false, nil},
 	{"the reply to something else", 1, mayApplyLater, []sandbox.Fault{otherReply(1), otherReply(2)}, 0, false, nil},
 }
 

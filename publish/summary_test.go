@@ -94,10 +94,10 @@ func goldenRuns() []story {
 			inputs: []string{"version-id", sandbox.NextID, "inbound-phone-number-id", sandbox.Switch, "max-retries",
 				"0"}, faults: []sandbox.Fault{{Drop: sandbox.DropReply}}},
 		{name: "hostile-name", setup: named(hostileName), inputs: []string{"version-name", hostileName}},
-		{name: "hostile-message",
-			faults: []sandbox.Fault{{Status: 400, Body: `{"error_code":"BAD_PARAMETER","message":"a|b ` + "``c``" +
-				` <img src=x>\n::error::forged ##[add-mask]x [d](https://a.example) @octocat ` + sandbox.Token +
-				`"}`}}},
+		{name: "hostile-message", faults: []sandbox.Fault{{Status: 400,
+			Body: `{"error_code":"BAD_PARAMETER","message":"a|b ` + "``c``" +
+				` <img src=x>\n::error::forged ##[add-mask]x [d](https://a.example) @octocat ` +
+				sandbox.Token + `"}`}}},
 	}
 }
 
