@@ -31,6 +31,7 @@ func runCommandLine(t *testing.T, args []string, env map[string]string) (exit in
 }
 
 func TestCommandLine(t *testing.T) {
+	t.Parallel()
 	next := "--version-id=" + sandbox.NextID
 	tests := []struct {
 		name   string
@@ -108,7 +109,8 @@ func TestCommandLine(t *testing.T) {
 		{"inside Actions", []string{next}, map[string]string{
 			"GITHUB_ACTIONS": "true", "INPUT_AGENT-ID": sandbox.FrontDesk, "INPUT_VERSION-ID": sandbox.LiveID,
 			"INPUT_TOKEN": sandbox.Token,
-		}, 1, "::error title=ACTION_INPUT_INVALID::Command-line arguments are not supported in GitHub Actions: set the inputs under with:. Nothing was sent.", ""},
+		}, 1, "::error title=ACTION_INPUT_INVALID::Command-line arguments are not supported in GitHub Actions: " +
+			"set the inputs under with:. Nothing was sent.", ""},
 		{"underscores inside Actions", nil, map[string]string{"GITHUB_ACTIONS": "true",
 			"INPUT_VERSION_ID": sandbox.NextID}, 1, "Unknown input \"version_id\": did you mean version-id?", ""},
 	}
@@ -139,43 +141,28 @@ func TestNoSummaryFileInsideActions(t *testing.T) {
 
 // An undefined variable must not turn a dry run into a real one.
 func TestEmptyBooleans(t *testing.T) {
-	for name, test := range map[string]struct {
-		variable string // that is set and empty; empty: none is
-		actions  string
-		exit     int
-	}{
-		"inside Actions":                   {"INPUT_DRY-RUN", "true", 1},
-		"outside":                          {"INPUT_DRY-RUN", "", 1},
-		"outside, with an underscore":      {"INPUT_DRY_RUN", "", 1},
-		"inside Actions, nothing is empty": {"", "true", 0},
-		"outside, nothing is empty":        {"", "", 0},
-		"an unknown one":                   {"INPUT_DRY", "true", 1},
-		"an unknown one, outside":          {"INPUT_DRY", "", 1},
-		"a misspelled one":                 {"INPUT_DRYRUN", "", 1},
-		"underscores inside Actions":       {"INPUT_DRY_RUN", "true", 1},
-		"one that may be empty":            {"INPUT_TIMEOUT", "true", 0},
+	const (
+		isEmpty = "dry-run is empty: is the variable defined here? It must be true or false"
+		unknown = `Unknown input "dry`
+	)
+	for _, test := range []struct{ variable, actions, says string }{ // says: empty if it publishes
+		{"INPUT_DRY-RUN", "true", isEmpty}, {"INPUT_DRY-RUN", "", isEmpty}, {"INPUT_DRY_RUN", "", isEmpty},
+		{"INPUT_DRY_RUN", "true", unknown}, {"INPUT_DRY", "true", unknown}, {"INPUT_DRY", "", unknown},
+		{"INPUT_DRYRUN", "", unknown}, {"INPUT_TIMEOUT", "true", ""}, {"NOTHING", "true", ""}, {"NOTHING", "", ""},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(test.variable+" "+test.actions, func(t *testing.T) {
 			api := &fakeAPI{}
 			s := scenario{env: map[string]string{"GITHUB_ACTIONS": test.actions, "INPUT_DRY-RUN": "",
 				"INPUT_UNPUBLISH": ""}}
 			res := s.runModified(t, api, func(step *publish.Step, _ context.CancelCauseFunc) {
-				if test.variable != "" {
-					step.Environ = append(step.Environ, test.variable+"=")
-				}
+				step.Environ = append(step.Environ, test.variable+"=")
 			})
-			if res.exit != test.exit {
-				t.Errorf("exit status %d", res.exit)
+			want := expected{attempts: 1}
+			if test.says != "" {
+				want = expected{code: "ACTION_INPUT_INVALID", attempts: -1, says: []string{test.says}}
 			}
-			if test.exit == 1 && (len(api.requests("")) > 0 || res.outputs["error-code"] != "ACTION_INPUT_INVALID" ||
-				!strings.Contains(res.outputs["error-message"],
-					map[bool]string{true: "dry-run is empty: is the variable defined here? It must be true or false",
-						false: `Unknown input "dry`}[strings.TrimPrefix(strings.ReplaceAll(test.variable, "_", "-"),
-						"INPUT-") == "DRY-RUN" && name != "underscores inside Actions"])) {
-				t.Errorf("%d requests, outputs %q", len(api.requests("")), res.outputs)
-			}
-			if test.exit == 0 && res.outputs["status"] != "published" {
-				t.Errorf("outputs %q", res.outputs)
+			if res.check(t, want); test.says != "" && len(api.requests("")) > 0 {
+				t.Errorf("%d requests", len(api.requests("")))
 			}
 		})
 	}
@@ -204,7 +191,8 @@ func TestOutputFormats(t *testing.T) {
 			"--output=dotenv"}, nil)
 		if exit != 1 || !strings.Contains(stdout, "\nERROR_CODE=ACTION_VERSION_NOT_FOUND\n") ||
 			strings.Contains(stdout, "touch") ||
-			!strings.Contains(stderr, "Omitted from the dotenv output, which cannot represent their values: version-name, error-message.") {
+			!strings.Contains(stderr,
+				"Omitted from the dotenv output, which cannot represent their values: version-name, error-message.") {
 			t.Errorf("exit status %d\n%s%s", exit, stdout, stderr)
 		}
 		shell, err := exec.LookPath("sh")
@@ -225,12 +213,14 @@ func TestOutputFormats(t *testing.T) {
 			}
 		}
 		got, err := os.ReadFile(path)
-		if err != nil || strings.Count(string(got), "### ✅ `Front desk` is now on `v1.22.8` (was `v1.22.7`) and answers") != 1 {
+		if err != nil || strings.Count(string(got),
+			"### ✅ `Front desk` is now on `v1.22.8` (was `v1.22.7`) and answers") != 1 {
 			t.Errorf("%v: %s", err, got)
 		}
 		exit, _, stderr := runCommandLine(t, []string{next, "--summary=" + filepath.Join(path, "x")}, nil)
-		if exit != 1 || !strings.Contains(stderr, "error: ACTION_OUTPUT_UNWRITABLE: Could not write the results: writing the summary: not a directory. "+
-			"Front desk is now on v1.22.8") {
+		if exit != 1 || !strings.Contains(stderr,
+			"error: ACTION_OUTPUT_UNWRITABLE: Could not write the results: writing the summary: not a directory. "+
+				"Front desk is now on v1.22.8") {
 			t.Errorf("exit status %d: %s", exit, stderr)
 		}
 	})

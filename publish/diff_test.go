@@ -68,7 +68,8 @@ func TestCompareConfig(t *testing.T) {
 			`{"prompt":"a\nnew\n1\n2\n3\nB\n1\n2\n3\n4\n5\n6\n7\n8\nC\n"}`, "prompt (+3 −2 lines)",
 			[]string{"prompt:", "@@ -1 +1 @@", " a", "+new", " 1", " 2", " 3", "-b", "+B", " 1", " 2", " 3",
 				"@@ -11 +12 @@", " 6", " 7", " 8", "-c", "+C"}},
-		{"values that are never shown", `{"call_tools":["a"],"dynamic_variables":{"c":"d"},"flows":[1],"Prompt":"b","new_field":"e"}`,
+		{"values that are never shown",
+			`{"call_tools":["a"],"dynamic_variables":{"c":"d"},"flows":[1],"Prompt":"b","new_field":"e"}`,
 			`{"integrations":[]}`, "Prompt, call_tools, dynamic_variables, flows, integrations, new_field", []string{
 				"Prompt: changed (value not shown)", "call_tools: changed (value not shown)",
 				"dynamic_variables: changed (value not shown)", "flows: changed (value not shown)",

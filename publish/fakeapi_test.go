@@ -22,60 +22,23 @@ type fakeServer interface {
 	Close() error
 }
 
-// A fakeAPI is a server that plays a script, byte by byte where need be. The zero value confirms every change that publishes
-// sandbox.NextID, and shows sandbox.LiveID as published before it and after it.
+// A fakeAPI is a server that plays a script, byte by byte where need be. The zero value confirms every change that
+// publishes sandbox.NextID, and shows sandbox.LiveID as published before it and after it.
 type fakeAPI struct {
 	readsBefore response   // to reads before the change; the zero value: as the API would
 	replies     []response // to the requests for the change, one after the other; the last one stays
 	readsAfter  response   // to reads after a request for the change
 	phones      response   // to reads of phone numbers; the zero value: nothing is bound
 
-	// onConnect is called with the n-th connection, from 1, and returns the one to speak HTTP on; nil if it has closed it. It
-	// may be nil.
+	// onConnect is called with the n-th connection, from 1, and returns the one to speak HTTP on; nil if it has closed
+	// it. It may be nil.
 	onConnect func(n int, conn net.Conn) net.Conn
 
-	connServer
-	received []request // guarded by mu
-}
-
-// A connServer accepts connections until Close, which ends them all.
-type connServer struct {
-	mu      sync.Mutex
-	conns   []net.Conn
-	closed  bool
-	serving sync.WaitGroup
-}
-
-// serve calls handle with each connection that l accepts, and its number from 1.
-func (s *connServer) serve(l net.Listener, handle func(n int, conn net.Conn)) error {
-	defer s.serving.Wait()
-	for n := 1; ; n++ {
-		conn, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		s.mu.Lock()
-		s.conns = append(s.conns, conn)
-		if s.closed {
-			conn.Close()
-		}
-		s.mu.Unlock()
-		s.serving.Go(func() {
-			defer conn.Close()
-			handle(n, conn)
-		})
-	}
-}
-
-// Close ends every connection. The caller closes the listener.
-func (s *connServer) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	for _, conn := range s.conns {
-		conn.Close()
-	}
-	return nil
+	mu       sync.Mutex
+	received []request
+	conns    []net.Conn
+	closed   bool
+	serving  sync.WaitGroup
 }
 
 // request is a request as it arrived.
@@ -105,7 +68,8 @@ const (
 
 // respond is a whole reply. Each header is a line such as "Retry-After: 2".
 func respond(status int, body string, headers ...string) response {
-	lines := append([]string{fmt.Sprintf("HTTP/1.1 %03d Text", status), fmt.Sprintf("Content-Length: %d", len(body))}, headers...)
+	lines := append([]string{fmt.Sprintf("HTTP/1.1 %03d Text", status), fmt.Sprintf("Content-Length: %d", len(body))},
+		headers...)
 	return response{raw: strings.Join(lines, "\r\n") + "\r\n\r\n" + body}
 }
 
@@ -123,7 +87,9 @@ func liveVersion(id string, headers ...string) response {
 func versionJSON(id string, published bool) string {
 	name := map[string]string{sandbox.LiveID: sandbox.LiveName, sandbox.NextID: sandbox.NextName}[id]
 	number, _ := strconv.Atoi(id[24:])
-	return fmt.Sprintf(`{"agent_id":%q,"version_id":%q,"version_name":%q,"name":"Front desk","version_number":%d,"is_draft":false,"is_published":%t}`,
+	return fmt.Sprintf(
+		`{"agent_id":%q,"version_id":%q,"version_name":%q,"name":"Front desk","version_number":%d,`+
+			`"is_draft":false,"is_published":%t}`,
 		sandbox.FrontDesk, id, name, number, published)
 }
 
@@ -157,8 +123,8 @@ func startServer(t *testing.T, server fakeServer) string {
 	return l.Addr().String()
 }
 
-// newSandbox returns a new sandbox that injects these faults, and its server. The test fails if a request breaks the API's
-// contract.
+// newSandbox returns a new sandbox that injects these faults, and its server. The test fails if a request breaks the
+// API's contract.
 func newSandbox(t *testing.T, faults ...sandbox.Fault) (*sandbox.Sandbox, *http.Server) {
 	api := sandbox.New()
 	api.Inject(faults...)
@@ -181,14 +147,6 @@ func checkLive(t *testing.T, api *sandbox.Sandbox, version string) {
 	}
 }
 
-// checkState checks the same, and the first of FrontDesk's numbers for inbound calls.
-func checkState(t *testing.T, api *sandbox.Sandbox, version, inbound string) {
-	t.Helper()
-	if gotVersion, gotInbound, _ := api.Live(sandbox.FrontDesk); gotVersion != version || gotInbound != inbound {
-		t.Errorf("live is %q on %q, want %q on %q", gotVersion, gotInbound, version, inbound)
-	}
-}
-
 // requests returns the requests so far, of one method; an empty method means all.
 func (api *fakeAPI) requests(method string) []request {
 	api.mu.Lock()
@@ -204,15 +162,40 @@ func (api *fakeAPI) requests(method string) []request {
 
 // Serve answers on the connections that l accepts until Close.
 func (api *fakeAPI) Serve(l net.Listener) error {
-	return api.serve(l, func(n int, conn net.Conn) {
-		met := conn
-		if api.onConnect != nil {
-			met = api.onConnect(n, conn)
+	defer api.serving.Wait()
+	for n := 1; ; n++ {
+		conn, err := l.Accept()
+		if err != nil {
+			return err
 		}
-		if met != nil {
-			api.serveConn(n, met, conn)
+		api.mu.Lock()
+		api.conns = append(api.conns, conn)
+		if api.closed {
+			conn.Close()
 		}
-	})
+		api.mu.Unlock()
+		api.serving.Go(func() {
+			defer conn.Close()
+			met := conn
+			if api.onConnect != nil {
+				met = api.onConnect(n, conn)
+			}
+			if met != nil {
+				api.serveConn(n, met, conn)
+			}
+		})
+	}
+}
+
+// Close ends every connection. The caller closes the listener.
+func (api *fakeAPI) Close() error {
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	api.closed = true
+	for _, conn := range api.conns {
+		conn.Close()
+	}
+	return nil
 }
 
 // serveConn answers the requests of one connection. bare is the connection below TLS.
@@ -260,7 +243,8 @@ func (api *fakeAPI) answer(r *http.Request) response {
 		}
 		var phones []string
 		for i, number := range []string{sandbox.ReceptionNumber, sandbox.SwitchNumber, sandbox.CallbackNumber} {
-			phones = append(phones, fmt.Sprintf(`{"id":"c0000000-0000-4000-8000-%012d","number":%q,"status":"assigned"}`, i+1, number))
+			phones = append(phones, fmt.Sprintf(
+				`{"id":"c0000000-0000-4000-8000-%012d","number":%q,"status":"assigned"}`, i+1, number))
 		}
 		return respond(http.StatusOK, `{"data":[`+strings.Join(phones, ",")+`],"has_more":false}`)
 	case changes > 0:
@@ -275,7 +259,8 @@ func (api *fakeAPI) answer(r *http.Request) response {
 	case r.URL.Query().Has("is_published"):
 		return liveVersion(sandbox.LiveID)
 	case strings.HasSuffix(r.URL.Path, "/version"):
-		return respond(http.StatusOK, `{"data":[`+versionJSON(sandbox.NextID, false)+`,`+versionJSON(sandbox.LiveID, true)+`],"has_more":false}`)
+		return respond(http.StatusOK, `{"data":[`+versionJSON(sandbox.NextID, false)+`,`+versionJSON(sandbox.LiveID,
+			true)+`],"has_more":false}`)
 	default:
 		return liveVersion(sandbox.LiveID)
 	}

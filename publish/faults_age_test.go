@@ -20,6 +20,7 @@ func publishOldest(api *sandbox.Sandbox) { api.SetPublished(sandbox.FrontDesk, s
 
 // TestFaultsAge has the rows A of docs/faults.md: how old a reading may be.
 func TestFaultsAge(t *testing.T) {
+	t.Parallel()
 	guard := []string{"version-name", sandbox.NextName, "expect-version-id", sandbox.LiveID}
 	t.Run("A1", func(t *testing.T) {
 		for path, inputs := range map[string][]string{
@@ -28,8 +29,8 @@ func TestFaultsAge(t *testing.T) {
 			wait := get(path, busy("60"))
 			wait.Times = 1
 			s := story{name: path + " waits", inputs: inputs, faults: []sandbox.Fault{wait}, after10s: publishOldest,
-				attempts: 1,
-				says:     []string{"(was v1.0.0)"}, outputs: map[string]string{"previous-version-id": sandbox.OldestID}}
+				attempts: 1, says: []string{"(was v1.0.0)"},
+				outputs: map[string]string{"previous-version-id": sandbox.OldestID}}
 			if inputs[0] != "only-newer" {
 				s.code, s.attempts, s.live, s.outputs = "ACTION_UNEXPECTED_VERSION", -1, sandbox.OldestID, nil
 				s.says = []string{"but v1.0.0 (1) is live", "Nothing was changed: v1.0.0 is live"}
@@ -47,22 +48,18 @@ func TestFaultsAge(t *testing.T) {
 		slow := get("after=", busy("60"))
 		slow.Times = 1
 		story{name: "read back", inputs: []string{"version-name", sandbox.NextName},
-			faults:   []sandbox.Fault{slow, refusal},
-			after10s: publishOldest, code: "PUBLISH_FAILED", attempts: 1, live: sandbox.OldestID,
-			says: []string{"Nothing was changed: v1.0.0 is still live"}}.run(t)
+			faults: []sandbox.Fault{slow, refusal}, after10s: publishOldest, code: "PUBLISH_FAILED", attempts: 1,
+			live: sandbox.OldestID, says: []string{"Nothing was changed: v1.0.0 is still live"}}.run(t)
 		unreadable := func(api *sandbox.Sandbox) {
 			api.Inject(get("is_published", sandbox.Fault{Status: 503}), get("/v1/phone/", sandbox.Fault{Status: 503}))
 		}
 		story{name: "not readable", faults: []sandbox.Fault{busy("5"), refusal}, after: unreadable,
-			code: "PUBLISH_FAILED", attempts: 2,
-			says: []string{"v1.22.7 was live when this step read it, "}}.run(t)
+			code: "PUBLISH_FAILED", attempts: 2, says: []string{"v1.22.7 was live when this step read it, "}}.run(t)
 	})
 	t.Run("A3", func(t *testing.T) {
-		story{name: "only-newer", after: publishOldest,
-			inputs: []string{"only-newer", "true"}, faults: []sandbox.Fault{busy("20"),
-				{Status: 400, Body: apiErrorBody}},
-			code: "PUBLISH_FAILED", attempts: 2, live: sandbox.OldestID,
-			says: []string{"Nothing was changed: v1.0.0 is live"}}.run(t)
+		story{name: "only-newer", after: publishOldest, inputs: []string{"only-newer", "true"},
+			faults: []sandbox.Fault{busy("20"), {Status: 400, Body: apiErrorBody}}, code: "PUBLISH_FAILED", attempts: 2,
+			live: sandbox.OldestID, says: []string{"Nothing was changed: v1.0.0 is live"}}.run(t)
 		story{name: "expect-version-id", after: publishOldest, inputs: guard, faults: []sandbox.Fault{busy("20")},
 			code: "ACTION_UNEXPECTED_VERSION", attempts: 1, live: sandbox.OldestID,
 			says: []string{"but v1.0.0 (1) is live"}}.run(t)
@@ -124,8 +121,7 @@ func TestFaultsAge(t *testing.T) {
 			"a slow replica": {ReplicaLag: 9 * time.Second},
 		} {
 			story{name: name, is: is, faults: []sandbox.Fault{{Status: 500, Body: apiErrorBody, Applied: true,
-				Times: -1}}, inputs: []string{"max-retries", "0"},
-				attempts: 1, says: []string{readBack}}.run(t)
+				Times: -1}}, inputs: []string{"max-retries", "0"}, attempts: 1, says: []string{readBack}}.run(t)
 		}
 		story{name: "too little time to be sure", inputs: []string{"max-retries", "0", "timeout", "3s"},
 			code: "PUBLISH_FAILED", status: "unknown", attempts: 1,

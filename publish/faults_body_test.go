@@ -15,6 +15,7 @@ import (
 
 // TestFaultsBody has the rows B of docs/faults.md.
 func TestFaultsBody(t *testing.T) {
+	t.Parallel()
 	t.Run("B1", testTruncatedOnce)
 	t.Run("B2", testTruncatedAlways)
 	t.Run("B3", testTruncatedError)
@@ -33,12 +34,16 @@ func truncatedReplies(status int, text string) map[string]response {
 	head, half := fmt.Sprintf("HTTP/1.1 %d Text\r\n", status), text[:len(text)/2]
 	chunk := fmt.Sprintf("%x\r\n", len(text)) // of which half will come
 	return map[string]response{
-		"by length":      {raw: head + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(text)) + half, then: closeConn},
-		"in a chunk":     {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + chunk + half, then: closeConn},
-		"between chunks": {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", len(half), half), then: closeConn},
-		"a bad chunk":    {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\nnonsense\r\n", len(half), half), then: closeConn},
-		"a long chunk":   {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("f", 17) + "\r\n" + half, then: closeConn},
-		"in gzip":        {raw: head + "Content-Encoding: gzip\r\nConnection: close\r\n\r\n" + string(gzipped(text)[:len(gzipped(text))/2]), then: closeConn},
+		"by length":  {raw: head + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(text)) + half, then: closeConn},
+		"in a chunk": {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + chunk + half, then: closeConn},
+		"between chunks": {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", len(half),
+			half), then: closeConn},
+		"a bad chunk": {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\nnonsense\r\n",
+			len(half), half), then: closeConn},
+		"a long chunk": {raw: head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("f", 17) + "\r\n" + half,
+			then: closeConn},
+		"in gzip": {raw: head + "Content-Encoding: gzip\r\nConnection: close\r\n\r\n" +
+			string(gzipped(text)[:len(gzipped(text))/2]), then: closeConn},
 	}
 }
 
@@ -52,7 +57,8 @@ func gzipped(text string) []byte {
 
 func testTruncatedOnce(t *testing.T) {
 	for name, r := range truncatedReplies(200, confirmationBody) {
-		replying(r, confirmation).test(t, name, scenario{}, expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
+		replying(r, confirmation).test(t, name, scenario{},
+			expected{attempts: 2, minTime: 500 * time.Millisecond, maxTime: time.Second})
 	}
 	t.Run("sandbox", func(t *testing.T) {
 		api, server := newSandbox(t, sandbox.Fault{Drop: sandbox.DropBody})
@@ -66,21 +72,25 @@ func testTruncatedOnce(t *testing.T) {
 func testTruncatedAlways(t *testing.T) {
 	for name, r := range truncatedReplies(200, confirmationBody) {
 		replying(r).test(t, name, scenario{},
-			unknownOutcome("ACTION_RESPONSE_INVALID", 5, "The response was cut off after ", "gave up after 5 attempts", isSafe).withHTTP("200").within(minBackoff, maxBackoff))
+			unknownOutcome("ACTION_RESPONSE_INVALID", 5, "The response was cut off after ", "gave up after 5 attempts",
+				isSafe).withHTTP("200").within(minBackoff, maxBackoff))
 	}
 	t.Run("by a reset", func(t *testing.T) { // which is known for what it is
 		r := truncatedReplies(200, confirmationBody)["by length"]
 		r.then = resetConn
-		replying(r).check(t, scenario{},
-			unknownOutcome("ACTION_NETWORK_ERROR", 5, "No response from diga: connection reset by peer", "gave up after 5 attempts"))
+		replying(r).check(t, scenario{}, unknownOutcome("ACTION_NETWORK_ERROR", 5,
+			"No response from diga: connection reset by peer", "gave up after 5 attempts"))
 	})
 	t.Run("after a whole object", func(t *testing.T) { // not all was read, so it does not count
-		replying(response{raw: "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + confirmationBody, then: closeConn}).check(t, scenario{},
-			unknownOutcome("ACTION_RESPONSE_INVALID", 5, fmt.Sprintf("The response was cut off after %d bytes", len(confirmationBody))))
+		replying(response{raw: "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + confirmationBody,
+			then: closeConn}).check(t, scenario{},
+			unknownOutcome("ACTION_RESPONSE_INVALID", 5,
+				fmt.Sprintf("The response was cut off after %d bytes", len(confirmationBody))))
 	})
 	t.Run("a trailer without end", func(t *testing.T) {
 		chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n", len(confirmationBody), confirmationBody)
-		replying(response{raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk, stream: repeatText("X: y\r\n", 100_000), then: closeConn}).check(t, scenario{},
+		replying(response{raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk,
+			stream: repeatText("X: y\r\n", 100_000), then: closeConn}).check(t, scenario{},
 			unknownOutcome("ACTION_RESPONSE_INVALID", 5))
 	})
 }
@@ -90,7 +100,8 @@ func testTruncatedError(t *testing.T) {
 	for name := range truncatedReplies(500, body) {
 		t.Run(name, func(t *testing.T) {
 			replying(truncatedReplies(500, body)[name]).check(t, scenario{}, expected{
-				code: "HTTP_500", status: "unknown", attempts: 5, httpStatus: "500", minTime: minBackoff, maxTime: maxBackoff, verifyTime: lastLook, neverShown: []string{"half of"},
+				code: "HTTP_500", status: "unknown", attempts: 5, httpStatus: "500", minTime: minBackoff,
+				maxTime: maxBackoff, verifyTime: lastLook, neverShown: []string{"half of"},
 				says: []string{"The API returned 500 Internal Server Error", "gave up after 5 attempts", mayBeApplied},
 			})
 			replying(truncatedReplies(502, body)[name]).check(t, scenario{}, unknownOutcome("HTTP_502", 5))
@@ -101,6 +112,7 @@ func testTruncatedError(t *testing.T) {
 
 func testNotAConfirmation(t *testing.T) {
 	of := func(fields string) string { return `{"agent_id":"` + sandbox.FrontDesk + `"` + fields + `}` }
+	with := func(field string) string { return of(`,"published_version_id":"` + sandbox.NextID + `",` + field) }
 	for name, body := range map[string]string{
 		"HTML":                        "<html><title>Welcome to nginx!</title></html>",
 		"plain text":                  "OK",
@@ -123,9 +135,9 @@ func testNotAConfirmation(t *testing.T) {
 		"the version is an array":     of(`,"published_version_id":["` + sandbox.NextID + `"]`),
 		"the version is a name":       of(`,"published_version_id":"` + sandbox.NextName + `"`),
 		"the version with a blank":    of(`,"published_version_id":" ` + sandbox.NextID + `"`),
-		"a phone is a number":         of(`,"published_version_id":"` + sandbox.NextID + `","inbound_phone_number_id":7`),
-		"a phone is an object":        of(`,"published_version_id":"` + sandbox.NextID + `","outbound_phone_number_id":{}`),
-		"a phone is empty":            of(`,"published_version_id":"` + sandbox.NextID + `","inbound_phone_number_id":""`),
+		"a phone is a number":         with(`"inbound_phone_number_id":7`),
+		"a phone is an object":        with(`"outbound_phone_number_id":{}`),
+		"a phone is empty":            with(`"inbound_phone_number_id":""`),
 		"more text after it":          confirmationBody + "x",
 		"another object after it":     confirmationBody + confirmationBody,
 		"a comma too many":            strings.Replace(confirmationBody, "}", ",}", 1),
@@ -135,61 +147,57 @@ func testNotAConfirmation(t *testing.T) {
 		"a version, not a publishing": `{"version_id":"` + sandbox.NextID + `"}`,
 	} {
 		replying(respond(200, body)).test(t, name, scenario{},
-			invalidResponse("200", "The API returned 200 OK, but not a publication: ", "Check that api-url points to the API"))
+			invalidResponse("200", "The API returned 200 OK, but not a publication: ",
+				"Check that api-url points to the API"))
 	}
-	t.Run("applied", func(t *testing.T) {
-		_, server := newSandbox(t, sandbox.Fault{Body: "{}"})
-		scenario{}.check(t, server, expected{attempts: 1, says: []string{readBack}})
-	})
 }
 
 // confirmationOf is the body of a confirmation; an empty id is null.
 func confirmationOf(agent, version, inbound, outbound string) string {
-	quoted := func(id string) string {
-		if id == "" {
-			return "null"
-		}
-		return `"` + id + `"`
-	}
-	return fmt.Sprintf(`{"agent_id":%q,"published_version_id":%s,"inbound_phone_number_id":%s,"outbound_phone_number_id":%s}`,
-		agent, quoted(version), quoted(inbound), quoted(outbound))
+	body := fmt.Sprintf(`{"agent_id":%q,"published_version_id":%q,"inbound_phone_number_id":%q,`+
+		`"outbound_phone_number_id":%q}`, agent, version, inbound, outbound)
+	return strings.ReplaceAll(body, `""`, "null")
 }
 
 func testConfirmationMismatch(t *testing.T) {
-	phones := map[string]string{"inbound-phone-number-id": sandbox.Switch, "outbound-phone-number-id": sandbox.Callback}
+	const desk, night, next, live = sandbox.FrontDesk, sandbox.NightDesk, sandbox.NextID, sandbox.LiveID
+	const in, out, other = sandbox.Switch, sandbox.Callback, sandbox.Reception
+	phones := map[string]string{"inbound-phone-number-id": in, "outbound-phone-number-id": out}
 	off := map[string]string{"unpublish": "true"}
 	for name, test := range map[string]struct {
-		inputs map[string]string
-		body   string
-		says   string
+		inputs                map[string]string
+		body                  string
+		output, was, returned string
 	}{
-		"agent":              {nil, confirmationOf(sandbox.NightDesk, sandbox.NextID, "", ""), "agent-id: requested " + sandbox.FrontDesk + ", got " + sandbox.NightDesk},
-		"version":            {nil, confirmationOf(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: requested " + sandbox.NextID + ", got " + sandbox.LiveID},
-		"no version":         {nil, confirmationOf(sandbox.FrontDesk, "", "", ""), "version-id: requested " + sandbox.NextID + ", got null"},
-		"version left out":   {nil, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "version-id: requested " + sandbox.NextID + ", got null"},
-		"inbound":            {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Reception, sandbox.Callback), "inbound-phone-number-id: requested " + sandbox.Switch + ", got " + sandbox.Reception},
-		"no inbound":         {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, "", sandbox.Callback), "inbound-phone-number-id: requested " + sandbox.Switch + ", got null"},
-		"outbound":           {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Switch), "outbound-phone-number-id: requested " + sandbox.Callback + ", got " + sandbox.Switch},
-		"no outbound":        {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, ""), "outbound-phone-number-id: requested " + sandbox.Callback + ", got null"},
-		"the phones swapped": {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Callback, sandbox.Switch), "outbound-phone-number-id: requested " + sandbox.Callback + ", got " + sandbox.Switch},
-		"still published":    {off, confirmationOf(sandbox.FrontDesk, sandbox.LiveID, "", ""), "version-id: requested null, got " + sandbox.LiveID},
+		"agent":              {nil, confirmationOf(night, next, "", ""), "agent-id", desk, night},
+		"version":            {nil, confirmationOf(desk, live, "", ""), "version-id", next, live},
+		"no version":         {nil, confirmationOf(desk, "", "", ""), "version-id", next, "null"},
+		"version left out":   {nil, `{"agent_id":"` + desk + `"}`, "version-id", next, "null"},
+		"inbound":            {phones, confirmationOf(desk, next, other, out), "inbound-phone-number-id", in, other},
+		"no inbound":         {phones, confirmationOf(desk, next, "", out), "inbound-phone-number-id", in, "null"},
+		"outbound":           {phones, confirmationOf(desk, next, in, in), "outbound-phone-number-id", out, in},
+		"no outbound":        {phones, confirmationOf(desk, next, in, ""), "outbound-phone-number-id", out, "null"},
+		"the phones swapped": {phones, confirmationOf(desk, next, out, in), "outbound-phone-number-id", out, in},
+		"still published":    {off, confirmationOf(desk, live, "", ""), "version-id", "null", live},
 	} {
 		replying(respond(200, test.body)).test(t, name, scenario{inputs: test.inputs},
-			unknownOutcome("ACTION_RESPONSE_MISMATCH", 1, "The API confirmed a different change than requested", test.says, checkFirst).withHTTP("200").atOnce())
+			unknownOutcome("ACTION_RESPONSE_MISMATCH", 1, "The API confirmed a different change than requested",
+				test.output+": requested "+test.was+", got "+test.returned, checkFirst).withHTTP("200").atOnce())
 	}
 	for name, test := range map[string]struct {
 		inputs map[string]string
 		body   string
 		status string
 	}{
-		"upper case is no difference": {nil, confirmationOf(strings.ToUpper(sandbox.FrontDesk), strings.ToUpper(sandbox.NextID), "", ""), ""},
-		"phones as asked":             {phones, confirmationOf(sandbox.FrontDesk, sandbox.NextID, sandbox.Switch, sandbox.Callback), ""},
-		"offline":                     {off, confirmationOf(sandbox.FrontDesk, "", "", ""), "unpublished"},
-		"offline, in few words":       {off, `{"agent_id":"` + sandbox.FrontDesk + `"}`, "unpublished"},
+		"upper case":            {nil, confirmationOf(strings.ToUpper(desk), strings.ToUpper(next), "", ""), ""},
+		"phones as asked":       {phones, confirmationOf(desk, next, in, out), ""},
+		"offline":               {off, confirmationOf(desk, "", "", ""), "unpublished"},
+		"offline, in few words": {off, `{"agent_id":"` + desk + `"}`, "unpublished"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			res := replying(respond(200, test.body)).check(t, scenario{inputs: test.inputs}, expected{attempts: 1, status: test.status})
-			if id := res.outputs["agent-id"]; id != sandbox.FrontDesk {
+			res := replying(respond(200, test.body)).check(t, scenario{inputs: test.inputs},
+				expected{attempts: 1, status: test.status})
+			if id := res.outputs["agent-id"]; id != desk {
 				t.Errorf("agent-id %q", id)
 			}
 		})
@@ -197,19 +205,20 @@ func testConfirmationMismatch(t *testing.T) {
 }
 
 func testOptionalIDs(t *testing.T) {
-	ids := `"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID + `"`
-	for name, test := range map[string]struct{ fields, inbound, outbound string }{
-		"null":         {`,"inbound_phone_number_id":null,"outbound_phone_number_id":null`, "", ""},
-		"absent":       {"", "", ""},
-		"one of them":  {`,"inbound_phone_number_id":"` + sandbox.Reception + `"`, sandbox.Reception, ""},
-		"both":         {`,"inbound_phone_number_id":"` + sandbox.Reception + `","outbound_phone_number_id":"` + sandbox.Callback + `"`, sandbox.Reception, sandbox.Callback},
-		"other fields": {`,"inbound_agent_id":7,"x":{"inbound_phone_number_id":"` + sandbox.Reception + `"}`, "", ""},
+	const desk, next, in, out = sandbox.FrontDesk, sandbox.NextID, sandbox.Reception, sandbox.Callback
+	ids := `{"agent_id":"` + desk + `","published_version_id":"` + next + `"`
+	for name, test := range map[string]struct{ body, inbound, outbound string }{
+		"null":         {confirmationOf(desk, next, "", ""), "", ""},
+		"absent":       {ids + "}", "", ""},
+		"one of them":  {ids + `,"inbound_phone_number_id":"` + in + `"}`, in, ""},
+		"both":         {confirmationOf(desk, next, in, out), in, out},
+		"other fields": {ids + `,"inbound_agent_id":7,"x":{"inbound_phone_number_id":"` + in + `"}}`, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			res := replying(respond(200, "{"+ids+test.fields+"}")).check(t, scenario{}, expected{attempts: 1})
-			inbound, in := res.outputs["inbound-phone-number-id"]
-			outbound, out := res.outputs["outbound-phone-number-id"]
-			if !in || !out || inbound != test.inbound || outbound != test.outbound {
+			res := replying(respond(200, test.body)).check(t, scenario{}, expected{attempts: 1})
+			inbound, hasIn := res.outputs["inbound-phone-number-id"]
+			outbound, hasOut := res.outputs["outbound-phone-number-id"]
+			if !hasIn || !hasOut || inbound != test.inbound || outbound != test.outbound {
 				t.Errorf("outputs %q", res.outputs)
 			}
 		})
@@ -217,7 +226,6 @@ func testOptionalIDs(t *testing.T) {
 }
 
 func testEndlessBody(t *testing.T) {
-	t.Parallel()
 	// A gzip member of 1 MiB of zeros is 1 kB long, and members may follow each other.
 	bomb := bytes.Repeat(gzipped(strings.Repeat("\x00", 1<<20)), 512)
 	if len(bomb) > 600<<10 {
@@ -229,19 +237,23 @@ func testEndlessBody(t *testing.T) {
 	chunk := fmt.Sprintf("%x\r\n%s\r\n", 1<<16, strings.Repeat(" ", 1<<16))
 	bodies := map[string]func(status int) response{
 		"1 GiB": func(status int) response {
-			return response{raw: head(status, fmt.Sprint("Content-Length: ", 1<<30)), stream: repeatText(" ", 1<<30), then: closeConn}
+			return response{raw: head(status, fmt.Sprint("Content-Length: ", 1<<30)), stream: repeatText(" ", 1<<30),
+				then: closeConn}
 		},
 		"1 GiB in chunks": func(status int) response {
-			return response{raw: head(status, "Transfer-Encoding: chunked"), stream: repeatText(chunk, 1<<14), then: closeConn}
+			return response{raw: head(status, "Transfer-Encoding: chunked"), stream: repeatText(chunk, 1<<14),
+				then: closeConn}
 		},
 		"1 GiB of one string": func(status int) response {
-			return response{raw: head(status, "Connection: close") + `{"agent_id":"`, stream: repeatText("a", 1<<30), then: closeConn}
+			return response{raw: head(status, "Connection: close") + `{"agent_id":"`, stream: repeatText("a", 1<<30),
+				then: closeConn}
 		},
 		"1 GiB of brackets": func(status int) response {
 			return response{raw: head(status, "Connection: close"), stream: repeatText("[", 1<<30), then: closeConn}
 		},
 		"gzip bomb": func(status int) response {
-			return response{raw: head(status, fmt.Sprintf("Content-Encoding: gzip\r\nContent-Length: %d", len(bomb))) + string(bomb)}
+			return response{raw: head(status, fmt.Sprintf("Content-Encoding: gzip\r\nContent-Length: %d", len(bomb))) +
+				string(bomb)}
 		},
 	}
 	for name, body := range bodies {
@@ -249,14 +261,15 @@ func testEndlessBody(t *testing.T) {
 			status int
 			want   expected
 		}{
-			{200, unknownOutcome("ACTION_RESPONSE_INVALID", 1, "Could not read the response: body exceeds 1048576 bytes", isSafe)},
+			{200, unknownOutcome("ACTION_RESPONSE_INVALID", 1,
+				"Could not read the response: body exceeds 1048576 bytes", isSafe)},
 			{404, expected{code: "HTTP_404", attempts: 1, httpStatus: "404", says: []string{nothingChanged}}},
 			{500, unknownOutcome("HTTP_500", 1)},
 		} {
 			t.Run(fmt.Sprint(name, " ", test.status), func(t *testing.T) {
 				t.Parallel()
 				api := replying(body(test.status))
-				res := with("api-url", api.start(t), "max-retries", "0").runMeasured(t)
+				res := with("api-url", api.start(t), "max-retries", "0", "timeout", "5s").runMeasured(t)
 				res.check(t, test.want.within(0, busyMachine))
 				api.checkRequests(t, test.want)
 			})
@@ -264,7 +277,7 @@ func testEndlessBody(t *testing.T) {
 		t.Run(name+" for the first read", func(t *testing.T) {
 			t.Parallel()
 			api := &fakeAPI{readsBefore: body(200)}
-			res := with("api-url", api.start(t), "max-retries", "0").runMeasured(t)
+			res := with("api-url", api.start(t), "max-retries", "0", "timeout", "5s").runMeasured(t)
 			res.check(t, expected{attempts: 1, maxTime: busyMachine})
 		})
 	}
@@ -301,13 +314,16 @@ func testContentEncodings(t *testing.T) {
 			replying(respond(200, test.body, "Content-Encoding: "+test.coding)).check(t, scenario{},
 				invalidResponse("200", "Could not read the response"))
 			// The status of an error is known even if its body is lost.
-			replying(respond(403, test.body, "Content-Encoding: "+test.coding)).check(t, scenario{}, rejected("HTTP_403", 403))
+			replying(respond(403, test.body, "Content-Encoding: "+test.coding)).check(t, scenario{},
+				rejected("HTTP_403", 403))
 		})
 	}
 	for name, test := range map[string]struct{ coding, body string }{
-		"gzip": {"gzip", string(good)}, "GZIP": {"GZIP", string(good)}, "identity": {"identity", confirmationBody}, "no name": {"", confirmationBody},
+		"gzip": {"gzip", string(good)}, "GZIP": {"GZIP", string(good)}, "identity": {"identity", confirmationBody},
+		"no name": {"", confirmationBody},
 	} {
-		replying(respond(200, test.body, "Content-Encoding: "+test.coding)).test(t, name+" is read", scenario{}, expected{attempts: 1})
+		replying(respond(200, test.body, "Content-Encoding: "+test.coding)).test(t, name+" is read", scenario{},
+			expected{attempts: 1})
 	}
 }
 
@@ -418,11 +434,13 @@ func testUnusualErrorCodes(t *testing.T) {
 }
 
 // stripSummaryTags takes the tags out of a summary that the summary itself has.
-var stripSummaryTags = strings.NewReplacer("<details>", "", "<details open>", "", "<summary>", "", "</summary>", "", "</details>", "", "<code>", "", "</code>", "", "<br>", "")
+var stripSummaryTags = strings.NewReplacer("<details>", "", "<details open>", "", "<summary>", "", "</summary>", "",
+	"</details>", "", "<code>", "", "</code>", "", "<br>", "")
 
 func testHTMLErrorPages(t *testing.T) {
 	for name, test := range map[string]struct{ body, says string }{
-		"nginx":             {"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>Oh no</h1></center>\r\n</body>\r\n</html>", ": 502 Bad Gateway"},
+		"nginx": {"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n" +
+			"<center><h1>Oh no</h1></center>\r\n</body>\r\n</html>", ": 502 Bad Gateway"},
 		"no title":          {"<html><body><h1>Down</h1>\n<p>for <b>repair</b></p></body></html>", ": Down for repair"},
 		"an empty title":    {"<title></title><h1>Down</h1>", ""},
 		"a title in pieces": {"<title>\n  Down\n  for repair\n</title>", ": Down for repair"},
@@ -439,14 +457,16 @@ func testHTMLErrorPages(t *testing.T) {
 			for _, status := range []int{500, 502, 404} {
 				api := replying(respond(status, test.body, "Content-Type: text/html"))
 				w := expected{
-					code: fmt.Sprint("HTTP_", status), attempts: 1, httpStatus: fmt.Sprint(status), says: []string{http.StatusText(status) + test.says},
+					code: fmt.Sprint("HTTP_", status), attempts: 1, httpStatus: fmt.Sprint(status),
+					says:       []string{http.StatusText(status) + test.says},
 					neverShown: []string{"Oh no"},
 				}
 				if status != 404 {
 					w.status = "unknown"
 				}
 				res := api.check(t, with("max-retries", "0"), w)
-				if strings.ContainsAny(res.message(), "<") || strings.Contains(stripSummaryTags.Replace(res.summary), "<") || len(res.message()) > 1200 {
+				if strings.ContainsAny(res.message(), "<") || strings.Contains(stripSummaryTags.Replace(res.summary),
+					"<") || len(res.message()) > 1200 {
 					t.Errorf("shows tags, or %d bytes", len(res.message()))
 				}
 			}

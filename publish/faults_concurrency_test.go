@@ -3,6 +3,7 @@ package publish_test
 import (
 	"context"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -14,10 +15,11 @@ import (
 
 // TestFaultsConcurrency has the rows C of docs/faults.md: concurrent steps and other writers.
 func TestFaultsConcurrency(t *testing.T) {
+	t.Parallel()
 	t.Run("C1", func(t *testing.T) {
 		api, server := newSandbox(t)
-		s := with("api-url", "http://"+startServer(t, server), "inbound-phone-number-id", sandbox.Switch)
-		first, second := s.run(t), s.run(t)
+		s := with("inbound-phone-number-id", sandbox.Switch)
+		first, second := s.runInMemory(t, server), s.runInMemory(t, &http.Server{Handler: api})
 		first.check(t, expected{attempts: 1})
 		second.check(t, expected{attempts: 1})
 		for name, value := range first.outputs {
@@ -35,7 +37,8 @@ func TestFaultsConcurrency(t *testing.T) {
 				t.Errorf("%s is %q the second time, want %q", name, second.outputs[name], value)
 			}
 		}
-		if line := " is already live; only phone numbers may change"; strings.Contains(first.stdout, line) || !strings.Contains(second.stdout, line) {
+		if line := " is already live; only phone numbers may change"; strings.Contains(first.stdout, line) ||
+			!strings.Contains(second.stdout, line) {
 			t.Errorf("printed\n%s\nand then\n%s", first.stdout, second.stdout)
 		}
 		if live, inbound, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID || inbound != sandbox.Switch {
@@ -48,7 +51,11 @@ func TestFaultsConcurrency(t *testing.T) {
 	t.Run("C2", func(t *testing.T) {
 		api, _ := newSandbox(t, sandbox.Fault{Drop: sandbox.DropReply, Applied: true})
 		var once sync.Once
-		server := withHookAfterChange(api, func() { once.Do(func() { api.SetPublished(sandbox.FrontDesk, sandbox.OldestID) }) })
+		server := withHookAfterChange(api, func() {
+			once.Do(func() {
+				api.SetPublished(sandbox.FrontDesk, sandbox.OldestID)
+			})
+		})
 		scenario{}.check(t, server, expected{attempts: 2})
 		checkLive(t, api, sandbox.NextID)
 	})
@@ -64,16 +71,20 @@ func TestFaultsConcurrency(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			api, server := newSandbox(t)
-			api.Set(sandbox.Behavior{Limit: sandbox.Limit{Requests: tt.perSecond, Interval: time.Second, RetryAfter: tt.retryAfter}})
+			api.Set(sandbox.Behavior{Limit: sandbox.Limit{Requests: tt.perSecond, Interval: time.Second,
+				RetryAfter: tt.retryAfter}})
 			var longest time.Duration
 			synctest.Test(t, func(t *testing.T) {
-				l := newMemoryNetwork()
+				l := newMemoryNetwork(0)
 				var serving, fleet sync.WaitGroup
 				serving.Go(func() { _ = server.Serve(l) })
 				results := make([]result, tt.steps)
 				for i := range results {
 					fleet.Go(func() {
-						results[i] = scenario{dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) }}.run(t)
+						results[i] = scenario{dial: func(ctx context.Context, _, _ string) (net.Conn,
+							error) {
+							return l.dial(ctx)
+						}}.run(t)
 					})
 				}
 				fleet.Wait()
@@ -111,12 +122,16 @@ func TestFaultsConcurrency(t *testing.T) {
 	t.Run("C4/in flight", func(t *testing.T) {
 		fake := replying(apiError(503, "BUSY", "try later"), response{then: hang})
 		with("timeout", "20s").check(t, fake, expected{
-			code: "BUSY", status: "unknown", httpStatus: "503", attempts: 2, minTime: 15 * time.Second, maxTime: 40 * time.Second, verifyTime: lastLook,
-			says: []string{"The API returned 503 Service Unavailable: try later; gave up within the timeout of 20 s", mayBeApplied, stillLive},
+			code: "BUSY", status: "unknown", httpStatus: "503", attempts: 2, minTime: 15 * time.Second,
+			maxTime: 40 * time.Second, verifyTime: lastLook,
+			says: []string{"The API returned 503 Service Unavailable: try later; gave up within the timeout of 20 s",
+				mayBeApplied, stillLive},
 		})
 	})
-	with("timeout", "10s").test(t, "C4/no reply at all", &fakeAPI{replies: []response{{then: hang}}, readsAfter: response{then: hang}}, expected{
-		code: "ACTION_TIMEOUT", status: "unknown", httpStatus: "none", attempts: 1, minTime: 15 * time.Second, maxTime: 15 * time.Second,
-		says: []string{"No response from diga within the timeout of 10 s", notReadable},
-	})
+	with("timeout", "10s").test(t, "C4/no reply at all",
+		&fakeAPI{replies: []response{{then: hang}}, readsAfter: response{then: hang}}, expected{
+			code: "ACTION_TIMEOUT", status: "unknown", httpStatus: "none", attempts: 1, minTime: 15 * time.Second,
+			maxTime: 15 * time.Second,
+			says:    []string{"No response from diga within the timeout of 10 s", notReadable},
+		})
 }

@@ -12,8 +12,8 @@ import (
 	"publish-agent-version/publish"
 )
 
-// TestFaultsDocumented compares docs/faults.md with the tests: each row has a subtest with its id, or names a test function,
-// and each id of a subtest in the files for faults has a row.
+// TestFaultsDocumented compares docs/faults.md with the tests: each row has a subtest with its id, or names a test
+// function, and each id of a subtest in the files for faults has a row.
 func TestFaultsDocumented(t *testing.T) {
 	doc, err := os.ReadFile("../docs/faults.md")
 	if err != nil {
@@ -43,7 +43,8 @@ func TestFaultsDocumented(t *testing.T) {
 				t.Fatal(err)
 			}
 			sources.Write(source)
-			for _, id := range regexp.MustCompile(`"([NTHRBVPGAYDLXIESC][0-9]{1,2}[a-z]?)(?:[ /][^"]*)?"`).FindAllStringSubmatch(string(source), -1) {
+			for _, id := range regexp.MustCompile(
+				`"([NTHRBVPGAYDLXIESC][0-9]{1,2}[a-z]?)(?:[ /][^"]*)?"`).FindAllStringSubmatch(string(source), -1) {
 				if strings.HasPrefix(path, "faults_") {
 					tested[id[1]] = true
 				}

@@ -12,6 +12,7 @@ import (
 
 // TestFaultsHeaders has the rows R of docs/faults.md.
 func TestFaultsHeaders(t *testing.T) {
+	t.Parallel()
 	t.Run("R1", testRetryAfter)
 	t.Run("R2", testRetryAfterTooLong)
 	t.Run("R3", testInvalidRetryAfter)
@@ -29,16 +30,18 @@ func testRetryAfter(t *testing.T) {
 			headers     []string
 			least, most time.Duration
 		}{
-			"25.5 s":               {[]string{"Retry-After: 25.5"}, 26 * time.Second, 46 * time.Second},
-			"2 s":                  {[]string{"Retry-After: 2"}, 2 * time.Second, 4 * time.Second},
-			"30 s":                 {[]string{"Retry-After: 30"}, 30 * time.Second, 50 * time.Second},
-			"a date":               {[]string{"Retry-After: " + today + "09 GMT"}, 9 * time.Second, 18 * time.Second},
-			"a date, another Date": {[]string{"Date: Fri, 01 Jan 1999 00:00:01 GMT", "Retry-After: Fri, 01 Jan 1999 00:00:10 GMT"}, 9 * time.Second, 18 * time.Second},
+			"25.5 s": {[]string{"Retry-After: 25.5"}, 26 * time.Second, 46 * time.Second},
+			"2 s":    {[]string{"Retry-After: 2"}, 2 * time.Second, 4 * time.Second},
+			"30 s":   {[]string{"Retry-After: 30"}, 30 * time.Second, 50 * time.Second},
+			"a date": {[]string{"Retry-After: " + today + "09 GMT"}, 9 * time.Second, 18 * time.Second},
+			"a date, another Date": {[]string{"Date: Fri, 01 Jan 1999 00:00:01 GMT",
+				"Retry-After: Fri, 01 Jan 1999 00:00:10 GMT"}, 9 * time.Second, 18 * time.Second},
 		} {
 			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
 				res := replying(respond(status, "", test.headers...), confirmation).check(t, scenario{},
 					expected{attempts: 2, minTime: test.least, maxTime: test.most + pauses[status]})
-				if asked := fmt.Sprintf("(Retry-After: %d s)", test.least/time.Second); !strings.Contains(res.stdout, asked) {
+				if asked := fmt.Sprintf("(Retry-After: %d s)", test.least/time.Second); !strings.Contains(res.stdout,
+					asked) {
 					t.Errorf("the log does not say %q", asked)
 				}
 			})
@@ -63,18 +66,23 @@ func testRetryAfterTooLong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, status := range []int{429, 503} {
-				replying(apiError(status, "BUSY", "Come back later", "Retry-After: "+test.header), confirmation).check(t, scenario{}, expected{
-					code: "BUSY", attempts: 1, httpStatus: fmt.Sprint(status), maxTime: time.Nanosecond, verifyTime: time.Duration(status/500) * lastLook,
-					says: []string{"Come back later; gave up after 1 attempt", "the API asks to wait " + test.asked, stillLive},
+				replying(apiError(status, "BUSY", "Come back later", "Retry-After: "+test.header),
+					confirmation).check(t, scenario{}, expected{
+					code: "BUSY", attempts: 1, httpStatus: fmt.Sprint(status), maxTime: time.Nanosecond,
+					verifyTime: time.Duration(status/500) * lastLook,
+					says: []string{"Come back later; gave up after 1 attempt", "the API asks to wait " + test.asked,
+						stillLive},
 				})
 			}
 		})
 	}
 	replying(respond(504, "", "Retry-After: 3600")).test(t, "of a gateway", scenario{},
 		unknownOutcome("HTTP_504", 1, "the API asks to wait 1 h").atOnce())
-	replying(respond(503, ""), respond(503, "", "Retry-After: 60"), apiError(503, "BUSY", "Come back later", "Retry-After: 60")).test(t, "after other waits", scenario{}, expected{
-		code: "BUSY", status: "unknown", attempts: 3, minTime: time.Minute, maxTime: 76 * time.Second, verifyTime: lastLook,
-		says: []string{"gave up after 3 attempts", "the API asks to wait 60 s", mayBeApplied},
+	replying(respond(503, ""), respond(503, "", "Retry-After: 60"),
+		apiError(503, "BUSY", "Come back later", "Retry-After: 60")).test(t, "after other waits", scenario{}, expected{
+		code: "BUSY", status: "unknown", attempts: 3, minTime: time.Minute, maxTime: 76 * time.Second,
+		verifyTime: lastLook,
+		says:       []string{"gave up after 3 attempts", "the API asks to wait 60 s", mayBeApplied},
 	})
 }
 
@@ -96,12 +104,13 @@ func testInvalidRetryAfter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for status, most := range map[int]time.Duration{429: 6 * time.Second, 503: 5 * time.Second} {
-				replying(respond(status, "", headers...), respond(status, "", headers...), confirmation).check(t, scenario{},
-					expected{attempts: 3, minTime: most / 2, maxTime: most})
+				replying(respond(status, "", headers...), respond(status, "", headers...), confirmation).check(t,
+					scenario{}, expected{attempts: 3, minTime: most / 2, maxTime: most})
 			}
 			// Never a hot loop, however long the server keeps it up.
 			api := replying(respond(429, "", headers...))
-			w := expected{code: "HTTP_429", httpStatus: "429", minTime: time.Minute, maxTime: 2 * time.Minute, says: []string{nothingChanged}}
+			w := expected{code: "HTTP_429", httpStatus: "429", minTime: time.Minute, maxTime: 2 * time.Minute,
+				says: []string{nothingChanged}}
 			if n := api.testQueue(t, scenario{}, w); n > 20 {
 				t.Errorf("%d requests", n)
 			}
@@ -113,16 +122,18 @@ func testEndlessHeaders(t *testing.T) {
 	t.Parallel()
 	const head = "HTTP/1.1 200 OK\r\n"
 	for name, r := range map[string]response{
-		"many":       {raw: head, stream: repeatText("X-Padding: "+strings.Repeat("x", 1000)+"\r\n", 10<<10), then: closeConn},
+		"many": {raw: head, stream: repeatText("X-Padding: "+strings.Repeat("x", 1000)+"\r\n", 10<<10),
+			then: closeConn},
 		"many short": {raw: head, stream: repeatText("a:\r\n", 10<<20/4), then: closeConn},
 		"one":        {raw: head + "X-Padding: ", stream: repeatText("x", 10<<20), then: closeConn},
 		"the status": {raw: "HTTP/1.1 200 ", stream: repeatText("x", 10<<20), then: closeConn},
-		"many 1xx":   {stream: repeatText("HTTP/1.1 103 Early Hints\r\nX-Padding: x\r\n\r\n", 10<<20/42), then: closeConn},
+		"many 1xx": {stream: repeatText("HTTP/1.1 103 Early Hints\r\nX-Padding: x\r\n\r\n", 10<<20/42),
+			then: closeConn},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			api := replying(r)
-			res := with("api-url", api.start(t)).runMeasured(t)
+			res := with("api-url", api.start(t), "timeout", "5s").runMeasured(t)
 			w := unknownOutcome("ACTION_RESPONSE_INVALID", 1, "Could not read the response", isSafe)
 			w.httpStatus = "none"
 			res.check(t, w.within(0, busyMachine))
@@ -131,12 +142,13 @@ func testEndlessHeaders(t *testing.T) {
 	}
 	t.Run("not quite too many", func(t *testing.T) {
 		t.Parallel()
-		replying(respond(200, confirmationBody, "X-Padding: "+strings.Repeat("x", 60<<10))).check(t, scenario{}, expected{attempts: 1})
+		replying(respond(200, confirmationBody, "X-Padding: "+strings.Repeat("x", 60<<10))).check(t, scenario{},
+			expected{attempts: 1})
 	})
 	t.Run("of the first read", func(t *testing.T) {
 		t.Parallel()
-		res := (&fakeAPI{readsBefore: response{raw: head, stream: repeatText("a:\r\n", 10<<20/4), then: closeConn}}).check(t, scenario{},
-			expected{attempts: 1})
+		res := (&fakeAPI{readsBefore: response{raw: head, stream: repeatText("a:\r\n", 10<<20/4),
+			then: closeConn}}).check(t, scenario{}, expected{attempts: 1})
 		if !strings.Contains(res.stdout, "Could not read the live version: could not read the response") {
 			t.Error("the log does not say so")
 		}
@@ -176,7 +188,8 @@ func testMalformedHeaders(t *testing.T) {
 		replying(response{raw: raw, then: closeConn}).test(t, name, scenario{},
 			invalidResponse("none", "Could not read the response", "Check that api-url points to the API"))
 	}
-	(&fakeAPI{replies: []response{{raw: "HTTP/1.1 2000 OK\r\n\r\n"}}, readsAfter: liveVersion(sandbox.NextID)}).test(t, "applied", scenario{},
+	(&fakeAPI{replies: []response{{raw: "HTTP/1.1 2000 OK\r\n\r\n"}}, readsAfter: liveVersion(sandbox.NextID)}).test(t,
+		"applied", scenario{},
 		expected{attempts: 1, says: []string{readBack}})
 	t.Run("what HTTP allows", func(t *testing.T) {
 		for _, raw := range []string{
@@ -195,7 +208,8 @@ func testCookies(t *testing.T) {
 		readsBefore: liveVersion(sandbox.LiveID, cookie),
 		replies:     []response{respond(503, "", cookie), respond(200, confirmationBody, cookie)},
 	}
-	api.check(t, scenario{env: map[string]string{"RUNNER_DEBUG": "1"}}, expected{attempts: 2, neverShown: []string{"crumbs"}})
+	api.check(t, scenario{env: map[string]string{"RUNNER_DEBUG": "1"}},
+		expected{attempts: 2, neverShown: []string{"crumbs"}})
 	for _, r := range api.requests("") {
 		if r.Header.Get("Cookie") != "" || strings.Contains(fmt.Sprint(r.RequestURI, r.Header, r.body), "crumbs") {
 			t.Errorf("%s with a cookie: %v", r.Method, r.Header)

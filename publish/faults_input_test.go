@@ -57,6 +57,7 @@ func everythingShown(res result) string {
 }
 
 func TestFaultsInput(t *testing.T) {
+	t.Parallel()
 	const (
 		noToken = "oken is missing or empty: is the secret defined here? Pull requests from forks get none"
 		noAgent = "gent-id is missing or empty: is the variable defined here?"
@@ -70,13 +71,15 @@ func TestFaultsInput(t *testing.T) {
 				}
 			}
 			res := runInvalid(t, map[string]string{"token": blank, "agent-id": blank, "version-id": blank})
-			if want := "3 problems with the inputs: t" + noToken + "; a" + noAgent + "; S" + choose; !strings.HasPrefix(res.message(), want) {
+			if want := "3 problems with the inputs: t" + noToken + "; a" + noAgent + "; S" +
+				choose; !strings.HasPrefix(res.message(), want) {
 				t.Errorf("got %q", res.message())
 			}
 		}
 	})
 	t.Run("I1/everything", func(t *testing.T) {
-		for _, value := range []string{"x y", strings.Repeat("\x00", 9), strings.Repeat("\u202e", 30), strings.Repeat("x", 10_000), strings.Repeat("::error::🙂\n", 1000)} {
+		for _, value := range []string{"x y", strings.Repeat("\x00", 9), strings.Repeat("\u202e", 30),
+			strings.Repeat("x", 10_000), strings.Repeat("::error::🙂\n", 1000)} {
 			inputs := map[string]string{"version-name": "v1"}
 			for _, name := range publish.InputNames() {
 				inputs[name] = value
@@ -96,17 +99,21 @@ func TestFaultsInput(t *testing.T) {
 	t.Run("I2", func(t *testing.T) {
 		checkInvalidInputs(t, "agent-id", "version-id", "inbound-phone-number-id", "outbound-phone-number-id")
 		res := runInvalid(t, map[string]string{"agent-id": strings.Repeat("a", 10_000)})
-		checkProblem(t, res, "agent-id is not valid: a value of 10000 bytes is not a UUID such as 123e4567-e89b-42d3-a456-426614174000")
+		checkProblem(t, res,
+			"agent-id is not valid: a value of 10000 bytes is not a UUID such as 123e4567-e89b-42d3-a456-426614174000")
 	})
 	t.Run("I3", func(t *testing.T) {
 		fake := &fakeAPI{}
 		res := with(
-			"token", "\n "+sandbox.Token+"\r\n", "agent-id", "\t"+strings.ToUpper(sandbox.FrontDesk)+"\n", "version-id", " "+strings.ToUpper(sandbox.NextID)+" ",
-			"inbound-phone-number-id", strings.ToUpper(sandbox.Reception)+"\n", "unpublish", " False ", "dry-run", "\nfalse", "timeout", " 2m\n", "max-retries", "4 ", "api-url", " http://diga\n",
+			"token", "\n "+sandbox.Token+"\r\n", "agent-id", "\t"+strings.ToUpper(sandbox.FrontDesk)+"\n", "version-id",
+			" "+strings.ToUpper(sandbox.NextID)+" ",
+			"inbound-phone-number-id", strings.ToUpper(sandbox.Reception)+"\n", "unpublish", " False ", "dry-run",
+			"\nfalse", "timeout", " 2m\n", "max-retries", "4 ", "api-url", " http://diga\n",
 		).check(t, fake, expected{attempts: 1})
 		changes := fake.requests("PATCH")
 		if len(changes) != 1 || changes[0].URL.Path != "/v1/agent/"+sandbox.FrontDesk+"/published_version" ||
-			changes[0].body != `{"inbound_phone_number_id":"`+sandbox.Reception+`","version_id":"`+sandbox.NextID+`"}` ||
+			changes[0].body != `{"inbound_phone_number_id":"`+sandbox.Reception+
+				`","version_id":"`+sandbox.NextID+`"}` ||
 			changes[0].Header.Get("Authorization") != "Bearer "+sandbox.Token {
 			t.Errorf("got %+v", changes)
 		}
@@ -116,9 +123,11 @@ func TestFaultsInput(t *testing.T) {
 	})
 	t.Run("I4", func(t *testing.T) {
 		checkInvalidInputs(t, "token")
-		for _, token := range []string{"first-half\nother-half", "first-half\x00other-half", "first-half other-half", "first-halfé-other-half", "Bearer first-half-other-half", "\u0301first-half-other-half"} {
+		for _, token := range []string{"first-half\nother-half", "first-half\x00other-half", "first-half other-half",
+			"first-halfé-other-half", "Bearer first-half-other-half", "\u0301first-half-other-half"} {
 			res := runInvalid(t, map[string]string{"token": token, "agent-id": token, "version-id": token})
-			if shown := everythingShown(res); strings.Contains(shown, "first-half") || strings.Contains(shown, "other-half") {
+			if shown := everythingShown(res); strings.Contains(shown, "first-half") || strings.Contains(shown,
+				"other-half") {
 				t.Errorf("the token %q shows in\n%s", token, shown)
 			}
 		}
@@ -128,9 +137,12 @@ func TestFaultsInput(t *testing.T) {
 				if name == "version-name" {
 					continue // any text can be a name
 				}
-				res := runInvalid(t, map[string]string{"token": token, name: token})
-				if shown := everythingShown(res); strings.Contains(shown, "sandbox-token") {
-					t.Errorf("%s: the token shows in\n%s", name, shown)
+				for _, value := range []string{token, token + ".é" + strings.Repeat("é", 100)} {
+					res := runInvalid(t, map[string]string{"token": token, name: value})
+					if shown := everythingShown(res); strings.Contains(shown, "sandbox-token") ||
+						len(res.message()) > 350 {
+						t.Errorf("%s: the token shows in\n%s", name, shown)
+					}
 				}
 			}
 		}
@@ -144,8 +156,10 @@ func TestFaultsInput(t *testing.T) {
 	})
 	t.Run("I6", func(t *testing.T) {
 		for _, value := range []string{
-			"http://api.diga.io", "http://10.0.0.1", "http://[fe80::1]", "ftp://api.diga.io", "api.diga.io", "https://", "https://user:pass-word@api.diga.io", "http://localhost@a.example",
-			"https://api.diga.io?a=b", "https://api.diga.io#a", "https://api.diga.io/../a", "https://bücher.example", "https://api.diga.io:0", "https://a b", "::error::x", "##[error]x",
+			"http://api.diga.io", "http://10.0.0.1", "http://[fe80::1]", "ftp://api.diga.io", "api.diga.io", "https://",
+			"https://user:pass-word@api.diga.io", "http://localhost@a.example",
+			"https://api.diga.io?a=b", "https://api.diga.io#a", "https://api.diga.io/../a", "https://bücher.example",
+			"https://api.diga.io:0", "https://a b", "::error::x", "##[error]x",
 		} {
 			res := runInvalid(t, map[string]string{"api-url": value})
 			if !strings.HasPrefix(res.message(), "api-url ") || strings.Contains(everythingShown(res), "pass-word") {
@@ -155,7 +169,8 @@ func TestFaultsInput(t *testing.T) {
 	})
 	t.Run("I7", func(t *testing.T) {
 		for value, prefix := range map[string]string{
-			"http://diga": "", "http://diga/": "", "http://diga:8080": "", "http://diga/prefix": "/prefix", "http://diga/prefix/": "/prefix", "http://diga/a/b%20c//": "/a/b c",
+			"http://diga": "", "http://diga/": "", "http://diga:8080": "", "http://diga/prefix": "/prefix",
+			"http://diga/prefix/": "/prefix", "http://diga/a/b%20c//": "/a/b c",
 			"http://127.0.0.1:8080/x": "/x", "http://[::1]:8080/x/": "/x", "HTTP://DIGA/X": "/X",
 		} {
 			fake := &fakeAPI{}
@@ -166,28 +181,39 @@ func TestFaultsInput(t *testing.T) {
 			}
 			agent := prefix + "/v1/agent/" + sandbox.FrontDesk
 			slices.Sort(got) // the reads are concurrent
-			want := []string{"GET " + agent, "GET " + agent + "/version", "GET " + prefix + "/v1/phone/", "PATCH " + agent + "/published_version"}
+			want := []string{"GET " + agent, "GET " + agent + "/version", "GET " + prefix + "/v1/phone/",
+				"PATCH " + agent + "/published_version"}
 			if !slices.Equal(got, want) {
 				t.Errorf("%q: got %q, want %q", value, got, want)
 			}
 		}
 	})
 	t.Run("I8", func(t *testing.T) { checkInvalidInputs(t, "timeout", "max-retries", "unpublish", "dry-run") })
-	t.Run("I9", func(t *testing.T) {
-		for _, inputs := range []map[string]string{
-			{"version-id": ""}, {"version-id": "", "unpublish": ""}, {"version-id": "", "unpublish": "False"}, {"version-id": "", "version-name": " \n"},
-			{"version-id": sandbox.NextID, "version-name": sandbox.NextName}, {"version-id": sandbox.NextID, "unpublish": "true"},
-			{"version-name": sandbox.NextName, "unpublish": "true"}, {"version-id": sandbox.NextID, "version-name": sandbox.NextName, "unpublish": "true"},
-			{"version-id": "", "unpublish": "yes"}, {"version-id": "", "unpublish": "true", "inbound-phone-number-id": sandbox.Reception},
-			{"version-id": "null"}, {"version-id": "", "unpublish": "true", "dry-run": "maybe"},
-		} {
-			api, server := newSandbox(t)
-			scenario{inputs: inputs}.check(t, server, expected{code: "ACTION_INPUT_INVALID", attempts: -1})
-			version, inbound, _ := api.Live(sandbox.FrontDesk)
-			if requests := api.Requests(); len(requests) > 0 || version != sandbox.LiveID || inbound != sandbox.Reception {
-				t.Errorf("%q: %d requests, live is %s on %s", inputs, len(requests), version, inbound)
+	t.Run("I9", func(t *testing.T) { // only one choice alone is taken
+		for _, version := range []string{"", sandbox.NextID, "null"} {
+			for _, name := range []string{"", " \n", sandbox.NextName} {
+				for _, unpublish := range []string{"", "False", "true", "yes"} {
+					inputs := map[string]string{"version-id": version, "version-name": name, "unpublish": unpublish}
+					chosen := 0
+					for _, is := range []bool{version != "", name == sandbox.NextName, unpublish == "true"} {
+						if is {
+							chosen++
+						}
+					}
+					if chosen != 1 || version == "null" || unpublish == "yes" {
+						runInvalid(t, inputs)
+						continue
+					}
+					_, server := newSandbox(t)
+					status := map[bool]string{true: "unpublished", false: "published"}[unpublish == "true"]
+					scenario{inputs: inputs}.check(t, server, expected{status: status, attempts: 1})
+				}
 			}
-			runInvalid(t, inputs)
+		}
+		checkInvalidInputs(t, "version-name")
+		for _, phone := range []string{"inbound-phone-number-id", "outbound-phone-number-id"} {
+			res := runInvalid(t, map[string]string{"version-id": "", "unpublish": "true", phone: sandbox.Reception})
+			checkProblem(t, res, phone+" has no effect with unpublish: true: remove it")
 		}
 		// The one way to unpublish.
 		api, server := newSandbox(t)

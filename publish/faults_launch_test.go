@@ -11,6 +11,7 @@ import (
 
 // TestFaultsLaunch has the rows D of docs/faults.md.
 func TestFaultsLaunch(t *testing.T) {
+	t.Parallel()
 	const launched = "b1000000-0000-4000-8000-000000000231"
 	launch := []string{"version-name", "v2", "launch-draft", "true"}
 	post := func(f sandbox.Fault) sandbox.Fault {
@@ -38,9 +39,7 @@ func TestFaultsLaunch(t *testing.T) {
 	t.Run("D2", func(t *testing.T) {
 		api, server := newSandbox(t)
 		with(launch...).runInMemory(t, server)
-		_, server = newSandbox(t)
-		server.Handler = api
-		res := with(launch...).check(t, server, expected{attempts: 1})
+		res := with(launch...).check(t, &http.Server{Handler: api}, expected{attempts: 1})
 		if launches(t, api, 1); res.outputs["launched"] != "false" {
 			t.Errorf("launched is %q", res.outputs["launched"])
 		}
@@ -56,8 +55,8 @@ func TestFaultsLaunch(t *testing.T) {
 				outputs: yes}.run(t)
 		}
 		story{name: "a replica behind", is: sandbox.Behavior{ReplicaLag: 3 * time.Second}, inputs: launch, attempts: 1,
-			live: launched, outputs: yes,
-			faults: []sandbox.Fault{post(sandbox.Fault{Drop: sandbox.DropReply, Applied: true})}}.run(t)
+			live: launched, outputs: yes, faults: []sandbox.Fault{post(sandbox.Fault{Drop: sandbox.DropReply,
+				Applied: true})}}.run(t)
 	})
 	t.Run("D4", func(t *testing.T) {
 		for name, test := range map[string]struct {
@@ -69,19 +68,17 @@ func TestFaultsLaunch(t *testing.T) {
 			"late":            {sandbox.Fault{Delay: time.Hour}, "ACTION_TIMEOUT"},
 		} {
 			story{name: name, inputs: launch, faults: []sandbox.Fault{post(test.fault)}, code: test.code, attempts: -1,
-				outputs: no,
-				says:    []string{"v2 may still appear: run this step again, and it will be found by its name"}}.run(t)
+				outputs: no, says: []string{
+					"v2 may still appear: run this step again, and it will be found by its name"}}.run(t)
 		}
-		story{name: "the draft has the name", inputs: []string{"version-name", sandbox.DraftName, "launch-draft",
-			"true"},
+		story{name: "the draft has the name",
+			inputs: []string{"version-name", sandbox.DraftName, "launch-draft", "true"},
 			faults: []sandbox.Fault{post(sandbox.Fault{Drop: sandbox.DropReply})}, code: "ACTION_NETWORK_ERROR",
-			attempts: -1,
-			says:     []string{sandbox.DraftName + " may still appear"}}.run(t)
+			attempts: -1, says: []string{sandbox.DraftName + " may still appear"}}.run(t)
 		story{name: "nothing can have come of a 429", inputs: launch, faults: []sandbox.Fault{post(busy("2"))},
 			attempts: 1, live: launched, outputs: yes}.run(t)
 		story{name: "the list contradicts the API's own error", inputs: launch, attempts: 1, live: launched,
-			outputs: yes,
-			faults:  []sandbox.Fault{post(sandbox.Fault{Status: 500, Body: apiErrorBody})}}.run(t)
+			outputs: yes, faults: []sandbox.Fault{post(sandbox.Fault{Status: 500, Body: apiErrorBody})}}.run(t)
 	})
 	t.Run("D5", func(t *testing.T) {
 		api, server := newSandbox(t, post(sandbox.Fault{Drop: sandbox.DropReply, Applied: true}))
@@ -106,8 +103,7 @@ func TestFaultsLaunch(t *testing.T) {
 		}{
 			"403": {sandbox.Fault{Status: 403, Body: apiErrorBody}, "PUBLISH_FAILED"},
 			"400": {sandbox.Fault{Status: 400, Body: apiErrorBody}, "PUBLISH_FAILED"},
-			"422": {sandbox.Fault{Status: 422, Body: validationErrors("body.version_name", "too long")},
-				"HTTP_422"},
+			"422": {sandbox.Fault{Status: 422, Body: validationErrors("body.version_name", "too long")}, "HTTP_422"},
 			"302": {sandbox.Fault{Status: 302}, "ACTION_REDIRECT_REFUSED"},
 			"another agent": {sandbox.Fault{Status: 200, Body: other("v2", sandbox.Support, "false")},
 				"ACTION_RESPONSE_MISMATCH"},
@@ -122,8 +118,7 @@ func TestFaultsLaunch(t *testing.T) {
 				hides = []string{"may still appear"}
 			}
 			story{name: name, inputs: launch, faults: []sandbox.Fault{post(test.fault)}, code: test.code, attempts: -1,
-				outputs: no,
-				hides:   hides, says: []string{nothingChanged + ": v1.22.7 is live"}}.run(t)
+				outputs: no, hides: hides, says: []string{nothingChanged + ": v1.22.7 is live"}}.run(t)
 		}
 		story{name: "issues", inputs: launch, code: "BAD_PARAMETER", attempts: -1, says: []string{"No voice."},
 			setup: func(api *sandbox.Sandbox) {

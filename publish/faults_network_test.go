@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -17,21 +15,19 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// onChange is a server that answers the requests for the change with r.
-func onChange(r response) *fakeAPI { return &fakeAPI{replies: []response{r}} }
-
-// TestFaultsNetwork has the rows N of docs/faults.md. What ails every connection ends with the first read: nothing is sent.
+// TestFaultsNetwork has the rows N of docs/faults.md. What ails every connection ends with the first read: nothing is
+// sent.
 func TestFaultsNetwork(t *testing.T) {
+	t.Parallel()
 	failing := func(err error) scenario {
 		return scenario{dialError: func(context.Context, int) error { return err }}
 	}
-	readFails := func(code string, says ...string) expected { return notSent(code, says...) }
 	t.Run("N1", func(t *testing.T) {
 		dial, asked := dnsServer(t, nameError)
 		s := with("api-url", "https://api.diga.invalid")
 		s.dial = dial
 		res := s.run(t)
-		res.check(t, readFails("ACTION_NETWORK_ERROR", "The host api.diga.invalid does not exist", "Check api-url"))
+		res.check(t, notSent("ACTION_NETWORK_ERROR", "The host api.diga.invalid does not exist", "Check api-url"))
 		if asked.Load() == 0 {
 			t.Error("no name was asked for")
 		}
@@ -41,16 +37,17 @@ func TestFaultsNetwork(t *testing.T) {
 		s := with("api-url", "https://api.diga.invalid", "max-retries", "0")
 		s.dial = dial
 		res := s.run(t)
-		res.check(t, readFails("ACTION_NETWORK_ERROR", "DNS lookup: "))
+		res.check(t, notSent("ACTION_NETWORK_ERROR", "DNS lookup: "))
 		hangs := scenario{dialError: func(ctx context.Context, _ int) error {
 			<-ctx.Done()
 			return &net.DNSError{Err: "i/o timeout", IsTimeout: true, Name: "diga"}
 		}}
-		hangs.check(t, &fakeAPI{}, readFails("ACTION_TIMEOUT", "No connection to diga within 10 s"))
+		hangs.check(t, &fakeAPI{}, notSent("ACTION_TIMEOUT", "No connection to diga within 10 s"))
 	})
 	t.Run("N3", func(t *testing.T) {
 		for _, errno := range []syscall.Errno{syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
-			failing(connectError(errno)).check(t, &fakeAPI{}, readFails("ACTION_NETWORK_ERROR", "No response from diga: "+errno.Error(), "gave up after 5 attempts"))
+			failing(connectError(errno)).check(t, &fakeAPI{},
+				notSent("ACTION_NETWORK_ERROR", "No response from diga: "+errno.Error(), "gave up after 5 attempts"))
 		}
 	})
 	t.Run("N4", func(t *testing.T) {
@@ -65,30 +62,34 @@ func TestFaultsNetwork(t *testing.T) {
 	t.Run("N5", func(t *testing.T) {
 		dropped := with("timeout", "25s")
 		dropped.dialError = func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }
-		dropped.check(t, &fakeAPI{}, readFails("ACTION_TIMEOUT", "No connection to diga within").within(20*time.Second, 30*time.Second))
+		dropped.check(t, &fakeAPI{}, notSent("ACTION_TIMEOUT", "No connection to diga within").within(20*time.Second,
+			30*time.Second))
 	})
 	t.Run("N6", func(t *testing.T) {
 		reset := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { resetConnection(conn); return nil }}
 		res := with("api-url", "https://"+startServer(t, reset), "max-retries", "0").run(t)
-		res.check(t, readFails("ACTION_NETWORK_ERROR", "o response from 127.0.0.1"))
+		res.check(t, notSent("ACTION_NETWORK_ERROR", "o response from 127.0.0.1"))
 	})
 	lost := func(name string, r response, code, says string) {
 		t.Run(name, func(t *testing.T) {
-			onChange(r).check(t, with("max-retries", "1"), unknownOutcome(code, 2, says, isSafe))
+			replying(r).check(t, with("max-retries", "1"), unknownOutcome(code, 2, says, isSafe))
 		})
 	}
 	lost("N7/closed", response{then: closeConn}, "ACTION_NETWORK_ERROR", "the connection was closed")
 	lost("N7/reset", response{then: resetConn}, "ACTION_NETWORK_ERROR", "connection reset by peer")
 	lost("N8", response{then: hang}, "ACTION_TIMEOUT", "No response from diga within 30 s")
-	lost("N9", response{raw: confirmation.raw, byteDelay: time.Second}, "ACTION_TIMEOUT", "o response from diga within 30 s")
-	lost("N10", response{raw: "HTTP/1.1 200 OK\r\n\r\n" + confirmationBody, then: hang}, "ACTION_TIMEOUT", "Incomplete response from diga within 30 s")
+	lost("N9", response{raw: confirmation.raw, byteDelay: time.Second}, "ACTION_TIMEOUT",
+		"o response from diga within 30 s")
+	lost("N10", response{raw: "HTTP/1.1 200 OK\r\n\r\n" + confirmationBody, then: hang}, "ACTION_TIMEOUT",
+		"Incomplete response from diga within 30 s")
 	t.Run("N11", func(t *testing.T) {
-		onChange(response{raw: "HTTP/1.1 404 Not Found\r\n\r\n<h1>", then: hang}).check(t, scenario{},
-			expected{code: "HTTP_404", attempts: 1, httpStatus: "404", says: []string{nothingChanged}, minTime: 5 * time.Second, maxTime: 5 * time.Second})
+		replying(response{raw: "HTTP/1.1 404 Not Found\r\n\r\n<h1>", then: hang}).check(t, scenario{},
+			expected{code: "HTTP_404", attempts: 1, httpStatus: "404", says: []string{nothingChanged},
+				minTime: 5 * time.Second, maxTime: 5 * time.Second})
 	})
 	t.Run("N12", func(t *testing.T) {
 		slow := response{raw: confirmation.raw, byteDelay: 50 * time.Millisecond}
-		onChange(slow).check(t, scenario{}, expected{attempts: 1, minTime: time.Second, maxTime: 30 * time.Second})
+		replying(slow).check(t, scenario{}, expected{attempts: 1, minTime: time.Second, maxTime: 30 * time.Second})
 	})
 	t.Run("N13", func(t *testing.T) { // diga's own tests have lost streams, GOAWAY and HTTP_1_1_REQUIRED
 		_, server := newSandbox(t)
@@ -105,7 +106,7 @@ func TestFaultsNetwork(t *testing.T) {
 			res := withProxy(value, "http://diga.example", nil).runBinary(t)
 			res.check(t, expected{code: "ACTION_INPUT_INVALID"}) // http to another machine
 			res = withProxy(value, "https://diga.example", nil).runBinary(t)
-			res.check(t, readFails("ACTION_NETWORK_ERROR", "HTTPS_PROXY is not a URL"))
+			res.check(t, notSent("ACTION_NETWORK_ERROR", "HTTPS_PROXY is not a URL"))
 		}
 	})
 	t.Run("N16", func(t *testing.T) {
@@ -114,10 +115,12 @@ func TestFaultsNetwork(t *testing.T) {
 		for noProxy, direct := range map[string]int{"localhost": 4, "example.com": 0} {
 			proxy := &fakeAPI{}
 			before := len(api.requests(""))
-			res := withProxy("http://"+startServer(t, proxy), "http://LOCALHOST:"+port, map[string]string{"NO_PROXY": noProxy}).runBinary(t)
+			res := withProxy("http://"+startServer(t, proxy), "http://LOCALHOST:"+port,
+				map[string]string{"NO_PROXY": noProxy}).runBinary(t)
 			res.check(t, expected{attempts: 1})
 			if got := len(api.requests("")) - before; got != direct || len(proxy.requests("")) != 4-direct {
-				t.Errorf("NO_PROXY=%s: %d requests went directly and %d through the proxy", noProxy, got, len(proxy.requests("")))
+				t.Errorf("NO_PROXY=%s: %d requests went directly and %d through the proxy", noProxy, got,
+					len(proxy.requests("")))
 			}
 		}
 	})
@@ -142,7 +145,8 @@ func testProxy(t *testing.T, status, says string) {
 	}}
 	address := startServer(t, proxy)
 	res := withProxy("http://user:"+proxyPassword+"@"+address, "https://diga.example", nil).runBinary(t)
-	res.check(t, notSent("ACTION_NETWORK_ERROR", "he proxy "+address+" "+says, "NO_PROXY").neverShowing(proxyPassword, "secret"))
+	res.check(t, notSent("ACTION_NETWORK_ERROR", "he proxy "+address+" "+says, "NO_PROXY").neverShowing(proxyPassword,
+		"secret"))
 }
 
 // TestFaultsTLS has the rows T of docs/faults.md.
@@ -161,26 +165,37 @@ func TestFaultsTLS(t *testing.T) {
 	issue := func(change func(*x509.Certificate)) *tls.Config {
 		return &tls.Config{Certificates: []tls.Certificate{trusted().issue(change)}}
 	}
-	run("T1", &tls.Config{Certificates: []tls.Certificate{newAuthority("stranger").issue(nil)}}, "unknown authority", "set SSL_CERT_FILE")
-	run("T2/expired", issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) }), "has expired", "the runner's clock")
+	run("T1", &tls.Config{Certificates: []tls.Certificate{newAuthority("stranger").issue(nil)}}, "unknown authority",
+		"set SSL_CERT_FILE")
+	run("T2/expired", issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) }), "has expired",
+		"the runner's clock")
 	run("T2/not yet", issue(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) }), "not yet valid")
-	run("T3", issue(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = []string{"other.example"}, nil }), "127.0.0.1")
-	run("T3/only a common name", issue(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = nil, nil }), "doesn't contain any IP SANs")
+	run("T3", issue(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = []string{"other.example"}, nil }),
+		"127.0.0.1")
+	run("T3/only a common name", issue(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = nil, nil }),
+		"doesn't contain any IP SANs")
 	run("T4/an old version", &tls.Config{Certificates: good, MaxVersion: tls.VersionTLS11}, "protocol version")
 	run("T4/a client certificate", &tls.Config{Certificates: good, ClientAuth: tls.RequireAnyClientCert}, "certificate")
 	t.Run("T5", func(t *testing.T) {
-		res := with("api-url", "https://"+startServer(t, &http.Server{Handler: sandbox.New()}), "max-retries", "0").run(t)
+		res := with("api-url", "https://"+startServer(t, &http.Server{Handler: sandbox.New()}), "max-retries",
+			"0").run(t)
 		res.check(t, notSent("ACTION_TLS_ERROR", "the server does not speak TLS on this port"))
 	})
 	t.Run("T6", func(t *testing.T) {
-		stalls := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn { _, _ = io.Copy(io.Discard, conn); return nil }}
-		with("api-url", "https://diga", "timeout", "15s").check(t, stalls, notSent("ACTION_TIMEOUT", "o connection to diga within"))
+		stalls := &fakeAPI{onConnect: func(_ int, conn net.Conn) net.Conn {
+			_,
+				_ = io.Copy(io.Discard, conn)
+			return nil
+		}}
+		with("api-url", "https://diga", "timeout", "15s").check(t, stalls,
+			notSent("ACTION_TIMEOUT", "o connection to diga within"))
 	})
 	t.Run("T7", func(t *testing.T) {
 		for name, test := range map[string]struct{ file, code, says string }{
-			"named":   {trusted().write(t.TempDir()), "", ""},
-			"missing": {t.TempDir() + "/none.pem", "ACTION_TLS_ERROR", "SSL_CERT_FILE cannot be read: no such file or directory"},
-			"no PEM":  {newFile(t, "not PEM"), "ACTION_TLS_ERROR", "the file in SSL_CERT_FILE holds no PEM certificate"},
+			"named": {trusted().write(t.TempDir()), "", ""},
+			"missing": {t.TempDir() + "/none.pem", "ACTION_TLS_ERROR",
+				"SSL_CERT_FILE cannot be read: no such file or directory"},
+			"no PEM": {newFile(t, "not PEM"), "ACTION_TLS_ERROR", "the file in SSL_CERT_FILE holds no PEM certificate"},
 		} {
 			_, server := newSandbox(t)
 			server.TLSConfig = trustedConfig()
@@ -197,33 +212,4 @@ func TestFaultsTLS(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestRequests counts the requests of a publication.
-func TestRequests(t *testing.T) {
-	few := func(api *sandbox.Sandbox) { // fewer than a page of versions
-		for n := 1; n <= 150; n++ {
-			api.DeleteVersion(sandbox.FrontDesk, fmt.Sprintf("b1000000-0000-4000-8000-%012d", n))
-		}
-	}
-	for name, test := range map[string]struct {
-		inputs []string
-		most   int
-	}{
-		"by ID":                 {nil, 4},
-		"by name with a number": {[]string{"version-name", sandbox.NextName, "inbound-phone-number", "+34 910 000 001"}, 4},
-		"unpublish":             {[]string{"unpublish", "true", "outbound-phone-number-id", ""}, 4},
-	} {
-		api, server := newSandbox(t)
-		few(api)
-		with(test.inputs...).check(t, server, expected{attempts: 1, status: map[bool]string{true: "unpublished"}[name == "unpublish"]})
-		if n := len(api.Requests()); n > test.most {
-			t.Errorf("%s: %d requests, want %d", name, n, test.most)
-		}
-		for _, r := range api.Requests() {
-			if r.Method == http.MethodGet && !strings.Contains(r.Header.Get("Cache-Control"), "no-cache") {
-				t.Errorf("%s may come from a cache", r.Path)
-			}
-		}
-	}
 }

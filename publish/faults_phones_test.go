@@ -14,19 +14,18 @@ const numberInUse = "is already the inbound number of another agent, " + sandbox
 
 // TestFaultsPhones has the rows P of docs/faults.md.
 func TestFaultsPhones(t *testing.T) {
+	t.Parallel()
 	t.Run("P1", func(t *testing.T) {
 		unknown := "c9999999-0000-4000-8000-000000000009"
 		story{name: "an ID", inputs: []string{"inbound-phone-number-id", unknown}, code: "ACTION_PHONE_NOT_FOUND",
-			attempts: -1,
-			says:     []string{"hone number ID " + unknown + " not found", "Check inbound-phone-number-id"}}.run(t)
+			attempts: -1, says: []string{"hone number ID " + unknown + " not found",
+				"Check inbound-phone-number-id"}}.run(t)
 		story{name: "a number", inputs: []string{"inbound-phone-number", "+34 955 000 009"},
 			code: "ACTION_PHONE_NOT_FOUND", attempts: -1,
 			says: []string{"hone number +34 955 000 009 not found; the assigned ones are",
-				"+34 910 000 001 (Reception), ID " + sandbox.Reception,
-				"pbx-7@sip.example.com"}}.run(t)
+				"+34 910 000 001 (Reception), ID " + sandbox.Reception, "pbx-7@sip.example.com"}}.run(t)
 		story{name: "the end of another", is: notation(national),
-			inputs: []string{"inbound-phone-number", "+34 910 00 00 02"},
-			code:   "ACTION_PHONE_NOT_FOUND", attempts: -1,
+			inputs: []string{"inbound-phone-number", "+34 910 00 00 02"}, code: "ACTION_PHONE_NOT_FOUND", attempts: -1,
 			says: []string{"Diga writes it 910 00 00 02: use that"}}.run(t)
 	})
 	t.Run("P2", func(t *testing.T) {
@@ -38,9 +37,8 @@ func TestFaultsPhones(t *testing.T) {
 		}
 		for _, status := range []string{"ASSIGNED", "Assigned", "porting", ""} {
 			story{name: "as if assigned: " + status, inputs: []string{"outbound-phone-number-id", sandbox.Switch},
-				is: sandbox.Behavior{Unchecked: true}, setup: phone(sandbox.Switch,
-					func(p *sandbox.Phone) { p.Status = status }),
-				attempts: 1}.run(t)
+				is:    sandbox.Behavior{Unchecked: true},
+				setup: phone(sandbox.Switch, func(p *sandbox.Phone) { p.Status = status }), attempts: 1}.run(t)
 		}
 	})
 	t.Run("P3", func(t *testing.T) {
@@ -48,20 +46,19 @@ func TestFaultsPhones(t *testing.T) {
 			code: "ACTION_PHONE_IN_USE", attempts: -1,
 			says: []string{"+34 910 000 004 (Hotline) " + numberInUse, "set take-over: true"}}.run(t)
 		story{name: "by number", inputs: []string{"inbound-phone-number", sandbox.HotlineNumber},
-			code: "ACTION_PHONE_IN_USE", attempts: -1,
-			says: []string{numberInUse}}.run(t)
+			code: "ACTION_PHONE_IN_USE", attempts: -1, says: []string{numberInUse}}.run(t)
 		story{name: "another direction", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "dry-run", "true",
-			"take-over", "true"},
-			status: "dry-run", attempts: -1, live: sandbox.LiveID,
-			warns:   []string{"Diga may release +34 910 000 001 (Reception): a request can name only one inbound number."},
+			"take-over", "true"}, status: "dry-run", attempts: -1, live: sandbox.LiveID,
+			warns: []string{
+				"Diga may release +34 910 000 001 (Reception): a request can name only one inbound number."},
 			summary: []string{"would be taken from another agent"}}.run(t)
 		story{name: "taken over", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "take-over", "true"},
-			attempts: 1,
-			is:       sandbox.Behavior{AllowTakeOver: true}, inbound: []string{sandbox.Hotline, sandbox.Reception},
+			attempts: 1, is: sandbox.Behavior{AllowTakeOver: true},
+			inbound: []string{sandbox.Hotline, sandbox.Reception},
 			summary: []string{"was taken from another agent"}}.run(t)
-		story{name: "take-over, and the API refuses", inputs: []string{"inbound-phone-number-id", sandbox.Hotline,
-			"take-over", "true"},
-			code: "BAD_PARAMETER", attempts: 1}.run(t)
+		story{name: "take-over, and the API refuses",
+			inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "take-over", "true"}, code: "BAD_PARAMETER",
+			attempts: 1}.run(t)
 	})
 	t.Run("P4", func(t *testing.T) {
 		for name, write := range map[string]func(string) string{
@@ -73,8 +70,8 @@ func TestFaultsPhones(t *testing.T) {
 				"+34\u00a0910\u201100\u201300/0.2", "(+34) [910] 000002",
 			} {
 				story{name: name + " " + given, is: notation(write), inputs: []string{"inbound-phone-number", given},
-					attempts: 1,
-					inbound:  []string{sandbox.Switch, sandbox.Reception}, says: []string{"+34 910 000 002 (Switch)"},
+					attempts: 1, inbound: []string{sandbox.Switch, sandbox.Reception},
+					says: []string{"+34 910 000 002 (Switch)"},
 					outputs: map[string]string{"inbound-phone-number": sandbox.SwitchNumber,
 						"inbound-phone-number-id": sandbox.Switch}}.run(t)
 			}
@@ -87,8 +84,8 @@ func TestFaultsPhones(t *testing.T) {
 		for _, given := range []string{sandbox.PBXNumber, "sip:" + sandbox.PBXNumber,
 			"PBX-7@SIP.example.com;transport=udp"} {
 			story{name: given, inputs: []string{"inbound-phone-number", given}, attempts: 1,
-				inbound: []string{sandbox.PBX, sandbox.Reception},
-				says:    []string{sandbox.PBXNumber}, outputs: map[string]string{"inbound-phone-number": sandbox.PBXNumber}}.run(t)
+				inbound: []string{sandbox.PBX, sandbox.Reception}, says: []string{sandbox.PBXNumber},
+				outputs: map[string]string{"inbound-phone-number": sandbox.PBXNumber}}.run(t)
 		}
 		story{name: "of two records, the usable one", inputs: []string{"inbound-phone-number", sandbox.SwitchNumber},
 			attempts: 1,
@@ -119,8 +116,10 @@ func TestFaultsPhones(t *testing.T) {
 	})
 	t.Run("P8", func(t *testing.T) {
 		story{name: "two, and both are dropped", is: dropping, setup: bindTwo, attempts: 1, inbound: []string{},
-			says:    []string{"but nobody can call it: it lost 2 phone numbers"},
-			warns:   []string{"no longer answers +34 910 000 002 (Switch) and +34 910 000 001 (Reception), although this step did not request that. Nobody can call it now. Bind them again in Diga"},
+			says: []string{"but nobody can call it: it lost 2 phone numbers"},
+			warns: []string{
+				"no longer answers +34 910 000 002 (Switch) and +34 910 000 001 (Reception), although this " +
+					"step did not request that. Nobody can call it now. Bind them again in Diga"},
 			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
 			summary: []string{"### 🚨", "It binds no inbound number: bind"}}.run(t)
 		story{name: "two, and both are kept", setup: bindTwo, attempts: 1,
@@ -128,7 +127,8 @@ func TestFaultsPhones(t *testing.T) {
 			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""}}.run(t)
 		story{name: "one of two is requested, and the other is dropped", is: dropping, setup: bindTwo, attempts: 1,
 			inputs: []string{"inbound-phone-number-id", sandbox.Reception}, inbound: []string{sandbox.Reception},
-			says: []string{"but lost 1 phone number"}, warns: []string{"no longer answers +34 910 000 002 (Switch)"}}.run(t)
+			says:  []string{"but lost 1 phone number"},
+			warns: []string{"no longer answers +34 910 000 002 (Switch)"}}.run(t)
 		story{name: "another is requested, and the bound one is dropped", is: dropping, attempts: 1,
 			inputs: []string{"inbound-phone-number-id", sandbox.Switch}, inbound: []string{sandbox.Switch},
 			warns: []string{"no longer answers +34 910 000 001 (Reception)"}}.run(t)
@@ -146,26 +146,26 @@ func TestFaultsPhones(t *testing.T) {
 	t.Run("P9", func(t *testing.T) {
 		story{name: "released", inputs: []string{"inbound-phone-number-id", "none"}, attempts: 1, inbound: []string{},
 			outputs: map[string]string{"inbound-phone-number-id": ""}, says: []string{"without a phone number"}}.run(t)
+		unsaid := sandbox.Fault{Body: `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` +
+			sandbox.NextID + `"}`}
 		story{name: "and the reply does not say so", inputs: []string{"inbound-phone-number-id", "none"}, attempts: 1,
-			inbound: []string{},
-			faults: []sandbox.Fault{{Body: `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` +
-				sandbox.NextID + `"}`}},
-			says: []string{readBack}}.run(t)
+			inbound: []string{}, faults: []sandbox.Fault{unsaid}, says: []string{readBack}}.run(t)
 		story{name: "and it is still bound", inputs: []string{"inbound-phone-number-id", "none"}, status: "unknown",
-			code: "ACTION_RESPONSE_MISMATCH", attempts: 1, live: sandbox.NextID,
-			faults: []sandbox.Fault{{Body: `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` +
-				sandbox.NextID + `"}`}},
+			code: "ACTION_RESPONSE_MISMATCH", attempts: 1, live: sandbox.NextID, faults: []sandbox.Fault{unsaid},
 			after: func(api *sandbox.Sandbox) { api.Bind(sandbox.Reception, sandbox.Inbound, sandbox.FrontDesk) },
-			says:  []string{"Only part of it was applied: Front desk is on v1.22.8 and answers +34 910 000 001 (Reception)"}}.run(t)
+			says:  []string{"Only part of it was applied: Front desk is on v1.22.8 and answers +34 910 000 001"}}.run(t)
 	})
 	t.Run("P10", func(t *testing.T) {
-		item := `{"id":"` + sandbox.Switch + `","number":"+34910000002","telephony_provider":"custom","status":"assigned"}`
+		item := `{"id":"` + sandbox.Switch +
+			`","number":"+34910000002","telephony_provider":"custom","status":"assigned"}`
 		repeats := get("/v1/phone/", sandbox.Fault{Body: `{"data":[` + item + `],"has_more":true}`})
 		story{name: "repeats, none asked for", faults: []sandbox.Fault{repeats}, attempts: 1,
-			warns: []string{"The phone numbers could not be read (the API returned 200 OK, but not a complete list of phone numbers"}}.run(t)
+			warns: []string{
+				"The phone numbers could not be read (the API returned 200 OK, but not a complete list " +
+					"of phone numbers"}}.run(t)
 		story{name: "repeats, a number asked for", faults: []sandbox.Fault{repeats},
-			inputs: []string{"inbound-phone-number", sandbox.SwitchNumber},
-			code:   "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"the list repeats itself"}}.run(t)
+			inputs: []string{"inbound-phone-number", sandbox.SwitchNumber}, code: "ACTION_RESPONSE_INVALID",
+			attempts: -1, says: []string{"the list repeats itself"}}.run(t)
 	})
 	t.Run("P10", func(t *testing.T) {
 		n := 0
@@ -181,8 +181,8 @@ func TestFaultsPhones(t *testing.T) {
 			return sandbox.Fault{Status: 200, Body: `{"data":[` + strings.Join(items, ",") + `],"has_more":true}`}
 		}
 		story{name: "endless", is: sandbox.Behavior{Fault: endless, Unchecked: true},
-			inputs: []string{"inbound-phone-number", "+34 910"},
-			code:   "ACTION_RESPONSE_INVALID", attempts: -1, says: []string{"more than 10000 items"}}.run(t)
+			inputs: []string{"inbound-phone-number", "+34 910"}, code: "ACTION_RESPONSE_INVALID", attempts: -1,
+			says: []string{"more than 10000 items"}}.run(t)
 	})
 	t.Run("P11", func(t *testing.T) {
 		late := sandbox.Fault{Status: 429, Header: http.Header{"Retry-After": {"20"}}}
@@ -190,31 +190,30 @@ func TestFaultsPhones(t *testing.T) {
 			return func(api *sandbox.Sandbox) { api.Bind(sandbox.Reception, sandbox.Inbound, agent) }
 		}
 		story{name: "carried over, and given away", faults: []sandbox.Fault{late}, after: rebind(sandbox.NightDesk),
-			code:     "ACTION_PHONE_IN_USE",
-			attempts: 1, inbound: []string{}, says: []string{"omeone changed the inbound numbers of Front desk while this step waited"}}.run(t)
+			code: "ACTION_PHONE_IN_USE", attempts: 1, inbound: []string{},
+			says: []string{"omeone changed the inbound numbers of Front desk while this step waited"}}.run(t)
 		story{name: "carried over, and released", faults: []sandbox.Fault{late}, after: rebind(""),
 			code: "ACTION_PHONE_IN_USE", attempts: 1, inbound: []string{}}.run(t)
 		story{name: "requested, and given away", faults: []sandbox.Fault{late}, after: rebind(sandbox.NightDesk),
 			inputs: []string{"inbound-phone-number-id", sandbox.Reception}, code: "ACTION_PHONE_IN_USE", attempts: 1,
 			inbound: []string{}}.run(t)
 		story{name: "given away after a lost reply", faults: []sandbox.Fault{{Drop: sandbox.DropReply}},
-			after:  rebind(sandbox.NightDesk),
-			inputs: []string{"inbound-phone-number-id", sandbox.Reception}, code: "ACTION_PHONE_IN_USE",
-			status: "unknown", attempts: 1,
-			inbound: []string{}, warns: []string{"no longer answers +34 910 000 001 (Reception)"}}.run(t)
+			after: rebind(sandbox.NightDesk), inputs: []string{"inbound-phone-number-id", sandbox.Reception},
+			code: "ACTION_PHONE_IN_USE", status: "unknown", attempts: 1, inbound: []string{},
+			warns: []string{"no longer answers +34 910 000 001 (Reception)"}}.run(t)
 	})
 	t.Run("P12", func(t *testing.T) {
 		story{name: "dry run", setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "reserved" }),
 			inputs: []string{"dry-run", "true"}, status: "dry-run", attempts: -1, live: sandbox.LiveID,
 			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
-			warns:   []string{"Diga may release +34 910 000 001 (Reception): a number that is reserved cannot be sent along."}}.run(t)
+			warns: []string{
+				"Diga may release +34 910 000 001 (Reception): a number that is reserved cannot be sent along."}}.run(t)
 		story{name: "dry run of two numbers", setup: bindTwo, inputs: []string{"dry-run", "true"}, status: "dry-run",
-			attempts: -1,
-			live:     sandbox.LiveID, inbound: []string{sandbox.Reception, sandbox.Switch},
+			attempts: -1, live: sandbox.LiveID, inbound: []string{sandbox.Reception, sandbox.Switch},
 			outputs: map[string]string{"inbound-phone-number-id": "", "outbound-phone-number-id": ""},
 			warns:   []string{"Diga may release +34 910 000 002 (Switch) and +34 910 000 001 (Reception)"}}.run(t)
-		story{name: "not assigned, not sent", setup: phone(sandbox.Reception,
-			func(p *sandbox.Phone) { p.Status = "reserved" }), attempts: 1}.run(t)
+		story{name: "not assigned, not sent",
+			setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "reserved" }), attempts: 1}.run(t)
 	})
 	t.Run("P13", func(t *testing.T) {
 		on := time.Date(2026, time.December, 24, 0, 0, 0, 0, time.UTC)
@@ -239,11 +238,10 @@ func TestFaultsPhones(t *testing.T) {
 			id = api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "broken", Issues: list})
 		}
 		story{name: "refused", setup: issues, inputs: []string{"version-name", "broken"}, code: "BAD_PARAMETER",
-			attempts: 1,
-			says:     []string{"No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
+			attempts: 1, says: []string{"No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
 		story{name: "dry run", setup: issues, inputs: []string{"version-name", "broken", "dry-run", "true"},
-			status: "dry-run", attempts: -1,
-			live: sandbox.LiveID, warns: []string{"Diga may refuse broken: No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
+			status: "dry-run", attempts: -1, live: sandbox.LiveID,
+			warns: []string{"Diga may refuse broken: No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
 		if id == "" {
 			t.Error("no version with issues")
 		}
@@ -271,15 +269,14 @@ func testNumbersRefused(t *testing.T) {
 		warns: protect}.run(t)
 	story{name: "a key without access to phones", inputs: []string{"token", sandbox.AgentsToken},
 		is: sandbox.Behavior{PhonesIfNamed: true}, attempts: 1, warns: protect}.run(t)
-	story{name: "an API that knows nothing but the change",
-		faults:   []sandbox.Fault{get("/v1/", sandbox.Fault{Status: 404, Body: `{"detail":"Not Found"}`})},
+	story{name: "an API that knows nothing but the change", faults: []sandbox.Fault{get("/v1/", sandbox.Fault{Status: 404, Body: `{"detail":"Not Found"}`})},
 		attempts: 1, warns: protect}.run(t)
 	story{name: "one open direction", inputs: []string{"inbound-phone-number-id", sandbox.Reception},
 		faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})}, attempts: 1,
 		warns: []string{"so outbound numbers that were bound"}}.run(t)
 	story{name: "no open direction", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 503})},
-		attempts: 1,
-		inputs:   []string{"inbound-phone-number-id", sandbox.Reception, "outbound-phone-number-id", "none"}}.run(t)
+		attempts: 1, inputs: []string{"inbound-phone-number-id", sandbox.Reception, "outbound-phone-number-id",
+			"none"}}.run(t)
 }
 
 // passing are faults of a read that may be over soon, with the code if they are not.
@@ -306,10 +303,10 @@ func testNumbersReadLate(t *testing.T) {
 func testNumbersNotReadable(t *testing.T) {
 	for code, fault := range passing {
 		s := story{name: code, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, code: code,
-			attempts: -1,
-			says:     []string{nothingChanged}}
+			attempts: -1, says: []string{nothingChanged}}
 		if fault.Status != 0 {
-			s.says = append(s.says, "set both numbers by ID: inbound-phone-number-id and outbound-phone-number-id, each an ID or none")
+			s.says = append(s.says,
+				"set both numbers by ID: inbound-phone-number-id and outbound-phone-number-id, each an ID or none")
 		}
 		s.run(t)
 	}

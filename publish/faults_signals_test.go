@@ -1,9 +1,12 @@
 package publish_test
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,80 +31,92 @@ func (l lineHook) Write(b []byte) (int, error) {
 }
 
 func TestFaultsSignals(t *testing.T) {
-	const again = "Run this step again"
 	silence := response{then: hang}
 	busy := apiError(503, "BUSY", "try later", "Retry-After: 60")
-	tests := []struct {
-		name string
-		scenario
-		api   *fakeAPI
-		want  expected
-		sends int // requests for the change
-	}{
-		{"S1/in flight", scenario{signalAt: 2 * time.Second}, replying(silence),
-			expected{status: "unknown", attempts: 1, httpStatus: "none", says: []string{"Canceled by SIGINT", mayBeApplied, stillLive, again}}, 1},
-		{"S1/in flight, and it was applied", scenario{signalAt: 2 * time.Second}, &fakeAPI{replies: []response{silence}, readsAfter: liveVersion(sandbox.NextID)},
-			expected{status: "published", attempts: 1, says: []string{"The request failed (canceled by SIGINT), but reading back confirmed the change"}}, 1},
-		{"S1/in flight, and a read that fits", scenario{signalAt: 2 * time.Second}, &fakeAPI{replies: []response{silence}, readsAfter: delayed(liveVersion(sandbox.NextID), 790*time.Millisecond)},
-			expected{status: "published", attempts: 1, says: []string{readBack}, minTime: 2790 * time.Millisecond, maxTime: 2790 * time.Millisecond}, 1},
-		{"S1/in flight, and a read that does not", scenario{signalAt: 2 * time.Second}, &fakeAPI{replies: []response{silence}, readsAfter: delayed(liveVersion(sandbox.NextID), 810*time.Millisecond)},
-			expected{status: "unknown", attempts: 1, says: []string{notReadable}, minTime: 2800 * time.Millisecond, maxTime: 2800 * time.Millisecond}, 1},
-		{"S1/in flight, and silence", scenario{signalAt: 2 * time.Second}, &fakeAPI{replies: []response{silence}, readsAfter: silence},
-			expected{status: "unknown", attempts: 1, says: []string{notReadable}, minTime: 2800 * time.Millisecond, maxTime: 2800 * time.Millisecond}, 1},
-		{"S1/between the status and the body", scenario{signalAt: 2 * time.Second}, replying(response{raw: "HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n{", then: hang}),
-			expected{status: "unknown", attempts: 1, says: []string{"Canceled by SIGINT", mayBeApplied, stillLive}}, 1},
-		{"S1/unpublishing", scenario{signalAt: 2 * time.Second, inputs: map[string]string{"unpublish": "true"}}, replying(silence),
-			expected{status: "unknown", attempts: 1, says: []string{"Canceled by SIGINT", mayBeApplied}}, 1},
-		{"S1/while it connects", scenario{signalAt: 7 * time.Second, dialError: func(ctx context.Context, n int) error {
-			<-ctx.Done()
-			return context.Cause(ctx)
-		}}, &fakeAPI{}, expected{attempts: -1, httpStatus: "none", says: []string{"Canceled by SIGINT", nothingChanged, again}}, 0},
-
-		{"S2/waiting", scenario{signalAt: 30 * time.Second}, replying(busy),
-			expected{status: "unknown", attempts: 1, httpStatus: "503", says: []string{"Canceled by SIGINT; previous response: the API returned 503 Service Unavailable: try later (BUSY)", mayBeApplied}}, 1},
-		{"S2/waiting, after a lost reply", scenario{signalAt: 300 * time.Millisecond}, replying(response{then: closeConn}),
-			expected{status: "unknown", attempts: 1, httpStatus: "none", says: []string{"Canceled by SIGINT; previous response: no response from diga: the connection was closed", mayBeApplied, stillLive}}, 1},
-		{"S2/waiting, after a gateway's reply", scenario{signalAt: 300 * time.Millisecond}, &fakeAPI{replies: []response{apiError(502, "LOST", "gone")}, readsAfter: liveVersion(sandbox.NextID)},
-			expected{status: "published", attempts: 1, says: []string{readBack, "The request failed (canceled by SIGINT"}}, 1},
-		{"S2/the second attempt in flight", scenario{signalAt: 5 * time.Second}, replying(apiError(500, "FIRST", "first"), silence),
-			expected{status: "unknown", attempts: 2, httpStatus: "500", says: []string{"Canceled by SIGINT; previous response: the API returned 500 Internal Server Error: first (FIRST)", mayBeApplied, stillLive}}, 2},
-		{"S2/waiting in the queue", scenario{signalAt: 60 * time.Second}, replying(apiError(429, "RATE_LIMITED", "queue", "Retry-After: 40")),
-			expected{httpStatus: "429", attempts: 2, says: []string{"429 Too Many Requests: queue (RATE_LIMITED)", nothingChanged + ": v1.22.7 was live when this step read it, "}}, 2},
-
-		{"S3/SIGTERM in flight", scenario{signalAt: 2 * time.Second, signal: syscall.SIGTERM}, replying(silence),
-			expected{status: "unknown", attempts: 1, says: []string{"Canceled by SIGTERM", mayBeApplied, stillLive}}, 1},
-		{"S3/SIGTERM while waiting", scenario{signalAt: 30 * time.Second, signal: syscall.SIGTERM}, replying(busy),
-			expected{status: "unknown", attempts: 1, says: []string{"Canceled by SIGTERM; previous response: the API returned 503", "(BUSY)", stillLive}}, 1},
-
-		{"the name is looked up", scenario{signalAt: 2 * time.Second, inputs: map[string]string{"version-name": "v1"}}, &fakeAPI{readsBefore: silence},
-			expected{attempts: -1, httpStatus: "none", says: []string{"anceled by SIGINT", nothingChanged}, minTime: 2 * time.Second, maxTime: 2 * time.Second}, 0},
-		{"the lookup waits", scenario{signalAt: 30 * time.Second, inputs: map[string]string{"version-name": "v1"}}, &fakeAPI{readsBefore: busy},
-			expected{attempts: -1, httpStatus: "503", says: []string{"anceled by SIGINT; previous response: the API returned 503 Service Unavailable: try later (BUSY)", nothingChanged}}, 0},
-		{"the read before", scenario{signalAt: 2 * time.Second}, &fakeAPI{readsBefore: silence},
-			expected{attempts: -1, httpStatus: "none", says: []string{"Canceled by SIGINT", nothingChanged}, minTime: 2 * time.Second, maxTime: 2 * time.Second}, 0},
-		{"the read of a dry run", scenario{signalAt: 8 * time.Second, inputs: map[string]string{"dry-run": "true"}}, &fakeAPI{readsBefore: silence},
-			expected{attempts: -1, httpStatus: "none", says: []string{"Canceled by SIGINT", nothingChanged}, minTime: 8 * time.Second, maxTime: 8 * time.Second}, 0},
+	published := liveVersion(sandbox.NextID)
+	then := func(reply, read response) *fakeAPI { return &fakeAPI{replies: []response{reply}, readsAfter: read} }
+	unknown := func(attempts int, http string, says ...string) expected {
+		says = append(says, "Run this step again")
+		return expected{code: "ACTION_CANCELLED", status: "unknown", attempts: attempts, httpStatus: http, says: says}
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if tt.scenario.signal == 0 {
-				tt.scenario.signal = syscall.SIGINT
-			}
-			exit := 128 + int(tt.scenario.signal)
-			if tt.want.status == "published" {
+	unchanged := func(http string, says ...string) expected {
+		says = append(says, "anceled by SIGINT", nothingChanged)
+		return expected{code: "ACTION_CANCELLED", attempts: -1, httpStatus: http, says: says}
+	}
+	confirmed := expected{attempts: 1, says: []string{"The request failed (canceled by SIGINT), but " + readBack}}
+	const (
+		canceled = "Canceled by SIGINT"
+		after    = canceled + "; previous response: "
+		sec, ms  = time.Second, time.Millisecond
+	)
+	inQueue := unchanged("429", "429 Too Many Requests: queue (RATE_LIMITED)",
+		": v1.22.7 was live when this step read it, ")
+	inQueue.attempts = 2
+	for _, test := range []struct {
+		name string
+		at   time.Duration // of the signal
+		api  *fakeAPI
+		want expected
+		scenario
+	}{
+		{"S1/in flight", 2 * sec, replying(silence), unknown(1, "none", canceled, mayBeApplied), scenario{}},
+		{"S1/in flight, and it was applied", 2 * sec, then(silence, published), confirmed, scenario{}},
+		{"S1/in flight, and a read that fits", 2 * sec, then(silence, delayed(published, 790*ms)),
+			confirmed.within(2790*ms, 2790*ms), scenario{}},
+		{"S1/in flight, and a read that does not", 2 * sec, then(silence, delayed(published, 810*ms)),
+			unknown(1, "none", notReadable).within(2800*ms, 2800*ms), scenario{}},
+		{"S1/in flight, and silence", 2 * sec, then(silence, silence),
+			unknown(1, "none", notReadable).within(2800*ms, 2800*ms), scenario{}},
+		{"S1/between the status and the body", 2 * sec,
+			replying(response{raw: "HTTP/1.1 200 OK\r\nContent-Length: 300\r\n\r\n{", then: hang}),
+			unknown(1, "", canceled, mayBeApplied), scenario{}},
+		{"S1/unpublishing", 2 * sec, replying(silence), unknown(1, "", canceled, mayBeApplied),
+			with("unpublish", "true")},
+		{"S1/while it connects", 7 * sec, &fakeAPI{}, unchanged("none", "Run this step again"),
+			scenario{dialError: func(ctx context.Context, _ int) error { <-ctx.Done(); return context.Cause(ctx) }}},
+
+		{"S2/waiting", 30 * sec, replying(busy),
+			unknown(1, "503", after+"the API returned 503 Service Unavailable: try later (BUSY)", mayBeApplied),
+			scenario{}},
+		{"S2/waiting, after a lost reply", 300 * ms, replying(response{then: closeConn}),
+			unknown(1, "none", after+"no response from diga: the connection was closed", mayBeApplied), scenario{}},
+		{"S2/waiting, after a gateway's reply", 300 * ms, then(apiError(502, "LOST", "gone"), published), confirmed,
+			scenario{}},
+		{"S2/the second attempt in flight", 5 * sec, replying(apiError(500, "FIRST", "first"), silence),
+			unknown(2, "500", after+"the API returned 500 Internal Server Error: first (FIRST)", mayBeApplied),
+			scenario{}},
+		{"S2/waiting in the queue", 60 * sec, replying(apiError(429, "RATE_LIMITED", "queue", "Retry-After: 40")),
+			inQueue, scenario{}},
+
+		{"S3/SIGTERM in flight", 2 * sec, replying(silence), unknown(1, "", "Canceled by SIGTERM", mayBeApplied),
+			scenario{signal: syscall.SIGTERM}},
+		{"S3/SIGTERM while waiting", 30 * sec, replying(busy),
+			unknown(1, "", "Canceled by SIGTERM; previous response: the API returned 503", "(BUSY)", stillLive),
+			scenario{signal: syscall.SIGTERM}},
+
+		{"the name is looked up", 2 * sec, &fakeAPI{readsBefore: silence}, unchanged("none").within(2*sec, 2*sec),
+			with("version-name", "v1")},
+		{"the lookup waits", 30 * sec, &fakeAPI{readsBefore: busy},
+			unchanged("503", "previous response: the API returned 503 Service Unavailable: try later (BUSY)"),
+			with("version-name", "v1")},
+		{"the read before", 2 * sec, &fakeAPI{readsBefore: silence}, unchanged("none").within(2*sec, 2*sec),
+			scenario{}},
+		{"the read of a dry run", 8 * sec, &fakeAPI{readsBefore: silence}, unchanged("none").within(8*sec, 8*sec),
+			with("dry-run", "true")},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := test.scenario
+			s.signal, s.signalAt = cmp.Or(s.signal, syscall.SIGINT), test.at
+			exit := 128 + int(s.signal)
+			if test.want.code == "" {
 				exit = 0
-			} else {
-				tt.want.code = "ACTION_CANCELLED"
 			}
-			if tt.want.maxTime == 0 {
-				tt.want.minTime, tt.want.maxTime = tt.scenario.signalAt, tt.scenario.signalAt+time.Second
+			if test.want.maxTime == 0 {
+				test.want = test.want.within(test.at, test.at+time.Second)
 			}
-			res := tt.scenario.check(t, tt.api, tt.want)
+			res := test.api.check(t, s, test.want)
 			if res.exit != exit {
 				t.Errorf("exit status %d, want %d", res.exit, exit)
-			}
-			if n := len(tt.api.requests("PATCH")); n != tt.sends {
-				t.Errorf("%d requests for the change, want %d", n, tt.sends)
 			}
 			if logged := strings.Contains(res.stdout, "\nPATCH "); logged != (res.outputs["attempts"] != "") {
 				t.Errorf("the log has a change: %v, attempts %q", logged, res.outputs["attempts"])
@@ -120,8 +135,10 @@ func TestFaultsSignals(t *testing.T) {
 				}}
 			})
 			res.check(t, expected{attempts: 1, says: []string{"is now on v1.22.8"}})
-			if !cancelled || res.exit != 0 || len(api.requests("")) != 4 || !strings.Contains(res.summary, "### ✅ ") || len(res.outputs) != 16 {
-				t.Errorf("cancelled: %v, exit status %d, %d requests, outputs %q, summary\n%s", cancelled, res.exit, len(api.requests("")), res.outputs, res.summary)
+			if !cancelled || res.exit != 0 || len(api.requests("")) != 4 || !strings.Contains(res.summary, "### ✅ ") ||
+				len(res.outputs) != 16 {
+				t.Errorf("cancelled: %v, exit status %d, %d requests, outputs %q, summary\n%s", cancelled, res.exit,
+					len(api.requests("")), res.outputs, res.summary)
 			}
 		})
 	}
@@ -130,7 +147,8 @@ func TestFaultsSignals(t *testing.T) {
 	t.Run("S1/while the state is read back", func(t *testing.T) {
 		s := scenario{inputs: map[string]string{"max-retries": "0"}, signal: syscall.SIGINT, signalAt: 2 * time.Second}
 		res := s.check(t, &fakeAPI{replies: []response{{then: closeConn}}, readsAfter: silence},
-			expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, says: []string{notReadable}, minTime: 2 * time.Second, maxTime: 2 * time.Second})
+			expected{code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, says: []string{notReadable},
+				minTime: 2 * time.Second, maxTime: 2 * time.Second})
 		if res.exit != 130 {
 			t.Errorf("exit status %d", res.exit)
 		}
@@ -157,107 +175,93 @@ func delayed(r response, wait time.Duration) response {
 	return r
 }
 
-// newHangingAPI returns an API that never answers. It signals each request for the change, and each read after it.
-func newHangingAPI() (api *fakeAPI, change, read chan struct{}) {
-	change, read = make(chan struct{}, 10), make(chan struct{}, 10)
-	signals := func(c chan struct{}) response { return response{onRequest: func() { c <- struct{}{} }, then: hang} }
-	return &fakeAPI{replies: []response{signals(change)}, readsAfter: signals(read)}, change, read
-}
-
 func TestFaultsSignalsOfAProcess(t *testing.T) {
-	start := func(t *testing.T, api *fakeAPI, s scenario) *process {
+	t.Parallel()
+	// A step is a signal that follows something.
+	type step struct {
+		arrived <-chan struct{}
+		signal  syscall.Signal
+	}
+	interrupt := func(t *testing.T, api *fakeAPI, s scenario, steps ...step) *process {
 		t.Helper()
 		s.inputs = map[string]string{"api-url": api.start(t)}
 		process := s.process(t, "")
 		if err := process.Start(); err != nil {
 			t.Fatal(err)
 		}
+		for _, step := range steps {
+			<-step.arrived
+			if err := process.Process.Signal(step.signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				t.Fatal(err)
+			}
+		}
 		return process
 	}
+	// arriving is r, and a channel that says when the request for it has arrived.
+	arriving := func(r response) (response, <-chan struct{}) {
+		arrived := make(chan struct{}, 10)
+		r.onRequest = func() { arrived <- struct{}{} }
+		return r, arrived
+	}
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		t.Run(fmt.Sprintf("S1/%v", signal), func(t *testing.T) {
-			api, change, _ := newHangingAPI()
-			process := start(t, api, scenario{})
-			<-change
-			if err := process.Process.Signal(signal); err != nil {
-				t.Fatal(err)
-			}
-			res := process.finish(t)
-			res.check(t, expected{code: "ACTION_CANCELLED", status: "unknown", attempts: 1, says: []string{"Canceled by SIG", notReadable}})
-			if res.exit != 128+int(signal) {
-				t.Errorf("exit status %d", res.exit)
-			}
-		})
-		t.Run(fmt.Sprintf("S2/%v", signal), func(t *testing.T) {
-			answered := make(chan struct{}, 1)
-			api := replying(apiError(503, "BUSY", "try later", "Retry-After: 60"))
-			api.replies[0].onRequest = func() { answered <- struct{}{} }
-			process := start(t, api, scenario{})
-			<-answered
+		for name, test := range map[string]struct {
+			reply response
+			want  expected
+		}{
+			"S1": {response{then: hang}, expected{status: "unknown", says: []string{notReadable}}},
 			// Before or after the response is read: it ends at once either way, with different messages.
-			if err := process.Process.Signal(signal); err != nil {
-				t.Fatal(err)
-			}
-			res := process.finish(t)
-			res.check(t, expected{code: "ACTION_CANCELLED", status: res.outputs["status"], attempts: 1, says: []string{"Canceled by SIG"}})
-			if res.exit != 128+int(signal) {
-				t.Errorf("exit status %d", res.exit)
-			}
-		})
-	}
-	// A second SIGINT is a user who wants to stop now; a second SIGTERM, which timeout(1) sends, changes nothing.
-	for first, second := range map[syscall.Signal]syscall.Signal{syscall.SIGINT: syscall.SIGINT, syscall.SIGTERM: syscall.SIGTERM} {
-		t.Run(fmt.Sprintf("S3/%v twice", first), func(t *testing.T) {
-			api, change, read := newHangingAPI()
+			"S2": {apiError(503, "BUSY", "try later", "Retry-After: 60"), expected{}},
+		} {
+			t.Run(fmt.Sprintf("%s/%v", name, signal), func(t *testing.T) {
+				reply, change := arriving(test.reply)
+				api := &fakeAPI{replies: []response{reply}, readsAfter: response{then: hang}}
+				res := interrupt(t, api, scenario{}, step{change, signal}).finish(t)
+				test.want.code, test.want.attempts = "ACTION_CANCELLED", 1
+				test.want.status = cmp.Or(test.want.status, res.outputs["status"])
+				test.want.says = append(test.want.says, "Canceled by SIG")
+				if res.check(t, test.want); res.exit != 128+int(signal) {
+					t.Errorf("exit status %d", res.exit)
+				}
+			})
+		}
+		// A second SIGINT is a user who wants to stop now; a second SIGTERM, which timeout(1) sends, changes nothing.
+		t.Run(fmt.Sprintf("S3/%v twice", signal), func(t *testing.T) {
+			reply, change := arriving(response{then: hang})
+			readBack, read := arriving(response{then: hang})
 			outputs, summary := newFile(t, "a=b"), newFile(t, "")
-			process := start(t, api, scenario{env: map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary}})
-			<-change
-			if err := process.Process.Signal(first); err != nil {
-				t.Fatal(err)
-			}
-			<-read // the state is being read back
-			if err := process.Process.Signal(second); err != nil {
-				t.Fatal(err)
-			}
+			api := &fakeAPI{replies: []response{reply}, readsAfter: readBack}
+			process := interrupt(t, api, scenario{env: map[string]string{
+				"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary,
+			}}, step{change, signal}, step{read, signal})
 			_ = process.Wait()
-			reported := strings.Contains(readFile(t, outputs), "\nstatus=unknown\n") && process.stdout.Len() > 0 && readFile(t, summary) != ""
-			nothing := readFile(t, outputs) == "a=b" && process.stdout.Len() == 0 && readFile(t, summary) == ""
-			if got := process.ProcessState.ExitCode(); got != 128+int(first) || first == syscall.SIGINT && !nothing || first == syscall.SIGTERM && !reported {
-				t.Errorf("exit status %d, outputs %q, printed %q", got, readFile(t, outputs), &process.stdout)
+			text, printed := readFile(t, outputs), process.stdout.Len() > 0
+			reported := strings.Contains(text, "\nstatus=unknown\n") && printed && readFile(t, summary) != ""
+			nothing := text == "a=b" && !printed && readFile(t, summary) == ""
+			right := map[syscall.Signal]bool{syscall.SIGINT: nothing, syscall.SIGTERM: reported}[signal]
+			if got := process.ProcessState.ExitCode(); got != 128+int(signal) || !right {
+				t.Errorf("exit status %d, outputs %q, printed %q", got, text, &process.stdout)
 			}
 		})
 	}
+	// Killed at any moment around the end, the file holds all outputs or none. How many there are depends on the reads
+	// before, which a busy machine may cut off: the first and the last stand for all of them.
 	t.Run("S6", func(t *testing.T) {
+		kill := func(held string, reply response) (outputs, written string) {
+			reply, change := arriving(reply)
+			path, summary := newFile(t, held), newFile(t, "")
+			files := scenario{env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}
+			_ = interrupt(t, replying(reply), files, step{change, syscall.SIGKILL}).Wait()
+			return readFile(t, path), readFile(t, summary)
+		}
 		for _, held := range []string{"", "a=b", "a<<EOF\nb\nEOF\n"} {
-			change := make(chan struct{}, 1)
-			api := replying(response{onRequest: func() { change <- struct{}{} }, then: hang})
-			outputs, summary := newFile(t, held), newFile(t, "")
-			process := start(t, api, scenario{env: map[string]string{"GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary}})
-			<-change
-			if err := process.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			_ = process.Wait()
-			if got := readFile(t, outputs); got != held || readFile(t, summary) != "" {
+			if got, summary := kill(held, response{then: hang}); got != held || summary != "" {
 				t.Errorf("the outputs are %q, want %q", got, held)
 			}
 		}
-	})
-	// Killed at any moment around the end, the file holds all outputs or none.
-	t.Run("S6/at the end", func(t *testing.T) {
 		for range 10 {
-			answered := make(chan struct{}, 1)
-			api := replying(confirmation)
-			api.replies[0].onRequest = func() { answered <- struct{}{} }
-			outputs, summary := newFile(t, "a=b\n"), newFile(t, "")
-			process := start(t, api, scenario{env: map[string]string{"GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary}})
-			<-answered
-			_ = process.Process.Kill()
-			_ = process.Wait()
-			// How many outputs there are depends on the reads before, which a busy machine may cut off: the first and the last stand
-			// for all of them.
-			got := readFile(t, outputs)
-			if got != "a=b\n" && !(strings.HasPrefix(got, "a=b\nstatus=published\n") && strings.Contains(got, "\nsummary<<")) {
+			got, _ := kill("a=b\n", confirmation)
+			all := strings.HasPrefix(got, "a=b\nstatus=published\n") && strings.Contains(got, "\nsummary<<")
+			if got != "a=b\n" && !all {
 				t.Errorf("outputs %q", got)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 )
 
 func TestFaultsSurroundings(t *testing.T) {
+	t.Parallel()
 	t.Run("E1", testOutputFileInvalid)
 	t.Run("E1/unwritable", testOutputFileReadOnly)
 	t.Run("E2", testDiskFullAfterSuccess)
@@ -62,7 +63,8 @@ func testOutputFileInvalid(t *testing.T) {
 		if got := res.log.Annotations(); len(got) != 1 || got[0] != want || res.exit != 1 {
 			t.Errorf("%q: exit status %d, annotations %+v, want %+v", path, res.exit, got, want)
 		}
-		if got := readFile(t, summary); !strings.Contains(got, "ACTION_OUTPUT_UNWRITABLE") || strings.Contains(got, "|") {
+		if got := readFile(t, summary); !strings.Contains(got, "ACTION_OUTPUT_UNWRITABLE") || strings.Contains(got,
+			"|") {
 			t.Errorf("%q: the summary is\n%s", path, got)
 		}
 	}
@@ -72,7 +74,8 @@ func testOutputFileInvalid(t *testing.T) {
 		}
 	}
 	// Wrong inputs come first: they are what the author of the workflow can fix.
-	res := scenario{inputs: map[string]string{"timeout": "x"}, env: map[string]string{"GITHUB_OUTPUT": at("missing")}}.run(t)
+	res := scenario{inputs: map[string]string{"timeout": "x"},
+		env: map[string]string{"GITHUB_OUTPUT": at("missing")}}.run(t)
 	if got := res.log.Annotations(); len(got) != 1 || got[0].Title != "ACTION_INPUT_INVALID" {
 		t.Errorf("got %+v", got)
 	}
@@ -82,7 +85,8 @@ func testOutputFileReadOnly(t *testing.T) {
 	api := &fakeAPI{}
 	path, summary := newFile(t, "a=b\n"), newFile(t, "")
 	process := scenario{
-		inputs: map[string]string{"api-url": api.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary},
+		inputs: map[string]string{"api-url": api.start(t)},
+		env:    map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary},
 	}.process(t, "")
 	if err := os.Chmod(path, 0o444); err != nil {
 		t.Fatal(err)
@@ -99,7 +103,8 @@ func testOutputFileReadOnly(t *testing.T) {
 	}
 	res := process.finish(t)
 	got := res.log.Annotations()
-	if got := got[len(got)-1]; got.Title != "ACTION_OUTPUT_UNWRITABLE" || !strings.Contains(got.Message, "permission denied. Nothing was sent") || res.exit != 1 {
+	if got := got[len(got)-1]; got.Title != "ACTION_OUTPUT_UNWRITABLE" || !strings.Contains(got.Message,
+		"permission denied. Nothing was sent") || res.exit != 1 {
 		t.Errorf("exit status %d, got %+v", res.exit, got)
 	}
 	if n := len(api.requests("")); n > 0 || readFile(t, path) != "a=b\n" {
@@ -115,10 +120,12 @@ func testDiskFullAfterSuccess(t *testing.T) {
 	}{
 		"publish": {
 			map[string]string{"inbound-phone-number-id": sandbox.Reception},
-			"Front desk is now on v1.22.8 (was v1.22.7) and answers +34 910 000 001 (Reception) (version " + sandbox.NextID + ")",
+			"Front desk is now on v1.22.8 (was v1.22.7) and answers +34 910 000 001 (Reception) (version " +
+				sandbox.NextID + ")",
 		},
 		"unpublish": {map[string]string{"unpublish": "true"}, "Front desk is offline (was on v1.22.7)."},
-		"dry run":   {map[string]string{"dry-run": "true"}, "A real run would put Front desk on v1.22.8 (now on v1.22.7), answering +34 910 000 001 (Reception)."},
+		"dry run": {map[string]string{"dry-run": "true"},
+			"A real run would put Front desk on v1.22.8 (now on v1.22.7), answering +34 910 000 001 (Reception)."},
 	} {
 		for _, room := range []int{1, 20, 50} {
 			api, server := newSandbox(t)
@@ -126,14 +133,20 @@ func testDiskFullAfterSuccess(t *testing.T) {
 			path, summary := newFile(t, held), newFile(t, held)
 			inputs := map[string]string{"api-url": "http://" + startServer(t, server)}
 			maps.Copy(inputs, tt.inputs)
-			res := scenario{inputs: inputs, env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.runDiskFull(t)
+			res := scenario{inputs: inputs,
+				env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.runDiskFull(t)
 			got := res.log.Annotations()
-			if len(got) != 2 || res.exit != 1 || got[0].Level != "warning" || got[0].Message != "Writing it failed: file too large." || got[1].Title != "ACTION_OUTPUT_UNWRITABLE" ||
-				!strings.Contains(got[1].Message, tt.says) || !strings.HasPrefix(got[1].Message, "Could not write the results: file too large. ") || !strings.HasSuffix(got[1].Message, " Free up disk space, then run this step again: that is safe.") {
+			says := "Could not write the results: file too large. " + tt.says
+			warning := runner.Annotation{Level: "warning", Title: "No job summary",
+				Message: "Writing it failed: file too large."}
+			if len(got) != 2 || res.exit != 1 || got[0] != warning || got[1].Title != "ACTION_OUTPUT_UNWRITABLE" ||
+				!strings.HasPrefix(got[1].Message, says) ||
+				!strings.HasSuffix(got[1].Message, " Free up disk space, then run this step again: that is safe.") {
 				t.Errorf("%s: exit status %d, got %+v", name, res.exit, got)
 			}
 			if readFile(t, path) != held || readFile(t, summary) != held {
-				t.Errorf("%s: with room for %d bytes the files hold %q and %q", name, room, readFile(t, path), readFile(t, summary))
+				t.Errorf("%s: with room for %d bytes the files hold %q and %q", name, room, readFile(t, path),
+					readFile(t, summary))
 			}
 			want := map[string]string{"publish": sandbox.NextID, "unpublish": "", "dry run": sandbox.LiveID}[name]
 			checkLive(t, api, want)
@@ -149,7 +162,8 @@ func testDiskFullAfterFailure(t *testing.T) {
 		inputs: map[string]string{"api-url": api.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path},
 	}.runDiskFull(t)
 	got := res.log.Annotations()
-	if got := got[len(got)-1]; got.Title != "AGENT_NOT_FOUND" || res.exit != 1 || !strings.Contains(res.stdout, "\nCould not write the results: file too large.\n") {
+	if got := got[len(got)-1]; got.Title != "AGENT_NOT_FOUND" || res.exit != 1 || !strings.Contains(res.stdout,
+		"\nCould not write the results: file too large.\n") {
 		t.Errorf("exit status %d, got %+v", res.exit, got)
 	}
 	if readFile(t, path) != held {
@@ -158,26 +172,45 @@ func testDiskFullAfterFailure(t *testing.T) {
 }
 
 func testOutputFileNotEmpty(t *testing.T) {
-	for _, held := range []string{"a=b", "a=b\n", "a=b\n\n", "a<<EOF\nstatus=x\nEOF", "a=b\r", "\n", "a=" + strings.Repeat("x", 1<<20)} {
+	for _, held := range []string{"a=b", "a=b\n", "a=b\n\n", "a<<EOF\nstatus=x\nEOF", "a=b\r", "\n",
+		"a=" + strings.Repeat("x", 1<<20)} {
 		res := scenario{outputFile: held}.check(t, &fakeAPI{}, expected{attempts: 1})
 		if len(res.outputs) != 16 {
 			t.Errorf("after %.30q: outputs %q", held, res.outputs)
 		}
+	}
+	path, link := newFile(t, ""), filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	scenario{env: map[string]string{"GITHUB_OUTPUT": link}}.runInMemory(t, &fakeAPI{})
+	if !strings.HasPrefix(readFile(t, path), "status=published\n") {
+		t.Errorf("behind a link: %q", readFile(t, path))
 	}
 }
 
 func testSummaryUnwritable(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
 	for path, reason := range map[string]string{
-		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it failed: not a regular file.", missing: "Writing it failed: no such file or directory.",
+		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it failed: not a regular file.",
+		missing: "Writing it failed: no such file or directory.",
 	} {
 		res := scenario{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.check(t, &fakeAPI{}, expected{attempts: 1})
-		if got, want := res.log.Annotations()[0], (runner.Annotation{Level: "warning", Title: "No job summary", Message: reason}); got != want {
+		if got, want := res.log.Annotations()[0],
+			(runner.Annotation{Level: "warning", Title: "No job summary", Message: reason}); got != want {
 			t.Errorf("%q: got %+v, want %+v", path, got, want)
 		}
 	}
 	if _, err := os.Lstat(missing); err == nil {
 		t.Error("a summary was created")
+	}
+	for _, held := range []string{"", "x", "x\n"} {
+		path := newFile(t, held)
+		scenario{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.check(t, &fakeAPI{}, expected{attempts: 1})
+		if got := readFile(t, path); !strings.HasPrefix(got,
+			strings.TrimPrefix(strings.TrimSpace(held)+"\n### ✅ ", "\n")) {
+			t.Errorf("after %q the summary is\n%s", held, got)
+		}
 	}
 }
 
@@ -207,7 +240,8 @@ func testClosedStreams(t *testing.T) {
 			outputs, summary := newFile(t, ""), newFile(t, "")
 			process := scenario{
 				inputs: map[string]string{"api-url": "http://" + startServer(t, server)},
-				env:    map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": outputs, "GITHUB_STEP_SUMMARY": summary, "RUNNER_DEBUG": "1"},
+				env: map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": outputs,
+					"GITHUB_STEP_SUMMARY": summary, "RUNNER_DEBUG": "1"},
 			}.process(t, tt.script)
 			if tt.streams != nil {
 				process.Stdout, process.Stderr = tt.streams, tt.streams
@@ -217,7 +251,9 @@ func testClosedStreams(t *testing.T) {
 				t.Errorf("%s: %v\n%s", name, err, process.stderr.String())
 			}
 			got, err := runner.Outputs(readFile(t, outputs))
-			if err != nil || !lost && (len(got) < 10 || got[0] != (runner.Output{Name: "status", Value: "published"})) || !strings.Contains(readFile(t, summary), "is now on") {
+			if err != nil || !lost && (len(got) < 10 ||
+				got[0] != (runner.Output{Name: "status", Value: "published"})) ||
+				!strings.Contains(readFile(t, summary), "is now on") {
 				t.Errorf("%s: outputs %q, %v, summary\n%s", name, got, err, readFile(t, summary))
 			}
 			if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
@@ -257,12 +293,27 @@ func testBareMachine(t *testing.T) {
 func testOutsideActions(t *testing.T) {
 	outside := map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": "", "GITHUB_STEP_SUMMARY": ""}
 	res := scenario{env: outside}.runInMemory(t, &fakeAPI{})
-	wantOutputs := "status=published\nprevious-version-id=" + sandbox.LiveID + "\nprevious-version-name=v1.22.7\nprevious-inbound-phone-number-id=\nprevious-outbound-phone-number-id=\nversion-id=" + sandbox.NextID + "\nversion-name=v1.22.8\nchanged-fields=\nattempts=1\nagent-id=" + sandbox.FrontDesk + "\npublished-version-id=" + sandbox.NextID +
-		"\ninbound-phone-number-id=" + sandbox.Reception + "\ninbound-phone-number=+34910000001\noutbound-phone-number-id=\noutbound-phone-number=\n"
+	wantOutputs := fmt.Sprintf(`status=published
+previous-version-id=%s
+previous-version-name=v1.22.7
+previous-inbound-phone-number-id=
+previous-outbound-phone-number-id=
+version-id=%[2]s
+version-name=v1.22.8
+changed-fields=
+attempts=1
+agent-id=%s
+published-version-id=%[2]s
+inbound-phone-number-id=%[4]s
+inbound-phone-number=+34910000001
+outbound-phone-number-id=
+outbound-phone-number=
+`, sandbox.LiveID, sandbox.NextID, sandbox.FrontDesk, sandbox.Reception)
 	if res.exit != 0 || res.stdout != wantOutputs {
 		t.Errorf("exit status %d, standard output %q, want %q", res.exit, res.stdout, wantOutputs)
 	}
-	for _, line := range []string{"publish-agent-version test\n", "\nAttempt 1: 200 OK (", "\nnotice: Published: Front desk is now on v1.22.8 (was v1.22.7) and answers "} {
+	for _, line := range []string{"publish-agent-version test\n", "\nAttempt 1: 200 OK (",
+		"\nnotice: Published: Front desk is now on v1.22.8 (was v1.22.7) and answers "} {
 		if !strings.Contains("\n"+res.stderr, line) {
 			t.Errorf("standard error does not have %q:\n%s", line, res.stderr)
 		}
@@ -270,8 +321,11 @@ func testOutsideActions(t *testing.T) {
 
 	failing := replying(apiError(404, "AGENT_NOT_FOUND", "no\n::error::such agent"))
 	res = scenario{env: outside}.runInMemory(t, failing)
-	if !strings.Contains(res.stdout, "\nerror-code=AGENT_NOT_FOUND\nerror-message=Diga refused v1.22.8: no ::error::such agent. Nothing") || res.exit != 1 ||
-		!strings.Contains(res.stderr, "\nerror: AGENT_NOT_FOUND: Diga refused v1.22.8: no ::error::such agent. Nothing") {
+	if !strings.Contains(res.stdout,
+		"\nerror-code=AGENT_NOT_FOUND\nerror-message=Diga refused v1.22.8: no ::error::such agent. Nothing") ||
+		res.exit != 1 ||
+		!strings.Contains(res.stderr,
+			"\nerror: AGENT_NOT_FOUND: Diga refused v1.22.8: no ::error::such agent. Nothing") {
 		t.Errorf("exit status %d, standard output %q, standard error %q", res.exit, res.stdout, res.stderr)
 	}
 
@@ -281,7 +335,8 @@ func testOutsideActions(t *testing.T) {
 		t.Errorf("standard output %q, summary\n%s", res.stdout, res.summary)
 	}
 	for _, path := range []string{"/nowhere/at/all", t.TempDir()} {
-		res := scenario{env: map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": ""}}.run(t)
+		res := scenario{env: map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": path,
+			"GITHUB_STEP_SUMMARY": ""}}.run(t)
 		if !strings.Contains(res.stdout, "error-code=ACTION_OUTPUT_UNWRITABLE\n") || res.exit != 1 {
 			t.Errorf("%s: exit status %d, standard output %q", path, res.exit, res.stdout)
 		}
@@ -293,9 +348,11 @@ func testOutsideActions(t *testing.T) {
 }
 
 func testDebugLogging(t *testing.T) {
-	replies := []response{apiError(503, "BUSY", "body of the first", "Set-Cookie: session=cookie-value", "X-Debug: header-value"), confirmation}
+	replies := []response{apiError(503, "BUSY", "body of the first", "Set-Cookie: session=cookie-value",
+		"X-Debug: header-value"), confirmation}
 	res := scenario{env: map[string]string{"RUNNER_DEBUG": "1"}}.check(t, &fakeAPI{replies: replies},
-		expected{attempts: 2, neverShown: []string{"Bearer", "uthorization", "cookie-value", "header-value", "body of the first", `{"`, "BUSY"}})
+		expected{attempts: 2, neverShown: []string{"Bearer", "uthorization", "cookie-value", "header-value",
+			"body of the first", `{"`, "BUSY"}})
 	var debug []string
 	for _, c := range res.log.Commands {
 		if c.Name == "debug" {
@@ -307,8 +364,10 @@ func testDebugLogging(t *testing.T) {
 	}) {
 		t.Errorf("debug lines %q", debug)
 	}
-	quiet := scenario{}.runInMemory(t, &fakeAPI{replies: replies})
-	if strings.Contains(quiet.stdout, "debug") {
-		t.Errorf("debug lines that nobody asked for:\n%s", quiet.stdout)
+	for _, value := range []string{"", "0", "true", "11"} {
+		quiet := scenario{env: map[string]string{"RUNNER_DEBUG": value}}.runInMemory(t, &fakeAPI{replies: replies})
+		if strings.Contains(quiet.stdout, "debug") {
+			t.Errorf("RUNNER_DEBUG=%q: debug lines that nobody asked for:\n%s", value, quiet.stdout)
+		}
 	}
 }

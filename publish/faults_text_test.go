@@ -34,8 +34,8 @@ func toJSON(v any) string {
 
 type object = map[string]any
 
-// An injection puts text from elsewhere in one place. Its code is what the step then fails with; empty: it depends on the
-// text.
+// An injection puts text from elsewhere in one place. Its code is what the step then fails with; empty: it depends on
+// the text.
 type injection struct {
 	name   string
 	code   string
@@ -52,7 +52,8 @@ func injections(text string) []injection {
 	}
 	raw := func(text string) response { return response{raw: text, then: closeConn} }
 	version := func(change object) object {
-		v := object{"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": "v1", "version_number": 228, "is_published": true}
+		v := object{"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": "v1",
+			"version_number": 228, "is_published": true}
 		maps.Copy(v, change)
 		return v
 	}
@@ -60,13 +61,15 @@ func injections(text string) []injection {
 		return injection{name, success, &fakeAPI{readsBefore: respond(200, toJSON(v))}, scenario{}}
 	}
 	listed := func(name, code, wanted string, versions ...object) injection {
-		page, live := toJSON(object{"data": versions, "has_more": false, "first_id": nil, "last_id": nil}), toJSON(version(nil))
+		page, live := toJSON(object{"data": versions, "has_more": false, "first_id": nil, "last_id": nil}),
+			toJSON(version(nil))
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case strings.HasSuffix(r.URL.Path, "/version"):
 				_, _ = io.WriteString(w, page)
 			case r.Method == http.MethodPatch:
-				_, _ = io.WriteString(w, toJSON(object{"agent_id": sandbox.FrontDesk, "published_version_id": sandbox.LiveID}))
+				_, _ = io.WriteString(w, toJSON(object{"agent_id": sandbox.FrontDesk,
+					"published_version_id": sandbox.LiveID}))
 			default:
 				_, _ = io.WriteString(w, live)
 			}
@@ -80,7 +83,8 @@ func injections(text string) []injection {
 	}
 	const invalid = "ACTION_RESPONSE_INVALID"
 	list := []injection{
-		changed("message", "BAD_PARAMETER", respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text}))),
+		changed("message", "BAD_PARAMETER",
+			respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text}))),
 		changed("error_code", "HTTP_400", respond(400, toJSON(object{"error_code": "!" + text, "message": "a"}))),
 		changed("details", "HTTP_422", respond(422, toJSON(object{"detail": slices.Repeat([]object{{
 			"loc": []any{"body", text}, "msg": text, "type": text, "input": text, "ctx": object{text: text},
@@ -90,7 +94,8 @@ func injections(text string) []injection {
 		changed("published_version_id", invalid, respond(200, confirmed(object{"published_version_id": text}))),
 		changed("inbound_phone_number_id", invalid, respond(200, confirmed(object{"inbound_phone_number_id": text}))),
 		changed("outbound_phone_number_id", invalid, respond(200, confirmed(object{"outbound_phone_number_id": text}))),
-		changed("a field's name", invalid, respond(200, "{"+strings.TrimSpace(toJSON(text))+":1,"+strings.TrimSpace(toJSON(text))+":2}")),
+		changed("a field's name", invalid, respond(200,
+			"{"+strings.TrimSpace(toJSON(text))+":1,"+strings.TrimSpace(toJSON(text))+":2}")),
 		changed("a 200's body", invalid, respond(200, "x"+text)),
 		changed("a 404's body", "HTTP_404", respond(404, "x"+text)),
 		changed("a page's title", "HTTP_404", respond(404, "<html><title>"+text+"</title>")),
@@ -103,18 +108,25 @@ func injections(text string) []injection {
 		changed("Location", "", raw("HTTP/1.1 302 Found\r\nLocation: https://"+text+"\r\n\r\n")),
 		changed("Content-Encoding", "", raw("HTTP/1.1 200 OK\r\nContent-Encoding: "+text+"\r\n\r\n"+confirmationBody)),
 		changed("Content-Length", "", raw("HTTP/1.1 200 OK\r\nContent-Length: "+text+"\r\n\r\n"+confirmationBody)),
-		changed("Transfer-Encoding", "", raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: "+text+"\r\n\r\n"+confirmationBody)),
+		changed("Transfer-Encoding", "", raw(
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: "+text+"\r\n\r\n"+confirmationBody)),
 		changed("the last of two replies", "", apiError(500, "FIRST", "first"), raw("HTTP/1.1 "+text+"\r\n\r\n")),
-		changed("the first of two replies", "HTTP_404", respond(500, toJSON(object{"error_code": "FIRST", "message": text})), respond(404, "")),
+		changed("the first of two replies", "HTTP_404",
+			respond(500, toJSON(object{"error_code": "FIRST", "message": text})), respond(404, "")),
 		before("version_name of what is published", version(object{"version_name": text})),
 		before("version_id of what is published", version(object{"version_id": text})),
 		before("agent_id of what is published", version(object{"agent_id": text})),
-		listed("version-name", success, strings.TrimSpace("x"+text), version(object{"version_name": strings.TrimSpace("x" + text)})),
-		listed("names of other versions", "ACTION_VERSION_NOT_FOUND", "x"+text, slices.Repeat([]object{version(object{"version_name": text})}, 7)...),
-		listed("names of drafts", "ACTION_VERSION_NOT_FOUND", strings.TrimSpace("x"+text), version(object{"version_name": strings.TrimSpace("x" + text), "is_draft": true})),
+		listed("version-name", success, strings.TrimSpace("x"+text),
+			version(object{"version_name": strings.TrimSpace("x" + text)})),
+		listed("names of other versions", "ACTION_VERSION_NOT_FOUND", "x"+text,
+			slices.Repeat([]object{version(object{"version_name": text})}, 7)...),
+		listed("names of drafts", "ACTION_VERSION_NOT_FOUND", strings.TrimSpace("x"+text),
+			version(object{"version_name": strings.TrimSpace("x" + text), "is_draft": true})),
 		listed("a name twice", "ACTION_VERSION_AMBIGUOUS", strings.TrimSpace("x"+text),
-			version(object{"version_name": strings.TrimSpace("x" + text)}), version(object{"version_name": strings.TrimSpace("x" + text), "version_id": sandbox.OldestID})),
-		{"the action's own name", success, &fakeAPI{}, scenario{env: map[string]string{"GITHUB_ACTION_REPOSITORY": text + "/a"}}},
+			version(object{"version_name": strings.TrimSpace("x" + text)}),
+			version(object{"version_name": strings.TrimSpace("x" + text), "version_id": sandbox.OldestID})),
+		{"the action's own name", success, &fakeAPI{},
+			scenario{env: map[string]string{"GITHUB_ACTION_REPOSITORY": text + "/a"}}},
 		{"the action's version", success, &fakeAPI{}, scenario{env: map[string]string{"GITHUB_ACTION_REF": text}}},
 	}
 	for i := range list {
@@ -157,12 +169,13 @@ func checkHarmless(t *testing.T, text string) {
 }
 
 // pastedStepLine is a line of the step to paste.
-var pastedStepLine = regexp.MustCompile(`^(- uses: (\./|[\w*-]+/[\w./-]+(@[\w*./-]+)?)|  with:|    token: \$\{\{ secrets\.DIGA_TOKEN \}\}|    [a-z-]+-id: ([0-9a-f-]{36}|none)|    api-url: "http://[\w.:]+")$`)
+var pastedStepLine = regexp.MustCompile(`^(- uses: (\./|[\w*-]+/[\w./-]+(@[\w*./-]+)?)|  with:|` +
+	`    token: \$\{\{ secrets\.DIGA_TOKEN \}\}|    [a-z-]+-id: ([0-9a-f-]{36}|none)|    api-url: "http://[\w.:]+")$`)
 
 // checkSummaryIsText checks that text from elsewhere is in code spans alone.
 func checkSummaryIsText(t *testing.T, summary string) {
 	t.Helper()
-	if rest := publish.OutsideCodeSpans(summary); strings.ContainsAny(rest, "<>[]@!\\") || strings.Contains(rest, "a.example") {
+	if rest := outsideCodeSpans(summary); strings.ContainsAny(rest, "<>[]@!\\") || strings.Contains(rest, "a.example") {
 		t.Errorf("the summary is more than text: %s", rest)
 	}
 	if _, block, found := strings.Cut(summary, "```yaml\n"); found {
@@ -173,7 +186,8 @@ func checkSummaryIsText(t *testing.T, summary string) {
 				t.Errorf("the step to paste has the line %q", line)
 			}
 		}
-		if rest := strings.Join(lines[end+1:], ""); end < 0 || !strings.HasPrefix(rest, "Add the phone numbers") && !strings.HasPrefix(rest, "</details>") {
+		if rest := strings.Join(lines[end+1:], ""); end < 0 || !strings.HasPrefix(rest, "Add the phone numbers") &&
+			!strings.HasPrefix(rest, "</details>") {
 			t.Errorf("the step to paste does not end: %q", rest)
 		}
 	}
@@ -183,10 +197,12 @@ func checkSummaryIsText(t *testing.T, summary string) {
 }
 
 func saysWhatIsLive(message string) bool {
-	return regexp.MustCompile("Nothing was changed|may still be applied|may have been applied|is (still )?live").MatchString(message)
+	return regexp.MustCompile(
+		"Nothing was changed|may still be applied|may have been applied|is (still )?live").MatchString(message)
 }
 
 func TestFaultsText(t *testing.T) {
+	t.Parallel()
 	type text struct{ text, shown string } // shown: as the annotation has it, after the text was the API's message
 	long := strings.Repeat("long ", 1<<16)
 	rows := []struct {
@@ -194,7 +210,8 @@ func TestFaultsText(t *testing.T) {
 		texts []text
 	}{
 		{"X1", []text{
-			{"a\n::add-mask::a", "a ::add-mask::a"}, {"a\r::error::forged", "a ::error::forged"}, {"\n::add-mask::a", ": :add-mask::a"},
+			{"a\n::add-mask::a", "a ::add-mask::a"}, {"a\r::error::forged", "a ::error::forged"},
+			{"\n::add-mask::a", ": :add-mask::a"},
 			{"a\r\n\n::notice title=b::forged", "a ::notice title=b::forged"},
 		}},
 		{"X2", []text{
@@ -202,19 +219,24 @@ func TestFaultsText(t *testing.T) {
 			{"##[error]x ##[error]y", "## [error]x ## [error]y"},
 		}},
 		{"X3", []text{
-			{"\u3000::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"}, {"\u00a0::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"},
+			{"\u3000::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"},
+			{"\u00a0::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"},
 			{"\t::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"}, {"::stop-commands::t", ": :stop-commands::t"},
 			{"##[set-env name=PATH]x", "## [set-env name=PATH]x"}, {"##[add-matcher]x", "## [add-matcher]x"},
 			{"\u0301::error::x", ": :error::x"}, {"#\u200b#[error]x", "## [error]x"},
 		}},
-		{"X4", []text{{"%0A::add-mask::x", "%0A::add-mask::x"}, {"%250A::add-mask::x", "%250A::add-mask::x"}, {"%3A%3Aerror", "%3A%3Aerror"}}},
+		{"X4", []text{{"%0A::add-mask::x", "%0A::add-mask::x"}, {"%250A::add-mask::x", "%250A::add-mask::x"},
+			{"%3A%3Aerror", "%3A%3Aerror"}}},
 		{"X5", []text{
-			{"_GitHubActionsFileCommandDelimeter_", "_GitHubActionsFileCommandDelimeter_"}, {"a=b", "a=b"}, {"a<<EOF", "a<<EOF"},
-			{"a\n_GitHubActionsFileCommandDelimeter_\nstatus=published", "a _GitHubActionsFileCommandDelimeter_ status=published"},
+			{"_GitHubActionsFileCommandDelimeter_", "_GitHubActionsFileCommandDelimeter_"}, {"a=b", "a=b"},
+			{"a<<EOF", "a<<EOF"},
+			{"a\n_GitHubActionsFileCommandDelimeter_\nstatus=published",
+				"a _GitHubActionsFileCommandDelimeter_ status=published"},
 			{"a<<EOF\nb\nEOF\nstatus=published", "a<<EOF b EOF status=published"}, {long, long[:100]},
 		}},
 		{"X7", []text{
-			{"a\x1b[31mb\x1b[0mc\x1b]0;title\ad\x1b]8;;https://a.example\x1b\\e", "abcde"}, {"a\u202eb\u2066c\u200fd\u061ce", "abcde"},
+			{"a\x1b[31mb\x1b[0mc\x1b]0;title\ad\x1b]8;;https://a.example\x1b\\e", "abcde"},
+			{"a\u202eb\u2066c\u200fd\u061ce", "abcde"},
 			{"a\u2028b\u2029c\u0085d", "a b c d"}, {"a\x00b\x07c\x7f\u009bd", "abcd"},
 		}},
 	}
@@ -223,7 +245,8 @@ func TestFaultsText(t *testing.T) {
 			for _, text := range row.texts {
 				api := replying(respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text.text})))
 				res := scenario{}.check(t, api,
-					expected{code: "BAD_PARAMETER", httpStatus: "400", attempts: 1, says: []string{"Diga refused v1.22.8: " + text.shown, nothingChanged}})
+					expected{code: "BAD_PARAMETER", httpStatus: "400", attempts: 1,
+						says: []string{"Diga refused v1.22.8: " + text.shown, nothingChanged}})
 				if got := res.outputs["error-message"]; !strings.Contains(got, "Diga refused v1.22.8: "+text.shown) {
 					t.Errorf("error-message %q, want %q in it", got, text.shown)
 				}
@@ -233,7 +256,8 @@ func TestFaultsText(t *testing.T) {
 	}
 
 	t.Run("X5", func(t *testing.T) {
-		api := replying(respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": strings.Repeat("2 MB", 1<<19)})))
+		api := replying(respond(400, toJSON(object{"error_code": "BAD_PARAMETER",
+			"message": strings.Repeat("2 MB", 1<<19)})))
 		res := scenario{}.check(t, api, expected{code: "HTTP_400", httpStatus: "400", attempts: 1})
 		if n := len(res.stdout) + len(res.summary) + len(fmt.Sprint(res.outputs)); n > 20_000 {
 			t.Errorf("shows %d bytes", n)
@@ -244,7 +268,8 @@ func TestFaultsText(t *testing.T) {
 		for name, form := range publish.TokenEncodings(sandbox.Token) {
 			api := replying(respond(401, toJSON(object{"error_code": "UNAUTHORIZED", "message": "not known: " + form})))
 			res := scenario{}.check(t, api,
-				expected{code: "UNAUTHORIZED", httpStatus: "401", says: []string{"not known: ", "***"}, neverShown: []string{form + ". "}})
+				expected{code: "UNAUTHORIZED", httpStatus: "401", says: []string{"not known: ", "***"},
+					neverShown: []string{form + ". "}})
 			if strings.Contains(res.message()+res.summary+res.outputs["error-message"], form) {
 				t.Errorf("%s: %s shows", name, form)
 			}
@@ -281,11 +306,13 @@ func TestFaultsText(t *testing.T) {
 	})
 
 	t.Run("certificate", func(t *testing.T) {
-		for _, text := range []string{"a\n::error::forged", "a\r##[error]forged", "##[add-mask]a", "<b>a</b>", sandbox.Token} {
-			api := &fakeAPI{onConnect: serveTLS(&tls.Config{Certificates: []tls.Certificate{trusted().issue(func(c *x509.Certificate) {
-				c.DNSNames, c.IPAddresses = []string{text}, nil
-				c.Subject.CommonName, c.Subject.Organization = text, []string{text}
-			})}})}
+		for _, text := range []string{"a\n::error::forged", "a\r##[error]forged", "##[add-mask]a", "<b>a</b>",
+			sandbox.Token} {
+			api := &fakeAPI{onConnect: serveTLS(
+				&tls.Config{Certificates: []tls.Certificate{trusted().issue(func(c *x509.Certificate) {
+					c.DNSNames, c.IPAddresses = []string{text}, nil
+					c.Subject.CommonName, c.Subject.Organization = text, []string{text}
+				})}})}
 			res := with("api-url", "https://"+startServer(t, api)).run(t)
 			res.check(t, expected{code: "ACTION_TLS_ERROR", attempts: -1, neverShown: []string{"forged", "<b>"}})
 			checkSummaryIsText(t, res.summary)
@@ -320,20 +347,24 @@ func TestFaultsTextX9(t *testing.T) {
 	)
 	server := func() *fakeAPI {
 		return &fakeAPI{readsBefore: respond(200, `{"data":[`+toJSON(object{
-			"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": panicValue, "is_published": true,
+			"agent_id": sandbox.FrontDesk, "version_id": sandbox.LiveID, "version_name": panicValue,
+			"is_published": true,
 		})+`],"has_more":false}`), replies: []response{apiError(503, "FIRST", panicValue), confirmation}}
 	}
 	refusing := func() *fakeAPI { return replying(apiError(404, "AGENT_NOT_FOUND", panicValue)) }
 	losing := func() *fakeAPI { return replying(response{then: closeConn}) }
 	// The summary is not looked at: it may be complete when the last line breaks off.
-	base := scenario{inputs: map[string]string{"max-retries": "1"}, env: map[string]string{"GITHUB_STEP_SUMMARY": os.DevNull}}
+	base := scenario{inputs: map[string]string{"max-retries": "1"},
+		env: map[string]string{"GITHUB_STEP_SUMMARY": os.DevNull}}
 	wantBroken := func(t *testing.T, res result, status, says, attempts string) {
 		t.Helper()
-		res.check(t, expected{code: "ACTION_INTERNAL", status: status, httpStatus: "none", says: []string{says, "Report this as a bug"}, neverShown: []string{"panic", "goroutine", ".go:"}})
+		res.check(t, expected{code: "ACTION_INTERNAL", status: status, httpStatus: "none",
+			says: []string{says, "Report this as a bug"}, neverShown: []string{"panic", "goroutine", ".go:"}})
 		if res.exit != 1 || res.outputs["attempts"] != attempts {
 			t.Errorf("exit status %d, attempts %q; want 1, %q", res.exit, res.outputs["attempts"], attempts)
 		}
-		if !strings.HasPrefix(res.outputs["error-message"], says) || strings.Contains(res.message()+res.outputs["error-message"], panicValue) {
+		if !strings.HasPrefix(res.outputs["error-message"], says) ||
+			strings.Contains(res.message()+res.outputs["error-message"], panicValue) {
 			t.Errorf("error-message %q, annotation %q; want %s", res.outputs["error-message"], res.message(), says)
 		}
 	}
@@ -376,7 +407,8 @@ func TestFaultsTextX9(t *testing.T) {
 			base := scenario{env: map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": ""}}
 			step := publish.Step{
 				Environ: environ(base.env), Version: "test",
-				Stdout: &panickingWriter{io.Discard, []string{""}, -1}, Stderr: &panickingWriter{io.Discard, []string{""}, -1},
+				Stdout: &panickingWriter{io.Discard, []string{""}, -1},
+				Stderr: &panickingWriter{io.Discard, []string{""}, -1},
 			}
 			if exit := step.Run(t.Context()); exit != 1 {
 				t.Errorf("exit status %d, want 1", exit)
@@ -385,15 +417,16 @@ func TestFaultsTextX9(t *testing.T) {
 	})
 }
 
-// net/http logs what a server sends on an idle connection with the standard logger, and quoting it stops neither a command
-// of the second grammar nor the token. Whether the connection is idle by then is random, so it is tried often.
+// net/http logs what a server sends on an idle connection with the standard logger, and quoting it stops neither a
+// command of the second grammar nor the token. Whether the connection is idle by then is random, so it is tried often.
 func TestUnaskedText(t *testing.T) {
 	for range 10 {
 		before := liveVersion(sandbox.LiveID)
 		before.raw += "##[set-output name=status]published ##[error]" + sandbox.Token
 		address := startServer(t, &fakeAPI{readsBefore: before, replies: []response{confirmation}})
 		res := with("api-url", "http://"+address, "max-retries", "0").runBinary(t)
-		if printed := strings.Join(res.log.Printed, "\n"); strings.Contains(printed, "Unsolicited") || strings.Contains(printed, "##[") {
+		if printed := strings.Join(res.log.Printed, "\n"); strings.Contains(printed, "Unsolicited") ||
+			strings.Contains(printed, "##[") {
 			t.Fatalf("net/http's own log shows:\n%s", printed)
 		}
 	}

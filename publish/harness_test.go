@@ -1,16 +1,19 @@
 // The harness of this package's tests. A test has four parts:
 //
-//   - a server: a fakeAPI plays scripted responses, byte by byte if need be; newSandbox returns the sandbox, which has the
-//     API's state and rules; network_test.go has the networks in between.
+//   - a server: a fakeAPI plays scripted responses, byte by byte if need be; newSandbox returns the sandbox, which has
+//     the API's state and rules; network_test.go has the networks in between.
 //   - a scenario: the inputs, the environment, and what happens to the run. Its zero value is a workflow that publishes
 //     sandbox.NextID for sandbox.FrontDesk.
-//   - a run, which ends in a result: run has a real network; runInMemory has one in memory, and virtual time; runBinary,
-//     runMeasured and process start the built binary. Each of them checks what must be true of every run: see collect.
+//   - a run, which ends in a result: run has a real network; runInMemory has one in memory, and virtual time;
+//     runBinary, runMeasured and process start the built binary. Each of them checks what must be true of every run:
+//     see collect.
 //   - what is expected of the result: an expected, often made by notSent, unknownOutcome or rejected.
 //
 // Most tests need one line, which runs in memory as a subtest:
 //
 //	replying(apiError(404, "NOT_FOUND", "No.")).test(t, "not found", scenario{}, rejected("NOT_FOUND", 404, ": No."))
+//
+// A test against the sandbox is most often a story: see story_test.go.
 package publish_test
 
 import (
@@ -33,6 +36,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"publish-agent-version/internal/runner"
 	"publish-agent-version/internal/sandbox"
@@ -47,7 +51,8 @@ func TestMain(m *testing.M) {
 	if !slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.fuzz=") }) {
 		_ = flag.Set("test.parallel", "8") // parallel tests mostly wait; the command line still wins
 	}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "REQUEST_METHOD"} {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+		"REQUEST_METHOD"} {
 		os.Unsetenv(name)
 	}
 	dir, err := os.MkdirTemp("", "publish-test-")
@@ -62,6 +67,9 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
+// What the tests of both packages use.
+var environ, newFile, readFile = publish.Environ, publish.NewFile, publish.ReadFile
+
 // tempDir is a directory that lives as long as the tests.
 var tempDir string
 
@@ -75,10 +83,14 @@ type scenario struct {
 	signal   syscall.Signal  // what ends the run; 0: nothing does
 	signalAt time.Duration   // after the start
 
-	dial      func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; not for virtual time
-	jitter    func(limit time.Duration) time.Duration                           // nil: random
-	modify    func(s *publish.Step, cancel context.CancelCauseFunc)             // changes the step before it runs; nil: nothing does
-	dialError func(ctx context.Context, n int) error                            // how the n-th dial in virtual time ends, from 1; nil: every one connects
+	latency time.Duration // of the network in virtual time
+	// Nil: the network; not for virtual time.
+	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+	jitter func(limit time.Duration) time.Duration // nil: random
+	// Changes the step before it runs; nil: nothing does.
+	modify func(s *publish.Step, cancel context.CancelCauseFunc)
+	// How the n-th dial in virtual time ends, from 1; nil: every one connects.
+	dialError func(ctx context.Context, n int) error
 }
 
 // with returns a scenario with these inputs, each a name and a value.
@@ -100,8 +112,8 @@ type result struct {
 	elapsed        time.Duration
 }
 
-// environment returns every variable of the run, with new files for the outputs and the summary unless the scenario names
-// them. The defaults are those of a workflow that sets only what it must.
+// environment returns every variable of the run, with new files for the outputs and the summary unless the scenario
+// names them. The defaults are those of a workflow that sets only what it must.
 func (s scenario) environment(t *testing.T) (env map[string]string, outputs, summary string) {
 	t.Helper()
 	env = map[string]string{
@@ -139,16 +151,6 @@ func (s scenario) environment(t *testing.T) (env map[string]string, outputs, sum
 	return env, outputs, summary
 }
 
-// environ is an environment without the variables that are empty.
-func environ(env map[string]string) (list []string) {
-	for name, value := range env {
-		if value != "" {
-			list = append(list, name+"="+value)
-		}
-	}
-	return list
-}
-
 // run runs the step in this process and checks what is true of every run.
 func (s scenario) run(t *testing.T) result {
 	t.Helper()
@@ -181,7 +183,7 @@ func (s scenario) run(t *testing.T) result {
 func (s scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		l := newMemoryNetwork()
+		l := newMemoryNetwork(s.latency)
 		var serving sync.WaitGroup
 		serving.Go(func() { _ = server.Serve(l) })
 		var dials atomic.Int64
@@ -198,6 +200,7 @@ func (s scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
 		_ = server.Close()
 		l.Close()
 		serving.Wait()
+		<-time.After(s.latency) // what is still under way arrives
 	})
 	return res
 }
@@ -216,7 +219,8 @@ func (s scenario) test(t *testing.T, name string, server fakeServer, w expected)
 }
 
 // runModified is runInMemory for a step that modify has changed; cancel ends the step's context.
-func (s scenario) runModified(t *testing.T, server fakeServer, modify func(s *publish.Step, cancel context.CancelCauseFunc)) result {
+func (s scenario) runModified(t *testing.T, server fakeServer,
+	modify func(s *publish.Step, cancel context.CancelCauseFunc)) result {
 	t.Helper()
 	s.modify = modify
 	return s.runInMemory(t, server)
@@ -264,9 +268,9 @@ func measureMemory() {
 // builtAction builds the action once and returns the path of its binary.
 var builtAction = sync.OnceValue(func() string {
 	path := filepath.Join(tempDir, "publish-agent-version")
-	build := exec.Command("go", "build", "-o", path, "..")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
+	// With cgo or without, as these tests: otherwise an empty build cache would have to fill with a second standard
+	// library.
+	if out, err := exec.Command("go", "build", "-o", path, "..").CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("building the action: %v\n%s", err, out))
 	}
 	return path
@@ -275,6 +279,7 @@ var builtAction = sync.OnceValue(func() string {
 // collect reads what the run left behind and checks what is true of every run.
 func (s scenario) collect(t *testing.T, res *result, env map[string]string, outputs, summary string) {
 	t.Helper()
+	token := strings.TrimSpace(env["INPUT_TOKEN"])
 	res.log = runner.ReadLog(res.stdout + res.stderr)
 	read := func(path string) string {
 		if path == "" {
@@ -312,13 +317,13 @@ func (s scenario) collect(t *testing.T, res *result, env map[string]string, outp
 	}
 	res.checkOutputs(t)
 	if env["GITHUB_ACTIONS"] == "true" {
-		res.checkCommands(t, strings.TrimSpace(env["INPUT_TOKEN"]), env["RUNNER_DEBUG"] == "1")
+		res.checkCommands(t, token, env["RUNNER_DEBUG"] == "1")
 	} else if len(res.log.Commands) > 0 {
 		t.Errorf("commands outside Actions: %v", res.log.Commands)
 	}
+	hidden := len(token) >= 8 && utf8.ValidString(token) && !strings.Contains(token, "*") // the stars complete that one
 	for _, place := range append(slices.Clone(res.log.Printed), text, res.summary) {
-		token := strings.TrimSpace(env["INPUT_TOKEN"])
-		if seen := runner.FindSecret(place, token); len(token) >= 8 && len(seen) > 0 {
+		if seen := runner.FindSecret(place, token); hidden && len(seen) > 0 {
 			t.Errorf("shows the token, %v:\n%s", seen, place)
 		}
 	}
@@ -332,11 +337,13 @@ func (res *result) checkOutputs(t *testing.T) {
 	if res.outputs == nil {
 		return
 	}
-	of := map[bool][]string{true: {"published", "unpublished", "dry-run", "live", "offline"}, false: {"failed", "unknown"}}
+	of := map[bool][]string{true: {"published", "unpublished", "dry-run", "live", "offline"},
+		false: {"failed", "unknown"}}
 	if status := res.outputs["status"]; !slices.Contains(of[res.exit == 0], status) {
 		t.Errorf("status %q with exit status %d", status, res.exit)
 	}
-	confirmed := []string{"agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id", "inbound-phone-number", "outbound-phone-number"}
+	confirmed := []string{"agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id",
+		"inbound-phone-number", "outbound-phone-number"}
 	wrong := []string{"error-code", "error-message", "http-status"}
 	if res.exit != 0 {
 		wrong = confirmed
@@ -398,9 +405,10 @@ func (res *result) message() string {
 // expected is what a run must end with. A zero field is not checked, but an empty code means success.
 type expected struct {
 	code       string
-	status     string        // empty: failed after a failure, else published
-	httpStatus string        // the output http-status; "none": there is none
-	attempts   int           // the output, and how many requests for the change the API receives; -1: there is no such output
+	status     string // empty: failed after a failure, else published
+	httpStatus string // the output http-status; "none": there is none
+	// The output, and how many requests for the change the API receives; -1: there is no such output.
+	attempts   int
 	noRequest  bool          // the API receives none of them
 	says       []string      // parts of the message of the annotation
 	neverShown []string      // must not be printed or written
@@ -421,7 +429,8 @@ func (res *result) check(t *testing.T, w expected) {
 	if res.outputs["error-code"] != w.code || res.outputs["status"] != status {
 		t.Errorf("code %q, status %q; want %q, %q", res.outputs["error-code"], res.outputs["status"], w.code, status)
 	}
-	if got, set := res.outputs["http-status"]; w.httpStatus == "none" && set || w.httpStatus != "none" && w.httpStatus != "" && got != w.httpStatus {
+	if got, set := res.outputs["http-status"]; w.httpStatus == "none" && set || w.httpStatus != "none" &&
+		w.httpStatus != "" && got != w.httpStatus {
 		t.Errorf("http-status %q, want %s", got, w.httpStatus)
 	}
 	if got, set := res.outputs["attempts"]; w.attempts < 0 && set || w.attempts > 0 && got != strconv.Itoa(w.attempts) {
@@ -431,7 +440,8 @@ func (res *result) check(t *testing.T, w expected) {
 		if !strings.Contains(res.message(), part) && !strings.Contains(res.outputs["error-message"], part) {
 			t.Errorf("the message does not say %q", part)
 		}
-		inHeadline := (strings.HasPrefix(part, nothingChanged) || strings.HasSuffix(part, stillLive)) && strings.Contains(res.summary, "is still on")
+		inHeadline := (strings.HasPrefix(part, nothingChanged) || strings.HasSuffix(part, stillLive)) &&
+			strings.Contains(res.summary, "is still on")
 		if w.code != "" && res.summary != "" && !inHeadline && !res.summarySays(part) {
 			t.Errorf("the summary does not say %q:\n%s", part, res.summary)
 		}
@@ -444,11 +454,14 @@ func (res *result) check(t *testing.T, w expected) {
 		}
 	}
 	headline := map[string][]string{
-		"published": {"is now on", "is on"}, "unpublished": {"is offline"}, "dry-run": {"Dry run"}, "live": {"is on"}, "offline": {"no version is live"},
-		"failed": {"Not published", "Not unpublished", "Nothing was sent", "The step failed", "could not read what is live"}, "unknown": {"ould not confirm", "is offline", "The step failed"},
+		"published": {"is now on", "is on"}, "unpublished": {"is offline"}, "dry-run": {"Dry run"}, "live": {"is on"},
+		"offline": {"no version is live"},
+		"failed": {"Not published", "Not unpublished", "Nothing was sent", "The step failed",
+			"could not read what is live"}, "unknown": {"ould not confirm", "is offline", "The step failed"},
 	}[status]
 	first, _, _ := strings.Cut(res.summary, "\n")
-	if res.summary != "" && !slices.ContainsFunc(headline, func(part string) bool { return strings.Contains(first, part) }) {
+	if res.summary != "" && !slices.ContainsFunc(headline,
+		func(part string) bool { return strings.Contains(first, part) }) {
 		t.Errorf("the summary is headed %q, want one of %q", first, headline)
 	}
 	if w.minTime > 0 {
@@ -497,13 +510,14 @@ func (w expected) neverShowing(parts ...string) expected {
 	return w
 }
 
-// busyMachine is the longest that a run over real sockets may take: less than the 30 s of an attempt, and far more than it
-// needs on an idle machine.
+// busyMachine is the longest that a run over real sockets may take: less than the 30 s of an attempt, and far more than
+// it needs on an idle machine.
 const busyMachine = 25 * time.Second
 
 // unknownOutcome is the result of a change that may still be applied, and that the API does not show as applied.
 func unknownOutcome(code string, attempts int, says ...string) expected {
-	return expected{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied), verifyTime: lastLook}
+	return expected{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied),
+		verifyTime: lastLook}
 }
 
 // invalidResponse is the unknown outcome of a change whose one response is not a confirmation; http is as in expected.
@@ -579,17 +593,13 @@ func (s scenario) process(t *testing.T, script string) *process {
 	t.Helper()
 	p := &process{scenario: s, Cmd: exec.CommandContext(t.Context(), builtAction())}
 	p.env, p.outputs, p.summary = s.environment(t)
-	vars := []string{} // nil would mean those of this process
-	for name, value := range p.env {
-		if value != "" {
-			vars = append(vars, name+"="+value)
-		}
-	}
+	vars := environ(p.env)
 	if script == "" {
 		p.Env = vars
 	} else {
 		requireShell(t)
-		p.Cmd = exec.CommandContext(t.Context(), "sh", slices.Concat([]string{"-c", script, "sh", "env", "-i"}, vars, []string{builtAction()})...)
+		p.Cmd = exec.CommandContext(t.Context(), "sh",
+			slices.Concat([]string{"-c", script, "sh", "env", "-i"}, vars, []string{builtAction()})...)
 	}
 	p.Dir = t.TempDir()
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
@@ -618,28 +628,10 @@ func (p *process) finish(t *testing.T) result {
 	if err := p.Wait(); err != nil && !errors.As(err, new(*exec.ExitError)) {
 		t.Fatal(err)
 	}
-	res := result{exit: p.ProcessState.ExitCode(), elapsed: time.Since(p.started), stdout: p.stdout.String(), stderr: p.stderr.String()}
+	res := result{exit: p.ProcessState.ExitCode(), elapsed: time.Since(p.started), stdout: p.stdout.String(),
+		stderr: p.stderr.String()}
 	p.collect(t, &res, p.env, p.outputs, p.summary)
 	return res
-}
-
-// newFile makes a file with this content and returns its path.
-func newFile(t *testing.T, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
 }
 
 // runDiskFull is runBinary where no file can grow beyond fileLimit.

@@ -75,37 +75,3 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
-
-// Two versions of one name are told apart by their numbers, wherever the run met them.
-func TestSameNameTwice(t *testing.T) {
-	one := diga.Version{ID: uuid.MustParse("b1000000-0000-4000-8000-000000000001"), Name: "stable", Number: 1}
-	two := diga.Version{ID: uuid.MustParse("b1000000-0000-4000-8000-000000000002"), Name: "stable", Number: 2}
-	for place, r := range map[string]*run{
-		"before":    {before: view{live: readNow(two, nil)}},
-		"requested": {wish: wish{version: two}},
-		"now":       {now: view{live: readNow(two, nil)}},
-	} {
-		if got := shout.text(r.name(one)); got != "«stable» (1)" {
-			t.Errorf("%s: %q", place, got)
-		}
-		if got := shout.text(r.name(two)); got != "«stable»" {
-			t.Errorf("%s: itself: %q", place, got)
-		}
-	}
-}
-
-func TestNamesThatYAMLShortens(t *testing.T) {
-	for _, test := range []struct {
-		name, other string
-		want        bool
-	}{
-		{"1.1", "1.10", true}, {"1.1", "1.100", true}, {"3", "3.0", true}, {"2", "2.00", true},
-		{"1.1", "1.11", false}, {"1.1", "1.1", false}, {"1", "10", false}, {"v1.1", "v1.10", false},
-		{"1.10", "1.1", false},
-		{"1.1", "1.10-rc", false}, {"1", "1.", false}, {"", "0", false},
-	} {
-		if got := isSameNumber(test.name, test.other); got != test.want {
-			t.Errorf("%q may have been %q: %t", test.name, test.other, got)
-		}
-	}
-}

@@ -25,18 +25,21 @@ import (
 
 // memoryNetwork is a network in memory with one server. It works in virtual time only.
 type memoryNetwork struct {
+	latency  time.Duration // of every byte, and twice for a dial; nothing else takes time
 	incoming chan net.Conn
 	turn     chan struct{} // a lock: one dial at a time may call synctest.Wait
 	closed   chan struct{}
 	once     sync.Once
 }
 
-func newMemoryNetwork() *memoryNetwork {
-	return &memoryNetwork{incoming: make(chan net.Conn), turn: make(chan struct{}, 1), closed: make(chan struct{})}
+func newMemoryNetwork(latency time.Duration) *memoryNetwork {
+	return &memoryNetwork{latency: latency, incoming: make(chan net.Conn), turn: make(chan struct{}, 1),
+		closed: make(chan struct{})}
 }
 
 // dial returns when the server waits for the first byte.
 func (l *memoryNetwork) dial(context.Context) (net.Conn, error) {
+	<-time.After(2 * l.latency)
 	near, err := l.connect()
 	if err != nil {
 		return nil, err
@@ -48,7 +51,7 @@ func (l *memoryNetwork) dial(context.Context) (net.Conn, error) {
 }
 
 func (l *memoryNetwork) connect() (net.Conn, error) {
-	near, far := newMemoryConn()
+	near, far := newMemoryConn(l.latency)
 	select {
 	case l.incoming <- far:
 		return near, nil
@@ -75,17 +78,24 @@ func (l *memoryNetwork) Close() error {
 
 func (l *memoryNetwork) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }
 
-// memoryConn is one end of a connection in memory. Unlike net.Pipe's it takes what is written before it is read, and its
-// errors are those of a socket.
+// memoryConn is one end of a connection in memory. Unlike net.Pipe's it takes what is written before it is read, and
+// its errors are those of a socket.
 type memoryConn struct {
 	net.Conn
-	peer *memoryConn
-	link *connState
+	peer    *memoryConn
+	link    *connState
+	latency time.Duration
 
 	mu     sync.Mutex
 	ready  *sync.Cond
-	unsent []byte // written at this end, not yet read at the other
+	unsent []chunk // written at this end, not yet read at the other
 	closed bool
+}
+
+// A chunk is what was written at once.
+type chunk struct {
+	arrives time.Time
+	data    []byte
 }
 
 // connState is shared by the two ends of a connection.
@@ -94,10 +104,10 @@ type connState struct {
 	reset  atomic.Bool // and that was a reset
 }
 
-func newMemoryConn() (near, far *memoryConn) {
+func newMemoryConn(latency time.Duration) (near, far *memoryConn) {
 	a, b := net.Pipe()
 	link := new(connState)
-	near, far = &memoryConn{Conn: a, link: link}, &memoryConn{Conn: b, link: link}
+	near, far = &memoryConn{Conn: a, link: link, latency: latency}, &memoryConn{Conn: b, link: link, latency: latency}
 	near.peer, far.peer = far, near
 	for _, end := range []*memoryConn{near, far} {
 		end.ready = sync.NewCond(&end.mu)
@@ -114,14 +124,22 @@ func (c *memoryConn) deliver() {
 		for len(c.unsent) == 0 && !c.closed {
 			c.ready.Wait()
 		}
-		chunk := c.unsent
+		chunks := c.unsent
 		c.unsent = nil
 		c.mu.Unlock()
-		if len(chunk) == 0 || c.link.reset.Load() {
+		if len(chunks) == 0 {
 			return
 		}
-		if _, err := c.Conn.Write(chunk); err != nil {
-			return
+		for _, chunk := range chunks {
+			if wait := time.Until(chunk.arrives); wait > 0 {
+				<-time.After(wait)
+			}
+			if c.link.reset.Load() {
+				return
+			}
+			if _, err := c.Conn.Write(chunk.data); err != nil {
+				return
+			}
 		}
 	}
 }
@@ -149,7 +167,7 @@ func (c *memoryConn) Write(b []byte) (int, error) {
 	case c.link.closed.Load():
 		return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}
 	}
-	c.unsent = append(c.unsent, b...)
+	c.unsent = append(c.unsent, chunk{time.Now().Add(c.latency), bytes.Clone(b)})
 	c.ready.Signal()
 	return len(b), nil
 }
@@ -218,7 +236,8 @@ func newKey() *ecdsa.PrivateKey {
 // write writes a's certificate into a file of dir and returns its path.
 func (a *authority) write(dir string) string {
 	path := filepath.Join(dir, a.cert.Subject.CommonName+".pem")
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), 0o600); err != nil {
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}),
+		0o600); err != nil {
 		panic(err)
 	}
 	return path
@@ -254,7 +273,8 @@ func serveTLS(config *tls.Config) func(int, net.Conn) net.Conn {
 }
 
 // dnsServer answers every question for a name by the response code of RFC 1035, and counts the questions.
-func dnsServer(t *testing.T, code byte) (dial func(ctx context.Context, network, addr string) (net.Conn, error), asked *atomic.Int64) {
+func dnsServer(t *testing.T, code byte) (dial func(ctx context.Context, network, addr string) (net.Conn, error),
+	asked *atomic.Int64) {
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -81,10 +81,11 @@ func TestFormats(t *testing.T) {
 		{"inbound-phone-number", "+34910000001"}, {"attempts", "2"}, {"launched", "false"},
 	}
 	for format, want := range map[format]string{
-		plain: "status=published\nerror-message=It's <b>\"no\"</b> & $HOME\nagent-id=\ninbound-phone-number=+34910000001\n" +
-			"attempts=2\nlaunched=false\n",
+		plain: "status=published\nerror-message=It's <b>\"no\"</b> & $HOME\n" +
+			"agent-id=\ninbound-phone-number=+34910000001\nattempts=2\nlaunched=false\n",
 		dotenv: "STATUS=published\nAGENT_ID=\nINBOUND_PHONE_NUMBER=+34910000001\nATTEMPTS=2\nLAUNCHED=false\n",
-		asJSON: "{\n  \"agent-id\": \"\",\n  \"attempts\": 2,\n  \"error-message\": \"It's <b>\\\"no\\\"</b> & $HOME\",\n" +
+		asJSON: "{\n  \"agent-id\": \"\",\n  \"attempts\": 2,\n" +
+			"  \"error-message\": \"It's <b>\\\"no\\\"</b> & $HOME\",\n" +
 			"  \"inbound-phone-number\": \"+34910000001\",\n  \"launched\": false,\n  \"status\": \"published\"\n}\n",
 	} {
 		got, left := format.print(outputs)
@@ -96,7 +97,8 @@ func TestFormats(t *testing.T) {
 	checkReadable(t, append(outputs, output{"summary", "### a\n\nsummary<<b\n::c::\nb"}))
 }
 
-// Each character that a shell may take for more than itself is tried at the beginning, within and at the end of a value.
+// Each character that a shell may take for more than itself is tried at the beginning, within and at the end of a
+// value.
 func TestFormatsOfEveryCharacter(t *testing.T) {
 	var outputs []output
 	for r := rune(' '); r <= '\u00ff'; r++ {

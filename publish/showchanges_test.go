@@ -12,8 +12,8 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// configured makes the reads of sandbox.LiveID, as the live version, and of sandbox.NextID show these fields: JSON without
-// the braces.
+// configured makes the reads of sandbox.LiveID, as the live version, and of sandbox.NextID show these fields: JSON
+// without the braces.
 func configured(api *sandbox.Sandbox, before, after string) {
 	show := func(path, id string, live bool, fields string) {
 		if fields != "" {
@@ -38,8 +38,10 @@ func (res *result) places() string {
 func TestValuesThatAreNeverShown(t *testing.T) {
 	const planted = "planted-3f9a1c"
 	secrets := func(n int) string {
-		return fmt.Sprintf(`"call_tools":[{"name":"%[1]s-a%[2]d"}],"integrations":[{"api_key":"%[1]s-b%[2]d","%[1]s-c%[2]d":1}],
-			"dynamic_variables":{"%[1]s-d%[2]d":"%[1]s-e%[2]d"},"webhook":"%[1]s-f%[2]d","nested":{"prompt":"%[1]s-g%[2]d"},"prompt_2":"a\n%[1]s-h%[2]d"`, planted, n)
+		return fmt.Sprintf(`"call_tools":[{"name":"%[1]s-a%[2]d"}],
+			"integrations":[{"api_key":"%[1]s-b%[2]d","%[1]s-c%[2]d":1}],
+			"dynamic_variables":{"%[1]s-d%[2]d":"%[1]s-e%[2]d"},
+			"webhook":"%[1]s-f%[2]d","nested":{"prompt":"%[1]s-g%[2]d"},"prompt_2":"a\n%[1]s-h%[2]d"`, planted, n)
 	}
 	fields := "call_tools,dynamic_variables,greeting,integrations,nested,prompt_2,webhook"
 	for _, mode := range []string{"", "names", "full", "off"} {
@@ -76,7 +78,8 @@ func TestValuesThatAreNeverShown(t *testing.T) {
 // The token and anything the runner could parse as a command may be part of a prompt, or the name of a field. That no
 // place shows the token, and that the runner finds no command, is checked of every run.
 func TestHostilePrompt(t *testing.T) {
-	hostile := "first\n::error::forged\n   ::add-mask::x\n##[set-output name=status]forged\n\u3000::stop-commands::t\r::error::forged\n" +
+	hostile := "first\n::error::forged\n   ::add-mask::x\n##[set-output name=status]forged\n\u3000" +
+		"::stop-commands::t\r::error::forged\n" +
 		"</details><img src=x onerror=alert(1)>\n```\n````\n# forged\n[a](https://a.example) @octocat\n" +
 		sandbox.Token + "\nlast"
 	text := func(s string) string { b, _ := json.Marshal(s); return string(b) }

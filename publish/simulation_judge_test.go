@@ -40,7 +40,8 @@ func TestSimulationRules(t *testing.T) {
 			[]tell{loses, warns("Phone number released", "No longer: +34 910 000 001")}},
 		{"", "taken, as asked", []tell{asks, binds(theirs, out, agent), func(a *day) { a.takeOver = true }}},
 		{"", "as expected", []tell{expects(v1)}},
-		{"", "expected until shortly before", []tell{expects(v1), func(a *day) { a.meanwhile(9*time.Second, publishes) }}},
+		{"", "expected until shortly before",
+			[]tell{expects(v1), func(a *day) { a.meanwhile(9*time.Second, publishes) }}},
 		{"", "still, after a reading", []tell{func(a *day) { a.res.summary = "v1 is still live" }}},
 
 		{"published means published", "it never was", []tell{fails("published", 0), says("published-version-id", v2)}},
@@ -56,8 +57,8 @@ func TestSimulationRules(t *testing.T) {
 		{"nothing else is changed", "another agent's number", []tell{binds(theirs, out, "")}},
 		{"nothing else is changed", "taken", []tell{asks, binds(theirs, out, agent)}},
 		{"nothing else is changed", "a free number", []tell{binds(free, in, agent)}},
-		{"nothing else is changed", "released, with a warning", []tell{binds(ours, in, ""), warns("Phone number released",
-			"+34 910 000 001")}},
+		{"nothing else is changed", "released, with a warning",
+			[]tell{binds(ours, in, ""), warns("Phone number released", "+34 910 000 001")}},
 		{"nothing else is changed", "released, as the read failed", []tell{binds(ours, in, ""),
 			warns("Phone numbers not protected", "x"),
 			func(a *day) { a.is.ReleaseOmitted, a.exchanges[0].status = true, 500 }}},
@@ -93,7 +94,8 @@ func TestSimulationRules(t *testing.T) {
 		{"one change at a time", "two in flight", []tell{says("attempts", "2"),
 			func(a *day) { a.insert(2, http.MethodPatch, a.exchanges[2].uri, a.exchanges[2].body, a.end) }}},
 		{"previous means previous", "a version that never was", []tell{says("previous-version-id", v3)}},
-		{"previous means previous", "a number that never was", []tell{says("previous-inbound-phone-number-id", theirs)}},
+		{"previous means previous", "a number that never was",
+			[]tell{says("previous-inbound-phone-number-id", theirs)}},
 	} {
 		t.Run(account.rule+"/"+account.name, func(t *testing.T) {
 			a := goodDay()
@@ -101,7 +103,8 @@ func TestSimulationRules(t *testing.T) {
 				change(a)
 			}
 			broken := slices.Collect(maps.Keys(a.brokenRules()))
-			if account.rule == "" && len(broken) > 0 || account.rule != "" && !slices.Equal(broken, []string{account.rule}) {
+			if account.rule == "" && len(broken) > 0 || account.rule != "" && !slices.Equal(broken,
+				[]string{account.rule}) {
 				t.Errorf("breaks %q, want %q", a.brokenRules(), account.rule)
 			}
 		})

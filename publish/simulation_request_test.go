@@ -88,7 +88,8 @@ func (q stepRequest) inForce(st *sandbox.State) bool { return !slices.Contains(q
 
 // absent reports whether there is no saved version that is asked for.
 func (q stepRequest) absent(st *sandbox.State) bool {
-	return !slices.ContainsFunc(st.Versions(agent), func(v sandbox.Version) bool { return !v.Draft && q.wants(st, v.ID) })
+	return !slices.ContainsFunc(st.Versions(agent),
+		func(v sandbox.Version) bool { return !v.Draft && q.wants(st, v.ID) })
 }
 
 // newStepRequest draws what a step is asked for in a world.
@@ -98,15 +99,15 @@ func newStepRequest(w *world) stepRequest {
 		2*time.Minute, 2*time.Minute, 5*time.Minute)}
 	q.inputs = map[string]string{
 		"token": w.token, "agent-id": agent, "version-id": "", "timeout": q.timeout.String(),
-		"max-retries": strconv.Itoa(pick(r, 0, 0, 0, 1, 2, 4, 4, 4, 10)), "show-changes": pick(r, "", "names", "full", "off"),
+		"max-retries":  strconv.Itoa(pick(r, 0, 0, 0, 1, 2, 4, 4, 4, 10)),
+		"show-changes": pick(r, "", "names", "full", "off"),
 	}
 	if chance(r, 0.05) {
 		q.showLive, q.inputs["show-live"] = true, "true"
 		return q
 	}
 	versions := slices.DeleteFunc(w.first.Versions(agent), func(v sandbox.Version) bool {
-		return v.Draft &&
-			chance(r, 0.8)
+		return v.Draft && chance(r, 0.8)
 	})
 	v := pick(r, versions...)
 	if id := live(w.first, agent); id != "" && chance(r, 0.15) {
@@ -162,7 +163,8 @@ func newStepRequest(w *world) stepRequest {
 			map[string]string{"inbound-phone-number": "0034910000001", "inbound-phone-number-id": ""},
 			map[string]string{"agent-id": "front-desk"}, map[string]string{"timeout": "100h"},
 			map[string]string{"max-retries": "11"},
-			map[string]string{"take-over": "yes"}, map[string]string{"dry-run": "1"}, map[string]string{"dry_run": "true"},
+			map[string]string{"take-over": "yes"}, map[string]string{"dry-run": "1"},
+			map[string]string{"dry_run": "true"},
 			map[string]string{"version-id": v.ID, "version-name": "", "show-live": "true"},
 			map[string]string{"version-id": v.ID, "version-name": "", "launch-draft": "true"},
 			map[string]string{"expect-version-id": "nothing"}, map[string]string{"show-changes": "all"},
@@ -214,7 +216,8 @@ func isAssigned(p sandbox.Phone) bool {
 // write writes a number as somebody might, and reports whether it is the same number as the API writes.
 func (w *world) write(r *rand.Rand, number string) (text string, matches bool) {
 	if !strings.HasPrefix(number, "+") {
-		return pick(r, "", "sip:", "SIP:") + pick(r, number, strings.ToUpper(number)) + pick(r, "", ";transport=tcp"), true
+		return pick(r, "", "sip:", "SIP:") + pick(r, number, strings.ToUpper(number)) + pick(r, "", ";transport=tcp"),
+			true
 	}
 	apiIsNational := w.is.Notation != nil && w.is.Notation(number) == national(number)
 	if chance(r, map[bool]float64{true: 0.9, false: 0.05}[apiIsNational]) {
@@ -294,7 +297,7 @@ func simulate(t *testing.T, seed uint64) *day {
 			}
 		}})
 	}
-	l := newMemoryNetwork()
+	l := newMemoryNetwork(0)
 	server := &http.Server{Handler: w, ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c)
 	}}
@@ -351,7 +354,8 @@ func (a *day) readsAfter() []*exchange {
 	} else if len(a.broken) > 0 {
 		last = a.broken[0]
 	}
-	return slices.DeleteFunc(a.sent(http.MethodGet), func(x *exchange) bool { return last.IsZero() || x.at.Before(last) })
+	return slices.DeleteFunc(a.sent(http.MethodGet),
+		func(x *exchange) bool { return last.IsZero() || x.at.Before(last) })
 }
 
 // at is the true state at a time.

@@ -52,7 +52,8 @@ var rules = []rule{
 		for _, d := range bothDirections {
 			got := a.res.outputs[d.String()+"-phone-number-id"]
 			was := slices.ContainsFunc(states, func(st *sandbox.State) bool { return st.Owner(got, d) == agent })
-			if got != "" && !was || a.asks[d] && (got != "") != (a.phones[d] != nil) || got != "" && a.phones[d] != nil &&
+			if got != "" && !was || a.asks[d] && (got != "") != (a.phones[d] != nil) || got != "" &&
+				a.phones[d] != nil &&
 				!slices.Contains(a.phones[d], got) {
 				return fmt.Sprintf("the output %s-phone-number-id is %q", d, got)
 			}
@@ -89,7 +90,8 @@ var rules = []rule{
 	{"nothing else is changed", func(a *day) string {
 		for i, c := range a.changes {
 			if a.isPatch(c) && a.unrequestedChange(a.changes[i-1].State, c) != "" {
-				return fmt.Sprintf("%s after the start: %s", c.Time.Sub(a.start), a.unrequestedChange(a.changes[i-1].State, c))
+				return fmt.Sprintf("%s after the start: %s", c.Time.Sub(a.start),
+					a.unrequestedChange(a.changes[i-1].State, c))
 			}
 		}
 		return ""
@@ -100,13 +102,15 @@ var rules = []rule{
 			for _, d := range bothDirections {
 				// Nobody could see it, it was asked for, or the step could not know the numbers.
 				known, _ := a.phonesKnown()
-				hidden := !a.isPatch(c) || c.Time.Add(a.is.ReplicaLag).After(a.end) || a.asks[d] && (a.phones[d] == nil || !known)
+				hidden := !a.isPatch(c) || c.Time.Add(a.is.ReplicaLag).After(a.end) || a.asks[d] &&
+					(a.phones[d] == nil || !known)
 				if a.status() != "published" || hidden {
 					continue
 				}
 				for _, id := range a.changes[i-1].State.Numbers(agent, d) {
 					first := a.at(a.patches()[0].at.Add(-1)) // it may have been bound since
-					lost := first.Owner(id, d) == agent && c.State.Owner(id, d) != agent && a.at(a.end).Owner(id, d) != agent
+					lost := first.Owner(id, d) == agent && c.State.Owner(id, d) != agent && a.at(a.end).Owner(id,
+						d) != agent
 					if lost && !a.raced(c, id, d) && !a.warnsAbout(id) {
 						return fmt.Sprintf("%s is lost %s, and no warning says so", id, d)
 					}
@@ -179,7 +183,8 @@ var rules = []rule{
 				return again || (!a.expects || id == a.expect) && (!a.onlyNewer || newer)
 			})
 			if !passes {
-				return fmt.Sprintf("%s %s after the start: %s was live", x.method, x.at.Sub(a.start), live(states[0], agent))
+				return fmt.Sprintf("%s %s after the start: %s was live", x.method, x.at.Sub(a.start),
+					live(states[0], agent))
 			}
 		}
 		return ""
@@ -471,7 +476,8 @@ func (a *day) unknownReason() string {
 		return "a request was lost on its way"
 	case len(patches) == 0:
 		return ""
-	case slices.ContainsFunc(patches, func(x *exchange) bool { return !x.settled() && !x.confirmed() }), a.rates.conn > 0:
+	case slices.ContainsFunc(patches, func(x *exchange) bool { return !x.settled() && !x.confirmed() }),
+		a.rates.conn > 0:
 		return "a request had no answer that settles it"
 	case !a.readBackWorked():
 		return "the read-back failed, or a signal or the timeout left no time for it"

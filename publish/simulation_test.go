@@ -33,7 +33,8 @@ func (a *day) trace() string {
 	line("world: %+v\n  %+v\n  barred %+v, outage %s", a.is, a.rates, a.barred, a.outage)
 	versions := a.first.Versions(agent)
 	for _, v := range versions[max(0, len(versions)-10):] {
-		line("  version %s: %q, number %d, draft %t, live %t", v.ID, v.Name, v.Number, v.Draft, v.ID == live(a.first, agent))
+		line("  version %s: %q, number %d, draft %t, live %t", v.ID, v.Name, v.Number, v.Draft,
+			v.ID == live(a.first, agent))
 	}
 	for _, p := range a.first.Phones()[:min(len(a.first.Phones()), 10)] {
 		line("  %s: %s, %s, inbound %q, outbound %q", p.ID, p.Number, p.Status, a.first.Owner(p.ID, 0),
@@ -81,6 +82,7 @@ func (c *statistics) add(a *day, broken map[string]string) (tell bool) {
 // TestSimulation runs the step through made-up days, one for each seed, and holds what it says and does against the
 // truth, which the sandbox knows.
 func TestSimulation(t *testing.T) {
+	t.Parallel()
 	c := &statistics{count: make(map[string]int)}
 	play := func(t *testing.T, seed uint64) {
 		synctest.Test(t, func(t *testing.T) {

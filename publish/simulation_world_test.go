@@ -154,7 +154,8 @@ func newWorld(seed uint64) *world {
 			}
 		}
 		for n := 1; n <= versions; n++ {
-			name := pick(r, "", "stable", fmt.Sprint("v", n), fmt.Sprint("v", n), fmt.Sprint("v", n), fmt.Sprintf(" v%d ", n))
+			name := pick(r, "", "stable", fmt.Sprint("v", n), fmt.Sprint("v", n), fmt.Sprint("v", n),
+				fmt.Sprintf(" v%d ", n))
 			if config["prompt"] == nil {
 				config = map[string]any{"greeting": fmt.Sprint("Hello ", n%3)}
 			}
@@ -226,7 +227,8 @@ func (w *world) drawBehavior(r *rand.Rand) {
 	}
 	switch p := r.Float64(); {
 	case p < 0.06:
-		w.is.Limit = sandbox.Limit{Requests: 1 + r.IntN(4), Interval: pick(r, time.Second, 2*time.Second, 10*time.Second)}
+		w.is.Limit = sandbox.Limit{Requests: 1 + r.IntN(4),
+			Interval: pick(r, time.Second, 2*time.Second, 10*time.Second)}
 	case p < 0.09:
 		w.is.Limit.AtATime = 1
 	}
@@ -255,7 +257,8 @@ func (w *world) drawFaults(r *rand.Rand) {
 		w.rates.kinds = []int{pick(r, w.rates.kinds...), pick(r, w.rates.kinds...)}
 	}
 	if w.busy = chance(r, 0.2); w.busy {
-		w.rates = faultRates{change: 0.5, read: pick(r, 0, 0.5), kinds: []int{waiting, waiting, pick(r, w.rates.kinds...)}}
+		w.rates = faultRates{change: 0.5, read: pick(r, 0, 0.5),
+			kinds: []int{waiting, waiting, pick(r, w.rates.kinds...)}}
 	}
 	if chance(r, 0.1) {
 		w.barred = barred{pick(r, "/v1/phone/", "/v1/phone/", "is_published", "version_id", "/v1/"), pick(r,
@@ -313,9 +316,9 @@ var faultKinds = []faultKind{
 		nil},
 	{"a gateway refuses", 1, neverApplied, []sandbox.Fault{pageFault(400), pageFault(403), pageFault(404),
 		pageFault(413)}, 0, false, nil},
-	{"a gateway's page", 8, mayApplyLater, []sandbox.Fault{pageFault(502), pageFault(503), pageFault(504), pageFault(500),
-		pageFault(524),
-		{Status: 503}, {Status: 408}, {Status: 504, Body: `{"message":"Endpoint request timed out"}`}}, 0, false,
+	{"a gateway's page", 8, mayApplyLater, []sandbox.Fault{pageFault(502), pageFault(503), pageFault(504),
+		pageFault(500), pageFault(524), {Status: 503}, {Status: 408},
+		{Status: 504, Body: `{"message":"Endpoint request timed out"}`}}, 0, false,
 		[]string{"", "", "", "", "", "1", "5", "60"}},
 	{"a slow gateway", 2, mayApplyLater, []sandbox.Fault{pageFault(504)}, 40 * time.Second, false, nil},
 	{"slow", 3, apiAnswered, []sandbox.Fault{{}, {Applied: true}}, 45 * time.Second, false, nil},
@@ -326,18 +329,20 @@ var faultKinds = []faultKind{
 	{"a truncated error", 1, mayApplyLater, []sandbox.Fault{{Drop: sandbox.DropBody, Status: 500,
 		Body: apiFault(500).Body}}, 0, true, nil},
 	{"nonsense", 2, mayApplyLater, []sandbox.Fault{{Status: 200, Body: "<html>It works!</html>"},
-		{Status: 200, Body: "null"},
-		{Status: 200, Body: `{"agent_id":`}, {Status: 200, Body: "{}"}, {Status: 202, Body: `["ok"]`}, {Status: 204}}, 0,
-		false, nil},
+		{Status: 200, Body: "null"}, {Status: 200, Body: `{"agent_id":`}, {Status: 200, Body: "{}"},
+		{Status: 202, Body: `["ok"]`}, {Status: 204}}, 0, false, nil},
 	{"the reply to something else", 1, mayApplyLater, []sandbox.Fault{otherReply(1), otherReply(2)}, 0, false, nil},
 }
 
 // fate draws what becomes of a request.
 func (w *world) fate(x *exchange) {
 	r := w.random(fmt.Sprint(x.method, x.uri, x.n))
-	rate := w.rates.change
-	if x.is(http.MethodGet) {
+	rate, latest := w.rates.change, pick(r, time.Second, 10*time.Second, 45*time.Second)
+	switch x.method {
+	case http.MethodGet:
 		rate = w.rates.read
+	case http.MethodPost: // few days have one, and it must not be sent again while it may still arrive
+		rate, latest = max(rate, 0.8), 45*time.Second
 	}
 	hit, kind := chance(r, rate), faultKinds[pick(r, w.rates.kinds...)]
 	switch {
@@ -364,7 +369,7 @@ func (w *world) fate(x *exchange) {
 			f.Applied = chance(r, 0.5)
 		case kind.class != mayApplyLater || f.Applied || !chance(r, 0.6):
 		case chance(r, 0.5) && (f.Status != 0 || f.Drop == sandbox.DropReply):
-			f.Late = between(r, time.Millisecond, pick(r, time.Second, 10*time.Second, 45*time.Second))
+			f.Late = between(r, time.Millisecond, latest)
 		default:
 			f.Applied = true
 		}

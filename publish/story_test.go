@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,12 +19,15 @@ import (
 type story struct {
 	name   string
 	inputs []string // names and values; version-id is sandbox.NextID unless a version is given
+	env    map[string]string
 	is     sandbox.Behavior
 	setup  func(api *sandbox.Sandbox) // before the run; nil: nothing
 	after  func(api *sandbox.Sandbox) // after each request for the change
 	faults []sandbox.Fault
 
 	after10s func(api *sandbox.Sandbox) // at that time after the start
+	signal   syscall.Signal             // as in scenario
+	signalAt time.Duration
 
 	code, status string   // as in expected
 	attempts     int      // -1: the change is not sent; 0: any number
@@ -33,34 +37,45 @@ type story struct {
 	live         string   // version afterwards; empty: NextID after success, LiveID after a failure; "none"
 	inbound      []string // ids afterwards; nil: Reception, if a version is live
 	outputs      map[string]string
-	requests     int // of any kind; 0: any number
+	requests     int           // of any kind; 0: any number
+	least, most  time.Duration // that the run takes; most 0: any time
 	summary      []string
 }
 
+// prepare makes the sandbox, its server and the run.
+func (s story) prepare(t *testing.T) (*sandbox.Sandbox, *http.Server, scenario) {
+	t.Helper()
+	api, server := newSandbox(t, s.faults...)
+	api.Set(s.is)
+	if s.setup != nil {
+		s.setup(api)
+	}
+	if s.after != nil {
+		server = withHookAfterChange(api, func() { s.after(api) })
+	}
+	run := with(s.inputs...)
+	run.env, run.signal, run.signalAt = s.env, s.signal, s.signalAt
+	if s.after10s != nil {
+		run.modify = func(*publish.Step, context.CancelCauseFunc) {
+			time.AfterFunc(10*time.Second, func() { s.after10s(api) })
+		}
+	}
+	for _, other := range []string{"version-name", "unpublish", "show-live"} {
+		if value := run.inputs[other]; value != "" && run.inputs["version-id"] == "" {
+			run.inputs["version-id"] = ""
+		}
+	}
+	return api, server, run
+}
+
+// run runs s as a subtest.
 func (s story) run(t *testing.T) {
 	t.Helper()
 	t.Run(s.name, func(t *testing.T) {
-		api, server := newSandbox(t, s.faults...)
-		api.Set(s.is)
-		if s.setup != nil {
-			s.setup(api)
-		}
-		if s.after != nil {
-			server = withHookAfterChange(api, func() { s.after(api) })
-		}
-		run := with(s.inputs...)
-		if s.after10s != nil {
-			run.modify = func(*publish.Step, context.CancelCauseFunc) {
-				time.AfterFunc(10*time.Second, func() { s.after10s(api) })
-			}
-		}
-		for _, other := range []string{"version-name", "unpublish", "show-live"} {
-			if value := run.inputs[other]; value != "" && run.inputs["version-id"] == "" {
-				run.inputs["version-id"] = ""
-			}
-		}
+		api, server, run := s.prepare(t)
 		res := run.runInMemory(t, server)
-		res.check(t, expected{code: s.code, status: s.status, attempts: s.attempts, says: s.says, neverShown: s.hides})
+		res.check(t, expected{code: s.code, status: s.status, attempts: s.attempts, says: s.says, neverShown: s.hides,
+			minTime: s.least, maxTime: s.most})
 		warnings := res.warnings()
 		if len(warnings) != len(s.warns) {
 			t.Errorf("warns %q, want %q", warnings, s.warns)
@@ -95,9 +110,6 @@ func (s story) run(t *testing.T) {
 			if !strings.Contains(res.summary, part) {
 				t.Errorf("the summary does not say %q:\n%s", part, res.summary)
 			}
-		}
-		if t.Failed() {
-			t.Logf("printed:\n%s\noutputs %q", res.stdout, res.outputs)
 		}
 	})
 }
@@ -169,8 +181,7 @@ func TestShowLive(t *testing.T) {
 	story{name: "live", inputs: show, status: "live", attempts: -1, live: sandbox.LiveID, requests: 2,
 		says: []string{"Front desk is on v1.22.7 and answers +34 910 000 001 (Reception)"},
 		outputs: map[string]string{"published-version-id": sandbox.LiveID, "version-name": sandbox.LiveName,
-			"inbound-phone-number": sandbox.ReceptionNumber},
-		summary: []string{"live version<br>"}}.run(t)
+			"inbound-phone-number": sandbox.ReceptionNumber}, summary: []string{"live version<br>"}}.run(t)
 	story{name: "two numbers", inputs: show, setup: bindTwo, status: "live", attempts: -1, live: sandbox.LiveID,
 		inbound: []string{sandbox.Reception, sandbox.Switch},
 		outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": "",
@@ -186,19 +197,32 @@ func TestShowLive(t *testing.T) {
 // TestNamesInOutputs feeds a version's name back: the output is exact, or empty with a word in the log, as another text
 // would find nothing.
 func TestNamesInOutputs(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]string{
 		"v1.22.8-é": "v1.22.8-é", "a  b": "a  b", "a`|<b>": "a`|<b>", "a\u200db": "", "a\nb": "", "##[x": "",
 		strings.Repeat("x", 500): "",
 	} {
 		story{name: fmt.Sprintf("%.10q", name), setup: named(name), inputs: []string{"version-id", newest}, attempts: 1,
-			live:    newest,
-			outputs: map[string]string{"version-name": want}}.run(t)
+			live: newest, outputs: map[string]string{"version-name": want}}.run(t)
 		if want != "" {
 			story{name: fmt.Sprintf("%.10q again", name), setup: named(name), inputs: []string{"version-name", want},
-				attempts: 1,
-				live:     newest}.run(t)
+				attempts: 1, live: newest}.run(t)
 		}
 	}
+}
+
+// TestSameNameTwice has versions of one name, which are told apart by their numbers.
+func TestSameNameTwice(t *testing.T) {
+	same := story{name: "before and after", setup: named(sandbox.LiveName), inputs: []string{"version-id", newest},
+		attempts: 1, live: newest, says: []string{"is now on v1.22.7 (231) (was v1.22.7 (228)) and"}}
+	same.run(t)
+	same.name, same.faults = "and refused", []sandbox.Fault{{Status: 400, Body: apiErrorBody}}
+	same.code, same.live = "PUBLISH_FAILED", sandbox.LiveID
+	same.says = []string{"Diga refused v1.22.7 (231)", "v1.22.7 (228) is still live"}
+	same.run(t)
+	story{name: "and somebody else's", setup: named(sandbox.NextName), faults: always(appliedAndLost),
+		after: publishing(newest), code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, live: newest,
+		says: []string{"v1.22.8 (231) is live, which was neither live before nor requested"}}.run(t)
 }
 
 // TestRequestCount has the requests of a publish: three reads and the change, or two reads by name.

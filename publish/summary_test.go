@@ -16,119 +16,98 @@ import (
 
 var update = flag.Bool("update", false, "write the golden logs and summaries anew")
 
-// goldenRun is a run whose log and job summary are kept as golden files.
-type goldenRun struct {
-	name   string
-	inputs map[string]string
-	faults []sandbox.Fault
-	scenario
-	setup func(api *sandbox.Sandbox) // before the run; nil: nothing
-	is    sandbox.Behavior
-}
-
-func goldenRuns() []goldenRun {
-	shell := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}
+// goldenRuns are runs whose logs and job summaries are kept as golden files.
+func goldenRuns() []story {
+	const hostileName = "a|b `c` <img src=x> [d](https://a.example) @octocat"
+	shell := map[string]string{"GITHUB_ACTIONS": ""}
 	lost := sandbox.Fault{Drop: sandbox.DropReply, Applied: true, Times: -1}
-	return []goldenRun{
-		{name: "published", inputs: map[string]string{"inbound-phone-number-id": sandbox.Reception,
-			"outbound-phone-number-id": sandbox.Callback}},
-		{name: "published-by-name", inputs: map[string]string{"version-name": sandbox.NextName}},
-		{name: "published-already", inputs: map[string]string{"version-id": sandbox.LiveID}},
-		{name: "published-for-the-first-time", inputs: map[string]string{"agent-id": sandbox.NightDesk,
-			"version-id": sandbox.NightID, "inbound-phone-number-id": sandbox.Switch}},
+	return []story{
+		{name: "published", inputs: []string{"inbound-phone-number-id", sandbox.Reception, "outbound-phone-number-id",
+			sandbox.Callback}},
+		{name: "published-by-name", inputs: []string{"version-name", sandbox.NextName}},
+		{name: "published-already", inputs: []string{"version-id", sandbox.LiveID}},
+		{name: "published-for-the-first-time", inputs: []string{"agent-id", sandbox.NightDesk, "version-id",
+			sandbox.NightID, "inbound-phone-number-id", sandbox.Switch}},
 		{name: "published-after-a-retry", faults: []sandbox.Fault{{Status: 503,
 			Body: `{"error_code":"BUSY","message":"Try later"}`}}},
-		{name: "unpublished", inputs: map[string]string{"unpublish": "true"}},
-		{name: "dry-run", inputs: map[string]string{"dry-run": "true", "outbound-phone-number-id": sandbox.Callback}},
-		{name: "dry-run-of-unpublishing", inputs: map[string]string{"dry-run": "true", "unpublish": "true"}},
-		{name: "refused", inputs: map[string]string{"version-id": sandbox.DraftID}},
-		{name: "refused-token", inputs: map[string]string{"token": sandbox.ReadToken}},
+		{name: "unpublished", inputs: []string{"unpublish", "true"}},
+		{name: "dry-run", inputs: []string{"dry-run", "true", "outbound-phone-number-id", sandbox.Callback}},
+		{name: "dry-run-of-unpublishing", inputs: []string{"dry-run", "true", "unpublish", "true"}},
+		{name: "refused", inputs: []string{"version-id", sandbox.DraftID}},
+		{name: "refused-token", inputs: []string{"token", sandbox.ReadToken}},
 		{name: "refused-by-a-gateway", faults: []sandbox.Fault{{Status: 404,
 			Body: "<html><title>Not here</title></html>"}}},
-		{name: "failed-after-retries", inputs: map[string]string{"max-retries": "1"}, faults: []sandbox.Fault{
-			{Status: 503, Body: `{"error_code":"BUSY","message":"Try later"}`, Times: -1},
-		}},
+		{name: "failed-after-retries", inputs: []string{"max-retries", "1"},
+			faults: []sandbox.Fault{{Status: 503, Body: `{"error_code":"BUSY","message":"Try later"}`, Times: -1}}},
 		{name: "told-to-wait", faults: []sandbox.Fault{{Status: 429, Header: http.Header{"Retry-After": {"3600"}},
 			Times: -1}}},
-		{name: "name-not-found", inputs: map[string]string{"version-name": "v1.22.80"}},
-		{name: "name-of-a-draft", inputs: map[string]string{"version-name": sandbox.DraftName}},
-		{name: "name-of-two-versions", inputs: map[string]string{"version-name": sandbox.SharedName}},
-		{name: "not-confirmed-but-live", inputs: map[string]string{"max-retries": "1"}, faults: []sandbox.Fault{lost}},
-		{name: "not-confirmed-and-not-live", inputs: map[string]string{"max-retries": "0"},
+		{name: "name-not-found", inputs: []string{"version-name", "v1.22.80"}},
+		{name: "name-of-a-draft", inputs: []string{"version-name", sandbox.DraftName}},
+		{name: "name-of-two-versions", inputs: []string{"version-name", sandbox.SharedName}},
+		{name: "not-confirmed-but-live", inputs: []string{"max-retries", "1"}, faults: []sandbox.Fault{lost}},
+		{name: "not-confirmed-and-not-live", inputs: []string{"max-retries", "0"},
 			faults: []sandbox.Fault{{Drop: sandbox.DropReply}}},
-		{name: "not-confirmed-nor-known", inputs: map[string]string{"max-retries": "0"},
+		{name: "not-confirmed-nor-known", inputs: []string{"max-retries", "0"},
 			faults: []sandbox.Fault{lost, {Method: "GET", Times: 3}, {Method: "GET", Status: 500, Times: -1}}},
 		{name: "another-confirmed", faults: []sandbox.Fault{{Body: strings.Replace(confirmationBody, sandbox.NextID,
 			sandbox.OldestID, 1)}}},
-		{name: "canceled", scenario: scenario{signal: syscall.SIGINT, signalAt: 2 * time.Second},
+		{name: "canceled", signal: syscall.SIGINT, signalAt: 2 * time.Second,
 			faults: []sandbox.Fault{{Delay: time.Minute, Applied: true}}},
-		{name: "inputs-invalid", inputs: map[string]string{"token": "", "version-id": "", "timeout": "soon",
-			"api-url": "http://api.diga.io"}},
-		{name: "input-invalid", inputs: map[string]string{"version-id": "v1.22.8"}},
-		{name: "live", inputs: map[string]string{"version-id": "", "show-live": "true"}},
-		{name: "offline", inputs: map[string]string{"agent-id": sandbox.NightDesk, "version-id": "",
-			"show-live": "true"}},
-		{name: "older", inputs: map[string]string{"version-id": sandbox.OldestID}},
-		{name: "not-newer", inputs: map[string]string{"version-id": sandbox.OldestID, "only-newer": "true"}},
-		{name: "unexpected-version", inputs: map[string]string{"expect-version-id": sandbox.OldestID}},
-		{name: "launched", inputs: map[string]string{"version-name": "v1.23.0", "launch-draft": "true"}},
-		{name: "launched-dry-run", inputs: map[string]string{"version-name": "v1.23.0", "launch-draft": "true",
-			"dry-run": "true"}},
-		{name: "launch-unclear", inputs: map[string]string{"version-name": "v1.23.0", "launch-draft": "true"},
+		{name: "inputs-invalid", inputs: []string{"token", "", "version-id", "", "timeout", "soon", "api-url",
+			"http://api.diga.io"}},
+		{name: "input-invalid", inputs: []string{"version-id", "v1.22.8"}},
+		{name: "live", inputs: []string{"version-id", "", "show-live", "true"}},
+		{name: "offline", inputs: []string{"agent-id", sandbox.NightDesk, "version-id", "", "show-live", "true"}},
+		{name: "older", inputs: []string{"version-id", sandbox.OldestID}},
+		{name: "not-newer", inputs: []string{"version-id", sandbox.OldestID, "only-newer", "true"}},
+		{name: "unexpected-version", inputs: []string{"expect-version-id", sandbox.OldestID}},
+		{name: "launched", inputs: []string{"version-name", "v1.23.0", "launch-draft", "true"}},
+		{name: "launched-dry-run", inputs: []string{"version-name", "v1.23.0", "launch-draft", "true", "dry-run",
+			"true"}},
+		{name: "launch-unclear", inputs: []string{"version-name", "v1.23.0", "launch-draft", "true"},
 			faults: []sandbox.Fault{{Method: "POST", Status: 502}}},
-		{name: "launched-not-published", inputs: map[string]string{"version-name": "v1.23.0", "launch-draft": "true"},
+		{name: "launched-not-published", inputs: []string{"version-name", "v1.23.0", "launch-draft", "true"},
 			faults: []sandbox.Fault{{Status: 400, Body: apiErrorBody}}},
 		{name: "numbers-lost", is: dropping, setup: bindTwo},
-		{name: "numbers-kept", setup: bindTwo, inputs: map[string]string{"inbound-phone-number-id": sandbox.Callback}},
+		{name: "numbers-kept", setup: bindTwo, inputs: []string{"inbound-phone-number-id", sandbox.Callback}},
 		{name: "numbers-not-readable", faults: []sandbox.Fault{{Method: "GET", Path: "/v1/phone/", Status: 503,
 			Times: -1}}},
-		{name: "numbers-not-protected", inputs: map[string]string{"token": sandbox.AgentsToken},
+		{name: "numbers-not-protected", inputs: []string{"token", sandbox.AgentsToken},
 			is: sandbox.Behavior{PhonesIfNamed: true}},
-		{name: "number-in-national-form", inputs: map[string]string{"inbound-phone-number": "+34 910 00 00 02"},
+		{name: "number-in-national-form", inputs: []string{"inbound-phone-number", "+34 910 00 00 02"},
 			is: sandbox.Behavior{Notation: national}},
-		{name: "changes-in-full", inputs: map[string]string{"dry-run": "true", "show-changes": "full"}},
-		{name: "by-number", inputs: map[string]string{"inbound-phone-number": "+34 910-000-002"}},
-		{name: "number-not-found", inputs: map[string]string{"inbound-phone-number": "+34 910 000 009"}},
-		{name: "number-in-use", inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline}},
-		{name: "number-unusable", inputs: map[string]string{"inbound-phone-number-id": sandbox.Retired}},
-		{name: "number-released", inputs: map[string]string{"inbound-phone-number-id": "none"}},
-		{name: "command-line", scenario: shell, inputs: map[string]string{"outbound-phone-number-id": sandbox.Callback}},
-		{name: "command-line-refused", scenario: shell,
-			inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline}},
+		{name: "changes-in-full", inputs: []string{"dry-run", "true", "show-changes", "full"}},
+		{name: "by-number", inputs: []string{"inbound-phone-number", "+34 910-000-002"}},
+		{name: "number-not-found", inputs: []string{"inbound-phone-number", "+34 910 000 009"}},
+		{name: "number-in-use", inputs: []string{"inbound-phone-number-id", sandbox.Hotline}},
+		{name: "number-unusable", inputs: []string{"inbound-phone-number-id", sandbox.Retired}},
+		{name: "number-released", inputs: []string{"inbound-phone-number-id", "none"}},
+		{name: "command-line", env: shell, inputs: []string{"outbound-phone-number-id", sandbox.Callback}},
+		{name: "command-line-refused", env: shell, inputs: []string{"inbound-phone-number-id", sandbox.Hotline}},
 		{name: "number-taken-over", is: sandbox.Behavior{AllowTakeOver: true},
-			inputs: map[string]string{"inbound-phone-number-id": sandbox.Hotline, "take-over": "true"}},
-		{name: "dry-run-of-several-numbers", setup: bindTwo,
-			inputs: map[string]string{"inbound-phone-number-id": sandbox.Callback, "dry-run": "true"}},
-		{name: "only-a-number", inputs: map[string]string{"version-id": sandbox.LiveID,
-			"outbound-phone-number-id": sandbox.Callback}},
+			inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "take-over", "true"}},
+		{name: "dry-run-of-several-numbers", setup: bindTwo, inputs: []string{"inbound-phone-number-id",
+			sandbox.Callback, "dry-run", "true"}},
+		{name: "only-a-number", inputs: []string{"version-id", sandbox.LiveID, "outbound-phone-number-id",
+			sandbox.Callback}},
 		{name: "part-of-it", setup: func(api *sandbox.Sandbox) { api.SetPublished(sandbox.FrontDesk, sandbox.NextID) },
-			inputs: map[string]string{"version-id": sandbox.NextID, "inbound-phone-number-id": sandbox.Switch,
-				"max-retries": "0"},
-			faults: []sandbox.Fault{{Drop: sandbox.DropReply}}},
-		{name: "hostile-name", inputs: map[string]string{"version-name": "a|b `c` <img src=x> [d](https://a.example) @octocat"}, setup: func(api *sandbox.Sandbox) {
-			api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "a|b `c` <img src=x> [d](https://a.example) @octocat"})
-		}},
-		{name: "hostile-message", faults: []sandbox.Fault{{
-			Status: 400, Body: `{"error_code":"BAD_PARAMETER","message":"a|b ` + "``c``" +
-				` <img src=x>\n::error::forged ##[add-mask]x [d](https://a.example) @octocat ` + sandbox.Token + `"}`,
-		}}},
+			inputs: []string{"version-id", sandbox.NextID, "inbound-phone-number-id", sandbox.Switch, "max-retries",
+				"0"}, faults: []sandbox.Fault{{Drop: sandbox.DropReply}}},
+		{name: "hostile-name", setup: named(hostileName), inputs: []string{"version-name", hostileName}},
+		{name: "hostile-message", faults: []sandbox.Fault{{Status: 400,
+			Body: `{"error_code":"BAD_PARAMETER","message":"a|b ` + "``c``" +
+				` <img src=x>\n::error::forged ##[add-mask]x [d](https://a.example) @octocat ` +
+				sandbox.Token + `"}`}}},
 	}
 }
 
-// volatile are the parts of a log or a summary that vary.
-var volatile = []struct {
-	pattern *regexp.Regexp
-	instead string
-}{
-	{regexp.MustCompile(`(?i)(Request id(?:<br>)?\W*)[0-9a-f-]{36}`), "${1}ffffffff-ffff-4fff-8fff-ffffffffffff"},
-}
+// requestID is the part of a log or a summary that varies.
+var requestID = regexp.MustCompile(`(?i)(Request id(?:<br>)?\W*)[0-9a-f-]{36}`)
 
 // checkGolden compares got with a golden file, or writes it.
 func checkGolden(t *testing.T, file, got string) {
 	t.Helper()
-	for _, v := range volatile {
-		got = v.pattern.ReplaceAllString(got, v.instead)
-	}
+	got = requestID.ReplaceAllString(got, "${1}ffffffff-ffff-4fff-8fff-ffffffffffff")
 	path := filepath.Join("..", "testdata", file)
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -148,16 +127,12 @@ func checkGolden(t *testing.T, file, got string) {
 }
 
 func TestGolden(t *testing.T) {
+	t.Parallel()
 	kept := make(map[string]bool)
 	for _, run := range goldenRuns() {
 		t.Run(run.name, func(t *testing.T) {
-			api, server := newSandbox(t, run.faults...)
-			api.Set(run.is)
-			if run.setup != nil {
-				run.setup(api)
-			}
-			s := run.scenario
-			s.inputs, s.jitter = run.inputs, func(limit time.Duration) time.Duration { return limit / 2 }
+			_, server, s := run.prepare(t)
+			s.jitter = func(limit time.Duration) time.Duration { return limit / 2 }
 			res := s.runInMemory(t, server)
 			checkGolden(t, "logs/"+run.name+".txt", res.stdout+res.stderr)
 			checkGolden(t, "summaries/"+run.name+".md", res.summary)
