@@ -43,7 +43,7 @@ func TestFaultsSignals(t *testing.T) {
 		says = append(says, "anceled by SIGINT", nothingChanged)
 		return expected{code: "ACTION_CANCELLED", attempts: -1, httpStatus: http, says: says}
 	}
-	confirmed := expected{attempts: 1, says: []string{"The request failed (canceled by SIGINT), but " + readBack}}
+	confirmed := expected{attempts: 1, says: []string{"The request failed (canceled by SIGINT", readBack}}
 	const (
 		canceled = "Canceled by SIGINT"
 		after    = canceled + "; previous response: "

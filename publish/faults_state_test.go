@@ -37,7 +37,7 @@ func TestFaultsState(t *testing.T) {
 			story{name: http.StatusText(status), faults: always(sandbox.Fault{Status: status, Body: apiErrorBody}),
 				code: "PUBLISH_FAILED", attempts: 5, hides: []string{mayBeApplied},
 				says:  []string{": The publication failed", nothingChanged + ": " + stillLive},
-				least: minBackoff + lastLook, most: maxBackoff + lastLook}.run(t)
+				least: minBackoff + lastLook, most: maxBackoff + lastLook + 4*pauses[status]}.run(t)
 		}
 	})
 	t.Run("V3", func(t *testing.T) {

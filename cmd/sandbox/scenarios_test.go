@@ -66,6 +66,20 @@ func TestEveryScenarioEndsAsExpected(t *testing.T) {
 			"\nlaunched=true\n", success,
 			after + "b1000000-0000-4000-8000-000000000231 is live, answers +34910000001\n",
 		}},
+		"launch-again": {want: []string{
+			"\nlaunched=false\n", success, after + "b1000000-0000-4000-8000-000000000231 is live, answers +34910000001\n",
+		}, not: []string{"\nrequest: POST"}},
+		"launch-lost": {0, 2 * time.Second, []string{
+			"\nlaunched=true\n", success, after + "b1000000-0000-4000-8000-000000000231 is live, answers +34910000001\n",
+		}, nil},
+		"imported-number": {want: []string{
+			"\ninbound-phone-number=" + sandbox.PBXNumber + "\n", success,
+			after + sandbox.NextID + " is live, answers +34910000001, answers " + sandbox.PBXNumber + "\n",
+		}},
+		"line-kept": {0, time.Minute, []string{success, goesLive}, []string{"\nwarning: "}},
+		"read-only-key": {want: []string{
+			"\nerror: INTERNAL_SERVER_ERROR: ", "Give the key Write on Agents and Phones", "\nhttp-status=403\n", failure, stays,
+		}},
 		"phone-number": {want: []string{
 			"\ninbound-phone-number-id=" + sandbox.Switch + "\n", "\ninbound-phone-number=+34910000002\n", success,
 			after + sandbox.NextID + " is live, answers +34910000001, answers +34910000002\n",

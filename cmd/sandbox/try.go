@@ -49,11 +49,13 @@ func try(ctx context.Context, name string, l net.Listener, dial dialFunc, stdout
 			return err
 		}
 	}
+	inputs := maps.Clone(sc.inputs)
+	token := cmp.Or(inputs["token"], sandbox.Token)
+	delete(inputs, "token") // it is not shown
 	env := []string{
 		"GITHUB_ACTIONS=true", "GITHUB_ACTION_REPOSITORY=example/publish-agent-version", "GITHUB_ACTION_REF=v1",
-		"GITHUB_OUTPUT=" + output, "GITHUB_STEP_SUMMARY=" + summary, "INPUT_TOKEN=" + sandbox.Token,
+		"GITHUB_OUTPUT=" + output, "GITHUB_STEP_SUMMARY=" + summary, "INPUT_TOKEN=" + token,
 	}
-	inputs := maps.Clone(sc.inputs)
 	inputs["agent-id"], inputs["api-url"] = sandbox.FrontDesk, "http://"+l.Addr().String()
 	fmt.Fprintf(stdout, "%s: %s\n", sc.name, sc.description)
 	printState(stdout, "before", api)
