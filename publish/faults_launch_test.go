@@ -68,8 +68,8 @@ func TestFaultsLaunch(t *testing.T) {
 			"late":            {sandbox.Fault{Delay: time.Hour}, "ACTION_TIMEOUT"},
 		} {
 			story{name: name, inputs: launch, faults: []sandbox.Fault{post(test.fault)}, code: test.code, attempts: -1,
-				outputs: no, says: []string{
-					"v2 may still appear: run this step again, and it will be found by its name"}}.run(t)
+				outputs: no, says: []string{"he version v2 may still appear",
+					"un this step again: it finds the version by its name"}}.run(t)
 		}
 		story{name: "the draft has the name",
 			inputs: []string{"version-name", sandbox.DraftName, "launch-draft", "true"},
@@ -120,7 +120,8 @@ func TestFaultsLaunch(t *testing.T) {
 			story{name: name, inputs: launch, faults: []sandbox.Fault{post(test.fault)}, code: test.code, attempts: -1,
 				outputs: no, hides: hides, says: []string{nothingChanged + ": v1.22.7 is live"}}.run(t)
 		}
-		story{name: "issues", inputs: launch, code: "BAD_PARAMETER", attempts: -1, says: []string{"No voice."},
+		story{name: "issues", inputs: launch, code: "BAD_PARAMETER", attempts: -1,
+			says: []string{"No voice.", "Fix the draft in Diga"},
 			setup: func(api *sandbox.Sandbox) {
 				api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "v9", Draft: true,
 					Issues: []sandbox.Issue{{Code: "X", Message: "No voice."}}})

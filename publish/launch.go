@@ -42,11 +42,14 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 		f := r.apiFailure(err)
 		f.addIssues(r.wish.version.Issues)
 		f.live = r.nothingChanged()
+		if e.Cause == diga.BadRequest || e.Cause == diga.Unprocessable {
+			f.advice = say("Fix the draft in Diga, then run this step again.")
+		}
 		if e.Effect == diga.NoEffect {
 			return f
 		}
-		f.live = say("%s. %s may still appear: run this step again, and it will be found by its name", f.live,
-			diga.Foreign(name))
+		f.live = say("%s. The version %s may still appear", f.live, diga.Foreign(name))
+		f.advice = say("Run this step again: it finds the version by its name.")
 		if e.Cause == diga.InvalidReply || e.Cause == diga.Mismatch {
 			return f
 		}
@@ -56,7 +59,9 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 			r.setLaunched(found[0])
 			return nil
 		case len(found) > 1:
-			return ambiguous(name, found)
+			f = ambiguous(name, found)
+			f.live = r.liveNow()
+			return f
 		case e.Effect != diga.MaybeApplied || !isSure || tries == r.in.MaxRetries || ctx.Err() != nil:
 			return f
 		}
