@@ -24,18 +24,19 @@ const (
 // data, as integrations, call_tools, dynamic_variables and flows do. So may any field that the API's document does not
 // list.
 var shownFields = []string{
-	"voice", "volume", "language", "mode", "description", "prompt", "greeting", "time_before_start", "max_reminder_count",
-	"reminder_frequency_ms", "reminder_messages", "knowledge_base_ids", "knowledge_item_ids", "conversational_path_id",
-	"background_audio", "source_template_id", "voicemail_detection", "voicemail_action", "voicemail_message",
-	"phone_menu_detection", "phone_menu_action", "phone_menu_navigation_mode", "phone_menu_goal", "phone_menu_key_sequence",
+	"voice", "volume", "language", "mode", "description", "prompt", "greeting", "time_before_start",
+	"max_reminder_count", "reminder_frequency_ms", "reminder_messages", "knowledge_base_ids", "knowledge_item_ids",
+	"conversational_path_id", "background_audio", "source_template_id", "voicemail_detection", "voicemail_action",
+	"voicemail_message", "phone_menu_detection", "phone_menu_action", "phone_menu_navigation_mode",
+	"phone_menu_goal", "phone_menu_key_sequence",
 }
 
 // fieldChange is a configuration field that differs between two versions.
 type fieldChange struct {
-	name           string // as the API writes it
-	added, removed int    // lines of a text; both 0 for any other value
-	shown          bool   // its values may be shown
-	was, is        string // as normalJSON writes them
+	name           string   // as the API writes it
+	added, removed int      // lines of a text; both 0 for any other value
+	shown          bool     // its values may be shown
+	was, is        string   // as normalJSON writes them
 	diff           []string // line diff of a text, unclean; nil for any other value
 }
 

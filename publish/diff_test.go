@@ -79,7 +79,7 @@ func TestCompareConfig(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			before, after := config(t, tt.before), config(t, tt.after)
 			changes := compareConfig(before, after)
-			names, full := plainly.text(changesText(changes)), fullDiff(changes, newCleaner())
+			names, full := plainly.text(changesText(changes)), fullDiff(changes, newCleaner(""))
 			if names != tt.names || !slices.Equal(full, tt.full) {
 				t.Errorf("names %q, want %q; full\n%q, want\n%q", names, tt.names, full, tt.full)
 			}
@@ -93,7 +93,7 @@ func TestCompareConfig(t *testing.T) {
 func TestChangesAreBounded(t *testing.T) {
 	lines := func(n int, word string) string { return strings.Repeat(word+`\n`, n) }
 	full := func(before, after string) []string {
-		return fullDiff(compareConfig(config(t, before), config(t, after)), newCleaner())
+		return fullDiff(compareConfig(config(t, before), config(t, after)), newCleaner(""))
 	}
 	prompt := func(text string) string { return `{"prompt":"` + text + `"}` }
 

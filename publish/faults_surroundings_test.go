@@ -40,7 +40,7 @@ func testOutputFileInvalid(t *testing.T) {
 	}
 	const named = "Cannot write step outputs: opening GITHUB_OUTPUT: "
 	for path, reason := range map[string]string{
-		"":                           "Cannot write step outputs: GITHUB_OUTPUT is not set",
+		"":                           named + "no such file or directory",
 		at("missing"):                named + "no such file or directory",
 		at("dangling"):               named + "no such file or directory",
 		at("directory"):              named + "not a regular file",
@@ -169,7 +169,7 @@ func testOutputFileNotEmpty(t *testing.T) {
 func testSummaryUnwritable(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
 	for path, reason := range map[string]string{
-		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it failed: not a regular file.", missing: "Writing it failed: no such file or directory.",
+		"": "Writing it failed: no such file or directory.", t.TempDir(): "Writing it failed: not a regular file.", missing: "Writing it failed: no such file or directory.",
 	} {
 		res := scenario{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.check(t, &fakeAPI{}, expected{attempts: 1})
 		if got, want := res.log.Annotations()[0], (runner.Annotation{Level: "warning", Title: "No job summary", Message: reason}); got != want {

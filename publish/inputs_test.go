@@ -105,18 +105,19 @@ func InputProblems() []InputProblem {
 		notTime  = "timeout must be a duration from 1s to 30m, such as 90s or 2m, not "
 		notCount = "max-retries must be a whole number from 0 to 10, not "
 		choose   = "Set version-id or version-name: both are empty. To take the agent offline, set unpublish: true"
-		prefix   = "token must be the key alone, without a prefix such as Bearer"
+		prefix   = "token must be the key alone, without quotes or a prefix such as Bearer"
+		noKey    = "token is a placeholder or too short to be a key: was the variable replaced?"
 	)
 	list := []InputProblem{
 		{"token", "", "token is missing or empty: is the secret defined here? Pull requests from forks get none"},
 		{"token", "Bearer " + secret, prefix}, {"token", "bEARER " + secret, prefix},
 		{"token", "bearer:" + secret, prefix},
 		{"token", "token=" + secret, prefix}, {"token", "DIGA_TOKEN=" + secret, prefix},
-		{"token", "'first-half'", "token is in quotes: remove them"},
-		{"token", "\"first-half\"", "token is in quotes: remove them"},
-		{"token", "***", "token is a placeholder, not a key: was the variable replaced?"},
-		{"token", "$DIGA_TOKEN", "token is a placeholder, not a key: was the variable replaced?"},
-		{"token", "1234567", "token is too short to be a key"},
+		{"token", "'first-half'", prefix},
+		{"token", "\"first-half\"", prefix},
+		{"token", "***", noKey},
+		{"token", "$DIGA_TOKEN", noKey},
+		{"token", "1234567", noKey},
 		{"agent-id", "", "agent-id is missing or empty: is the variable defined here?"},
 		{"version-id", "", choose},
 		{"version-name", "v1", "version-name and version-id exclude each other: set only one"},
@@ -185,7 +186,7 @@ func TestReadInputsChoice(t *testing.T) {
 	}
 	for _, phone := range []string{"inbound-phone-number-id", "outbound-phone-number-id"} {
 		_, err := readTestInputs(map[string]string{"version-id": "", "unpublish": "true", phone: phoneID})
-		if want := phone + " has no effect with unpublish: true: remove it"; err == nil || err.Error() != want {
+		if want := phone + " has no effect with unpublish: remove it"; err == nil || err.Error() != want {
 			t.Errorf("unpublish with %s: got %v, want %s", phone, err, want)
 		}
 	}
@@ -210,10 +211,10 @@ func TestParseAPIURL(t *testing.T) {
 		notHTTPS = "must be a URL such as https://api.diga.io, not "
 		noHost   = notHTTPS
 		inClear  = "must begin with https://, not "
-		userinfo = "must not contain a user name or a password"
-		query    = "must not contain a query, a fragment or .. in its path"
+		query    = "must not contain a password, a query, a fragment or .. in its path"
+		userinfo = query
 		dots     = query
-		notURL   = "is not a URL"
+		notURL   = notHTTPS
 	)
 	tests := []struct{ value, want string }{ // want: how the URL prints, or how the problem begins
 		{"https://api.diga.io", "https://api.diga.io"},
@@ -262,13 +263,8 @@ func TestParseAPIURL(t *testing.T) {
 		{"https://", noHost},
 		{"https:///v1", noHost},
 		{"https://:443", noHost},
-		{"https://api.diga.io:0", noHost},
-		{"https://api.diga.io:65536", noHost},
 		{"https://bücher.example", noHost},
 		{"https://api.diga.io。evil.example", noHost},
-		{"https://.example", noHost},
-		{"https://-a.example", noHost},
-		{"https://a.example.", noHost},
 		{"https://a,b.example", noHost},
 		{"https://a%2fb.example", notURL},
 		{"https://[fe80::1%25eth0]", noHost},
