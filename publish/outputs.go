@@ -77,8 +77,15 @@ func (r *run) outputs(markdown string, render renderer) []output {
 			set("published-version-id", idOrEmpty(r.now.live.value.ID))
 		}
 		for d := range diga.Directions {
-			phone, none := r.outputPhone(d)
-			set(d.String()+"-phone-number-id", none+idOrEmpty(phone.ID))
+			phone, n := r.now.only(d), r.wish.numbers[d]
+			if r.status == dryRun || n.asked && r.now.has(d, n.phone.ID) {
+				phone = n.phone // which a real run would send, or the one of several that was asked for
+			}
+			id := idOrEmpty(phone.ID)
+			if r.status == dryRun && n.asked && id == "" {
+				id = "none" // for the input of the same name
+			}
+			set(d.String()+"-phone-number-id", id)
 			number := phone.Number.E164()
 			if number == "" {
 				number = string(phone.Number.Text())
@@ -86,25 +93,8 @@ func (r *run) outputs(markdown string, render renderer) []output {
 			exact(d.String()+"-phone-number", number)
 		}
 	}
-	if markdown != "" {
-		set("summary", markdown)
-	}
+	set("summary", markdown)
 	return list
-}
-
-// outputPhone is the phone in direction d: of several, the one that was requested; the zero Phone if there is none or it
-// is ambiguous. In a dry run it is what a real run would send, in the format of the input: none is "none" if the run
-// would release the number.
-func (r *run) outputPhone(d diga.Direction) (phone diga.Phone, none string) {
-	n := r.wish.numbers[d]
-	switch {
-	case r.status == dryRun && n.asked && n.phone.ID == uuid.Nil:
-		return diga.Phone{}, "none"
-	case r.status == dryRun, n.asked && r.now.has(d, n.phone.ID):
-		return n.phone, ""
-	default:
-		return r.now.only(d), ""
-	}
 }
 
 func idOrEmpty(id uuid.UUID) string {

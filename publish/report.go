@@ -65,9 +65,7 @@ func (r *report) mask(token secretToken) {
 }
 
 // log writes one line.
-func (r *report) log(line message) {
-	r.logLines([]string{r.clean(r.renderer().text(line), maxLine)})
-}
+func (r *report) log(line message) { r.logLines([]string{r.clean(r.renderer().text(line), maxLine)}) }
 
 // logLines writes lines that are already clean.
 func (r *report) logLines(lines []string) {
@@ -117,14 +115,12 @@ func (r *report) annotate(level, title, message string) {
 // openOutputs opens the file for step outputs, so that a missing file is detected before anything is changed. It never
 // creates the file: inside a container, that would only hide that the real one is missing.
 func (r *report) openOutputs() (err error) {
-	path := r.action.Getenv("GITHUB_OUTPUT")
-	if path == "" && !r.actions {
-		return nil
+	if path := r.action.Getenv("GITHUB_OUTPUT"); path != "" || r.actions {
+		if r.outputFile, err = openAppend(path); err != nil {
+			err = fmt.Errorf("opening GITHUB_OUTPUT: %w", err)
+		}
 	}
-	if r.outputFile, err = openAppend(path); err != nil {
-		return fmt.Errorf("opening GITHUB_OUTPUT: %w", err)
-	}
-	return nil
+	return err
 }
 
 // openAppend opens an existing regular file. It checks the type first: opening a FIFO would wait for a reader.
