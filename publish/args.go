@@ -3,9 +3,8 @@ package publish
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
-
-	"publish-agent-version/diga"
 )
 
 const usage = `publish-agent-version publishes a version of a Diga voice agent.
@@ -19,7 +18,7 @@ set there, as INPUT_ plus the name in upper case (INPUT_AGENT_ID). Flags take pr
 Flags:
 `
 
-const usageEnd = `  --output=plain|json|dotenv          format of the results on stdout (default plain: name=value lines)
+const usageEnd = `  --output=plain|json|dotenv          format of the results (default plain: name=value lines)
   --summary=FILE                      write a Markdown summary to FILE
   --version                           print the version
   --help                              print this
@@ -29,8 +28,8 @@ The log goes to stderr. Exit status: 0 success, 1 failure, 130 and 143 after SIG
 Examples:
   export DIGA_TOKEN=…
   publish-agent-version --agent-id=a0000000-0000-4000-8000-000000000001 --show-live
+  publish-agent-version --agent-id=a0000000-0000-4000-8000-000000000001 --version-name=v1.4.0 --output=dotenv
   publish-agent-version --agent-id=a0000000-0000-4000-8000-000000000001 --version-name=v1.4.0 --dry-run
-  publish-agent-version --agent-id=a0000000-0000-4000-8000-000000000001 --version-name=v1.4.0 --output=dotenv >publish.env
 `
 
 // printUsage handles --help and --version.
@@ -52,31 +51,25 @@ func (s Step) printUsage(a arguments) {
 
 // arguments is the parsed command line.
 type arguments struct {
-	inputs        map[string]string // by input name
-	output        format
-	summary       string // file for the summary; empty: none
+	inputs        map[string]string // by name; also "output", the format, and "summary", a file
 	help, version bool
 }
 
 // parseArgs parses the command line, up to the first problem, which it describes without any value that may be a token.
 // A value that is a word of its own must not begin with a hyphen: after an empty variable, that would be the next flag.
 func parseArgs(args []string) (a arguments, problem message) {
-	a.inputs, a.output = make(map[string]string), plain
+	a.inputs = make(map[string]string)
 	for i := 0; i < len(args); i++ {
 		flag := args[i]
 		name, value, hasValue := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(flag, "-"), "-"), "=")
 		in := inputNamed(name)
 		switch {
-		case !strings.HasPrefix(flag, "-") && i > 0:
-			before, _, _ := strings.Cut(args[i-1], "=")
-			return a, say("Unexpected argument after %s: write flags as --name=value. See --help", diga.Foreign(before))
 		case !strings.HasPrefix(flag, "-"):
-			return a, say("Unexpected argument: write flags as --name=value. See --help")
+			return a, say("Unexpected argument in position %d: write flags as --name=value. See --help", i+1)
 		case name == "help", name == "h", name == "version":
 			a.help, a.version = a.help || name != "version", a.version || name == "version"
 			continue
 		case name == "token":
-			a.inputs[name] = value // masked, never used
 			return a, say("--token is not supported: anyone on this machine can see the command line. " +
 				"Set DIGA_TOKEN in the environment")
 		case in == nil && name != "output" && name != "summary":
@@ -85,7 +78,8 @@ func parseArgs(args []string) (a arguments, problem message) {
 		case in != nil && in.kind == "":
 			value = "true"
 		case i+1 == len(args) || strings.HasPrefix(args[i+1], "-"):
-			return a, say("--%s needs a value: is a variable empty? One that begins with a hyphen is written --%s=VALUE", name, name)
+			return a, say("--%s needs a value: is a variable empty? "+
+				"One that begins with a hyphen is written --%[1]s=VALUE", name)
 		default:
 			i++
 			value = args[i]
@@ -94,28 +88,24 @@ func parseArgs(args []string) (a arguments, problem message) {
 		if value == "" && !strings.Contains(name, "phone") { // an undefined variable must not remove a safeguard
 			return a, say("--%s is empty: remove the flag, or give it a value", name)
 		}
-		switch name {
-		case "summary":
-			a.summary = value
-		case "output":
-			if a.output = format(value); a.output != plain && a.output != asJSON && a.output != dotenv {
-				a.output = plain
-				return a, say("--output must be plain, json or dotenv, not %s", quote(value))
-			}
-		default:
-			a.inputs[name] = value
+		if name == "output" && !slices.Contains([]format{plain, asJSON, dotenv}, format(value)) {
+			return a, say("--output must be plain, json or dotenv, not %s", quote(value))
 		}
+		a.inputs[name] = value
 	}
 	return a, problem
 }
 
-// unknownInput is the problem of a name that is no input's. It suggests the one that was meant.
+// unknownInput is the problem of a name that is no input's. It suggests one that differs only in case, hyphens and
+// underscores.
 func unknownInput(kind, name string) message {
-	m := say("Unknown %s %s", kind, quote(name))
-	if in := similarInput(name); in != nil {
-		m = say("%s: did you mean {"+in.name+"}?", m)
+	fold := func(s string) string { return strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(s)) }
+	for _, in := range inputTable {
+		if fold(in.name) == fold(name) {
+			return say("Unknown %s %s: did you mean {"+in.name+"}?", kind, quote(name))
+		}
 	}
-	return m
+	return say("Unknown %s %s", kind, quote(name))
 }
 
 // readEnv returns the inputs in the environment, by name, and its problems. In Actions, a variable is INPUT_<NAME> with
@@ -137,9 +127,10 @@ func (s Step) readEnv() (values map[string]string, problems []message) {
 		case in == nil:
 			problems = append(problems, unknownInput("input", name))
 		case in.kind == "" && strings.TrimSpace(value) == "":
-			problems = append(problems, say("{"+name+"} is empty: is the variable defined here? It must be true or false"))
-		case values[name] == "" || strings.Contains(key, "-"): // hyphens before underscores
-			values[name] = cmp.Or(strings.TrimSpace(value), values[name])
+			problems = append(problems, say("{"+name+"} is empty: is the variable defined here? "+
+				"It must be true or false"))
+		default:
+			values[name] = cmp.Or(values[name], strings.TrimSpace(value))
 		}
 	}
 	if !s.inActions() && values["token"] == "" {

@@ -20,30 +20,28 @@ const (
 )
 
 // escapeSequence matches a terminal's control sequences and operating system commands (ECMA-48).
-const escapeSequence = `\x1b\[[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`
+var escapeSequence = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`)
 
 // A cleaner sanitizes foreign text before it is shown anywhere.
 type cleaner struct{ secrets *strings.Replacer }
 
-// newCleaner returns a cleaner that replaces secrets with stars, both as they are and in the encodings in which a
-// server may echo them: JSON, Go, URL and base64. Empty secrets are ignored.
-func newCleaner(secrets ...string) cleaner {
-	var forms []string
-	for _, secret := range secrets {
-		secret = strings.ToValidUTF8(secret, "\uFFFD") // as the cleaned texts are
-		quoted, _ := json.Marshal(secret)
-		forHTML := strings.Trim(string(quoted), `"`)
-		inJSON := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(forHTML)
-		forms = append(forms, secret, forHTML, inJSON, strings.Trim(strconv.Quote(secret), `"`), url.QueryEscape(secret), url.PathEscape(secret))
-		for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-			forms = append(forms, coding.EncodeToString([]byte(secret)))
-			// Inside a longer text, the secret may start at any byte of a group of three. The first and last characters are
-			// left out if they also encode its neighbors.
-			for shift := range 3 {
-				encoded := coding.EncodeToString(append(make([]byte, shift), secret...))
-				first, last := (shift*8+5)/6, (shift+len(secret))*8/6
-				forms = append(forms, encoded[first:max(first, last)])
-			}
+// newCleaner returns a cleaner that replaces a secret with stars, both as it is and in the encodings in which a server
+// may echo it: JSON, Go, URL and base64.
+func newCleaner(secret string) cleaner {
+	secret = strings.ToValidUTF8(secret, "\uFFFD") // as the cleaned texts are
+	inJSON, _ := json.Marshal(secret)              // with < as \u003c; without that, JSON is like Go
+	forms := []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret),
+		strings.Trim(string(inJSON), `"`), strings.Trim(strconv.Quote(secret), `"`),
+	}
+	for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+		forms = append(forms, coding.EncodeToString([]byte(secret)))
+		// Inside a longer text, the secret may start at any byte of a group of three. The first and last characters are
+		// left out if they also encode its neighbors.
+		for shift := range 3 {
+			encoded := coding.EncodeToString(append(make([]byte, shift), secret...))
+			first, last := (shift*8+5)/6, (shift+len(secret))*8/6
+			forms = append(forms, encoded[first:max(first, last)])
 		}
 	}
 	// Longest first, so that no replacement leaves part of a longer form.
@@ -77,15 +75,12 @@ func (c cleaner) line(text string, n int) string {
 
 // isVisible reports whether text is visible after cleaning.
 func isVisible[T ~string](text T) bool {
-	return cleaner{strings.NewReplacer()}.text(string(text)) != ""
+	return newCleaner("").text(string(text)) != ""
 }
 
 // printable replaces every kind of white space with a space and removes invisible characters.
 func printable(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if strings.Contains(text, "\x1b") { // compiling the expression takes longer than everything else here
-		text = regexp.MustCompile(escapeSequence).ReplaceAllString(text, "")
-	}
+	text = escapeSequence.ReplaceAllString(strings.ToValidUTF8(text, "\uFFFD"), "")
 	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r), unicode.In(r, unicode.Z):
@@ -100,9 +95,8 @@ func printable(text string) string {
 // disarm breaks up anything that the runner would parse as a command.
 func disarm(text string) string {
 	text = strings.ReplaceAll(text, "##[", "## [")
-	indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
-	if rest, isCommand := strings.CutPrefix(text[len(indent):], "::"); isCommand {
-		text = indent + ": :" + rest
+	if strings.HasPrefix(strings.TrimLeft(text, " "), "::") {
+		text = strings.Replace(text, "::", ": :", 1)
 	}
 	return text
 }
@@ -144,8 +138,5 @@ func (c cleaner) codeSpan(text string) string {
 
 // codeHTML returns text, cleaned, as an HTML code element, for places where Markdown is not parsed.
 func (c cleaner) codeHTML(text string) string {
-	if text = c.text(text); text == "" {
-		return ""
-	}
-	return "<code>" + html.EscapeString(text) + "</code>"
+	return "<code>" + html.EscapeString(c.text(text)) + "</code>"
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -17,9 +16,7 @@ import (
 // Limits on the full diff.
 const (
 	maxDiffLines = 200
-	maxDiffBytes = 64 << 10
-	maxDiffLine  = 1000 // characters
-	maxDiffValue = 300  // characters of a value that is not compared line by line
+	maxDiffLine  = 1000 // characters; of a value that is not compared line by line, maxText
 	longText     = 60   // bytes; longer texts are compared line by line
 )
 
@@ -27,18 +24,19 @@ const (
 // data, as integrations, call_tools, dynamic_variables and flows do. So may any field that the API's document does not
 // list.
 var shownFields = []string{
-	"voice", "volume", "language", "mode", "description", "prompt", "greeting", "time_before_start", "max_reminder_count",
-	"reminder_frequency_ms", "reminder_messages", "knowledge_base_ids", "knowledge_item_ids", "conversational_path_id",
-	"background_audio", "source_template_id", "voicemail_detection", "voicemail_action", "voicemail_message",
-	"phone_menu_detection", "phone_menu_action", "phone_menu_navigation_mode", "phone_menu_goal", "phone_menu_key_sequence",
+	"voice", "volume", "language", "mode", "description", "prompt", "greeting", "time_before_start",
+	"max_reminder_count", "reminder_frequency_ms", "reminder_messages", "knowledge_base_ids", "knowledge_item_ids",
+	"conversational_path_id", "background_audio", "source_template_id", "voicemail_detection", "voicemail_action",
+	"voicemail_message", "phone_menu_detection", "phone_menu_action", "phone_menu_navigation_mode",
+	"phone_menu_goal", "phone_menu_key_sequence",
 }
 
 // fieldChange is a configuration field that differs between two versions.
 type fieldChange struct {
-	name           string // as the API writes it
-	added, removed int    // lines of a text; both 0 for any other value
-	shown          bool   // its values may be shown
-	was, is        json.RawMessage
+	name           string   // as the API writes it
+	added, removed int      // lines of a text; both 0 for any other value
+	shown          bool     // its values may be shown
+	was, is        string   // as normalJSON writes them
 	diff           []string // line diff of a text, unclean; nil for any other value
 }
 
@@ -49,8 +47,8 @@ func compareConfig(before, after diga.Version) []fieldChange {
 	maps.Copy(names, after.Config)
 	var changes []fieldChange
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		was, is := orNull(before.Config[name]), orNull(after.Config[name])
-		if bytes.Equal(was, is) || reflect.DeepEqual(decodeJSON(was), decodeJSON(is)) {
+		was, is := normalJSON(before.Config[name]), normalJSON(after.Config[name])
+		if was == is {
 			continue
 		}
 		c := fieldChange{name: name, was: was, is: is, shown: slices.Contains(shownFields, name)}
@@ -65,7 +63,7 @@ func compareConfig(before, after diga.Version) []fieldChange {
 // compareText computes the line diff of a long text. Null counts as empty.
 func (c *fieldChange) compareText() {
 	var before, after string
-	isText := json.Unmarshal(c.was, &before) == nil && json.Unmarshal(c.is, &after) == nil
+	isText := json.Unmarshal([]byte(c.was), &before) == nil && json.Unmarshal([]byte(c.is), &after) == nil
 	if !isText || max(len(before), len(after)) <= longText && !strings.Contains(before+after, "\n") {
 		return
 	}
@@ -75,37 +73,28 @@ func (c *fieldChange) compareText() {
 		return // cannot happen with the library's own edits
 	}
 	c.diff = []string{}
+	signs := map[udiff.OpKind]string{udiff.Insert: "+", udiff.Delete: "-", udiff.Equal: " "}
 	for _, hunk := range diff.Hunks {
 		// The library's ToLine is wrong after a hunk with two changes.
 		c.diff = append(c.diff, fmt.Sprintf("@@ -%d +%d @@", hunk.FromLine, hunk.FromLine+c.added-c.removed))
 		for _, line := range hunk.Lines {
-			sign := " "
-			switch line.Kind {
-			case udiff.Insert:
-				sign = "+"
+			if line.Kind == udiff.Insert {
 				c.added++
-			case udiff.Delete:
-				sign = "-"
+			} else if line.Kind == udiff.Delete {
 				c.removed++
-			case udiff.Equal:
 			}
-			c.diff = append(c.diff, sign+strings.TrimSuffix(line.Content, "\n"))
+			c.diff = append(c.diff, signs[line.Kind]+strings.TrimSuffix(line.Content, "\n"))
 		}
 	}
 }
 
 // message names the field and, for a text, counts the lines added and removed.
 func (c fieldChange) message() message {
-	switch name := diga.Foreign(c.name); {
-	case c.added > 0 && c.removed > 0:
+	name := foreign(c.name)
+	if c.added+c.removed > 0 {
 		return say("%s (+%d −%d lines)", name, c.added, c.removed)
-	case c.added > 0:
-		return say("%s (+%s)", name, count(c.added, "line"))
-	case c.removed > 0:
-		return say("%s (−%s)", name, count(c.removed, "line"))
-	default:
-		return foreign(name)
 	}
+	return name
 }
 
 // changesText names the fields that differ, at most 20.
@@ -121,47 +110,34 @@ func fullDiff(changes []fieldChange, c cleaner) []string {
 		case !change.shown:
 			all = append(all, change.name+": changed (value not shown)")
 		case change.diff == nil:
-			all = append(all, fmt.Sprintf("%s: %s → %s", change.name,
-				c.line(normalJSON(change.was), maxDiffValue), c.line(normalJSON(change.is), maxDiffValue)))
+			all = append(all, change.name+": "+c.line(change.was, maxText)+" → "+c.line(change.is, maxText))
 		case len(change.diff) == 0:
 			all = append(all, change.name+": only line breaks changed")
 		default:
 			all = append(append(all, change.name+":"), change.diff...)
 		}
 	}
-	size := 0
+	if more := len(all) - maxDiffLines; more > 0 {
+		all = append(all[:maxDiffLines], fmt.Sprintf("… %s not shown", count(more, "more line")))
+	}
 	for i, line := range all {
 		all[i] = c.line(line, maxDiffLine)
-		if size += len(all[i]) + 1; i == maxDiffLines || size > maxDiffBytes {
-			return append(all[:i:i], fmt.Sprintf("… %s not shown", count(len(all)-i, "more line")))
-		}
 	}
 	return all
 }
 
-// normalJSON formats a value canonically: with sorted keys, and without white space or needless escapes.
+// normalJSON formats a value canonically: with sorted keys, numbers as written, and without white space or needless
+// escapes. No value is null.
 func normalJSON(data json.RawMessage) string {
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(decodeJSON(data)) // what was decoded can be encoded
-	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// decodeJSON decodes a value, keeping numbers as written.
-func decodeJSON(data json.RawMessage) (value any) {
+	var value any
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
 	_ = decoder.Decode(&value) // it was valid when the version was read
-	return value
-}
-
-// orNull is null for an absent value.
-func orNull(data json.RawMessage) json.RawMessage {
-	if data == nil {
-		return json.RawMessage("null")
-	}
-	return data
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value) // what was decoded can be encoded
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // endLine converts line endings to \n, and adds one at the end of a non-empty text.

@@ -41,7 +41,7 @@ func testOutputFileInvalid(t *testing.T) {
 	}
 	const named = "Cannot write step outputs: opening GITHUB_OUTPUT: "
 	for path, reason := range map[string]string{
-		"":                           "Cannot write step outputs: GITHUB_OUTPUT is not set",
+		"":                           named + "no such file or directory",
 		at("missing"):                named + "no such file or directory",
 		at("dangling"):               named + "no such file or directory",
 		at("directory"):              named + "not a regular file",
@@ -192,7 +192,7 @@ func testOutputFileNotEmpty(t *testing.T) {
 func testSummaryUnwritable(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
 	for path, reason := range map[string]string{
-		"": "GITHUB_STEP_SUMMARY is not set.", t.TempDir(): "Writing it failed: not a regular file.",
+		"": "Writing it failed: no such file or directory.", t.TempDir(): "Writing it failed: not a regular file.",
 		missing: "Writing it failed: no such file or directory.",
 	} {
 		res := scenario{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.check(t, &fakeAPI{}, expected{attempts: 1})

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"publish-agent-version/diga"
@@ -33,15 +32,12 @@ type renderer struct {
 	flags   bool                // inputs are flags of the command line
 }
 
-var inputMention = regexp.MustCompile(`\{([\w-]+)(?:: (\S+))?\}`)
+var inputMention = regexp.MustCompile(`\{([\w-]+)(: \S+)?\}`)
 
 func (r renderer) text(m message) string {
-	format := m.format
-	if strings.Contains(format, "{") {
-		format = inputMention.ReplaceAllStringFunc(format, func(s string) string {
-			return strings.ReplaceAll(r.literal(r.input(s)), "%", "%%")
-		})
-	}
+	format := inputMention.ReplaceAllStringFunc(m.format, func(mention string) string {
+		return strings.ReplaceAll(r.literal(r.input(strings.Trim(mention, "{}"))), "%", "%%")
+	})
 	args := make([]any, len(m.args))
 	for i, arg := range m.args {
 		switch arg := arg.(type) {
@@ -56,32 +52,38 @@ func (r renderer) text(m message) string {
 	return fmt.Sprintf(format, args...)
 }
 
-// input writes the input that {name} or {name: value} mentions.
+// input writes a mention of an input: name, or name: value.
 func (r renderer) input(mention string) string {
-	parts := inputMention.FindStringSubmatch(mention)
-	name, value := parts[1], parts[2]
+	name, value, hasValue := strings.Cut(mention, ": ")
 	switch {
-	case !r.flags && value != "":
-		return name + ": " + value
 	case !r.flags || inputNamed(name) == nil:
-		return name
+		return mention
 	case name == "token":
 		return "DIGA_TOKEN"
-	case value == "" || value == "true":
+	case !hasValue || value == "true":
 		return "--" + name
 	default:
 		return "--" + name + "=" + value
 	}
 }
 
-// capitalized is the text with a capital first letter, unless it begins with foreign text.
+// capitalized is the text with a capital first letter, unless it begins with foreign text or an input.
 func (r renderer) capitalized(m message) string {
-	s := r.text(m)
-	if begin := m.begin(); begin != "" && begin[0] != '%' && begin[0] != '{' {
-		first, size := utf8.DecodeRuneInString(s)
-		s = string(unicode.ToUpper(first)) + s[size:]
+	if rest, ok := strings.CutPrefix(m.format, "%s"); ok && len(m.args) > 0 {
+		switch first := m.args[0].(type) {
+		case message:
+			return r.capitalized(first) + r.text(message{rest, m.args[1:]})
+		case string:
+			return capital(first) + r.text(message{rest, m.args[1:]})
+		}
 	}
-	return s
+	return r.text(message{capital(m.format), m.args})
+}
+
+// capital makes the first letter of our own text a capital.
+func capital(s string) string {
+	_, size := utf8.DecodeRuneInString(s)
+	return strings.ToUpper(s[:size]) + s[size:]
 }
 
 // sentence is the capitalized text with a period.
@@ -91,19 +93,6 @@ func (r renderer) sentence(m message) string {
 		return s
 	}
 	return s + "."
-}
-
-// begin is the format that the message begins with.
-func (m message) begin() string {
-	if strings.HasPrefix(m.format, "%s") && len(m.args) > 0 {
-		switch first := m.args[0].(type) {
-		case message:
-			return first.begin()
-		case string:
-			return strings.TrimPrefix(first, "%")
-		}
-	}
-	return m.format
 }
 
 // sentences renders messages as sentences on one line.

@@ -11,13 +11,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// format is the format of the results outside GitHub Actions.
+// format is the format of the results.
 type format string
 
 const (
-	plain  format = "plain"  // name=value lines
-	asJSON format = "json"   // one object
-	dotenv format = "dotenv" // NAME=value lines that GitLab's dotenv reports and a shell's source read alike
+	plain     format = "plain"  // name=value lines; the default
+	asJSON    format = "json"   // one object
+	dotenv    format = "dotenv" // NAME=value lines that GitLab's dotenv reports and a shell's source read alike
+	forRunner format = "runner" // like plain, with the summary
 )
 
 // output is one step output.
@@ -44,16 +45,15 @@ func (r *run) outputs(markdown string, render renderer) []output {
 			set("previous-"+d.String()+"-phone-number-id", idOrEmpty(r.before.only(d).ID))
 		}
 	}
-	if v := r.wish.version; v.ID != uuid.Nil || r.status == live {
-		id := idOrEmpty(v.ID)
-		if r.wish.launch {
-			id = "" // it is the draft's
-		}
+	v := r.wish.version
+	id, name := idOrEmpty(v.ID), string(v.Name)
+	if r.wish.launch { // these are the draft's
+		id, name = "", r.in.VersionName
+	}
+	if v.ID != uuid.Nil || r.status == live {
 		set("version-id", id)
 	}
-	if name := string(r.wish.version.Name); r.wish.launch {
-		exact("version-name", r.in.VersionName)
-	} else if name != "" {
+	if name != "" {
 		exact("version-name", name)
 	}
 	if r.in.LaunchDraft {
@@ -77,8 +77,15 @@ func (r *run) outputs(markdown string, render renderer) []output {
 			set("published-version-id", idOrEmpty(r.now.live.value.ID))
 		}
 		for d := range diga.Directions {
-			phone, none := r.outputPhone(d)
-			set(d.String()+"-phone-number-id", none+idOrEmpty(phone.ID))
+			phone, n := r.now.only(d), r.wish.numbers[d]
+			if r.status == dryRun || n.asked && r.now.has(d, n.phone.ID) {
+				phone = n.phone // which a real run would send, or the one of several that was asked for
+			}
+			id := idOrEmpty(phone.ID)
+			if r.status == dryRun && n.asked && id == "" {
+				id = "none" // for the input of the same name
+			}
+			set(d.String()+"-phone-number-id", id)
 			number := phone.Number.E164()
 			if number == "" {
 				number = string(phone.Number.Text())
@@ -86,25 +93,8 @@ func (r *run) outputs(markdown string, render renderer) []output {
 			exact(d.String()+"-phone-number", number)
 		}
 	}
-	if markdown != "" {
-		set("summary", markdown)
-	}
+	set("summary", markdown)
 	return list
-}
-
-// outputPhone is the phone in direction d: of several, the one that was requested; the zero Phone if there is none or it is
-// ambiguous. In a dry run it is what a real run would send, in the format of the input: none is "none" if the run would
-// release the number.
-func (r *run) outputPhone(d diga.Direction) (phone diga.Phone, none string) {
-	n := r.wish.numbers[d]
-	switch {
-	case r.status == dryRun && n.asked && n.phone.ID == uuid.Nil:
-		return diga.Phone{}, "none"
-	case r.status == dryRun, n.asked && r.now.has(d, n.phone.ID):
-		return n.phone, ""
-	default:
-		return r.now.only(d), ""
-	}
 }
 
 func idOrEmpty(id uuid.UUID) string {
@@ -115,7 +105,7 @@ func idOrEmpty(id uuid.UUID) string {
 }
 
 // print returns the outputs in format f, and the names of those that it cannot represent.
-func (f format) print(outputs []output) (printed string, left []string) {
+func (f format) print(outputs []output) (printed string, omitted []string) {
 	var b strings.Builder
 	if f == asJSON {
 		values := make(map[string]any, len(outputs))
@@ -134,30 +124,17 @@ func (f format) print(outputs []output) (printed string, left []string) {
 	}
 	for _, o := range outputs {
 		switch {
-		case strings.Contains(o.value, "\n") && o.name == "summary":
-		case f == dotenv && !isPlainInDotenv(o.value):
-			left = append(left, o.name)
-		case f == dotenv:
+		case o.name == "summary" && f == forRunner: // has many lines, between delimiters that nobody can guess
+			delimiter := "summary-" + uuid.NewString()
+			fmt.Fprintf(&b, "summary<<%s\n%s\n%s\n", delimiter, strings.TrimSuffix(o.value, "\n"), delimiter)
+		case o.name == "summary":
+		case f != dotenv:
+			fmt.Fprintf(&b, "%s=%s\n", o.name, o.value)
+		case o.value == "" || isName(o.value, "_./:+@%,-"): // to a shell and to GitLab, which has quotes but no escapes
 			fmt.Fprintf(&b, "%s=%s\n", strings.ToUpper(strings.ReplaceAll(o.name, "-", "_")), o.value)
 		default:
-			fmt.Fprintf(&b, "%s=%s\n", o.name, o.value)
+			omitted = append(omitted, o.name)
 		}
 	}
-	return b.String(), left
+	return b.String(), omitted
 }
-
-// outputFileText returns the outputs for the runner's file: a line each, but the summary between delimiters that nobody
-// can guess.
-func outputFileText(outputs []output) string {
-	text, _ := plain.print(outputs)
-	for _, o := range outputs {
-		if o.name == "summary" {
-			delimiter := "summary-" + uuid.NewString()
-			text += fmt.Sprintf("summary<<%s\n%s\n%s\n", delimiter, strings.TrimSuffix(o.value, "\n"), delimiter)
-		}
-	}
-	return text
-}
-
-// isPlainInDotenv reports whether a value means the same to a shell and to GitLab, which keeps quotes and has no escapes.
-func isPlainInDotenv(value string) bool { return value == "" || isName("0"+value, "_./:+@%,-") }

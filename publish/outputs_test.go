@@ -68,7 +68,8 @@ func checkReadable(t *testing.T, outputs []output) {
 			t.Errorf("JSON has %q as %q, want %q", o.name, object[o.name], o.value)
 		}
 	}
-	list, err := runner.Outputs(outputFileText(outputs))
+	text, _ = forRunner.print(outputs)
+	list, err := runner.Outputs(text)
 	same := func(a runner.Output, b output) bool { return a.Name == b.name && a.Value == b.value }
 	if err != nil || !slices.EqualFunc(list, outputs, same) {
 		t.Errorf("%v: the runner reads %q", err, list)
@@ -104,7 +105,7 @@ func TestFormatsOfEveryCharacter(t *testing.T) {
 	for r := rune(' '); r <= '\u00ff'; r++ {
 		for i, value := range []string{string(r), string(r) + "a", "a" + string(r) + "a", "a" + string(r),
 			"a:" + string(r), string(r) + string(r)} {
-			outputs = append(outputs, output{fmt.Sprintf("o%d-%d", r, i), newCleaner().clean(value, maxLine)})
+			outputs = append(outputs, output{fmt.Sprintf("o%d-%d", r, i), newCleaner("").clean(value, maxLine)})
 		}
 	}
 	checkReadable(t, outputs)

@@ -160,13 +160,8 @@ func (r *run) publish(signals context.Context, problem message) *failure {
 // begin masks the token, validates every input and opens the file for the outputs.
 func (r *run) begin(problem message) *failure {
 	env, problems := r.readEnv()
-	get := func(name string) string {
-		if name != "token" {
-			return cmp.Or(r.args.inputs[name], env[name])
-		}
-		return env[name] // never from a flag
-	}
-	r.mask(secretToken(get("token")), secretToken(r.args.inputs["token"]))
+	get := func(name string) string { return cmp.Or(r.args.inputs[name], env[name]) }
+	r.mask(secretToken(get("token")))
 	r.log(say("publish-agent-version %s", r.Version))
 	in, invalid := readInputs(get)
 	problems = append(problems, invalid...)

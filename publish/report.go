@@ -26,13 +26,12 @@ type report struct {
 	args    arguments
 
 	outputFile *os.File // nil: there is none
-	printed    bool     // the results are on stdout
-	written    int64    // where in the file they begin, or -1: not yet
+	written    int64    // where in the file the results begin, or -1: not yet
 	warnings   []warning
 }
 
 func newReport(s Step, args arguments, actions bool) *report {
-	r := &report{cleaner: newCleaner(), actions: actions, stdout: s.Stdout, args: args, written: -1}
+	r := &report{cleaner: newCleaner(""), actions: actions, stdout: s.Stdout, args: args, written: -1}
 	log := s.Stdout
 	if !r.actions {
 		log = s.Stderr
@@ -52,26 +51,21 @@ func (w bestEffort) Write(b []byte) (int, error) {
 // renderer renders messages for the log, annotations and outputs.
 func (r *report) renderer() renderer { return renderer{r.text, !r.actions} }
 
-// mask hides the tokens from here on, with the runner's mask and with our own.
-func (r *report) mask(tokens ...secretToken) {
-	var secrets []string
-	for _, token := range tokens {
-		secret := token.reveal()
-		if len(secret) < minToken {
-			continue // it would mask unrelated text, and it is refused
-		}
-		secrets = append(secrets, secret)
-		if first, _ := utf8.DecodeRuneInString(secret); r.actions && !combines(first) { // the runner would print this one
-			r.action.AddMask(secret)
-		}
+// mask hides the token from here on, with the runner's mask and with our own. A shorter one would mask unrelated text,
+// and is refused.
+func (r *report) mask(token secretToken) {
+	secret := token.reveal()
+	if len(secret) < minToken {
+		return
 	}
-	r.cleaner = newCleaner(secrets...)
+	if first, _ := utf8.DecodeRuneInString(secret); r.actions && !combines(first) { // the runner would print this one
+		r.action.AddMask(secret)
+	}
+	r.cleaner = newCleaner(secret)
 }
 
 // log writes one line.
-func (r *report) log(line message) {
-	r.logLines([]string{r.clean(r.renderer().text(line), maxLine)})
-}
+func (r *report) log(line message) { r.logLines([]string{r.clean(r.renderer().text(line), maxLine)}) }
 
 // logLines writes lines that are already clean.
 func (r *report) logLines(lines []string) {
@@ -85,69 +79,56 @@ func (r *report) logLines(lines []string) {
 // debug writes one line if debug logging is on.
 func (r *report) debug(line message) {
 	if r.action.Getenv("RUNNER_DEBUG") == "1" {
-		r.annotate((*githubactions.Action).Debugf, "debug", "", r.renderer().text(line))
+		r.annotate("debug", "", r.renderer().text(line))
 	}
 }
 
 func (r *report) notice(title string, m message) {
-	r.annotate((*githubactions.Action).Noticef, "notice", title, r.renderer().sentence(m))
+	r.annotate("notice", title, r.renderer().sentence(m))
 }
 
 func (r *report) warn(title string, m message) {
 	r.warnings = append(r.warnings, warning{title, m})
-	r.annotate((*githubactions.Action).Warningf, "warning", title, r.renderer().sentence(m))
+	r.annotate("warning", title, r.renderer().sentence(m))
 }
 
 func (r *report) fail(code, message string) {
-	r.annotate((*githubactions.Action).Errorf, "error", code, message)
+	r.annotate("error", code, message)
 }
 
-func (r *report) annotate(issue func(*githubactions.Action, string, ...any), level, title, message string) {
+func (r *report) annotate(level, title, message string) {
 	title, message = r.text(title), r.clean(message, maxLine)
+	command := &githubactions.Command{Name: level, Message: message}
+	if title != "" {
+		level += ": " + title
+		command.Properties = githubactions.CommandProperties{"title": title}
+	}
 	if !r.actions {
-		if title != "" {
-			level += ": " + title
-		}
 		r.logLines([]string{r.clean(level+": "+message, maxLine)})
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	action := r.action
-	if title != "" {
-		action = action.WithFieldsMap(map[string]string{"title": title})
-	}
-	issue(action, "%s", message)
+	r.action.IssueCommand(command)
 }
 
 // openOutputs opens the file for step outputs, so that a missing file is detected before anything is changed. It never
 // creates the file: inside a container, that would only hide that the real one is missing.
-func (r *report) openOutputs() error {
-	path := r.action.Getenv("GITHUB_OUTPUT")
-	if path == "" {
-		if r.actions {
-			return errors.New("GITHUB_OUTPUT is not set")
+func (r *report) openOutputs() (err error) {
+	if path := r.action.Getenv("GITHUB_OUTPUT"); path != "" || r.actions {
+		if r.outputFile, err = openAppend(path); err != nil {
+			err = fmt.Errorf("opening GITHUB_OUTPUT: %w", err)
 		}
-		return nil
 	}
-	file, err := openAppend(path)
-	if err != nil {
-		return fmt.Errorf("opening GITHUB_OUTPUT: %w", err)
-	}
-	r.outputFile = file
-	return nil
+	return err
 }
 
 // openAppend opens an existing regular file. It checks the type first: opening a FIFO would wait for a reader.
 func openAppend(path string) (*os.File, error) {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, errors.New("not a regular file")
 	}
-	var file *os.File
-	if err == nil {
-		file, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
-	}
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 	return file, withoutPath(err)
 }
 
@@ -160,20 +141,20 @@ func withoutPath(err error) error {
 }
 
 // setOutputs writes all outputs, or none to the runner's file. A second call replaces what the first one wrote there.
-func (r *report) setOutputs(outputs []output) error {
+func (r *report) setOutputs(outputs []output) (err error) {
 	for i, o := range outputs {
 		if o.name != "summary" { // which is clean, and not one line
 			outputs[i].value = r.line(o.value, maxLine)
 		}
 	}
-	if !r.actions && !r.printed {
-		printed, left := r.args.output.print(outputs)
-		r.printed = true
+	if !r.actions {
+		printed, omitted := format(r.args.inputs["output"]).print(outputs)
 		if _, err := io.WriteString(r.stdout, printed); err != nil {
 			return fmt.Errorf("writing to stdout: %w", withoutPath(err))
 		}
-		if len(left) > 0 {
-			r.log(say("Omitted from the dotenv output, which cannot represent their values: %s.", strings.Join(left, ", ")))
+		if len(omitted) > 0 {
+			names := strings.Join(omitted, ", ")
+			r.log(say("Omitted from the dotenv output, which cannot represent their values: %s.", names))
 		}
 	}
 	if r.outputFile == nil {
@@ -182,36 +163,29 @@ func (r *report) setOutputs(outputs []output) error {
 	if r.written >= 0 {
 		_ = r.outputFile.Truncate(r.written)
 	}
-	size, err := appendWhole(r.outputFile, outputFileText(outputs))
-	if err == nil {
-		r.written = size
-	}
+	text, _ := forRunner.print(outputs)
+	r.written, err = appendWhole(r.outputFile, text)
 	return err
 }
 
 // addSummary writes the summary to the file that the command line asks for, whose error it returns, and to the job
 // summary. An error of that is only a warning.
 func (r *report) addSummary(markdown string) (err error) {
-	if path := r.args.summary; path != "" && !r.actions {
+	if path := r.args.inputs["summary"]; path != "" && !r.actions {
 		//nolint:gosec // other users may read it, as they may the log
 		if err = withoutPath(os.WriteFile(path, []byte(markdown), 0o644)); err != nil {
 			err = fmt.Errorf("writing the summary: %w", err)
 		}
 	}
-	path := r.action.Getenv("GITHUB_STEP_SUMMARY")
-	if path == "" {
-		if r.actions {
-			r.warn("No job summary", say("GITHUB_STEP_SUMMARY is not set"))
+	if path := r.action.Getenv("GITHUB_STEP_SUMMARY"); path != "" || r.actions {
+		file, openErr := openAppend(path)
+		if openErr == nil {
+			_, openErr = appendWhole(file, markdown)
+			file.Close()
 		}
-		return err
-	}
-	file, openErr := openAppend(path)
-	if openErr == nil {
-		defer file.Close()
-		_, openErr = appendWhole(file, markdown)
-	}
-	if openErr != nil {
-		r.warn("No job summary", say("Writing it failed: %s", openErr.Error()))
+		if openErr != nil {
+			r.warn("No job summary", say("Writing it failed: %s", openErr.Error()))
+		}
 	}
 	return err
 }
@@ -220,33 +194,27 @@ func (r *report) addSummary(markdown string) (err error) {
 // repository.
 func (r *report) uses() string {
 	repository, ref := r.action.Getenv("GITHUB_ACTION_REPOSITORY"), r.action.Getenv("GITHUB_ACTION_REF")
-	switch {
-	case !isName(repository, "._/-") || !strings.Contains(repository, "/"):
+	if !isName(repository, "._/-") || !isName(ref, "._/-") {
 		return "./"
-	case !isName(ref, "._/-"):
-		return repository
-	default:
-		return repository + "@" + ref
 	}
+	return repository + "@" + ref
 }
 
-// appendWhole appends text to a file in one write, starting on a new line, and returns the size before. If the write fails, it truncates the file to
-// its previous size: the runner would take half an output for an error or, worse, for an output.
+// appendWhole appends text to a file in one write, starting on a new line, and returns the size before. If the write
+// fails, it truncates the file to that size: the runner would take half an output for an error or, worse, an output.
 func appendWhole(file *os.File, text string) (size int64, err error) {
 	info, err := file.Stat()
 	if err != nil {
 		return 0, err
 	}
-	size = info.Size()
-	if size > 0 {
+	if size = info.Size(); size > 0 {
 		last := make([]byte, 1)
 		if _, err := file.ReadAt(last, size-1); err != nil || last[0] != '\n' {
 			text = "\n" + text
 		}
 	}
-	if _, err := file.WriteString(text); err != nil {
+	if _, err = file.WriteString(text); err != nil {
 		_ = file.Truncate(size)
-		return size, withoutPath(err)
 	}
-	return size, nil
+	return size, withoutPath(err)
 }

@@ -22,7 +22,7 @@ type testReport struct {
 func newTestReport(env map[string]string) *testReport {
 	p := new(testReport)
 	step := Step{Environ: environ(env), Stdout: &p.stdout, Stderr: &p.stderr}
-	p.report = newReport(step, arguments{output: plain}, env["GITHUB_ACTIONS"] == "true")
+	p.report = newReport(step, arguments{}, env["GITHUB_ACTIONS"] == "true")
 	return p
 }
 
