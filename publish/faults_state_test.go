@@ -277,7 +277,7 @@ func testWentOffline(t *testing.T) {
 				t.Error(message)
 			}
 			if !strings.HasPrefix(res.summary, "### ⚠️ `Front desk` is offline\n") ||
-				!strings.Contains(res.summary, "To stay on <code>v1.22.7</code> (228) instead") {
+				!strings.Contains(res.summary, "To stay on <code>v1.22.7</code> (228) with") {
 				t.Error(res.summary)
 			}
 		})
