@@ -69,18 +69,16 @@ func (r *run) logView() {
 		r.log(say("No version is live now."))
 	case b.live.known():
 		r.log(say("Live version of %s: %s.", r.agent(), fullVersionName(b.live.value)))
-	case b.live.err != nil:
-		r.log(say("Could not read the live version: %s.", diga.Foreign(b.live.err.Error())))
 	}
 	for d, bound := range b.bound {
 		if len(bound.value) > 0 {
 			r.log(say("Bound for %s calls: %s.", diga.Direction(d), phoneNames(bound.value)))
 		}
 	}
-	unread := map[error]string{b.bound[diga.Inbound].err: "phone numbers", r.target.err: "requested version"}
-	for err, what := range unread {
-		if err != nil {
-			r.log(say("Could not read the %s: %s.", what, diga.Foreign(err.Error())))
+	unread := []error{b.live.err, b.bound[diga.Inbound].err, r.target.err}
+	for i, what := range []string{"live version", "phone numbers", "requested version"} {
+		if unread[i] != nil {
+			r.log(say("Could not read the %s: %s.", what, diga.Foreign(unread[i].Error())))
 		}
 	}
 }
