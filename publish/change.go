@@ -108,7 +108,7 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 		f.status = unknown
 	}
 	r.explain(f, effect, seen)
-	if live := r.liveNow(); !live.empty() && r.now.live.known() {
+	if live, _ := r.liveNow(); !live.empty() && r.now.live.known() {
 		r.log(say("Read back: %s.", live))
 	}
 	return f

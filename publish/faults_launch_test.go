@@ -163,7 +163,7 @@ func TestFaultsLaunch(t *testing.T) {
 			attempts: -1, live: sandbox.LiveID,
 			outputs: map[string]string{"launched": "false", "version-id": "", "version-name": "v2"},
 			summary: []string{"`v2`, from the draft"},
-			says:    []string{"A real run would launch the draft as v2 and put Front desk on it"}}.run(t)
+			says:    []string{"After a real run, Front desk is on v2, from the draft"}}.run(t)
 	})
 	t.Run("inputs", func(t *testing.T) {
 		for _, inputs := range [][]string{{"version-id", sandbox.NextID}, {"unpublish", "true", "version-id", ""},

@@ -60,7 +60,7 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 			return nil
 		case len(found) > 1:
 			f = ambiguous(name, found)
-			f.live = r.liveNow()
+			f.live, _ = r.liveNow()
 			return f
 		case e.Effect != diga.MaybeApplied || !isSure || tries == r.in.MaxRetries || ctx.Err() != nil:
 			return f

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"time"
@@ -40,29 +41,22 @@ func (r *run) logAttempt(a diga.Attempt) {
 
 // request describes what is requested, for the log.
 func (r *run) request() message {
-	var parts []message
+	what := say("publish version %s", diga.Foreign(r.in.Version.UUID.String()))
 	switch {
 	case r.in.ShowLive:
-		parts = append(parts, say("show what is live"))
+		what = say("show what is live")
 	case r.in.Unpublish:
-		parts = append(parts, say("unpublish"))
+		what = say("unpublish")
 	case r.in.VersionName != "":
-		parts = append(parts, say("publish %s", diga.Foreign(r.in.VersionName)))
-	default:
-		parts = append(parts, say("publish version %s", diga.Foreign(r.in.Version.UUID.String())))
+		what = say("publish %s", diga.Foreign(r.in.VersionName))
 	}
 	for d, p := range r.in.Phones {
-		direction := diga.Direction(d)
-		switch {
-		case p.Release:
-			parts = append(parts, say("release the %s number", direction))
-		case p.ID.Valid:
-			parts = append(parts, say("%s number %s", direction, diga.Foreign(p.ID.UUID.String())))
-		case !p.isOpen():
-			parts = append(parts, say("%s number %s", direction, p.Number.Text()))
+		if !p.isOpen() {
+			number := cmp.Or(idOrEmpty(p.ID.UUID), string(p.Number.Text()), "none")
+			what = say("%s, %s number %s", what, diga.Direction(d), diga.Foreign(number))
 		}
 	}
-	return join(parts, ", ")
+	return what
 }
 
 // logView logs what was read before the change.
@@ -73,21 +67,16 @@ func (r *run) logView() {
 		r.log(say("No version is live now."))
 	case b.live.known():
 		r.log(say("Live version of %s: %s.", r.agent(), fullVersionName(b.live.value)))
-	case b.live.err != nil:
-		r.log(say("Could not read the live version: %s.", diga.Foreign(b.live.err.Error())))
 	}
 	for d, bound := range b.bound {
 		if len(bound.value) > 0 {
-			noun := "number"
-			if len(bound.value) > 1 {
-				noun = "numbers"
-			}
-			r.log(say("Bound %s %s: %s.", diga.Direction(d), noun, phoneNames(bound.value)))
+			r.log(say("Bound for %s calls: %s.", diga.Direction(d), phoneNames(bound.value)))
 		}
 	}
-	for err, what := range map[error]string{b.bound[diga.Inbound].err: "phone numbers", r.target.err: "requested version"} {
-		if err != nil {
-			r.log(say("Could not read the %s: %s.", what, diga.Foreign(err.Error())))
+	unread := []error{b.live.err, b.bound[diga.Inbound].err, r.target.err}
+	for i, what := range []string{"live version", "phone numbers", "requested version"} {
+		if unread[i] != nil {
+			r.log(say("Could not read the %s: %s.", what, diga.Foreign(unread[i].Error())))
 		}
 	}
 }

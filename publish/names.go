@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -59,14 +58,6 @@ func (r *run) agent() message {
 	return say("agent %s", diga.Foreign(r.in.Agent.String()))
 }
 
-// wished is the change, as the object of "refused".
-func (r *run) wished() message {
-	if r.in.Unpublish {
-		return say("to unpublish")
-	}
-	return r.name(r.wish.version)
-}
-
 // sameName reports whether two names of versions are the same but for the blanks around them and for characters that
 // cannot be seen.
 func sameName[A, B ~string](a A, b B) bool { return visible(string(a)) == visible(string(b)) }
@@ -91,9 +82,12 @@ func foldName(name string) string { return strings.TrimPrefix(strings.ToLower(vi
 // returns the zero Version.
 func (r *run) pickVersion() (diga.Version, *failure) {
 	all, name := r.versions.value, r.in.VersionName
-	var saved, similar []diga.Version
+	var saved, similar, named []diga.Version
 	var draft, zeros diga.Version
 	for _, v := range all {
+		if !v.Draft && isVisible(v.Name) {
+			named = append(named, v)
+		}
 		switch {
 		case sameName(v.Name, name) && v.Draft:
 			draft = v
@@ -108,7 +102,8 @@ func (r *run) pickVersion() (diga.Version, *failure) {
 	switch {
 	case len(saved) == 1:
 		if zeros.ID != uuid.Nil {
-			r.warn("Version name", say("There is also a version %s. YAML reads %s as %s: if you mean that one, put the name in quotes.",
+			r.warn("Version name", say("There is also a version %s. YAML reads %s as %s: "+
+				"if you mean that one, put the name in quotes.",
 				quote(string(zeros.Name)), zeros.Name, diga.Foreign(name)))
 		}
 		return saved[0], nil
@@ -117,7 +112,8 @@ func (r *run) pickVersion() (diga.Version, *failure) {
 	case r.in.LaunchDraft:
 		return diga.Version{}, nil
 	}
-	f := refusal(codeVersionNotFound, say("Correct {version-name}, give a version this name in Diga, or set {launch-draft: true}."),
+	f := refusal(codeVersionNotFound,
+		say("Correct {version-name}, give a version this name in Diga, or set {launch-draft: true}."),
 		"no version is named %s", quote(name))
 	switch _, isRef := strings.CutPrefix(name, "refs/"); {
 	case draft.ID != uuid.Nil:
@@ -130,9 +126,8 @@ func (r *run) pickVersion() (diga.Version, *failure) {
 	case len(similar) > 0:
 		f.add("did you mean %s?", list(some(5, similar, quoted)))
 	case len(all) > 0:
-		newest := slices.DeleteFunc(slices.Clone(all), func(v diga.Version) bool { return v.Draft || !isVisible(v.Name) })
-		slices.SortStableFunc(newest, func(a, b diga.Version) int { return cmp.Compare(b.Number, a.Number) })
-		f.add("the newest of %s: %s", count(len(all), "version"), list(some(5, newest[:min(5, len(newest))], quoted)))
+		slices.SortStableFunc(named, func(a, b diga.Version) int { return cmp.Compare(b.Number, a.Number) })
+		f.add("the newest of %s: %s", count(len(all), "version"), list(some(5, named[:min(5, len(named))], quoted)))
 	default:
 		f.add("the agent has no versions")
 	}
@@ -149,13 +144,14 @@ func quoted(v diga.Version) message {
 
 // ambiguous lists the versions that have the same name.
 func ambiguous(name string, same []diga.Version) *failure {
-	f := refusal(codeVersionAmbiguous, say("Set {version-id} instead."), "%d versions are named %s", len(same), quote(name))
+	f := refusal(codeVersionAmbiguous, say("Set {version-id} instead."),
+		"%d versions are named %s", len(same), quote(name))
 	f.items = some(5, same, func(v diga.Version) message {
-		notes := strconv.Itoa(v.Number)
-		if !v.Created.IsZero() {
-			notes += ", created " + v.Created.Format("2006-01-02 15:04 MST")
+		if v.Created.IsZero() {
+			return say("%s (%d)", diga.Foreign(v.ID.String()), v.Number)
 		}
-		return say("%s (%s)", diga.Foreign(v.ID.String()), notes)
+		return say("%s (%d, created %s)", diga.Foreign(v.ID.String()), v.Number,
+			v.Created.Format("2006-01-02 15:04 MST"))
 	})
 	return f
 }
@@ -167,94 +163,4 @@ func isSameNumber(name, other string) bool {
 	short, isNumber := strings.CutPrefix(other, name)
 	return isNumber && short != "" && decimal.MatchString(name) && decimal.MatchString(other) &&
 		strings.Trim(strings.TrimPrefix(short, "."), "0") == "" && strings.Contains(other, ".")
-}
-
-// phoneName names a phone by its number and nickname, or else by its ID.
-func phoneName(p diga.Phone) message {
-	number := spaced(p.Number)
-	switch {
-	case !isVisible(number):
-		return say("phone number %s", diga.Foreign(p.ID.String()))
-	case !isVisible(p.Nickname):
-		return foreign(number)
-	default:
-		return say("%s", number+" ("+p.Nickname+")")
-	}
-}
-
-func phoneNames(phones []diga.Phone) message {
-	var names []message
-	for _, p := range phones {
-		names = append(names, phoneName(p))
-	}
-	return list(names)
-}
-
-// pickPhone returns the one phone with this number that can be bound. If none can, it returns one that the checks then
-// refuse.
-func pickPhone(phones []diga.Phone, number diga.Number) (diga.Phone, *failure) {
-	var same, usable, similar []diga.Phone
-	exact := slices.ContainsFunc(phones, func(p diga.Phone) bool { return p.Number.Exactly(number) })
-	for _, p := range phones {
-		switch {
-		case p.Number.Exactly(number), !exact && p.Number.Equal(number):
-			same = append(same, p)
-			if p.Usable() {
-				usable = append(usable, p)
-			}
-		case p.Usable() && p.Number.EndsLike(number):
-			similar = append(similar, p)
-		}
-	}
-	switch {
-	case len(usable) == 1:
-		return usable[0], nil
-	case len(usable) == 0 && len(same) > 0:
-		return same[0], nil
-	}
-	withID := func(p diga.Phone) message { return say("%s, ID %s", phoneName(p), diga.Foreign(p.ID.String())) }
-	asked := spaced(number)
-	if len(usable) > 1 {
-		f := refusal(codePhoneNotFound, say("Set its ID instead."), "%d phone numbers match %s", len(usable), asked)
-		f.items = some(5, usable, withID)
-		return diga.Phone{}, f
-	}
-	f := refusal(codePhoneNotFound, say("Check the number, or set its ID instead."), "phone number %s not found", asked)
-	if len(similar) > 0 {
-		f.advice = say("Diga writes it %s: use that.", similar[0].Number.Text())
-	}
-	rest := slices.DeleteFunc(slices.Clone(phones), func(p diga.Phone) bool {
-		return !p.Usable() || slices.ContainsFunc(similar, func(c diga.Phone) bool { return c.ID == p.ID })
-	})
-	if f.items = some(5, append(similar, rest...), withID); len(f.items) == 0 {
-		f.what = say("%s: this key sees no assigned phone numbers", f.what)
-	} else {
-		f.what = say("%s; the assigned ones are", f.what)
-	}
-	return diga.Phone{}, f
-}
-
-// twoDigitCodes are the two-digit country codes of E.164. +1 and +7 have one digit, all others three.
-const twoDigitCodes = "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 " +
-	"81 82 84 86 90 91 92 93 94 95 98"
-
-// spaced writes a number as people do: in E.164, with its country code and groups of three digits, such as +34 910 000 001.
-// The last group may have four digits or two. A number in any other format is as it was written.
-func spaced(number diga.Number) diga.Foreign {
-	digits := strings.TrimPrefix(number.E164(), "+")
-	if len(digits) < 7 {
-		return number.Text()
-	}
-	code := 3
-	switch {
-	case digits[0] == '1' || digits[0] == '7':
-		code = 1
-	case strings.Contains(twoDigitCodes, digits[:2]):
-		code = 2
-	}
-	groups, rest := []string{"+" + digits[:code]}, digits[code:]
-	for len(rest) > 4 {
-		groups, rest = append(groups, rest[:3]), rest[3:]
-	}
-	return diga.Foreign(strings.Join(append(groups, rest), " "))
 }

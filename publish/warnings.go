@@ -1,0 +1,90 @@
+package publish
+
+import (
+	"slices"
+
+	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
+)
+
+// warning is an annotation about something that did not stop the step. The summary has it too.
+type warning struct {
+	title string
+	text  message
+}
+
+// warnBefore gives the warnings about the wish.
+func (r *run) warnBefore() {
+	w, v := r.wish, r.before
+	if isOlder(w, v) {
+		r.warn("Older version", say("%s is older than %s, which is live. "+
+			"Set {only-newer: true} to refuse older versions.",
+			fullVersionName(w.version), fullVersionName(v.live.value)))
+	}
+	if issues := w.version.Issues; len(issues) > 0 && r.in.DryRun {
+		r.warn("Validation issues", say("Diga may refuse %s: %s.",
+			r.name(w.version), join(some(3, issues, foreign), "; ")))
+	}
+	if w.unpublish {
+		return
+	}
+	var leaving []message
+	for _, p := range v.phones {
+		bound := v.has(diga.Inbound, p.ID) || v.has(diga.Outbound, p.ID)
+		asked := p.ID == w.numbers[diga.Inbound].phone.ID || p.ID == w.numbers[diga.Outbound].phone.ID
+		if !p.ReleaseAt.IsZero() && (bound || asked) {
+			leaving = append(leaving, say("%s on %s", phoneName(p), p.ReleaseAt.Format("2 January 2006")))
+		}
+	}
+	if len(leaving) > 0 {
+		r.warn("Number will be released", say("Diga is going to release %s. Stop that in Diga if calls depend on it.",
+			list(leaving)))
+	}
+	for d, n := range w.numbers {
+		isNamed := func(p diga.Phone) bool { return p.ID == n.phone.ID }
+		others := slices.DeleteFunc(slices.Clone(v.bound[d].value), isNamed)
+		if r.in.DryRun && len(others) > 0 && (n.isOpen() || n.phone.ID != uuid.Nil) {
+			r.warn("Numbers may be released", say("Diga may release %s: a request can name only one %s number, "+
+				"and only one that can be used.", phoneNames(others), diga.Direction(d)))
+		}
+	}
+}
+
+// warnAfter gives the warnings about a change that is, or may be, in effect.
+func (r *run) warnAfter() {
+	for d, phones := range r.lost {
+		verb, end := "answers", ""
+		if d == int(diga.Outbound) {
+			verb = "calls from"
+		} else if len(r.now.bound[d].value) == 0 {
+			end = " Nobody can call it now."
+		}
+		if len(phones) > 0 {
+			r.warn("Phone number released", say("%s no longer %s %s, although this step did not request that.%s "+
+				"Bind what is missing in Diga: a request can bind only one number in each direction.",
+				r.agent(), verb, phoneNames(phones), end))
+		}
+	}
+	var open, empty []message
+	for d, n := range r.wish.numbers {
+		direction := say("%s", diga.Direction(d))
+		if n.isOpen() {
+			open = append(open, direction)
+		}
+		if n.isOpen() && len(r.now.bound[d].value) == 0 {
+			empty = append(empty, direction)
+		}
+	}
+	err := r.before.bound[diga.Inbound].err
+	if err == nil || len(open) == 0 || r.status != published && r.status != dryRun {
+		return
+	}
+	m := say("The phone numbers could not be read (%s), so %s numbers that were bound could not be protected. "+
+		"Check them in Diga; set {inbound-phone-number-id} and {outbound-phone-number-id}, "+
+		"or give the key Read on Phones.", diga.Foreign(err.Error()), list(open))
+	if len(empty) > 0 && r.status == published {
+		m = say("%s The reply names no %s number.", m, list(empty))
+	}
+	r.warn("Phone numbers not protected", m)
+}
