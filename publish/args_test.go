@@ -49,6 +49,8 @@ func TestCommandLine(t *testing.T) {
 		{"a value after a blank", []string{"--version-id", sandbox.NextID}, nil, 0, "status=published\n", ""},
 		{"a bare boolean", []string{next, "--dry-run"}, nil, 0, "status=dry-run\n", ""},
 		{"a boolean with a value", []string{next, "--dry-run=false"}, nil, 0, "status=published\n", ""},
+		{"a plan to release a number", []string{next, "--dry-run", "--inbound-phone-number-id=none"}, nil, 0,
+			"\ninbound-phone-number-id=none\n", ""},
 		{"an invalid boolean", []string{next, "--dry-run=maybe"}, nil, 1, "error-code=ACTION_INPUT_INVALID\n",
 			`--dry-run must be true or false, not "maybe"`},
 		{"a flag before the environment", []string{next, "--dry-run=true"}, map[string]string{"INPUT_DRY_RUN": "false"},
