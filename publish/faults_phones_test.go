@@ -35,6 +35,10 @@ func TestFaultsPhones(t *testing.T) {
 				setup: phone(sandbox.Switch, func(p *sandbox.Phone) { p.Status = status }),
 				says:  []string{"+34 910 000 002 (Switch) cannot be used: it is " + strings.ToLower(status)}}.run(t)
 		}
+		story{name: "by number", inputs: []string{"inbound-phone-number", "+34 910 000 002"},
+			code: "ACTION_PHONE_UNUSABLE", attempts: -1,
+			setup: phone(sandbox.Switch, func(p *sandbox.Phone) { p.Status = "finished" }),
+			says:  []string{"cannot be used: it is finished"}}.run(t)
 		for _, status := range []string{"ASSIGNED", "Assigned", "porting", ""} {
 			story{name: "as if assigned: " + status, inputs: []string{"outbound-phone-number-id", sandbox.Switch},
 				is:    sandbox.Behavior{Unchecked: true},

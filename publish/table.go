@@ -28,14 +28,14 @@ func (r *run) table(md *markdown) {
 	if r.wish.launch {
 		version = md.cell(true, r.fromDraft())
 	}
-	rows := tableRow("Version", md.cell(was.live.known(), versionOf(was)), version)
+	rows := []string{tableRow("Version", md.cell(was.live.known(), versionOf(was)), version)}
 	for d, name := range [diga.Directions]string{"Inbound", "Outbound"} {
 		before, now := was.bound[d], is.bound[d]
-		rows += tableRow(name, md.cell(before.known(), phoneNames(before.value)),
-			md.cell(now.known() || len(now.value) > 0, phoneNames(now.value)))
+		rows = append(rows, tableRow(name, md.cell(before.known(), phoneNames(before.value)),
+			md.cell(now.known() || len(now.value) > 0, phoneNames(now.value))))
 	}
-	if rows != "" {
-		md.add("| | %s | %s |\n|:--|:--|:--|%s", left, right, rows)
+	if text := strings.Join(rows, ""); text != "" {
+		md.add("| | %s | %s |\n|:--|:--|:--|%s", left, right, text)
 	}
 }
 
