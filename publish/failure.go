@@ -175,6 +175,9 @@ func (r *run) explain(f *failure, effect diga.Effect, seen observation) {
 	case r.before.live.known():
 		f.live = r.nothingChanged()
 	}
+	if r.launched && effect > diga.NoEffect {
+		f.live = say("%s was launched from the draft; %s", versionName(r.wish.version), f.live)
+	}
 }
 
 // reportPanic reports a panic without printing its value or stack, which may hold secrets, and returns the exit status.

@@ -89,7 +89,7 @@ func TestFaultsAge(t *testing.T) {
 		s := scenario{signal: syscall.SIGTERM, signalAt: 500 * time.Millisecond}
 		res := s.check(t, server, expected{attempts: 1})
 		if w := res.warnings(); len(w) != 1 || !strings.Contains(w[0],
-			"canceled by SIGTERM), so a released one may have gone unnoticed") {
+			"canceled by SIGTERM), so one that is no longer bound may have gone unnoticed") {
 			t.Errorf("warns %q", w)
 		}
 	})

@@ -145,6 +145,9 @@ func TestFaultsLaunch(t *testing.T) {
 			"true"}, attempts: 1, live: launched}.run(t)
 	})
 	t.Run("D9", func(t *testing.T) {
+		story{name: "the change fails", inputs: append([]string{"max-retries", "0"}, launch...), attempts: 1,
+			faults: []sandbox.Fault{{Status: 502, Times: -1}}, code: "HTTP_502", status: "unknown",
+			says: []string{"v2 was launched from the draft; v1.22.7 is still live, but the change may still"}}.run(t)
 		api, server := newSandbox(t, sandbox.Fault{Delay: time.Hour, Times: -1})
 		s := with(launch...)
 		s.signal, s.signalAt = 2, time.Second
@@ -163,7 +166,7 @@ func TestFaultsLaunch(t *testing.T) {
 			attempts: -1, live: sandbox.LiveID,
 			outputs: map[string]string{"launched": "false", "version-id": "", "version-name": "v2"},
 			summary: []string{"`v2`, from the draft"},
-			says:    []string{"After a real run, Front desk is on v2, from the draft"}}.run(t)
+			says:    []string{"After a real run, Front desk would be on v2, from the draft"}}.run(t)
 	})
 	t.Run("inputs", func(t *testing.T) {
 		for _, inputs := range [][]string{{"version-id", sandbox.NextID}, {"unpublish", "true", "version-id", ""},

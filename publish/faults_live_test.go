@@ -93,12 +93,12 @@ func TestFaultsLive(t *testing.T) {
 		for _, name := range []string{"version-id", "version-name"} {
 			value := map[string]string{"version-id": sandbox.OldestID, "version-name": sandbox.OldestName}[name]
 			story{name: name, inputs: []string{name, value}, attempts: 1, live: sandbox.OldestID,
-				warns: []string{"This run replaces v1.22.7 (228) with the older v1.0.0 (1). Set only-newer: true"}}.run(
+				warns: []string{"v1.0.0 (1) is older than v1.22.7 (228). Set only-newer: true"}}.run(
 				t)
 		}
 		story{name: "dry run", inputs: []string{"version-id", sandbox.OldestID, "dry-run", "true"}, status: "dry-run",
 			attempts: -1, live: sandbox.LiveID,
-			warns: []string{"v1.0.0 (1) is older than v1.22.7 (228), which is live"}}.run(t)
+			warns: []string{"v1.0.0 (1) is older than v1.22.7 (228). Set only-newer"}}.run(t)
 	})
 	t.Run("G5", func(t *testing.T) {
 		for name, guard := range map[string][2]string{
@@ -124,6 +124,9 @@ func TestFaultsLive(t *testing.T) {
 	t.Run("G6", func(t *testing.T) {
 		story{name: "a ref", inputs: []string{"version-name", "refs/tags/v1.22.8"}, code: "ACTION_VERSION_NOT_FOUND",
 			attempts: -1, says: []string{"github.ref_name"}}.run(t)
+		story{name: "with launch-draft", code: "ACTION_VERSION_NOT_FOUND", attempts: -1, hides: []string{"Launching"},
+			inputs: []string{"version-name", "refs/tags/v2", "launch-draft", "true"},
+			says:   []string{"github.ref_name"}}.run(t)
 	})
 	t.Run("G7", func(t *testing.T) {
 		for _, saved := range []string{" v3 ", "v3\u200b", "\ufeffv3"} {
@@ -144,6 +147,8 @@ func TestFaultsLive(t *testing.T) {
 	t.Run("Y2", func(t *testing.T) {
 		story{name: "both", setup: named("1.1", "1.10"), inputs: []string{"version-name", "1.1"}, attempts: 1,
 			live: newest, warns: []string{`There is also a version "1.10". YAML reads 1.10 as 1.1`}}.run(t)
+		story{name: "launched", setup: named("1.10"), inputs: []string{"version-name", "1.1", "launch-draft", "true"},
+			attempts: 1, live: "b1000000-0000-4000-8000-000000000232", warns: []string{`There is also a version "1.10"`}}.run(t)
 		story{name: "another number", setup: named("1.1", "1.11"), inputs: []string{"version-name", "1.1"}, attempts: 1,
 			live: newest}.run(t)
 	})

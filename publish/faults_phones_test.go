@@ -33,7 +33,8 @@ func TestFaultsPhones(t *testing.T) {
 			story{name: status, inputs: []string{"inbound-phone-number-id", sandbox.Switch},
 				code: "ACTION_PHONE_UNUSABLE", attempts: -1,
 				setup: phone(sandbox.Switch, func(p *sandbox.Phone) { p.Status = status }),
-				says:  []string{"+34 910 000 002 (Switch) cannot be used: it is " + strings.ToLower(status)}}.run(t)
+				says: []string{"+34 910 000 002 (Switch) cannot be used: it is " +
+					strings.ToLower(strings.ReplaceAll(status, "_", " "))}}.run(t)
 		}
 		story{name: "by number", inputs: []string{"inbound-phone-number", "+34 910 000 002"},
 			code: "ACTION_PHONE_UNUSABLE", attempts: -1,
@@ -54,7 +55,7 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "another direction", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "dry-run", "true",
 			"take-over", "true"}, status: "dry-run", attempts: -1, live: sandbox.LiveID,
 			warns: []string{
-				"Diga may release +34 910 000 001 (Reception): a request can name only one inbound number."},
+				"Diga may unbind +34 910 000 001 (Reception): a request can name only one inbound number, and only one that can be used."},
 			summary: []string{"would be taken from another agent"}}.run(t)
 		story{name: "taken over", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "take-over", "true"},
 			attempts: 1, is: sandbox.Behavior{AllowTakeOver: true},
@@ -123,7 +124,7 @@ func TestFaultsPhones(t *testing.T) {
 			says: []string{"but nobody can call it: it lost 2 phone numbers"},
 			warns: []string{
 				"no longer answers +34 910 000 002 (Switch) and +34 910 000 001 (Reception), although this " +
-					"step did not request that. Nobody can call it now. Bind them again in Diga"},
+					"step did not request that. Nobody can call it now. Bind what is missing in Diga"},
 			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
 			summary: []string{"### 🚨", "It may not restore every phone number"}}.run(t)
 		story{name: "two, and both are kept", setup: bindTwo, attempts: 1,
@@ -145,7 +146,7 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "and reading back fails", is: dropping, setup: bindTwo, attempts: 1, inbound: []string{},
 			faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Times: 1}),
 				get("/v1/phone/", sandbox.Fault{Status: 503})},
-			warns: []string{"so a released one may have gone unnoticed"}}.run(t)
+			warns: []string{"so one that is no longer bound may have gone unnoticed"}}.run(t)
 	})
 	t.Run("P9", func(t *testing.T) {
 		story{name: "released", inputs: []string{"inbound-phone-number-id", "none"}, attempts: 1, inbound: []string{},
@@ -211,11 +212,11 @@ func TestFaultsPhones(t *testing.T) {
 			inputs: []string{"dry-run", "true"}, status: "dry-run", attempts: -1, live: sandbox.LiveID,
 			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
 			warns: []string{
-				"Diga may release +34 910 000 001 (Reception): a number that is reserved cannot be sent along."}}.run(t)
+				"Diga may unbind +34 910 000 001 (Reception): a request can name only one inbound number, and only one that can be used."}}.run(t)
 		story{name: "dry run of two numbers", setup: bindTwo, inputs: []string{"dry-run", "true"}, status: "dry-run",
 			attempts: -1, live: sandbox.LiveID, inbound: []string{sandbox.Reception, sandbox.Switch},
 			outputs: map[string]string{"inbound-phone-number-id": "", "outbound-phone-number-id": ""},
-			warns:   []string{"Diga may release +34 910 000 002 (Switch) and +34 910 000 001 (Reception)"}}.run(t)
+			warns:   []string{"Diga may unbind +34 910 000 002 (Switch) and +34 910 000 001 (Reception)"}}.run(t)
 		story{name: "not assigned, not sent",
 			setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "reserved" }), attempts: 1}.run(t)
 	})
@@ -267,7 +268,7 @@ func testNumbersRefused(t *testing.T) {
 		faults := []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: status})}
 		story{name: fmt.Sprint(status), faults: faults, attempts: 1, warns: protect}.run(t)
 		story{name: fmt.Sprint(status, ", dropped"), is: dropping, faults: faults, attempts: 1, inbound: []string{},
-			warns: []string{"The reply names no inbound and outbound number"}}.run(t)
+			warns: []string{"The reply names no inbound or outbound number"}}.run(t)
 	}
 	story{name: "another shape", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Body: "[]"})}, attempts: 1,
 		warns: protect}.run(t)

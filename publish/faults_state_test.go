@@ -140,7 +140,7 @@ func TestFaultsState(t *testing.T) {
 				says:  []string{"Front desk is offline, without a phone number", isSafe},
 				warns: []string{"Front desk no longer answers +34 910 000 001 (Reception)"},
 				summary: []string{"### ⚠️ `Front desk` is offline\n",
-					"To stay on <code>v1.22.7</code> (228) instead"}}.run(t)
+					"To go back to <code>v1.22.7</code> (228) with"}}.run(t)
 		}
 	})
 	t.Run("V13", testStateBeforeUnknown)

@@ -125,7 +125,7 @@ func testDiskFullAfterSuccess(t *testing.T) {
 		},
 		"unpublish": {map[string]string{"unpublish": "true"}, "Front desk is offline (was on v1.22.7)."},
 		"dry run": {map[string]string{"dry-run": "true"},
-			"A real run would put Front desk on v1.22.8 (now on v1.22.7), answering +34 910 000 001 (Reception)."},
+			"After a real run, Front desk would be on v1.22.8 (now on v1.22.7) and answer +34 910 000 001 (Reception)."},
 	} {
 		for _, room := range []int{1, 20, 50} {
 			api, server := newSandbox(t)

@@ -143,9 +143,7 @@ func TestParseAPIURL(t *testing.T) {
 		good     = ""
 		notHTTPS = "must be a URL such as https://api.diga.io, not "
 		inClear  = "must begin with https://, not "
-		userinfo = "must not contain a user name or a password"
-		query    = "must not contain a query, a fragment or .. in its path"
-		notURL   = "is not a URL"
+		extra    = "must not contain a password, a query, a fragment or .. in its path"
 	)
 	for problem, values := range map[string][]string{
 		good: {
@@ -167,22 +165,17 @@ func TestParseAPIURL(t *testing.T) {
 			"ftp://api.diga.io", "file:///etc/passwd", "unix:///run/a.sock", "javascript:alert(1)", "api.diga.io",
 			"//api.diga.io", "/v1", "https:api.diga.io", "https://", "https:///v1", "https://:443",
 			"https://bücher.example",
-			"https://api.diga.io。evil.example", "https://.example", "https://-a.example", "https://a.example.",
-			"https://a,b.example", "https://[fe80::1%25eth0]",
-		},
-		userinfo: {
-			"https://user@api.diga.io", "https://user:password@api.diga.io", "https://:@api.diga.io",
-			"https://api.diga.io@evil.example", "http://localhost@evil.example",
-		},
-		query: {
-			"https://api.diga.io?a=b", "https://api.diga.io/?", "https://api.diga.io/#a", "https://api.diga.io#",
-			"https://api.diga.io/..", "https://api.diga.io/a/../b", "https://api.diga.io/%2e%2E/",
-			"https://api.diga.io/a%2f..%2fb",
-		},
-		notURL: {
+			"https://api.diga.io。evil.example", "https://a,b.example", "https://[fe80::1%25eth0]",
 			"https://api.diga.io:x", "https://[::1", "https://a b", "https://api.diga.io\\@evil.example",
 			"https://a%2fb.example", "https://api.diga.io/%zz", "https://api.diga.io/\x7f", "https://api.diga.io\n",
 			"://", "::",
+		},
+		extra: {
+			"https://user@api.diga.io", "https://user:password@api.diga.io", "https://:@api.diga.io",
+			"https://api.diga.io@evil.example", "http://localhost@evil.example",
+			"https://api.diga.io?a=b", "https://api.diga.io/?", "https://api.diga.io/#a", "https://api.diga.io#",
+			"https://api.diga.io/..", "https://api.diga.io/a/../b", "https://api.diga.io/%2e%2E/",
+			"https://api.diga.io/a%2f..%2fb",
 		},
 	} {
 		for _, value := range values {

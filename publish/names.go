@@ -99,23 +99,25 @@ func (r *run) pickVersion() (diga.Version, *failure) {
 			zeros = v
 		}
 	}
+	_, isRef := strings.CutPrefix(name, "refs/")
+	launches := r.in.LaunchDraft && len(saved) == 0 && !isRef
+	if zeros.ID != uuid.Nil && (len(saved) == 1 || launches) {
+		r.warn("Version name", say("There is also a version %s. YAML reads %s as %s: "+
+			"if you mean that one, put the name in quotes.",
+			quote(string(zeros.Name)), zeros.Name, diga.Foreign(name)))
+	}
 	switch {
 	case len(saved) == 1:
-		if zeros.ID != uuid.Nil {
-			r.warn("Version name", say("There is also a version %s. YAML reads %s as %s: "+
-				"if you mean that one, put the name in quotes.",
-				quote(string(zeros.Name)), zeros.Name, diga.Foreign(name)))
-		}
 		return saved[0], nil
 	case len(saved) > 1:
 		return diga.Version{}, ambiguous(name, saved)
-	case r.in.LaunchDraft:
+	case launches:
 		return diga.Version{}, nil
 	}
 	f := refusal(codeVersionNotFound,
 		say("Correct {version-name}, give a version this name in Diga, or set {launch-draft: true}."),
 		"no version is named %s", quote(name))
-	switch _, isRef := strings.CutPrefix(name, "refs/"); {
+	switch {
 	case draft.ID != uuid.Nil:
 		f.what = say("%s is only a draft", quote(name))
 		f.advice = say("Save it as a version in Diga, or set {launch-draft: true}.")

@@ -101,8 +101,8 @@ func (r *run) checkKept(ctx, signals context.Context) {
 		return true
 	})
 	if err = cmp.Or(context.Cause(signals), err); open && !r.wish.unpublish {
-		r.warn("Phone numbers not checked", say("The phone numbers could not be read after the change (%s), so a released one "+
-			"may have gone unnoticed. Check in Diga which numbers are bound.", diga.Foreign(err.Error())))
+		r.warn("Phone numbers not checked", say("The phone numbers could not be read after the change (%s), so one that is no "+
+			"longer bound may have gone unnoticed. Check in Diga which numbers are bound.", diga.Foreign(err.Error())))
 	}
 }
 

@@ -37,7 +37,7 @@ func TestSimulationRules(t *testing.T) {
 	}{
 		{"", "a good run", nil},
 		{"", "one of two is lost, with a warning",
-			[]tell{loses, warns("Phone number released", "No longer: +34 910 000 001")}},
+			[]tell{loses, warns("Phone number unbound", "No longer: +34 910 000 001")}},
 		{"", "taken, as asked", []tell{asks, binds(theirs, out, agent), func(a *day) { a.takeOver = true }}},
 		{"", "as expected", []tell{expects(v1)}},
 		{"", "expected until shortly before",
@@ -58,7 +58,7 @@ func TestSimulationRules(t *testing.T) {
 		{"nothing else is changed", "taken", []tell{asks, binds(theirs, out, agent)}},
 		{"nothing else is changed", "a free number", []tell{binds(free, in, agent)}},
 		{"nothing else is changed", "released, with a warning",
-			[]tell{binds(ours, in, ""), warns("Phone number released", "+34 910 000 001")}},
+			[]tell{binds(ours, in, ""), warns("Phone number unbound", "+34 910 000 001")}},
 		{"nothing else is changed", "released, as the read failed", []tell{binds(ours, in, ""),
 			warns("Phone numbers not protected", "x"),
 			func(a *day) { a.is.ReleaseOmitted, a.exchanges[0].status = true, 500 }}},

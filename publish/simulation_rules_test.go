@@ -449,7 +449,7 @@ func (a *day) warnsAbout(id string) bool {
 		return strings.TrimPrefix(strings.NewReplacer(" ", "", "-", "", "tel:", "").Replace(s), "+")
 	}
 	return slices.ContainsFunc(a.res.log.Annotations(), func(n runner.Annotation) bool {
-		return n.Level == "warning" && (n.Title == "Phone number released" &&
+		return n.Level == "warning" && (n.Title == "Phone number unbound" &&
 			(strings.Contains(bare(n.Message), bare(number)) || len(n.Message) > 4000) ||
 			n.Title == "Phone numbers not protected" || n.Title == "Phone numbers not checked")
 	})

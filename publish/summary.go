@@ -64,7 +64,7 @@ func (r *run) summary() string {
 	}
 	if len(r.changes) > 0 {
 		title := "What changed"
-		if r.status != published {
+		if r.status != published && !r.now.isLive(r.wish.version.ID) || r.status == dryRun {
 			title = "What would change"
 		}
 		md.add("**%s:** %s", title, md.text(changesText(r.changes)))

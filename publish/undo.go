@@ -47,7 +47,11 @@ func (r *run) undo() (title message, block string) {
 		set("api-url", quoted)
 	}
 	if title = say("Undo: publish %s again", fullVersionName(was)); r.status == unknown {
-		title = say("To stay on %s with the phone numbers as before", fullVersionName(was))
+		verb := "go back to"
+		if !r.now.live.known() || r.now.isLive(was.ID) {
+			verb = "stay on"
+		}
+		title = say("To %s %s with the phone numbers as before", verb, fullVersionName(was))
 	}
 	block = fence(language, []string{step})
 	if !restoresAll {

@@ -48,7 +48,7 @@ func (r *inputReader) phone(name string) (p phoneInput) {
 	case r.get(byID) != "":
 		r.invalid(name, "and {"+byID+"} exclude each other: set only one")
 	case text == "none":
-		r.invalid(name, "must be a phone number; to release the bound one, set {"+byID+": none}")
+		r.invalid(name, "must be a phone number; to unbind the current one, set {"+byID+": none}")
 	case len(number.Digits()) < 2 && !number.IsSIP(), strings.HasPrefix(number.Digits(), "00"), len(text) > 500:
 		r.invalid(name, `must be a phone number such as "+34910000001" (+, not 00), or a SIP identifier such as `+
 			"user@example.com, not %s", quote(text))

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"slices"
+	"strings"
 
 	"publish-agent-version/diga"
 
@@ -18,7 +19,7 @@ type warning struct {
 func (r *run) warnBefore() {
 	w, v := r.wish, r.before
 	if isOlder(w, v) {
-		r.warn("Older version", say("%s is older than %s, which is live. "+
+		r.warn("Older version", say("%s is older than %s. "+
 			"Set {only-newer: true} to refuse older versions.",
 			fullVersionName(w.version), fullVersionName(v.live.value)))
 	}
@@ -45,7 +46,7 @@ func (r *run) warnBefore() {
 		isNamed := func(p diga.Phone) bool { return p.ID == n.phone.ID }
 		others := slices.DeleteFunc(slices.Clone(v.bound[d].value), isNamed)
 		if r.in.DryRun && len(others) > 0 && (n.isOpen() || n.phone.ID != uuid.Nil) {
-			r.warn("Numbers may be released", say("Diga may release %s: a request can name only one %s number, "+
+			r.warn("Numbers may be unbound", say("Diga may unbind %s: a request can name only one %s number, "+
 				"and only one that can be used.", phoneNames(others), diga.Direction(d)))
 		}
 	}
@@ -61,14 +62,14 @@ func (r *run) warnAfter() {
 			end = " Nobody can call it now."
 		}
 		if len(phones) > 0 {
-			r.warn("Phone number released", say("%s no longer %s %s, although this step did not request that.%s "+
+			r.warn("Phone number unbound", say("%s no longer %s %s, although this step did not request that.%s "+
 				"Bind what is missing in Diga: a request can bind only one number in each direction.",
 				r.agent(), verb, phoneNames(phones), end))
 		}
 	}
-	var open, empty []message
+	var open, empty []string
 	for d, n := range r.wish.numbers {
-		direction := say("%s", diga.Direction(d))
+		direction := diga.Direction(d).String()
 		if n.isOpen() {
 			open = append(open, direction)
 		}
@@ -82,9 +83,9 @@ func (r *run) warnAfter() {
 	}
 	m := say("The phone numbers could not be read (%s), so %s numbers that were bound could not be protected. "+
 		"Check them in Diga; set {inbound-phone-number-id} and {outbound-phone-number-id}, "+
-		"or give the key Read on Phones.", diga.Foreign(err.Error()), list(open))
+		"or give the key Read on Phones.", diga.Foreign(err.Error()), strings.Join(open, " and "))
 	if len(empty) > 0 && r.status == published {
-		m = say("%s The reply names no %s number.", m, list(empty))
+		m = say("%s The reply names no %s number.", m, strings.Join(empty, " or "))
 	}
 	r.warn("Phone numbers not protected", m)
 }

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"cmp"
+	"strings"
 
 	"publish-agent-version/diga"
 
@@ -196,7 +197,7 @@ func (r *run) refusePhone(w wish, v view, d diga.Direction) *failure {
 		return refusal(codePhoneNotFound, say("Check "+input+"."), "phone number ID %s not found", diga.Foreign(n.phone.ID.String()))
 	case !phone.Usable():
 		return refusal(codePhoneUnusable, say("Choose another number in "+input+", or have this one assigned in Diga."),
-			"%s cannot be used: it is %s", name, phone.Status)
+			"%s cannot be used: it is %s", name, diga.Foreign(strings.ReplaceAll(string(phone.Status), "_", " ")))
 	case taken && !r.in.TakeOver:
 		return refusal(codePhoneInUse, say("Choose another number, or set {take-over: true} to take it from that agent."),
 			"%s is already the %s number of another agent, %s", name, d, diga.Foreign(owner.UUID.String()))

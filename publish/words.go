@@ -68,8 +68,11 @@ func requested(w wish, before view) view {
 // success says what a successful step did, or what is live, with a title and an icon for it.
 func (r *run) success() (title, icon string, m message) {
 	was, is := r.before.live.value, "is now on"
-	if r.status == dryRun || r.before.isLive(r.wish.version.ID) {
+	switch {
+	case r.before.isLive(r.wish.version.ID):
 		is = "is on"
+	case r.status == dryRun:
+		is = "would be on"
 	}
 	target := r.name(r.wish.version)
 	if r.wish.launch {
@@ -119,12 +122,15 @@ func (r *run) fromDraft() message { return say("%s, from the draft", diga.Foreig
 // onNumbers says which numbers the agent answers and calls from, as the end of a sentence.
 func (r *run) onNumbers() message {
 	inbound, outbound := r.now.bound[diga.Inbound], r.now.bound[diga.Outbound]
-	m := say("")
+	m, s := say(""), "s"
+	if r.status == dryRun { // it would answer
+		s = ""
+	}
 	if len(inbound.value) > 0 {
-		m = say(" and answers %s", phoneNames(inbound.value))
+		m = say(" and answer%s %s", s, phoneNames(inbound.value))
 	}
 	if len(outbound.value) > 0 {
-		m = say("%s and calls from %s", m, phoneNames(outbound.value))
+		m = say("%s and call%s from %s", m, s, phoneNames(outbound.value))
 	}
 	if len(inbound.value)+len(outbound.value) == 0 && inbound.known() && outbound.known() {
 		m = say(", without a phone number")
