@@ -104,7 +104,8 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 		r.confirmAfter(ctx, signals, f)
 		return nil
 	}
-	if f.status = failed; effect == diga.MaybePending || effect == diga.MaybeApplied && !(seen == unchanged && spanned) {
+	f.status = failed
+	if effect == diga.MaybePending || effect == diga.MaybeApplied && !(seen == unchanged && spanned) {
 		f.status = unknown
 	}
 	r.explain(f, effect, seen)
@@ -155,7 +156,8 @@ func compare(w wish, before, now view) observation {
 	}
 }
 
-// lostNumbers lists the phones that are known to be bound before and not any more, although nobody asked to release them.
+// lostNumbers lists the phones that are known to be bound before and not any more, although nobody asked to release
+// them.
 func lostNumbers(w wish, before, now view) (lost [diga.Directions][]diga.Phone) {
 	for d, was := range before.bound {
 		released := w.numbers[d].asked && w.numbers[d].phone.ID == uuid.Nil

@@ -72,7 +72,9 @@ func outputsUnwritable(err error, s status, done message) *failure {
 func (r *run) apiFailure(err error) *failure {
 	e, ok := errors.AsType[*diga.Error](err)
 	if !ok {
-		e = &diga.Error{Cause: diga.Internal, Message: "the request could not be made", Said: diga.Foreign(fmt.Sprint(err))}
+		e = &diga.Error{
+			Cause: diga.Internal, Message: "the request could not be made", Said: diga.Foreign(fmt.Sprint(err)),
+		}
 	}
 	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure != nil {
 		stopped.failure.http, stopped.failure.live = e.Status, r.nothingChanged()

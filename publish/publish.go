@@ -94,7 +94,8 @@ type run struct {
 	lost    [diga.Directions][]diga.Phone // that nobody asked to release
 }
 
-// Run returns the exit status: 0 for success, 1 for failure, 130 or 143 when ctx was canceled with a Signal as its cause.
+// Run returns the exit status: 0 for success, 1 for failure, 130 or 143 when ctx was canceled with a Signal as its
+// cause.
 func (s Step) Run(ctx context.Context) (exit int) {
 	args, problem := parseArgs(s.Args)
 	if (args.help || args.version) && !s.inActions() {
@@ -167,7 +168,8 @@ func (r *run) begin(problem message) *failure {
 	problems = append(problems, invalid...)
 	switch {
 	case len(r.Args) > 0 && r.inActions():
-		problems = []message{say("Command-line arguments are not supported in GitHub Actions: set the inputs under with:")}
+		problems = []message{say("Command-line arguments are not supported in GitHub Actions: " +
+			"set the inputs under with:")}
 	case !problem.empty():
 		problems = []message{problem}
 	}
@@ -179,13 +181,15 @@ func (r *run) begin(problem message) *failure {
 		return outputsUnwritable(outputsErr, failed, message{})
 	}
 	r.in, r.requestID = in, uuid.New()
-	r.wish = wish{agent: in.Agent, unpublish: in.Unpublish, version: diga.Version{ID: in.Version.UUID, Name: diga.Foreign(in.VersionName)}}
+	r.wish = wish{agent: in.Agent, unpublish: in.Unpublish}
+	r.wish.version = diga.Version{ID: in.Version.UUID, Name: diga.Foreign(in.VersionName)}
 	r.client = &diga.Client{
 		BaseURL: in.APIURL, Token: in.Token.reveal(), MaxRetries: in.MaxRetries, Dial: r.Dial, Jitter: r.Jitter,
 		UserAgent: "publish-agent-version/" + r.Version, RequestID: r.requestID,
 		BeforeRetry: r.beforeRetry, OnAttempt: r.logAttempt,
 	}
-	r.log(say("Agent %s: %s. Request ID %s.", diga.Foreign(in.Agent.String()), r.request(), diga.Foreign(r.requestID.String())))
+	r.log(say("Agent %s: %s. Request ID %s.",
+		diga.Foreign(in.Agent.String()), r.request(), diga.Foreign(r.requestID.String())))
 	return nil
 }
 

@@ -39,8 +39,8 @@ func (r *run) limited(ctx context.Context, needed bool) (context.Context, contex
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("within %s", diga.FormatDuration(limit)))
 }
 
-// readAll reads everything before the change, at the same time: the phones, what is live, and the requested version. The
-// phones come first, so that no other answer holds them up on the one connection.
+// readAll reads everything before the change, at the same time: the phones, what is live, and the requested version.
+// The phones come first, so that no other answer holds them up on the one connection.
 func (r *run) readAll(ctx context.Context) {
 	need := r.in.needs()
 	byName := r.in.VersionName != ""
@@ -74,8 +74,8 @@ func (r *run) readAll(ctx context.Context) {
 	}
 }
 
-// readVersions reads the list of versions, which shows the requested one and the live one. That may be on any page, so it
-// is as old as the whole reading.
+// readVersions reads the list of versions, which shows the requested one and the live one. That may be on any page,
+// so it is as old as the whole reading.
 func (r *run) readVersions(ctx context.Context) {
 	r.before.live.at = time.Now()
 	r.versions = read(ctx, func(ctx context.Context) (all []diga.Version, err error) {
@@ -136,8 +136,8 @@ func together(functions ...func()) {
 	}
 }
 
-// renew reads again what is older than maxAge and a check rests on. As one read may have to wait until another is too old,
-// that may take several turns. It fails if something that is needed can no longer be read.
+// renew reads again what is older than maxAge and a check rests on. As one read may have to wait until another is
+// too old, that may take several turns. It fails if something that is needed can no longer be read.
 func (r *run) renew(ctx context.Context) *failure {
 	needsPhones := r.needsPhones()
 	for {

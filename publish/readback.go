@@ -16,12 +16,12 @@ const (
 	cancelledTime = 800 * time.Millisecond // the same after a signal: the runner kills a step that lingers
 )
 
-// looks are the times at which the state is read after an answer that leaves it open. A replica or a cache may still show
-// the old state; only one that is seen again 10 s later counts.
+// looks are the times at which the state is read after an answer that leaves it open. A replica or a cache may still
+// show the old state; only one that is seen again 10 s later counts.
 var looks = []time.Duration{0, time.Second, 3 * time.Second, 10 * time.Second}
 
-// lookBack calls look at the times in looks, with the time since the first, until that returns true. It reports whether it
-// came to the end. It may look past the timeout, and once more after a signal.
+// lookBack calls look at the times in looks, with the time since the first, until that returns true. It reports
+// whether it came to the end. It may look past the timeout, and once more after a signal.
 func (r *run) lookBack(ctx, signals context.Context, look func(context.Context, time.Duration) bool) (spanned bool) {
 	limit, parent := readBackTime, signals
 	if deadline, ok := ctx.Deadline(); ok {
@@ -54,7 +54,8 @@ func (r *run) confirm(reply diga.Change) view {
 		if named.Valid {
 			phones = []diga.Phone{r.before.phone(named.UUID)}
 		}
-		others := slices.ContainsFunc(before.value, func(p diga.Phone) bool { return !named.Valid || p.ID != named.UUID })
+		isOther := func(p diga.Phone) bool { return !named.Valid || p.ID != named.UUID }
+		others := slices.ContainsFunc(before.value, isOther)
 		if r.wish.numbers[d].asked && !named.Valid {
 			others = false // released
 		}
@@ -66,19 +67,22 @@ func (r *run) confirm(reply diga.Change) view {
 	return v
 }
 
-// checkKept reads the numbers after a change that was confirmed without them, if some were bound before that a request or
-// a reply does not name: those have only one in each direction. A reading that does not show the change is too old to tell.
+// checkKept reads the numbers after a change that was confirmed without them, if some were bound before that a
+// request or a reply does not name: those have only one in each direction. A reading that does not show the change
+// is too old to tell.
 func (r *run) checkKept(ctx, signals context.Context) {
 	open := false
 	for d, before := range r.before.bound {
-		others := slices.ContainsFunc(before.value, func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID })
-		open = open || others && (!r.now.bound[d].known() || r.confirmedAfter != nil)
+		isOther := func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID }
+		isTold := r.now.bound[d].known() && r.confirmedAfter == nil
+		open = open || slices.ContainsFunc(before.value, isOther) && !isTold
 	}
 	if !open {
 		return
 	}
 	err := errors.New("what was read is older than the change")
-	alike := !r.before.live.known() || r.wish.isInForce(r.before) // a reading from before looks like one from afterwards
+	// A reading from before looks like one from afterwards.
+	alike := !r.before.live.known() || r.wish.isInForce(r.before)
 	r.lookBack(ctx, signals, func(ctx context.Context, since time.Duration) bool {
 		if alike && since < looks[2] {
 			return false
@@ -101,8 +105,9 @@ func (r *run) checkKept(ctx, signals context.Context) {
 		return true
 	})
 	if err = cmp.Or(context.Cause(signals), err); open && !r.wish.unpublish {
-		r.warn("Phone numbers not checked", say("The phone numbers could not be read after the change (%s), so one that is no "+
-			"longer bound may have gone unnoticed. Check in Diga which numbers are bound.", diga.Foreign(err.Error())))
+		r.warn("Phone numbers not checked", say("The phone numbers could not be read after the change (%s), "+
+			"so one that is no longer bound may have gone unnoticed. Check in Diga which numbers are bound.",
+			diga.Foreign(err.Error())))
 	}
 }
 

@@ -32,8 +32,9 @@ func readNow[T any](value T, err error) reading[T] {
 func read[T any](ctx context.Context, from func(context.Context) (T, error)) reading[T] {
 	var sent atomic.Int64 // after start
 	start := time.Now()
-	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { sent.Store(int64(time.Since(start))) }}
-	r := readNow(from(httptrace.WithClientTrace(ctx, trace)))
+	r := readNow(from(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { sent.Store(int64(time.Since(start))) },
+	})))
 	if r.known() {
 		r.at = start.Add(time.Duration(sent.Load()))
 	}

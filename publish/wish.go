@@ -26,15 +26,14 @@ type wantedNumber struct {
 
 func (n wantedNumber) isOpen() bool { return !n.asked && n.phone.ID == uuid.Nil }
 
-// change is the request. Whether the API keeps a number that is left out is not documented, so a bound one is sent along
-// even if it was not asked for: this is correct either way.
+// change is the request. Whether the API keeps a number that is left out is not documented, so a bound one is sent
+// along even if it was not asked for: this is correct either way.
 func (w wish) change() diga.Change {
-	c := diga.Change{
-		Agent: w.agent, Version: uuid.NullUUID{UUID: w.version.ID, Valid: w.version.ID != uuid.Nil}, Unpublish: w.unpublish,
-	}
+	orNull := func(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: id != uuid.Nil} }
+	c := diga.Change{Agent: w.agent, Version: orNull(w.version.ID), Unpublish: w.unpublish}
 	for d, n := range w.numbers {
 		if !n.isOpen() {
-			c.Phones[d] = diga.Binding{Stated: true, Phone: uuid.NullUUID{UUID: n.phone.ID, Valid: n.phone.ID != uuid.Nil}}
+			c.Phones[d] = diga.Binding{Stated: true, Phone: orNull(n.phone.ID)}
 		}
 	}
 	return c
@@ -110,10 +109,12 @@ func (r *run) refuse(w wish, v view) *failure {
 		if r.in.Version.UUID == r.in.Agent {
 			advice = say("Check {version-id}: it has the value of {agent-id}.")
 		}
-		return refusal(codeVersionNotFound, advice, "%s has no version %s", r.agent(), diga.Foreign(r.in.Version.UUID.String()))
+		return refusal(codeVersionNotFound, advice,
+			"%s has no version %s", r.agent(), diga.Foreign(r.in.Version.UUID.String()))
 	}
 	if w.version.Draft && r.in.DryRun && !w.launch {
-		return refusal(codeVersionNotFound, say("Save it as a version in Diga, or publish it by name with {launch-draft: true}."),
+		return refusal(codeVersionNotFound,
+			say("Save it as a version in Diga, or publish it by name with {launch-draft: true}."),
 			"%s is a draft, which Diga does not publish", versionName(w.version))
 	}
 	f := r.refuseVersion(w, v)
@@ -194,12 +195,14 @@ func (r *run) refusePhone(w wish, v view, d diga.Direction) *failure {
 	case n.phone.ID == uuid.Nil:
 		return nil
 	case phone.Number == diga.Number{} && phone.Status == "":
-		return refusal(codePhoneNotFound, say("Check "+input+"."), "phone number ID %s not found", diga.Foreign(n.phone.ID.String()))
+		return refusal(codePhoneNotFound, say("Check "+input+"."),
+			"phone number ID %s not found", diga.Foreign(n.phone.ID.String()))
 	case !phone.Usable():
 		return refusal(codePhoneUnusable, say("Choose another number in "+input+", or have this one assigned in Diga."),
 			"%s cannot be used: it is %s", name, diga.Foreign(strings.ReplaceAll(string(phone.Status), "_", " ")))
 	case taken && !r.in.TakeOver:
-		return refusal(codePhoneInUse, say("Choose another number, or set {take-over: true} to take it from that agent."),
+		return refusal(codePhoneInUse,
+			say("Choose another number, or set {take-over: true} to take it from that agent."),
 			"%s is already the %s number of another agent, %s", name, d, diga.Foreign(owner.UUID.String()))
 	}
 	return nil

@@ -46,7 +46,7 @@ var scenarios = []scenario{{
 	inputs: map[string]string{"version-id": sandbox.NextID, "inbound-phone-number": sandbox.PBXNumber},
 }, {
 	name: "line-kept", inputs: next,
-	description: "the API serves one request at a time and releases what a request omits: the step waits for the numbers",
+	description: "the API serves one request at a time and unbinds what it is not sent: the step waits for the numbers",
 	behavior:    sandbox.Behavior{ReleaseOmitted: true, DropOthers: true, Limit: sandbox.Limit{AtATime: 1}},
 }, {
 	name:        "number-in-use",

@@ -83,7 +83,8 @@ func try(ctx context.Context, name string, l net.Listener, dial dialFunc, stdout
 	return nil
 }
 
-// show writes the log, the outputs and the summary of a step as GitHub shows them. The latter two are the runner's files.
+// show writes the log, the outputs and the summary of a step as GitHub shows them. The latter two are the runner's
+// files.
 func show(w io.Writer, log *runner.Log, output, summary string) error {
 	section(w, "log")
 	for _, line := range log.Lines {
