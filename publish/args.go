@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"publish-agent-version/diga"
 )
 
 const usage = `publish-agent-version publishes a version of a Diga voice agent.
@@ -65,7 +67,8 @@ func parseArgs(args []string) (a arguments, problem message) {
 		in := inputNamed(name)
 		switch {
 		case !strings.HasPrefix(flag, "-"):
-			return a, say("Unexpected argument in position %d: write flags as --name=value. See --help", i+1)
+			before, _, _ := strings.Cut(append([]string{"the command"}, args...)[i], "=")
+			return a, say("Unexpected argument after %s: write flags as --name=value. See --help", diga.Foreign(before))
 		case name == "help", name == "h", name == "version":
 			a.help, a.version = a.help || name != "version", a.version || name == "version"
 			continue

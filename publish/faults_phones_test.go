@@ -276,6 +276,10 @@ func testNumbersRefused(t *testing.T) {
 		is: sandbox.Behavior{PhonesIfNamed: true}, attempts: 1, warns: protect}.run(t)
 	story{name: "an API that knows nothing but the change", faults: []sandbox.Fault{get("/v1/", sandbox.Fault{Status: 404, Body: `{"detail":"Not Found"}`})},
 		attempts: 1, warns: protect}.run(t)
+	story{name: "show-live", inputs: []string{"version-id", "", "show-live", "true"}, status: "live", attempts: -1,
+		live:   sandbox.LiveID,
+		faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})},
+		says:   []string{"Front desk is on v1.22.7, phone numbers unknown"}}.run(t)
 	story{name: "one open direction", inputs: []string{"inbound-phone-number-id", sandbox.Reception},
 		faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})}, attempts: 1,
 		warns: []string{"so outbound numbers that were bound"}}.run(t)

@@ -52,6 +52,8 @@ func (r *run) undo() (title message, block string) {
 			verb = "stay on"
 		}
 		title = say("To %s %s with the phone numbers as before", verb, fullVersionName(was))
+	} else if was.ID == r.wish.version.ID {
+		title = say("Undo: bind the phone numbers as before")
 	}
 	block = fence(language, []string{step})
 	if !restoresAll {

@@ -19,9 +19,12 @@ type warning struct {
 func (r *run) warnBefore() {
 	w, v := r.wish, r.before
 	if isOlder(w, v) {
-		r.warn("Older version", say("%s is older than %s. "+
-			"Set {only-newer: true} to refuse older versions.",
-			fullVersionName(w.version), fullVersionName(v.live.value)))
+		replaces := "replaces"
+		if r.in.DryRun {
+			replaces = "would replace"
+		}
+		r.warn("Older version", say("This run %s %s with the older %s. Set {only-newer: true} to refuse older versions.",
+			replaces, fullVersionName(v.live.value), fullVersionName(w.version)))
 	}
 	if issues := w.version.Issues; len(issues) > 0 && r.in.DryRun {
 		r.warn("Validation issues", say("Diga may refuse %s: %s.",

@@ -94,6 +94,9 @@ func (r *run) success() (title, icon string, m message) {
 	case offline:
 		return "Offline", "📴", say("%s: no version is live", r.agent())
 	case live:
+		if !r.now.bound[diga.Inbound].known() {
+			numbers = say(", phone numbers unknown")
+		}
 		return "Live", "📞", say("%s%s", m, numbers)
 	case unpublished:
 		return "Unpublished", "✅", m
