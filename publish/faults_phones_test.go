@@ -202,6 +202,9 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "requested, and given away", faults: []sandbox.Fault{late}, after: rebind(sandbox.NightDesk),
 			inputs: []string{"inbound-phone-number-id", sandbox.Reception}, code: "ACTION_PHONE_IN_USE", attempts: 1,
 			inbound: []string{}}.run(t)
+		story{name: "bound meanwhile, where none was", faults: []sandbox.Fault{{Status: 502}},
+			setup: rebind(""), after: rebind(sandbox.FrontDesk), code: "ACTION_PHONE_IN_USE", status: "unknown",
+			attempts: 1, live: sandbox.LiveID}.run(t)
 		story{name: "given away after a lost reply", faults: []sandbox.Fault{{Drop: sandbox.DropReply}},
 			after: rebind(sandbox.NightDesk), inputs: []string{"inbound-phone-number-id", sandbox.Reception},
 			code: "ACTION_PHONE_IN_USE", status: "unknown", attempts: 1, inbound: []string{},

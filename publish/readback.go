@@ -23,10 +23,8 @@ var looks = []time.Duration{0, time.Second, 3 * time.Second, 10 * time.Second}
 // lookBack calls look at the times in looks, with the time since the first, until that returns true. It reports
 // whether it came to the end. It may look past the timeout, and once more after a signal.
 func (r *run) lookBack(ctx, signals context.Context, look func(context.Context, time.Duration) bool) (spanned bool) {
-	limit, parent := readBackTime, signals
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = max(limit, min(time.Until(deadline), looks[len(looks)-1]+readBackTime))
-	}
+	left := time.Until(r.start.Add(r.in.Timeout + readBackTime))
+	limit, parent := min(left, looks[len(looks)-1]+readBackTime), signals
 	if signals.Err() != nil {
 		limit, parent = cancelledTime, context.WithoutCancel(signals)
 	}

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"publish-agent-version/diga"
@@ -180,7 +181,9 @@ func (r *run) refusePhone(w wish, v view, d diga.Direction) *failure {
 	owner := phone.Agents[d]
 	taken := owner.Valid && owner.UUID != r.in.Agent
 	if !n.asked {
-		if v.carried(d).ID == n.phone.ID || r.effect > diga.NoEffect && !taken {
+		isNew := func(p diga.Phone) bool { return !r.before.has(d, p.ID) }
+		ours := r.effect > diga.NoEffect && !taken && !slices.ContainsFunc(v.bound[d].value, isNew)
+		if v.carried(d).ID == n.phone.ID || ours {
 			return nil // what our own attempt released may be bound again
 		}
 		return refusal(codePhoneInUse, say("Run this step again: it will start from what is bound then."),
