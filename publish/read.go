@@ -136,61 +136,6 @@ func together(functions ...func()) {
 	}
 }
 
-// renew reads again what is older than maxAge and a check rests on. As one read may have to wait until another is
-// too old, that may take several turns. It fails if something that is needed can no longer be read.
-func (r *run) renew(ctx context.Context) *failure {
-	needsPhones := r.needsPhones()
-	for {
-		live := r.in.needs().live && r.before.live.isOlder(maxAge)
-		phones := needsPhones && r.before.bound[diga.Inbound].isOlder(maxAge)
-		if !live && !phones {
-			return nil
-		}
-		fresh := r.readView(ctx, live, phones)
-		if err := fresh.err(); err != nil && !(fresh.live.err == nil && isFinal(err)) {
-			return r.notRenewed(err)
-		}
-		needsPhones = needsPhones && fresh.err() == nil
-		was := r.before.live
-		r.before = r.before.updated(fresh)
-		if was.known() && was.value.ID != r.before.live.value.ID { // somebody else has published
-			r.moved = true
-			r.logView()
-			r.compareVersions()
-		}
-	}
-}
-
-// lookAgain reads everything after an attempt that may have had an effect. It fails as renew does.
-func (r *run) lookAgain(ctx context.Context) (fresh view, f *failure) {
-	needsLive := r.in.needs().live
-	needsPhones := r.needsPhones() && r.before.bound[diga.Inbound].isOlder(maxAge)
-	for {
-		limited, cancel := r.limited(ctx, needsLive || needsPhones)
-		fresh = r.readView(limited, true, true)
-		cancel()
-		live, phones := fresh.live.err, fresh.bound[diga.Inbound].err
-		if needsLive && live != nil {
-			return fresh, r.notRenewed(live)
-		}
-		if needsPhones && phones != nil && !isFinal(phones) {
-			return fresh, r.notRenewed(phones)
-		}
-		if r.now = fresh; !fresh.live.isStale() && !fresh.bound[diga.Inbound].isStale() {
-			return fresh, nil
-		}
-	}
-}
-
-// needsPhones reports whether a check rests on the phones.
-func (r *run) needsPhones() bool { return r.before.bound[diga.Inbound].known() && !r.in.Unpublish }
-
-func (r *run) notRenewed(err error) *failure {
-	f := r.apiFailure(err)
-	f.what = say("could not check again what is live: %s", f.what)
-	return f
-}
-
 // unreadable is the failure of a reading without which nothing is sent, or nil: a key that the API does not know, or
 // something that the step needs. A read of the phones that is refused for good does not stop a change, as the API may
 // simply not offer it.
