@@ -65,29 +65,29 @@ func (r *run) change(ctx, signals context.Context) *failure {
 	r.changing = true
 	reply, err := r.client.Publish(ctx, r.wish.change())
 	if err != nil {
-		return r.settle(ctx, signals, err)
+		return r.settle(signals, err)
 	}
 	r.confirmed = true
 	r.now = r.confirm(reply)
-	r.checkKept(ctx, signals)
+	r.checkKept(signals)
 	return nil
 }
 
 // settle decides the outcome of an unconfirmed change by the state, not by the status code.
-func (r *run) settle(ctx, signals context.Context, err error) *failure {
+func (r *run) settle(signals context.Context, err error) *failure {
 	f, effect := r.apiFailure(err), diga.NoEffect
 	if e, ok := errors.AsType[*diga.Error](err); ok {
 		effect = e.Effect
 	}
 	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure == nil {
-		r.confirmAfter(ctx, signals, f)
+		r.confirmAfter(signals, f)
 		return nil
 	}
 	seen, spanned := unreadable, false
 	r.now = view{} // what was read before the last attempt
 	if effect > diga.NoEffect || f.http != 0 && signals.Err() == nil {
 		steady := true
-		spanned = r.lookBack(ctx, signals, func(ctx context.Context, _ time.Duration) bool {
+		spanned = r.lookBack(signals, func(ctx context.Context, _ time.Duration) bool {
 			now := r.readView(ctx, true, true)
 			steady = steady && compare(r.wish, r.before, now) == unchanged
 			if now.live.known() || !r.now.live.known() {
@@ -101,7 +101,7 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 		f.signal = signalOf(context.Cause(signals))
 	}
 	if seen == inEffect && effect > diga.NoEffect {
-		r.confirmAfter(ctx, signals, f)
+		r.confirmAfter(signals, f)
 		return nil
 	}
 	f.status = failed
@@ -116,10 +116,10 @@ func (r *run) settle(ctx, signals context.Context, err error) *failure {
 }
 
 // confirmAfter reports success that was found by reading back after this failure.
-func (r *run) confirmAfter(ctx, signals context.Context, f *failure) {
+func (r *run) confirmAfter(signals context.Context, f *failure) {
 	r.confirmed, r.confirmedAfter = true, f
 	r.log(say("Read back: the change is in effect."))
-	r.checkKept(ctx, signals)
+	r.checkKept(signals)
 }
 
 // observation is what reading back shows of a change.

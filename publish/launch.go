@@ -53,7 +53,7 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 		if e.Cause == diga.InvalidReply || e.Cause == diga.Mismatch {
 			return f
 		}
-		found, isSure := r.findLaunched(ctx, signals)
+		found, isSure := r.findLaunched(signals)
 		switch {
 		case len(found) == 1:
 			r.setLaunched(found[0])
@@ -74,8 +74,8 @@ func (r *run) setLaunched(v diga.Version) {
 }
 
 // findLaunched looks for versions with the wanted name. It is sure that there is none only if it could look to the end.
-func (r *run) findLaunched(ctx, signals context.Context) (found []diga.Version, isSure bool) {
-	r.lookBack(ctx, signals, func(ctx context.Context, _ time.Duration) bool {
+func (r *run) findLaunched(signals context.Context) (found []diga.Version, isSure bool) {
+	r.lookBack(signals, func(ctx context.Context, _ time.Duration) bool {
 		found, isSure = nil, true
 		for v, err := range r.client.Versions(ctx, r.in.Agent) {
 			if err != nil {

@@ -77,7 +77,7 @@ var looks = []time.Duration{0, time.Second, 3 * time.Second, 10 * time.Second}
 
 // lookBack calls look at the times in looks, with the time since the first, until that returns true. It reports
 // whether it came to the end. It may look past the timeout, and once more after a signal.
-func (r *run) lookBack(ctx, signals context.Context, look func(context.Context, time.Duration) bool) (spanned bool) {
+func (r *run) lookBack(signals context.Context, look func(context.Context, time.Duration) bool) (spanned bool) {
 	left := time.Until(r.start.Add(r.in.Timeout + readBackTime))
 	limit, parent := min(left, looks[len(looks)-1]+readBackTime), signals
 	if signals.Err() != nil {
@@ -123,7 +123,7 @@ func (r *run) confirm(reply diga.Change) view {
 // checkKept reads the numbers after a change that was confirmed without them, if some were bound before that a
 // request or a reply does not name: those have only one in each direction. A reading that does not show the change
 // is too old to tell.
-func (r *run) checkKept(ctx, signals context.Context) {
+func (r *run) checkKept(signals context.Context) {
 	open := false
 	for d, before := range r.before.bound {
 		isOther := func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID }
@@ -136,7 +136,7 @@ func (r *run) checkKept(ctx, signals context.Context) {
 	err := errors.New("what was read is older than the change")
 	// A reading from before looks like one from afterwards.
 	alike := !r.before.live.known() || r.wish.isInForce(r.before)
-	r.lookBack(ctx, signals, func(ctx context.Context, since time.Duration) bool {
+	r.lookBack(signals, func(ctx context.Context, since time.Duration) bool {
 		if alike && since < looks[2] {
 			return false
 		}

@@ -23,7 +23,8 @@ func (r *run) warnBefore() {
 		if r.in.DryRun {
 			replaces = "would replace"
 		}
-		r.warn("Older version", say("This run %s %s with the older %s. Set {only-newer: true} to refuse older versions.",
+		r.warn("Older version", say("This run %s %s with the older %s. "+
+			"Set {only-newer: true} to refuse older versions.",
 			replaces, fullVersionName(v.live.value), fullVersionName(w.version)))
 	}
 	if issues := w.version.Issues; len(issues) > 0 && r.in.DryRun {
