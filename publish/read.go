@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"publish-agent-version/diga"
 )
 
@@ -96,6 +98,10 @@ func (r *run) readVersions(ctx context.Context) {
 	})
 	if err := r.versions.err; err != nil {
 		r.before.live = reading[diga.Version]{err: err}
+	} else if r.before.live.value.ID == uuid.Nil { // none is live, or it changed between two pages
+		ctx, cancel := r.limited(ctx, r.in.needs().live)
+		defer cancel()
+		r.before.live = read(ctx, r.readLive)
 	}
 }
 

@@ -23,8 +23,8 @@ func TestRoundTrips(t *testing.T) {
 		reads  int
 	}{
 		"by ID": {[]string{"agent-id", sandbox.FrontDesk, "version-id", sandbox.NextID}, 3},
-		"by name, number as written": {[]string{"agent-id", sandbox.NightDesk, "version-name", "night-2",
-			"inbound-phone-number", sandbox.SwitchNumber}, 2},
+		"by name, number as written": {[]string{"agent-id", sandbox.Support, "version-name", "support-3",
+			"inbound-phone-number", sandbox.HotlineNumber}, 2},
 	} {
 		for _, protocol := range []struct {
 			name, scheme string

@@ -236,7 +236,10 @@ func TestRequestCount(t *testing.T) {
 		"by ID": {[]string{"version-id", sandbox.NextID}, []string{
 			"GET /v1/phone/?limit=100", "GET ?version_id=" + sandbox.NextID, "GET /version?is_published=true&limit=1",
 			"PATCH /published_version"}},
-		"by name": {night, []string{"GET /v1/phone/?limit=100", "GET /version?limit=100", "PATCH /published_version"}},
+		"by name": {[]string{"agent-id", sandbox.Support, "version-name", "support-3"}, []string{
+			"GET /v1/phone/?limit=100", "GET /version?limit=100", "PATCH /published_version"}},
+		"by name, the first": {night, []string{"GET /v1/phone/?limit=100", "GET /version?is_published=true&limit=1",
+			"GET /version?limit=100", "PATCH /published_version"}},
 		"unpublish": {[]string{"unpublish", "true", "expect-version-id", sandbox.LiveID}, []string{
 			"GET /v1/phone/?limit=100", "GET /v1/phone/?limit=100", "GET /version?is_published=true&limit=1",
 			"PATCH /published_version"}},
