@@ -84,7 +84,7 @@ func (c *Client) Launch(ctx context.Context, agent uuid.UUID, name string) (Vers
 	r := request{method: http.MethodPost, path: versionsPath(agent), body: body, once: true}
 	v, err := c.version(ctx, agent, r, "a version", readVersion)
 	if err == nil && (string(v.Name) != name || v.Draft) {
-		err = r.mismatch("the API launched something else than the agent's draft under this name")
+		err = r.mismatch("the API launched something other than the agent's draft under this name")
 	}
 	return v, err
 }

@@ -119,7 +119,7 @@ func TestReplies(t *testing.T) {
 		isNoList    = is + "the list of published versions: "
 		isError     = ": the API returned 200 OK with an error: because"
 		otherAgent  = ": requested agent a0000000-0000-4000-8000-000000000001, but the API returned " + other
-		otherLaunch = "Mismatch 200 (pending?): the API launched something else than the agent's draft under this name"
+		otherLaunch = "Mismatch 200 (pending?): the API launched something other than the agent's draft under this name"
 		pending     = "InvalidReply 200 (pending?)"
 		gone        = "NotFound 404 GONE"
 	)

@@ -39,22 +39,22 @@ var (
 	ProxyRefused = &Fault{"ACTION_NETWORK_ERROR", "", final, "The proxy refuses to connect, or its settings are wrong.",
 		"Check HTTPS_PROXY or HTTP_PROXY and the proxy's credentials, or list the API's host in NO_PROXY."}
 	TLSFailed = &Fault{"ACTION_TLS_ERROR", "", final,
-		"The certificate is untrusted or invalid, or the server speaks no TLS.",
+		"The certificate is untrusted or invalid, or the server does not speak TLS.",
 		"Check {api-url} and the runner's clock. For a private CA, set SSL_CERT_FILE to a PEM file."}
 	Redirected = &Fault{"ACTION_REDIRECT_REFUSED", "3xx", final,
-		"A redirect: to follow it would send the token elsewhere.",
+		"A redirect: following it would send the token elsewhere.",
 		"Set {api-url} to the address of the API itself."}
 	Truncated = &Fault{"ACTION_RESPONSE_INVALID", "200", again, "The response was cut off.",
 		"Run this step again."}
 	InvalidReply = &Fault{"ACTION_RESPONSE_INVALID", "2xx", final,
 		"The response is not valid HTTP or JSON, or not the API's.",
 		"Check that {api-url} points to the API, then run this step again."}
-	Mismatch = &Fault{"ACTION_RESPONSE_MISMATCH", "2xx", final, "The API confirmed something else than was requested.",
+	Mismatch = &Fault{"ACTION_RESPONSE_MISMATCH", "2xx", final, "The API confirmed something other than what was requested.",
 		"Check in Diga what is live before you do anything else."}
 	BadRequest = &Fault{"", "400", final, "The API refused the version or a phone number: `BAD_PARAMETER`.",
 		"Check that the version is not a draft, that each number is yours and free, and that the project has a number."}
 	Unauthorized = &Fault{"", "401", final, "The API does not know the key: `INVALID_API_KEY`, `UNAUTHORIZED`.",
-		"Is {token} complete, of this project, not expired? Keys are in Diga under Settings > Project > API Keys."}
+		"Check that {token} is complete, of this project and not expired (in Diga: Settings > Project > API Keys)."}
 	Forbidden = &Fault{"", "403", final,
 		"The key lacks a permission. The API's code for this may be `INTERNAL_SERVER_ERROR`.",
 		"Give the key Write on Agents and Phones (Settings > Project > API Keys in Diga). The key stays the same."}
@@ -71,7 +71,7 @@ var (
 	ServerFault = &Fault{"", "408, 500, 502, 503, 504, 520 to 524", again,
 		"The API, or a gateway in front of it, failed.",
 		"Try again later. If it persists, contact Diga with the request ID."}
-	ServerError = &Fault{"", "other 5xx", final, "The API, or a gateway in front of it, failed for good.",
+	ServerError = &Fault{"", "other 5xx", final, "The API, or a gateway in front of it, failed with a status that is not retried.",
 		"Try again later. If it persists, contact Diga with the request ID."}
 )
 

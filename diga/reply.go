@@ -42,7 +42,8 @@ func parseReply(data []byte) (r reply) {
 	for _, path := range texts {
 		r.text = cmp.Or(r.text, textAt(body, path))
 	}
-	_, r.brief = body["detail"].(string)
+	_, isText := body["detail"].(string)
+	r.brief = isText && len(body) == 1
 	r.details = details(body["detail"])
 	return r
 }

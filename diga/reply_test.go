@@ -41,6 +41,7 @@ func TestErrorBodies(t *testing.T) {
 		`{"Error_Code":"A","MESSAGE":"b","Detail":"c"}`:  {},
 
 		// Other shapes, the first text of which counts.
+		`{"detail":"b"}`: {brief: true, text: "b"},
 		`{"message":"a","detail":"b","title":"c"}`:      {text: "a"},
 		`{"detail":"b","error":"c"}`:                    {text: "b"},
 		`{"detail":{"message":"b"},"error":"c"}`:        {text: "b"},

@@ -179,7 +179,7 @@ func testImpersonation(t *testing.T) {
 }
 
 func testUnauthorized(t *testing.T) {
-	const own, foreign = "Is token complete, of this project, not expired?",
+	const own, foreign = "Check that token is complete, of this project and not expired",
 		"Check api-url and token: this is not one of the API's own answers"
 	for name, test := range map[string]struct {
 		reply              response

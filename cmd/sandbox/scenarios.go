@@ -54,7 +54,7 @@ var scenarios = []scenario{{
 	inputs:      map[string]string{"version-id": sandbox.NextID, "inbound-phone-number-id": sandbox.Hotline},
 }, {
 	name: "number-dropped", inputs: next,
-	description: "the agent answers two numbers and the API releases those that a request omits: the step warns",
+	description: "the agent answers two numbers and the API unbinds those that a request omits: the step warns",
 	behavior:    sandbox.Behavior{ReleaseOmitted: true, DropOthers: true},
 	setup:       func(s *sandbox.Sandbox) { s.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk) },
 }, {
