@@ -2,6 +2,7 @@ package diga
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -43,19 +44,13 @@ func (p Phone) IsBound(agent uuid.UUID, d Direction) bool {
 	return p.Agents[d] == valid(agent)
 }
 
-// Phones reads all phone numbers of the project (GET /v1/phone/), at most 10,000. The error is an *Error.
-func (c *Client) Phones(ctx context.Context) (all []Phone, err error) {
-	kind := itemKind[Phone]{
+// Phones reads all phone numbers of the project (GET /v1/phone/). If the list cannot be read to its end, or has more than
+// 10,000 numbers, the last pair holds an *Error.
+func (c *Client) Phones(ctx context.Context) iter.Seq2[Phone, error] {
+	return list(ctx, c, "v1/phone/", itemKind[Phone]{ // without the slash at its end, the API redirects
 		plural: "phone numbers", most: 10_000, parse: readPhone,
 		id: func(p Phone) uuid.UUID { return p.ID },
-	}
-	for p, err := range list(ctx, c, "v1/phone/", kind) { // without the slash at its end, the API redirects
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, p)
-	}
-	return all, nil
+	})
 }
 
 // readPhone reads a phone number. Only its id is required.

@@ -97,6 +97,7 @@ func (r *run) settle(signals context.Context, err error) *failure {
 			return effect == diga.NoEffect || seen == inEffect
 		}) && steady
 	}
+	f.addIssues(err, r.wish.version.Issues)
 	if f.signal == 0 {
 		f.signal = signalOf(context.Cause(signals))
 	}

@@ -41,8 +41,12 @@ func (f *failure) message(r renderer) string {
 }
 
 // addIssues adds the issues that may be why the API refused a version.
-func (f *failure) addIssues(issues []diga.Foreign) {
-	if len(issues) > 0 && f.http >= 400 && f.http < 500 && len(f.items) == 0 {
+func (f *failure) addIssues(err error, issues []diga.Foreign) {
+	e, _ := errors.AsType[*diga.Error](err)
+	if e == nil || len(f.items) > 0 {
+		return
+	}
+	if e.Cause == diga.BadRequest || e.Cause == diga.Unprocessable || e.Cause == diga.Refused {
 		f.items = some(3, issues, foreign)
 	}
 }
@@ -154,7 +158,6 @@ func (r *run) explain(f *failure, effect diga.Effect, seen observation) {
 	now, agentNow := r.liveNow()
 	switch f.live = now; {
 	case effect == diga.NoEffect:
-		f.addIssues(r.wish.version.Issues)
 		f.live = r.nothingChanged()
 	case seen == unreadable:
 		reason := "no response"
@@ -197,6 +200,9 @@ func (r *run) reportPanic() (exit int) {
 	case r.changing && (r.failure == nil || r.failure.status == unknown):
 		f.live = say("the change may have been applied; running this step again is safe")
 		f.status = unknown
+	}
+	if r.launching || r.launched {
+		f.live = say("the draft may have been launched; %s", f.live)
 	}
 	r.failure, r.status = f, f.status
 	plainly := renderer{literal: func(s string) string { return s }}

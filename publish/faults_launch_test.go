@@ -71,6 +71,10 @@ func TestFaultsLaunch(t *testing.T) {
 				outputs: no, says: []string{"he version v2 may still appear",
 					"un this step again: it finds the version by its name"}}.run(t)
 		}
+		story{name: "refused after an error of the API's own", inputs: launch, code: "NAME_TAKEN", attempts: -1,
+			faults: []sandbox.Fault{post(sandbox.Fault{Status: 500, Body: apiErrorBody}),
+				post(sandbox.Fault{Status: 409, Body: `{"status":"error","error_code":"NAME_TAKEN","message":"No."}`})},
+			says: []string{"he version v2 may still appear"}}.run(t)
 		story{name: "the draft has the name",
 			inputs: []string{"version-name", sandbox.DraftName, "launch-draft", "true"},
 			faults: []sandbox.Fault{post(sandbox.Fault{Drop: sandbox.DropReply})}, code: "ACTION_NETWORK_ERROR",
@@ -120,6 +124,12 @@ func TestFaultsLaunch(t *testing.T) {
 			story{name: name, inputs: launch, faults: []sandbox.Fault{post(test.fault)}, code: test.code, attempts: -1,
 				outputs: no, hides: hides, says: []string{nothingChanged + ": v1.22.7 is live"}}.run(t)
 		}
+		story{name: "issues that have nothing to do with it", inputs: launch, code: "PUBLISH_FAILED", attempts: -1,
+			faults: []sandbox.Fault{post(sandbox.Fault{Status: 403, Body: apiErrorBody})}, hides: []string{"No voice."},
+			setup: func(api *sandbox.Sandbox) {
+				api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "v9", Draft: true,
+					Issues: []sandbox.Issue{{Code: "X", Message: "No voice."}}})
+			}}.run(t)
 		story{name: "issues", inputs: launch, code: "BAD_PARAMETER", attempts: -1,
 			says: []string{"No voice.", "Fix the draft in Diga"},
 			setup: func(api *sandbox.Sandbox) {
@@ -159,6 +169,10 @@ func TestFaultsLaunch(t *testing.T) {
 		res = s.runInMemory(t, server)
 		if res.exit != 130 || !strings.Contains(res.message(), "v2") {
 			t.Errorf("exit status %d, %q", res.exit, res.message())
+		}
+		_, server = newSandbox(t, post(sandbox.Fault{Status: 502}))
+		if res = s.runInMemory(t, server); res.exit != 130 || !strings.Contains(res.message(), "v2 may still appear") {
+			t.Errorf("while it looks: exit status %d, %q", res.exit, res.message())
 		}
 	})
 	t.Run("dry run", func(t *testing.T) {

@@ -128,6 +128,12 @@ func TestFaultsLive(t *testing.T) {
 			inputs: []string{"version-name", "refs/tags/v2", "launch-draft", "true"},
 			says:   []string{"github.ref_name"}}.run(t)
 	})
+	t.Run("G5", func(t *testing.T) {
+		story{name: "the read is refused", inputs: []string{"expect-version-id", sandbox.LiveID}, attempts: 1,
+			faults: []sandbox.Fault{{Status: 500, Body: apiErrorBody}}, hides: []string{"Diga refused"},
+			after: injecting(get(publishedRead, sandbox.Fault{Status: 403, Body: apiErrorBody})), code: "PUBLISH_FAILED",
+			status: "unknown", says: []string{"ould not check again what is live"}}.run(t)
+	})
 	t.Run("G7", func(t *testing.T) {
 		for _, saved := range []string{" v3 ", "v3\u200b", "\ufeffv3"} {
 			id := ""

@@ -99,6 +99,10 @@ func TestFaultsNetwork(t *testing.T) {
 	})
 	t.Run("N14", func(t *testing.T) {
 		testProxy(t, "407 Proxy Authentication Required", "returned 407 Proxy Authentication Required")
+		proxy := replying(respond(407, `{"message":"user bob"}`))
+		proxy.readsBefore, proxy.phones = respond(407, `{"message":"user bob"}`), respond(407, `{"message":"user bob"}`)
+		res := withProxy("http://"+startServer(t, proxy), "http://diga", nil).runBinary(t)
+		res.check(t, notSent("ACTION_NETWORK_ERROR", "returned 407 Proxy Authentication Required").neverShowing("bob"))
 	})
 	t.Run("N15", func(t *testing.T) {
 		testProxy(t, "502 Bad Gateway", "returned 502 Bad Gateway")

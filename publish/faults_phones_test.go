@@ -194,6 +194,16 @@ func TestFaultsPhones(t *testing.T) {
 		rebind := func(agent string) func(*sandbox.Sandbox) {
 			return func(api *sandbox.Sandbox) { api.Bind(sandbox.Reception, sandbox.Inbound, agent) }
 		}
+		story{name: "given away between two pages", after10s: rebind(sandbox.NightDesk), attempts: -1, inbound: []string{},
+			is: sandbox.Behavior{AllowTakeOver: true}, code: "ACTION_PHONE_IN_USE",
+			setup: func(api *sandbox.Sandbox) {
+				for range 100 {
+					api.SetPhone(sandbox.Phone{Number: "+34920000000", Status: "assigned"})
+				}
+			},
+			faults: []sandbox.Fault{get("/v1/phone/?after=", sandbox.Fault{Status: 429,
+				Header: http.Header{"Retry-After": {"30"}}, Times: 1})},
+			inputs: []string{"inbound-phone-number-id", sandbox.Reception}}.run(t)
 		story{name: "carried over, and given away", faults: []sandbox.Fault{late}, after: rebind(sandbox.NightDesk),
 			code: "ACTION_PHONE_IN_USE", attempts: 1, inbound: []string{},
 			says: []string{"omeone changed the inbound numbers of Front desk while this step waited"}}.run(t)
@@ -211,6 +221,9 @@ func TestFaultsPhones(t *testing.T) {
 			warns: []string{"no longer answers +34 910 000 001 (Reception)"}}.run(t)
 	})
 	t.Run("P12", func(t *testing.T) {
+		story{name: "the way back", setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "finished" }),
+			attempts: 1, summary: []string{"Undo: publish", "It may not restore every phone number"},
+			hides: []string{"inbound-phone-number-id: " + sandbox.Reception}}.run(t)
 		story{name: "dry run", setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "reserved" }),
 			inputs: []string{"dry-run", "true"}, status: "dry-run", attempts: -1, live: sandbox.LiveID,
 			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},

@@ -28,9 +28,16 @@ func (r *run) readDraft(ctx context.Context) *failure {
 // it so: after an unclear answer, the list of versions decides.
 func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 	name := r.in.VersionName
+	mayAppear := func(f *failure) *failure {
+		if r.launching {
+			f.live = say("%s. The version %s may still appear", r.nothingChanged(), diga.Foreign(name))
+			f.advice = say("Run this step again: it finds the version by its name.")
+		}
+		return f
+	}
 	for tries := 0; ; tries++ {
 		if _, f := r.recheck(ctx, diga.NoEffect); f != nil {
-			return f
+			return mayAppear(f)
 		}
 		r.log(say("Launching the draft as %s.", diga.Foreign(name)))
 		version, err := r.client.Launch(ctx, r.in.Agent, name)
@@ -40,20 +47,18 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 		}
 		e, _ := errors.AsType[*diga.Error](err)
 		f := r.apiFailure(err)
-		f.addIssues(r.wish.version.Issues)
-		f.live = r.nothingChanged()
+		f.addIssues(e, r.wish.version.Issues)
 		if e.Cause == diga.BadRequest || e.Cause == diga.Unprocessable {
 			f.advice = say("Fix the draft in Diga, then run this step again.")
 		}
-		if e.Effect == diga.NoEffect {
-			return f
-		}
-		f.live = say("%s. The version %s may still appear", f.live, diga.Foreign(name))
-		f.advice = say("Run this step again: it finds the version by its name.")
-		if e.Cause == diga.InvalidReply || e.Cause == diga.Mismatch {
+		r.launching = r.launching || e.Effect > diga.NoEffect
+		if mayAppear(f); !r.launching || e.Cause == diga.InvalidReply || e.Cause == diga.Mismatch {
 			return f
 		}
 		found, isSure := r.findLaunched(signals)
+		if f.signal == 0 {
+			f.signal = signalOf(context.Cause(signals))
+		}
 		switch {
 		case len(found) == 1:
 			r.setLaunched(found[0])
@@ -69,7 +74,7 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 }
 
 func (r *run) setLaunched(v diga.Version) {
-	r.wish.version, r.wish.launch, r.launched = v, false, true
+	r.wish.version, r.wish.launch, r.launched, r.launching = v, false, true, false
 	r.log(say("Launched %s from the draft: version %s.", versionName(v), diga.Foreign(v.ID.String())))
 }
 

@@ -23,14 +23,15 @@ type run struct {
 	requestID uuid.UUID // nil: no request was prepared
 
 	// Before the change.
-	before   view // and while nothing can have come of it
-	target   reading[diga.Version]
-	versions reading[[]diga.Version] // by name
-	wish     wish
-	moved    bool          // somebody else published since the step began
-	launched bool          // wish.version was launched from the draft by this run
-	changes  []fieldChange // configuration fields that differ between the versions before and after
-	compared bool          // both versions were read, so changes is complete
+	before    view // and while nothing can have come of it
+	target    reading[diga.Version]
+	versions  reading[[]diga.Version] // by name
+	wish      wish
+	moved     bool          // somebody else published since the step began
+	launching bool          // a launch may have had an effect, but is not confirmed
+	launched  bool          // wish.version was launched from the draft by this run
+	changes   []fieldChange // configuration fields that differ between the versions before and after
+	compared  bool          // both versions were read, so changes is complete
 
 	// The change.
 	changing       bool        // it may have been sent

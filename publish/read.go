@@ -53,7 +53,7 @@ func (r *run) readAll(ctx context.Context) {
 		trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { first() }}
 		ctx, cancel := r.limited(httptrace.WithClientTrace(ctx, trace), need.phones)
 		defer cancel()
-		r.before.setPhones(r.in.Agent, read(ctx, r.client.Phones))
+		r.before.setPhones(r.in.Agent, readList(ctx, r.client.Phones))
 	}, func() {
 		<-connected
 		ctx, cancel := r.limited(ctx, need.live)
@@ -80,25 +80,23 @@ func (r *run) readAll(ctx context.Context) {
 // so it is as old as the whole reading.
 func (r *run) readVersions(ctx context.Context) {
 	r.before.live.at = time.Now()
-	r.versions = read(ctx, func(ctx context.Context) (all []diga.Version, err error) {
-		for v, err := range r.client.Versions(ctx, r.in.Agent) {
-			switch {
-			case err != nil:
-				return nil, err
-			case v.Agent != r.in.Agent:
-				continue
-			case v.Published:
-				r.before.live.value = v
-			case !sameName(v.Name, r.in.VersionName):
-				v.Config = nil // not needed, and it may be large
-			}
-			all = append(all, v)
+	var all []diga.Version
+	for v, err := range r.client.Versions(ctx, r.in.Agent) {
+		switch {
+		case err != nil:
+			r.versions.err, r.before.live = err, reading[diga.Version]{err: err}
+			return
+		case v.Agent != r.in.Agent:
+			continue
+		case v.Published:
+			r.before.live.value = v
+		case !sameName(v.Name, r.in.VersionName):
+			v.Config = nil // not needed, and it may be large
 		}
-		return all, nil
-	})
-	if err := r.versions.err; err != nil {
-		r.before.live = reading[diga.Version]{err: err}
-	} else if r.before.live.value.ID == uuid.Nil { // none is live, or it changed between two pages
+		all = append(all, v)
+	}
+	r.versions = readNow(all, nil)
+	if r.before.live.value.ID == uuid.Nil { // none is live, or it changed between two pages
 		ctx, cancel := r.limited(ctx, r.in.needs().live)
 		defer cancel()
 		r.before.live = read(ctx, r.readLive)
@@ -117,7 +115,7 @@ func (r *run) readView(ctx context.Context, live, phones bool) (v view) {
 		}
 	}, func() {
 		if phones {
-			v.setPhones(r.in.Agent, read(ctx, r.client.Phones))
+			v.setPhones(r.in.Agent, readList(ctx, r.client.Phones))
 		}
 	})
 	return v

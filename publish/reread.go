@@ -44,16 +44,15 @@ func (r *run) renew(ctx context.Context) *failure {
 // lookAgain reads everything after an attempt that may have had an effect. It fails as renew does.
 func (r *run) lookAgain(ctx context.Context) (fresh view, f *failure) {
 	needsLive := r.in.needs().live
-	needsPhones := r.needsPhones() && r.before.bound[diga.Inbound].isOlder(maxAge)
 	for {
-		limited, cancel := r.limited(ctx, needsLive || needsPhones)
+		limited, cancel := r.limited(ctx, needsLive || r.needsPhones())
 		fresh = r.readView(limited, true, true)
 		cancel()
 		live, phones := fresh.live.err, fresh.bound[diga.Inbound].err
 		if needsLive && live != nil {
 			return fresh, r.notRenewed(live)
 		}
-		if needsPhones && phones != nil && !isFinal(phones) {
+		if phones != nil && !isFinal(phones) && r.needsPhones() && r.before.bound[diga.Inbound].isOlder(maxAge) {
 			return fresh, r.notRenewed(phones)
 		}
 		if r.now = fresh; !fresh.live.isStale() && !fresh.bound[diga.Inbound].isStale() {
@@ -65,8 +64,12 @@ func (r *run) lookAgain(ctx context.Context) (fresh view, f *failure) {
 // needsPhones reports whether a check rests on the phones.
 func (r *run) needsPhones() bool { return r.before.bound[diga.Inbound].known() && !r.in.Unpublish }
 
+// notRenewed is the failure of a read before an attempt.
 func (r *run) notRenewed(err error) *failure {
+	changing := r.changing
+	r.changing = false // the API refused the read, not the change
 	f := r.apiFailure(err)
+	r.changing = changing
 	f.what = say("could not check again what is live: %s", f.what)
 	return f
 }

@@ -112,6 +112,8 @@ func (r *run) headline() (icon string, m message) {
 		return "❌", say("nothing was sent")
 	case f.code == codeOutputUnwritable:
 		return "⚠️", say("the step failed, but: %s", done)
+	case r.in.ShowLive && r.before.live.known():
+		return "❌", say("%s, but its phone numbers could not be read", agentNow)
 	case r.in.ShowLive:
 		return "❌", say("%s: could not read what is live", r.agent())
 	case f.status == unknown && r.now.offline():

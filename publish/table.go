@@ -11,10 +11,11 @@ import (
 
 // table appends a table of the state before and after, or of what is live and what was requested.
 func (r *run) table(md *markdown) {
+	if r.in.ShowLive {
+		return // the headline has it all
+	}
 	left, right, was, is := "before", "now", r.before, r.now
 	switch r.status {
-	case live, offline:
-		return // the headline has it all
 	case dryRun:
 		left, right = "now", "after a real run"
 	case failed:
@@ -22,7 +23,7 @@ func (r *run) table(md *markdown) {
 		if r.now.live.known() {
 			was = r.now
 		}
-	case published, unpublished, unknown: // before and now
+	case published, unpublished, unknown, live, offline: // before and now
 	}
 	version := md.cell(is.live.known(), versionOf(is))
 	if r.wish.launch {

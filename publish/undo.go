@@ -27,13 +27,13 @@ func (r *run) undo() (title message, block string) {
 	set("version-id", was.ID.String())
 	restoresAll := true
 	for d, bound := range r.before.bound {
-		n, only := r.wish.numbers[d], r.before.only(diga.Direction(d)).ID
+		n, only := r.wish.numbers[d], r.before.carried(diga.Direction(d)).ID
 		input := diga.Direction(d).String() + "-phone-number-id"
 		switch added := n.asked && n.phone.ID != uuid.Nil && n.phone.ID != only; {
 		case only != uuid.Nil:
 			set(input, only.String())
 			restoresAll = restoresAll && !added
-		case !bound.known() || len(bound.value) > 1:
+		case !bound.known() || len(bound.value) > 0:
 			restoresAll = false
 		case n.phone.ID != uuid.Nil:
 			set(input, "none")

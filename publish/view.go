@@ -3,6 +3,7 @@ package publish
 import (
 	"cmp"
 	"context"
+	"iter"
 	"net/http/httptrace"
 	"sync/atomic"
 	"time"
@@ -28,15 +29,40 @@ func readNow[T any](value T, err error) reading[T] {
 	return reading[T]{value: value, at: time.Now()}
 }
 
-// read makes a reading, dated to when its last request was sent: what the answer says may be that old.
-func read[T any](ctx context.Context, from func(context.Context) (T, error)) reading[T] {
+// sentAt returns a context whose requests are timed, and a function that returns when the last one was sent. A reading
+// is dated back to that: what the answer says may be that old.
+func sentAt(ctx context.Context) (context.Context, func() time.Time) {
 	var sent atomic.Int64 // after start
 	start := time.Now()
-	r := readNow(from(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(httptrace.WroteRequestInfo) { sent.Store(int64(time.Since(start))) },
-	})))
+	}), func() time.Time { return start.Add(time.Duration(sent.Load())) }
+}
+
+// read makes a reading of one answer.
+func read[T any](ctx context.Context, from func(context.Context) (T, error)) reading[T] {
+	ctx, sent := sentAt(ctx)
+	r := readNow(from(ctx))
 	if r.known() {
-		r.at = start.Add(time.Duration(sent.Load()))
+		r.at = sent()
+	}
+	return r
+}
+
+// readList makes a reading of a list, which is as old as its first page.
+func readList[T any](ctx context.Context, from func(context.Context) iter.Seq2[T, error]) (r reading[[]T]) {
+	ctx, sent := sentAt(ctx)
+	for item, err := range from(ctx) {
+		if err != nil {
+			return reading[[]T]{err: err}
+		}
+		if len(r.value) == 0 {
+			r.at = sent()
+		}
+		r.value = append(r.value, item)
+	}
+	if len(r.value) == 0 {
+		r.at = sent()
 	}
 	return r
 }

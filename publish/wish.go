@@ -142,7 +142,7 @@ func (r *run) refuseVersion(w wish, v view) *failure {
 			"expected %s, but %s is live", r.expected(w), fullVersionName(live))
 	}
 	switch {
-	case !r.in.OnlyNewer, v.offline(), w.launch, w.version.ID == live.ID:
+	case !r.in.OnlyNewer, v.offline(), w.version.ID == live.ID, w.launch && live.Number > 0:
 		return nil
 	case w.version.Number <= 0 || live.Number <= 0:
 		return refusal(codeResponseInvalid, say("Remove {only-newer} to publish regardless."),
@@ -197,7 +197,7 @@ func (r *run) refusePhone(w wish, v view, d diga.Direction) *failure {
 	switch {
 	case n.phone.ID == uuid.Nil:
 		return nil
-	case phone.Number == diga.Number{} && phone.Status == "":
+	case !slices.ContainsFunc(v.phones, func(p diga.Phone) bool { return p.ID == n.phone.ID }):
 		return refusal(codePhoneNotFound, say("Check "+input+"."),
 			"phone number ID %s not found", diga.Foreign(n.phone.ID.String()))
 	case !phone.Usable():
