@@ -41,7 +41,8 @@ func statusCause(status int, r reply) *Fault {
 // statusError is the error of a response with an error status.
 func (a *attempt) statusError() *Error {
 	if a.Status == http.StatusProxyAuthRequired && a.proxy != "" { // it is not the API's answer
-		return &Error{Cause: ProxyRefused, Message: fmt.Sprintf("the proxy %s returned %s", a.proxy, StatusText(a.Status))}
+		message := fmt.Sprintf("the proxy %s returned %s", a.proxy, StatusText(a.Status))
+		return &Error{Cause: ProxyRefused, Message: message}
 	}
 	var r reply
 	if a.err == nil {

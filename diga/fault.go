@@ -49,7 +49,8 @@ var (
 	InvalidReply = &Fault{"ACTION_RESPONSE_INVALID", "2xx", final,
 		"The response is not valid HTTP or JSON, or not the API's.",
 		"Check that {api-url} points to the API, then run this step again."}
-	Mismatch = &Fault{"ACTION_RESPONSE_MISMATCH", "2xx", final, "The API confirmed something other than what was requested.",
+	Mismatch = &Fault{"ACTION_RESPONSE_MISMATCH", "2xx", final,
+		"The API confirmed something other than what was requested.",
 		"Check in Diga what is live before you do anything else."}
 	BadRequest = &Fault{"", "400", final, "The API refused the version or a phone number: `BAD_PARAMETER`.",
 		"Check that the version is not a draft, that each number is yours and free, and that the project has a number."}
@@ -71,7 +72,8 @@ var (
 	ServerFault = &Fault{"", "408, 500, 502, 503, 504, 520 to 524", again,
 		"The API, or a gateway in front of it, failed.",
 		"Try again later. If it persists, contact Diga with the request ID."}
-	ServerError = &Fault{"", "other 5xx", final, "The API, or a gateway in front of it, failed with a status that is not retried.",
+	ServerError = &Fault{"", "other 5xx", final,
+		"The API, or a gateway in front of it, failed with a status that is not retried.",
 		"Try again later. If it persists, contact Diga with the request ID."}
 )
 

@@ -44,8 +44,8 @@ func (p Phone) IsBound(agent uuid.UUID, d Direction) bool {
 	return p.Agents[d] == valid(agent)
 }
 
-// Phones reads all phone numbers of the project (GET /v1/phone/). If the list cannot be read to its end, or has more than
-// 10,000 numbers, the last pair holds an *Error.
+// Phones reads all phone numbers of the project (GET /v1/phone/). If the list cannot be read to its end, or has more
+// than 10,000 numbers, the last pair holds an *Error.
 func (c *Client) Phones(ctx context.Context) iter.Seq2[Phone, error] {
 	return list(ctx, c, "v1/phone/", itemKind[Phone]{ // without the slash at its end, the API redirects
 		plural: "phone numbers", most: 10_000, parse: readPhone,

@@ -194,16 +194,19 @@ func TestFaultsPhones(t *testing.T) {
 		rebind := func(agent string) func(*sandbox.Sandbox) {
 			return func(api *sandbox.Sandbox) { api.Bind(sandbox.Reception, sandbox.Inbound, agent) }
 		}
-		story{name: "given away between two pages", after10s: rebind(sandbox.NightDesk), attempts: -1, inbound: []string{},
+		const newest = "c9000000-0000-4000-8000-000000000001" // on the first page
+		story{name: "given away between two pages", attempts: -1,
 			is: sandbox.Behavior{AllowTakeOver: true}, code: "ACTION_PHONE_IN_USE",
 			setup: func(api *sandbox.Sandbox) {
 				for range 100 {
 					api.SetPhone(sandbox.Phone{Number: "+34920000000", Status: "assigned"})
 				}
+				api.SetPhone(sandbox.Phone{ID: newest, Number: "+34920000001", Status: "assigned"})
 			},
+			after10s: func(api *sandbox.Sandbox) { api.Bind(newest, sandbox.Inbound, sandbox.NightDesk) },
 			faults: []sandbox.Fault{get("/v1/phone/?after=", sandbox.Fault{Status: 429,
 				Header: http.Header{"Retry-After": {"30"}}, Times: 1})},
-			inputs: []string{"inbound-phone-number-id", sandbox.Reception}}.run(t)
+			inputs: []string{"inbound-phone-number-id", newest}}.run(t)
 		story{name: "carried over, and given away", faults: []sandbox.Fault{late}, after: rebind(sandbox.NightDesk),
 			code: "ACTION_PHONE_IN_USE", attempts: 1, inbound: []string{},
 			says: []string{"omeone changed the inbound numbers of Front desk while this step waited"}}.run(t)
