@@ -20,7 +20,11 @@ type reply struct {
 	details []Detail // of a 422
 }
 
-var plainWord = regexp.MustCompile(`^[\w.-]{1,64}$`)
+// isPlainWord reports whether s is 1 to 64 ASCII letters, digits, underscores, dots and hyphens.
+func isPlainWord(s string) bool {
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+	return 0 < len(s) && len(s) <= 64 && strings.Trim(s, plain) == ""
+}
 
 // parseReply reads an error in the shape of the API, of its framework or of common gateways, or the text of a page.
 func parseReply(data []byte) (r reply) {
@@ -31,7 +35,7 @@ func parseReply(data []byte) (r reply) {
 	texts := strings.Fields("message detail detail.message error.message error errors.0.message title")
 	for _, shape := range []string{"", "detail."} {
 		code := string(textAt(body, shape+"error_code"))
-		if r.code != "" || !plainWord.MatchString(code) {
+		if r.code != "" || !isPlainWord(code) {
 			continue
 		}
 		r.code = code

@@ -20,7 +20,7 @@ const (
 )
 
 // escapeSequence matches a terminal's control sequences and operating system commands (ECMA-48).
-var escapeSequence = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`)
+const escapeSequence = `\x1b\[[0-?]*[ -/]*[@-~]?|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?`
 
 // A cleaner sanitizes foreign text before it is shown anywhere.
 type cleaner struct{ secrets *strings.Replacer }
@@ -75,12 +75,15 @@ func (c cleaner) line(text string, n int) string {
 
 // isVisible reports whether text is visible after cleaning.
 func isVisible[T ~string](text T) bool {
-	return newCleaner("").text(string(text)) != ""
+	return cleaner{strings.NewReplacer()}.text(string(text)) != ""
 }
 
 // printable replaces every kind of white space with a space and removes invisible characters.
 func printable(text string) string {
-	text = escapeSequence.ReplaceAllString(strings.ToValidUTF8(text, "\uFFFD"), "")
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if strings.Contains(text, "\x1b") { // compiling the expression takes longer than everything else here
+		text = regexp.MustCompile(escapeSequence).ReplaceAllString(text, "")
+	}
 	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r), unicode.In(r, unicode.Z):

@@ -47,6 +47,9 @@ func compareConfig(before, after diga.Version) []fieldChange {
 	maps.Copy(names, after.Config)
 	var changes []fieldChange
 	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if bytes.Equal(before.Config[name], after.Config[name]) {
+			continue
+		}
 		was, is := normalJSON(before.Config[name]), normalJSON(after.Config[name])
 		if was == is {
 			continue
