@@ -84,6 +84,11 @@ func TestFaultsLive(t *testing.T) {
 				get(publishedRead, sandbox.Fault{Body: `{"data":[` + unnumbered + `],"has_more":false}`}),
 				get("version_id=", sandbox.Fault{Body: unnumbered}),
 			}}.run(t)
+		story{name: "the live one has no number, and a draft is to be launched", attempts: -1,
+			inputs: []string{"only-newer", "true", "version-name", "v2", "launch-draft", "true"},
+			code:   "ACTION_RESPONSE_INVALID", hides: []string{"Launching"}, is: sandbox.Behavior{Unchecked: true},
+			faults: []sandbox.Fault{get("/version?limit=100", sandbox.Fault{
+				Body: `{"data":[` + unnumbered + `],"has_more":false}`})}}.run(t)
 		story{name: "no number", inputs: []string{"only-newer", "true"}, code: "ACTION_RESPONSE_INVALID", attempts: -1,
 			says: []string{"a version number is missing"},
 			faults: []sandbox.Fault{get("version_id="+sandbox.NextID, sandbox.Fault{

@@ -36,6 +36,11 @@ func TestFaultsPhones(t *testing.T) {
 				says: []string{"+34 910 000 002 (Switch) cannot be used: it is " +
 					strings.ToLower(strings.ReplaceAll(status, "_", " "))}}.run(t)
 		}
+		story{name: "a record with nothing but its id", inputs: []string{"inbound-phone-number-id", sandbox.Switch},
+			faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{
+				Body: `{"data":[{"id":"` + sandbox.Switch + `"}],"has_more":false}`})},
+			is: sandbox.Behavior{Unchecked: true}, attempts: 1,
+			inbound: []string{sandbox.Switch, sandbox.Reception}}.run(t)
 		story{name: "by number", inputs: []string{"inbound-phone-number", "+34 910 000 002"},
 			code: "ACTION_PHONE_UNUSABLE", attempts: -1,
 			setup: phone(sandbox.Switch, func(p *sandbox.Phone) { p.Status = "finished" }),
