@@ -80,7 +80,7 @@ func testRetryAfterTooLong(t *testing.T) {
 		unknownOutcome("HTTP_504", 1, "the API asks to wait 1 h").atOnce())
 	replying(respond(503, ""), respond(503, "", "Retry-After: 60"),
 		apiError(503, "BUSY", "Come back later", "Retry-After: 60")).test(t, "after other waits", scenario{}, expected{
-		code: "BUSY", status: "unknown", attempts: 3, minTime: time.Minute, maxTime: 76 * time.Second,
+		code: "BUSY", status: "unknown", attempts: 3, minTime: time.Minute, maxTime: 78 * time.Second,
 		verifyTime: lastLook,
 		says:       []string{"gave up after 3 attempts", "the API asks to wait 60 s", mayBeApplied},
 	})

@@ -167,3 +167,17 @@ func TestChangesNotKnown(t *testing.T) {
 		}
 	})
 }
+
+// A cut takes the changes in full and what follows, but not the way back.
+func TestSummaryOutputIsCut(t *testing.T) {
+	api, server := newSandbox(t)
+	lines := func(word string) string { return strings.Repeat(strings.Repeat(word+" ", 150)+`\n`, 90) }
+	configured(api, `"prompt":"`+lines("before")+`"`, `"prompt":"`+lines("after")+`"`)
+	res := scenario{inputs: map[string]string{"show-changes": "full"}}.runInMemory(t, server)
+	short := res.outputs["summary"]
+	if res.exit != 0 || len(short) > 60<<10 || len(res.summary) <= 60<<10 ||
+		!strings.Contains(short, "<details><summary>Undo") || !strings.Contains(short, "The rest is in the job summary") ||
+		strings.Contains(short, "Changes in full") || strings.Count(short, "<details") != strings.Count(short, "</details>") {
+		t.Errorf("exit status %d, %d bytes, in the job summary %d:\n%.2000s", res.exit, len(short), len(res.summary), short)
+	}
+}

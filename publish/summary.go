@@ -68,14 +68,14 @@ func (r *run) summary() string {
 			title = "What would change"
 		}
 		md.add("**%s:** %s", title, md.text(changesText(r.changes)))
-		if r.in.ShowChanges == "full" {
-			md.fold("Changes in full", false, fence("diff", fullDiff(r.changes, r.cleaner)))
-		}
 	} else if r.compared && !r.before.isLive(r.wish.version.ID) {
 		md.add("No configuration field differs.")
 	}
 	if title, block := r.undo(); block != "" {
 		md.fold(renderer{r.codeHTML, !r.actions}.text(title), r.failure != nil, block)
+	}
+	if len(r.changes) > 0 && r.in.ShowChanges == "full" { // after all that a cut must not take away
+		md.fold("Changes in full", false, fence("diff", fullDiff(r.changes, r.cleaner)))
 	}
 	md.fold("Details", false, r.details(md))
 	return md.String()
