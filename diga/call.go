@@ -119,7 +119,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // giveUp records why there is no next attempt.
 func (c *call) giveUp(reason string) {
-	if c.gaveUp = "gave up after " + plural(c.attempts, "attempt"); reason != "" {
+	if c.gaveUp = "gave up after " + Count(c.attempts, "attempt"); reason != "" {
 		c.gaveUp += ": " + reason
 	}
 }

@@ -41,8 +41,7 @@ func statusCause(status int, r reply) *Fault {
 // statusError is the error of a response with an error status.
 func (a *attempt) statusError() *Error {
 	if a.Status == http.StatusProxyAuthRequired && a.proxy != "" { // it is not the API's answer
-		message := fmt.Sprintf("the proxy %s returned %s", a.proxy, StatusText(a.Status))
-		return &Error{Cause: ProxyRefused, Message: message}
+		return proxyError(a.proxy, a.Status)
 	}
 	var r reply
 	if a.err == nil {

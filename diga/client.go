@@ -144,8 +144,13 @@ func checkProxy(_ context.Context, proxy *url.URL, _ *http.Request, resp *http.R
 	if resp.StatusCode == http.StatusOK {
 		return nil
 	}
-	e := &Error{Cause: ProxyRefused, Message: "the proxy " + proxy.Host + " returned " + StatusText(resp.StatusCode)}
-	if statusCause(resp.StatusCode, reply{}) == ServerFault {
+	return proxyError(proxy.Host, resp.StatusCode)
+}
+
+// proxyError is the error for a proxy's own response.
+func proxyError(host string, status int) *Error {
+	e := &Error{Cause: ProxyRefused, Message: "the proxy " + host + " returned " + StatusText(status)}
+	if statusCause(status, reply{}) == ServerFault {
 		e.Cause = ProxyFailed
 	}
 	return e

@@ -142,7 +142,8 @@ func StatusText(status int) string {
 	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
 }
 
-func plural(n int, noun string) string {
+// Count returns a number with its noun, such as "1 attempt" or "3 attempts".
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

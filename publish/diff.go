@@ -121,7 +121,7 @@ func fullDiff(changes []fieldChange, c cleaner) []string {
 		}
 	}
 	if more := len(all) - maxDiffLines; more > 0 {
-		all = append(all[:maxDiffLines], fmt.Sprintf("… %s not shown", count(more, "more line")))
+		all = append(all[:maxDiffLines], fmt.Sprintf("… %s not shown", diga.Count(more, "more line")))
 	}
 	for i, line := range all {
 		all[i] = c.line(line, maxDiffLine)

@@ -177,10 +177,10 @@ func (r *run) explain(f *failure, effect diga.Effect, seen observation) {
 		f.advice = say("Find out who else publishes this agent, then run this step again if needed: that is safe.")
 	case f.status == unknown:
 		f.live = say("%s, but the change may still be applied", now)
-	case r.before.live.known():
+	case r.before.live.known() || r.launched:
 		f.live = r.nothingChanged()
 	}
-	if r.launched && effect > diga.NoEffect {
+	if r.launched && f.status == unknown {
 		f.live = say("%s was launched from the draft; %s", versionName(r.wish.version), f.live)
 	}
 }

@@ -158,6 +158,10 @@ func TestFaultsLaunch(t *testing.T) {
 		story{name: "the change fails", inputs: append([]string{"max-retries", "0"}, launch...), attempts: 1,
 			faults: []sandbox.Fault{{Status: 502, Times: -1}}, code: "HTTP_502", status: "unknown",
 			says: []string{"v2 was launched from the draft; v1.22.7 is still live, but the change may still"}}.run(t)
+		story{name: "the change fails for certain", inputs: append([]string{"max-retries", "0"}, launch...), attempts: 1,
+			faults: []sandbox.Fault{{Status: 500, Body: apiErrorBody, Times: -1}}, code: "PUBLISH_FAILED",
+			hides: []string{"launched from the draft"},
+			says:  []string{"v2 was launched and is not live: v1.22.7 is still live"}}.run(t)
 		api, server := newSandbox(t, sandbox.Fault{Delay: time.Hour, Times: -1})
 		s := with(launch...)
 		s.signal, s.signalAt = 2, time.Second

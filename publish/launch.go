@@ -31,7 +31,6 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 	mayAppear := func(f *failure) *failure {
 		if r.launching {
 			f.live = say("%s. The version %s may still appear", r.nothingChanged(), diga.Foreign(name))
-			f.advice = say("Run this step again: it finds the version by its name.")
 		}
 		return f
 	}
@@ -51,7 +50,9 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 		if e.Cause == diga.BadRequest || e.Cause == diga.Unprocessable {
 			f.advice = say("Fix the draft in Diga, then run this step again.")
 		}
-		r.launching = r.launching || e.Effect > diga.NoEffect
+		if r.launching = r.launching || e.Effect > diga.NoEffect; r.launching {
+			f.advice = say("Run this step again: it finds the version by its name.")
+		}
 		if mayAppear(f); !r.launching || e.Cause == diga.InvalidReply || e.Cause == diga.Mismatch {
 			return f
 		}

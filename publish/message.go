@@ -134,10 +134,3 @@ func some[T any](n int, items []T, name func(T) message) (messages []message) {
 	}
 	return messages
 }
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}

@@ -99,7 +99,7 @@ func (r *run) pickVersion() (diga.Version, *failure) {
 			zeros = v
 		}
 	}
-	_, isRef := strings.CutPrefix(name, "refs/")
+	isRef := strings.HasPrefix(name, "refs/")
 	launches := r.in.LaunchDraft && len(saved) == 0 && !isRef
 	if zeros.ID != uuid.Nil && (len(saved) == 1 || launches) {
 		r.warn("Version name", say("There is also a version %s. YAML reads %s as %s: "+
@@ -129,7 +129,8 @@ func (r *run) pickVersion() (diga.Version, *failure) {
 		f.add("did you mean %s?", list(some(5, similar, quoted)))
 	case len(all) > 0:
 		slices.SortStableFunc(named, func(a, b diga.Version) int { return cmp.Compare(b.Number, a.Number) })
-		f.add("the newest of %s: %s", count(len(all), "version"), list(some(5, named[:min(5, len(named))], quoted)))
+		named = named[:min(5, len(named))]
+		f.add("the newest of %s: %s", diga.Count(len(all), "version"), list(some(5, named, quoted)))
 	default:
 		f.add("the agent has no versions")
 	}

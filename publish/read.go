@@ -10,9 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
 )
 
 // needs says which readings a step depends on. Those have the whole budget, the others optionalTime.

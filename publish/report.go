@@ -26,6 +26,7 @@ type report struct {
 	args    arguments
 
 	outputFile *os.File // nil: there is none
+	printed    bool     // the results are on stdout
 	written    int64    // where in the file the results begin, or -1: not yet
 	warnings   []warning
 }
@@ -147,7 +148,8 @@ func (r *report) setOutputs(outputs []output) (err error) {
 			outputs[i].value = r.line(o.value, maxLine)
 		}
 	}
-	if !r.actions {
+	if !r.actions && !r.printed {
+		r.printed = true
 		printed, omitted := format(r.args.inputs["output"]).print(outputs)
 		if _, err := io.WriteString(r.stdout, printed); err != nil {
 			return fmt.Errorf("writing to stdout: %w", withoutPath(err))

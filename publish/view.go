@@ -56,14 +56,10 @@ func readList[T any](ctx context.Context, from func(context.Context) iter.Seq2[T
 		if err != nil {
 			return reading[[]T]{err: err}
 		}
-		if len(r.value) == 0 {
-			r.at = sent()
-		}
+		r.at = cmp.Or(r.at, sent())
 		r.value = append(r.value, item)
 	}
-	if len(r.value) == 0 {
-		r.at = sent()
-	}
+	r.at = cmp.Or(r.at, sent())
 	return r
 }
 

@@ -108,9 +108,9 @@ func (r *run) success() (title, icon string, m message) {
 		icon = "⚠️"
 	}
 	if lost := len(r.lost[diga.Inbound]) + len(r.lost[diga.Outbound]); lost > 0 {
-		numbers = say("%s, but lost %s", numbers, count(lost, "phone number"))
+		numbers = say("%s, but lost %s", numbers, diga.Count(lost, "phone number"))
 		if len(r.lost[diga.Inbound]) > 0 && len(r.now.bound[diga.Inbound].value) == 0 {
-			icon, numbers = "🚨", say(", but nobody can call it: it lost %s", count(lost, "phone number"))
+			icon, numbers = "🚨", say(", but nobody can call it: it lost %s", diga.Count(lost, "phone number"))
 		}
 	}
 	if m = say("%s%s", m, numbers); r.launched {
