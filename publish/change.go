@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -20,26 +21,18 @@ func (e *stoppedError) Error() string { return "stopped before an attempt" }
 // reports whether what was wanted is in force already.
 func (r *run) recheck(ctx context.Context, effect diga.Effect) (inForce bool, f *failure) {
 	r.effect = effect
-	var fresh view
 	if effect == diga.NoEffect {
-		f = r.renew(ctx)
+		f = r.renewBefore(ctx)
 	} else {
-		fresh, f = r.lookAgain(ctx)
-		inForce = r.wish.isInForce(fresh)
+		limited, cancel := r.limited(ctx, r.in.needs().live || r.needsPhones())
+		defer cancel()
+		r.now, f = r.renew(limited, view{}, true, true)
+		inForce = r.wish.isInForce(r.now)
 	}
-	now := r.before.updated(fresh)
-	if f == nil && !inForce && (effect == diga.NoEffect || !now.isLive(r.wish.version.ID)) {
-		f = r.refuseVersion(r.wish, now) // but not what our own attempt published
+	if f != nil || inForce {
+		return inForce, f
 	}
-	for d := range diga.Directions {
-		if f == nil && !inForce {
-			f = r.refusePhone(r.wish, now, d)
-		}
-	}
-	if f != nil {
-		f.live = r.nothingChanged()
-	}
-	return inForce, f
+	return false, r.refuse(r.wish, r.before.updated(r.now))
 }
 
 // beforeRetry stops the change with a stoppedError if a check now refuses it, or if what was wanted is in force.
@@ -68,48 +61,43 @@ func (r *run) change(ctx, signals context.Context) *failure {
 		return r.settle(signals, err)
 	}
 	r.confirmed = true
-	r.now = r.confirm(reply)
+	r.now = r.before.after(r.wish, reply)
 	r.checkKept(signals)
 	return nil
 }
 
 // settle decides the outcome of an unconfirmed change by the state, not by the status code.
 func (r *run) settle(signals context.Context, err error) *failure {
-	f, effect := r.apiFailure(err), diga.NoEffect
+	f := r.apiFailure(err)
 	if e, ok := errors.AsType[*diga.Error](err); ok {
-		effect = e.Effect
+		r.effect = e.Effect
 	}
 	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure == nil {
 		r.confirmAfter(signals, f)
 		return nil
 	}
-	seen, spanned := unreadable, false
 	r.now = view{} // what was read before the last attempt
-	if effect > diga.NoEffect || f.http != 0 && signals.Err() == nil {
-		steady := true
+	spanned, steady := false, true
+	if r.effect > diga.NoEffect || f.http != 0 && signals.Err() == nil {
 		spanned = r.lookBack(signals, func(ctx context.Context, _ time.Duration) bool {
 			now := r.readView(ctx, true, true)
 			steady = steady && compare(r.wish, r.before, now) == unchanged
 			if now.live.known() || !r.now.live.known() {
 				r.now = now
 			}
-			seen = compare(r.wish, r.before, r.now)
-			return effect == diga.NoEffect || seen == inEffect
-		}) && steady
+			r.seen = compare(r.wish, r.before, r.now)
+			return r.effect == diga.NoEffect || r.seen == inEffect
+		})
 	}
 	f.addIssues(err, r.wish.version.Issues)
-	if f.signal == 0 {
-		f.signal = signalOf(context.Cause(signals))
-	}
-	if seen == inEffect && effect > diga.NoEffect {
+	f.signal = cmp.Or(f.signal, signalOf(context.Cause(signals)))
+	switch {
+	case r.seen == inEffect && r.effect > diga.NoEffect:
 		r.confirmAfter(signals, f)
 		return nil
-	}
-	f.status = failed
-	if effect == diga.MaybePending || effect == diga.MaybeApplied && !(seen == unchanged && spanned) {
+	case r.effect == diga.MaybePending, r.effect == diga.MaybeApplied && !(spanned && steady && r.seen == unchanged):
 		f.status = unknown
 	}
-	r.explain(f, effect, seen)
 	if live, _ := r.liveNow(); !live.empty() && r.now.live.known() {
 		r.log(say("Read back: %s.", live))
 	}

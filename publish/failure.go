@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
 )
 
 // failure is why the step fails, in words for the user.
@@ -81,14 +83,14 @@ func (r *run) apiFailure(err error) *failure {
 		}
 	}
 	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure != nil {
-		stopped.failure.http, stopped.failure.live = e.Status, r.nothingChanged()
+		stopped.failure.http = e.Status
 		return stopped.failure
 	}
 	if e.Cause == diga.Stopped && e.Last != nil { // in force: the failure is the answer before that
 		e = e.Last
 	}
 	f := &failure{code: e.Code, status: failed, http: e.Status, signal: signalOf(e)}
-	f.what, f.live, f.advice = r.describe(e), r.nothingChanged(), say(e.Cause.Advice)
+	f.what, f.advice = r.describe(e), say(e.Cause.Advice)
 	if own := e.Cause.Code; own != "" && !(e.Cause == diga.InvalidReply && e.Code != "") {
 		f.code = own
 	} else if e.Code == "" || strings.HasPrefix(e.Code, "ACTION_") { // reserved for the step
@@ -147,8 +149,8 @@ func signalOf(err error) syscall.Signal {
 	return number
 }
 
-// explain fills in what is live now and what to do after a change that was not confirmed.
-func (r *run) explain(f *failure, effect diga.Effect, seen observation) {
+// explain says what is live after a failure, and what to do if the outcome is unknown.
+func (r *run) explain(f *failure) {
 	if f.status == unknown && f.code != codeResponseMismatch {
 		f.advice = say("Run this step again: that is safe.")
 		if f.code == codeResponseInvalid {
@@ -156,31 +158,44 @@ func (r *run) explain(f *failure, effect diga.Effect, seen observation) {
 		}
 	}
 	now, agentNow := r.liveNow()
-	switch f.live = now; {
-	case effect == diga.NoEffect:
-		f.live = r.nothingChanged()
-	case seen == unreadable:
-		reason := "no response"
+	nothing := say("Nothing was changed")
+	if r.launched {
+		nothing = say("%s was launched and is not live", versionName(r.wish.version))
+	}
+	if !now.empty() {
+		nothing = say("%s: %s", nothing, now)
+	}
+	switch {
+	case r.in.ShowLive, r.requestID == uuid.Nil, !f.live.empty():
+		return
+	case r.launching:
+		f.live = say("%s. The version %s may still appear", nothing, diga.Foreign(r.in.VersionName))
+		return
+	case r.effect == diga.NoEffect, f.status == failed && (r.before.live.known() || r.launched):
+		f.live = nothing
+		return
+	case r.seen == unreadable:
+		reason := diga.Foreign("no response")
 		if err := r.now.err(); err != nil {
-			reason = strings.TrimSuffix(err.Error(), ".")
+			reason = diga.Foreign(strings.TrimSuffix(err.Error(), "."))
 		}
-		f.live = say("the change may have been applied: could not read what is live (%s)", diga.Foreign(reason))
+		f.live = say("the change may have been applied: could not read what is live (%s)", reason)
 		if r.now.live.known() {
-			f.live = say("%s, but the phone numbers could not be read (%s)", now, diga.Foreign(reason))
+			f.live = say("%s, but the phone numbers could not be read (%s)", now, reason)
 		}
-	case seen == partial:
-		f.live = say("only part of it was applied: %s%s", agentNow, r.onNumbers())
-	case seen == replaced && r.now.offline():
+	case r.seen == partial:
+		f.live = say("only part of it was applied: %s%s", agentNow, r.now.onNumbers("s"))
+	case r.seen == replaced && r.now.offline():
 		f.live = say("%s is offline: %s is no longer live", r.agent(), r.name(r.before.live.value))
-	case seen == replaced:
+	case r.seen == replaced:
 		f.live = say("%s, which was neither live before nor requested", now)
 		f.advice = say("Find out who else publishes this agent, then run this step again if needed: that is safe.")
 	case f.status == unknown:
 		f.live = say("%s, but the change may still be applied", now)
-	case r.before.live.known() || r.launched:
-		f.live = r.nothingChanged()
+	default:
+		f.live = now
 	}
-	if r.launched && f.status == unknown {
+	if r.launched {
 		f.live = say("%s was launched from the draft; %s", versionName(r.wish.version), f.live)
 	}
 }

@@ -37,7 +37,7 @@ func TestFaultsConcurrency(t *testing.T) {
 				t.Errorf("%s is %q the second time, want %q", name, second.outputs[name], value)
 			}
 		}
-		if line := " is already live; only phone numbers may change"; strings.Contains(first.stdout, line) ||
+		if line := "Front desk is on v1.22.8 and"; strings.Contains(first.stdout, line) ||
 			!strings.Contains(second.stdout, line) {
 			t.Errorf("printed\n%s\nand then\n%s", first.stdout, second.stdout)
 		}

@@ -184,7 +184,7 @@ func TestFaultsLaunch(t *testing.T) {
 			attempts: -1, live: sandbox.LiveID,
 			outputs: map[string]string{"launched": "false", "version-id": "", "version-name": "v2"},
 			summary: []string{"`v2`, from the draft"},
-			says:    []string{"After a real run, Front desk would be on v2, from the draft"}}.run(t)
+			says:    []string{"Front desk would be on v2, from the draft"}}.run(t)
 	})
 	t.Run("inputs", func(t *testing.T) {
 		for _, inputs := range [][]string{{"version-id", sandbox.NextID}, {"unpublish", "true", "version-id", ""},

@@ -126,7 +126,7 @@ func TestFaultsPhones(t *testing.T) {
 	})
 	t.Run("P8", func(t *testing.T) {
 		story{name: "two, and both are dropped", is: dropping, setup: bindTwo, attempts: 1, inbound: []string{},
-			says: []string{"but nobody can call it: it lost 2 phone numbers"},
+			says: []string{"but lost 2 phone numbers: nobody can call it"},
 			warns: []string{
 				"no longer answers +34 910 000 002 (Switch) and +34 910 000 001 (Reception), although this " +
 					"step did not request that. Nobody can call it now. Bind what is missing in Diga"},

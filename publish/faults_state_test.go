@@ -92,7 +92,7 @@ func TestFaultsState(t *testing.T) {
 	t.Run("V8", func(t *testing.T) {
 		unpublish := story{name: "V8", inputs: []string{"unpublish", "true"}, faults: always(appliedAndLost),
 			status: "unpublished", attempts: 1, live: "none",
-			says: []string{"Front desk is offline (was on v1.22.7).", readBack}}
+			says: []string{"Front desk is now offline (was v1.22.7).", readBack}}
 		unpublish.run(t)
 		// Only the list of versions says for certain that none is live.
 		unpublish.name, unpublish.after = "the list is not readable",

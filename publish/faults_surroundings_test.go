@@ -123,9 +123,9 @@ func testDiskFullAfterSuccess(t *testing.T) {
 			"Front desk is now on v1.22.8 (was v1.22.7) and answers +34 910 000 001 (Reception) (version " +
 				sandbox.NextID + ")",
 		},
-		"unpublish": {map[string]string{"unpublish": "true"}, "Front desk is offline (was on v1.22.7)."},
+		"unpublish": {map[string]string{"unpublish": "true"}, "Front desk is now offline (was v1.22.7)."},
 		"dry run": {map[string]string{"dry-run": "true"},
-			"After a real run, Front desk would be on v1.22.8 (now on v1.22.7) and answer +34 910 000 001 (Reception)."},
+			"Front desk would be on v1.22.8 (now v1.22.7) and answer +34 910 000 001 (Reception)."},
 	} {
 		for _, room := range []int{1, 20, 50} {
 			api, server := newSandbox(t)

@@ -191,7 +191,8 @@ func checkSummaryIsText(t *testing.T, summary string) {
 			t.Errorf("the step to paste does not end: %q", rest)
 		}
 	}
-	if table := strings.Count(summary, "\n| "); table < 2 || table > 4 {
+	refused := strings.HasPrefix(summary, "### ❌")
+	if table := strings.Count(summary, "\n| "); table < 2 && !refused || table > 4 {
 		t.Errorf("the table has %d rows", table)
 	}
 }

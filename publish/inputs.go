@@ -78,6 +78,12 @@ type inputs struct {
 // isGuarded reports whether the change depends on what is live.
 func (in inputs) isGuarded() bool { return in.Expect != expectation{} || in.OnlyNewer }
 
+// hasNumber reports whether a phone is asked for by its number.
+func (in inputs) hasNumber() bool {
+	none := diga.Number{}
+	return in.Phones[diga.Inbound].Number != none || in.Phones[diga.Outbound].Number != none
+}
+
 // phoneInput is the phone number requested in one direction. At most one field is set.
 type phoneInput struct {
 	ID      uuid.NullUUID

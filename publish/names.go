@@ -48,7 +48,7 @@ func (r *run) name(v diga.Version) message {
 
 // agent names the agent by its name, or else by its ID.
 func (r *run) agent() message {
-	name := cmp.Or(r.before.live.value.AgentName, r.target.value.AgentName, r.wish.version.AgentName)
+	name := cmp.Or(r.before.live.value.AgentName, r.wish.version.AgentName)
 	if len(r.versions.value) > 0 {
 		name = cmp.Or(name, r.versions.value[0].AgentName)
 	}

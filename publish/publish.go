@@ -23,9 +23,8 @@ type run struct {
 	requestID uuid.UUID // nil: no request was prepared
 
 	// Before the change.
-	before    view // and while nothing can have come of it
-	target    reading[diga.Version]
-	versions  reading[[]diga.Version] // by name
+	before    view                    // and while nothing can have come of it
+	versions  reading[[]diga.Version] // all of them by name, otherwise the requested one
 	wish      wish
 	moved     bool          // somebody else published since the step began
 	launching bool          // a launch may have had an effect, but is not confirmed
@@ -36,7 +35,8 @@ type run struct {
 	// The change.
 	changing       bool        // it may have been sent
 	attempts       int         // requests for it that were sent
-	effect         diga.Effect // of the attempts before the last
+	effect         diga.Effect // of the attempts so far
+	seen           observation // of the change, by reading back
 	lastAttempt    time.Time
 	lastStatus     int
 	confirmed      bool
@@ -82,24 +82,14 @@ func (r *run) publish(signals context.Context, problem message) *failure {
 	r.logView()
 	f := r.unreadable()
 	if f == nil {
-		f = r.renew(ctx)
+		f = r.renewBefore(ctx)
 	}
-	if f != nil {
+	if f == nil {
+		f = r.makeWish(ctx)
+	}
+	if f != nil || r.in.ShowLive {
 		return f
 	}
-	if r.wish, f = r.newWish(); f != nil {
-		f.live = r.nothingChanged()
-		return f
-	}
-	if r.wish.launch {
-		if f := r.readDraft(ctx); f != nil {
-			return f
-		}
-	}
-	if r.in.ShowLive {
-		return nil
-	}
-	r.logWish()
 	r.warnBefore()
 	r.compareVersions()
 	if r.in.DryRun {
@@ -143,8 +133,7 @@ func (r *run) begin(problem message) *failure {
 		UserAgent: "publish-agent-version/" + r.Version, RequestID: r.requestID,
 		BeforeRetry: r.beforeRetry, OnAttempt: r.logAttempt,
 	}
-	r.log(say("Agent %s: %s. Request ID %s.",
-		diga.Foreign(in.Agent.String()), r.request(), diga.Foreign(r.requestID.String())))
+	r.log(say("Agent %s. Request ID %s.", diga.Foreign(in.Agent.String()), diga.Foreign(r.requestID.String())))
 	return nil
 }
 

@@ -1,33 +1,31 @@
 package publish
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/http/httptrace"
 	"sync"
 	"time"
 
 	"publish-agent-version/diga"
-
-	"github.com/google/uuid"
 )
 
 // needs says which readings a step depends on. Those have the whole budget, the others optionalTime.
-type needs struct{ live, target, phones bool }
+type needs struct{ live, version, phones bool }
 
 const optionalTime = 5 * time.Second
 
 func (in inputs) needs() needs {
 	n := needs{
-		live:   in.isGuarded() || in.DryRun || in.ShowLive,
-		target: in.OnlyNewer || in.DryRun || in.VersionName != "",
-		phones: in.DryRun || in.ShowLive,
+		live:    in.isGuarded() || in.DryRun || in.ShowLive,
+		version: in.OnlyNewer || in.DryRun || in.VersionName != "",
+		phones:  in.DryRun || in.ShowLive || in.hasNumber(),
 	}
 	for _, p := range in.Phones {
-		n.phones = n.phones || !in.Unpublish && p.isOpen() || p.Number != diga.Number{}
+		n.phones = n.phones || !in.Unpublish && p.isOpen()
 	}
 	return n
 }
@@ -41,81 +39,86 @@ func (r *run) limited(ctx context.Context, needed bool) (context.Context, contex
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("within %s", diga.FormatDuration(limit)))
 }
 
-// readAll reads everything before the change, at the same time: the phones, what is live, and the requested version.
-// The phones come first, so that no other answer holds them up on the one connection.
+// readAll reads everything before the change, at the same time: the phones, what is live, and the requested version or,
+// by name, the list of versions, which shows the live one too. The phones come first, so that no other answer holds
+// them up on the one connection.
 func (r *run) readAll(ctx context.Context) {
 	need := r.in.needs()
-	byName := r.in.VersionName != ""
-	connected := make(chan struct{})
-	first := sync.OnceFunc(func() { close(connected) })
+	connected, connect := context.WithCancel(context.Background())
 	together(func() {
-		defer first()
-		trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { first() }}
+		defer connect()
+		trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connect() }}
 		ctx, cancel := r.limited(httptrace.WithClientTrace(ctx, trace), need.phones)
 		defer cancel()
-		r.before.setPhones(r.in.Agent, readList(ctx, r.client.Phones))
+		r.before.setPhones(r.in.Agent, r.readPhones(ctx))
 	}, func() {
-		<-connected
-		ctx, cancel := r.limited(ctx, need.live)
-		defer cancel()
-		if !byName { // the list of versions shows it too
-			r.before.live = read(ctx, r.readLive)
+		<-connected.Done()
+		if r.in.VersionName == "" {
+			r.before.live = r.readLive(ctx, need.live)
 		}
 	}, func() {
-		<-connected
-		ctx, cancel := r.limited(ctx, need.target)
+		<-connected.Done()
+		ctx, cancel := r.limited(ctx, need.version)
 		defer cancel()
-		if byName {
+		if r.in.VersionName != "" {
 			r.readVersions(ctx)
 		} else if r.in.Version.Valid {
-			r.target = readNow(r.client.Version(ctx, r.in.Agent, r.in.Version.UUID))
+			v := read(ctx, func(ctx context.Context) (diga.Version, error) {
+				return r.client.Version(ctx, r.in.Agent, r.in.Version.UUID)
+			})
+			if r.versions.err = v.err; v.known() {
+				r.versions, r.wish.version = known([]diga.Version{v.value}), v.value
+			}
 		}
 	})
-	if r.target.known() {
-		r.wish.version = r.target.value
-	}
 }
 
-// readVersions reads the list of versions, which shows the requested one and the live one. That may be on any page,
-// so it is as old as the whole reading.
+// readVersions reads the list of versions, which shows the requested one and the live one.
 func (r *run) readVersions(ctx context.Context) {
-	r.before.live.at = time.Now()
-	var all []diga.Version
-	for v, err := range r.client.Versions(ctx, r.in.Agent) {
-		switch {
-		case err != nil:
-			r.versions.err, r.before.live = err, reading[diga.Version]{err: err}
-			return
-		case v.Agent != r.in.Agent:
-			continue
-		case v.Published:
+	r.versions = r.listVersions(ctx)
+	r.before.live = reading[diga.Version]{at: r.versions.at, err: r.versions.err}
+	for _, v := range r.versions.value {
+		if v.Published {
 			r.before.live.value = v
-		case !sameName(v.Name, r.in.VersionName):
-			v.Config = nil // not needed, and it may be large
 		}
-		all = append(all, v)
 	}
-	r.versions = readNow(all, nil)
-	if r.before.live.value.ID == uuid.Nil { // none is live, or it changed between two pages
-		ctx, cancel := r.limited(ctx, r.in.needs().live)
-		defer cancel()
-		r.before.live = read(ctx, r.readLive)
+	if r.before.offline() { // or it changed between two pages
+		r.before.live = r.readLive(ctx, r.in.needs().live)
 	}
 }
 
-func (r *run) readLive(ctx context.Context) (diga.Version, error) {
-	return r.client.Live(ctx, r.in.Agent)
+// listVersions reads all versions, with the configurations of the live one and of those that have the requested name.
+// The others' may be large.
+func (r *run) listVersions(ctx context.Context) reading[[]diga.Version] {
+	return readList(ctx, func(ctx context.Context) iter.Seq2[diga.Version, error] {
+		return r.client.Versions(ctx, r.in.Agent)
+	}, func(v *diga.Version) bool {
+		if !v.Published && !sameName(v.Name, r.in.VersionName) {
+			v.Config = nil
+		}
+		return v.Agent == r.in.Agent
+	})
+}
+
+func (r *run) readLive(ctx context.Context, needed bool) reading[diga.Version] {
+	ctx, cancel := r.limited(ctx, needed)
+	defer cancel()
+	return read(ctx, func(ctx context.Context) (diga.Version, error) { return r.client.Live(ctx, r.in.Agent) })
+}
+
+func (r *run) readPhones(ctx context.Context) reading[[]diga.Phone] {
+	return readList(ctx, r.client.Phones, func(*diga.Phone) bool { return true })
 }
 
 // readView reads what is live, the phones, or both.
 func (r *run) readView(ctx context.Context, live, phones bool) (v view) {
 	together(func() {
 		if live {
-			v.live = read(ctx, r.readLive)
+			v.live = r.readLive(ctx, true)
 		}
 	}, func() {
 		if phones {
-			v.setPhones(r.in.Agent, readList(ctx, r.client.Phones))
+			v.setPhones(r.in.Agent, r.readPhones(ctx))
 		}
 	})
 	return v
@@ -140,29 +143,35 @@ func together(functions ...func()) {
 	}
 }
 
-// unreadable is the failure of a reading without which nothing is sent, or nil: a key that the API does not know, or
-// something that the step needs. A read of the phones that is refused for good does not stop a change, as the API may
-// simply not offer it.
+// unreadable is the failure of a reading without which nothing is sent, or nil: a key that the API does not know, a
+// version that does not exist, or something that the step needs. A read of the phones that is refused for good does not
+// stop a change, as the API may simply not offer it.
 func (r *run) unreadable() *failure {
 	need := r.in.needs()
-	phones := r.before.bound[diga.Inbound].err
-	target := cmp.Or(r.target.err, r.versions.err)
-	for _, err := range []error{phones, target, r.before.live.err} {
+	phones, versions, live := r.before.bound[diga.Inbound].err, r.versions.err, r.before.live.err
+	for _, err := range []error{phones, versions, live} {
 		if e, ok := errors.AsType[*diga.Error](err); ok && e.Status == http.StatusUnauthorized {
 			return r.apiFailure(err)
 		}
 	}
-	byNumber := r.in.Phones[diga.Inbound].Number != diga.Number{} || r.in.Phones[diga.Outbound].Number != diga.Number{}
+	e, _ := errors.AsType[*diga.Error](versions)
 	switch {
-	case target != nil && need.target && !r.isMissing():
-		f := r.apiFailure(target)
+	case e != nil && (e.Cause == diga.NotFound || e.Cause == diga.BadRequest) && r.in.Version.Valid && live == nil:
+		f := refusal(codeVersionNotFound, say("Check {version-id}."),
+			"%s has no version %s", r.agent(), diga.Foreign(r.in.Version.UUID.String()))
+		if r.in.Version.UUID == r.in.Agent {
+			f.advice = say("Check {version-id}: it has the value of {agent-id}.")
+		}
+		return f
+	case versions != nil && need.version:
+		f := r.apiFailure(versions)
 		if r.in.VersionName != "" {
 			f.what = say("could not read the versions: %s", f.what)
 		}
 		return f
-	case r.before.live.err != nil && need.live && !r.isMissing():
-		return r.apiFailure(r.before.live.err)
-	case phones != nil && need.phones && (byNumber || !isFinal(phones)):
+	case live != nil && need.live:
+		return r.apiFailure(live)
+	case phones != nil && need.phones && (r.in.hasNumber() || !isFinal(phones)):
 		f := r.apiFailure(phones)
 		if f.http == 0 {
 			return f // nothing can be read
@@ -175,12 +184,6 @@ func (r *run) unreadable() *failure {
 		return f
 	}
 	return nil
-}
-
-// isMissing reports whether the API itself says that there is no such version, while it knows the agent.
-func (r *run) isMissing() bool {
-	e, ok := errors.AsType[*diga.Error](r.target.err)
-	return ok && (e.Cause == diga.NotFound || e.Cause == diga.BadRequest) && r.before.live.known()
 }
 
 // isFinal reports whether a read was refused for good.

@@ -16,49 +16,40 @@ const (
 	cancelledTime = 800 * time.Millisecond // the same after a signal: the runner kills a step that lingers
 )
 
-// renew reads again what is older than maxAge and a check rests on. As one read may have to wait until another is
-// too old, that may take several turns. It fails if something that is needed can no longer be read.
-func (r *run) renew(ctx context.Context) *failure {
-	needsPhones := r.needsPhones()
+// renew reads again what a check rests on and is older than maxAge: the live version, the phones, or both. As one read
+// may have to wait until another is too old, that may take several turns. It fails if something that is needed can no
+// longer be read.
+func (r *run) renew(ctx context.Context, v view, live, phones bool) (view, *failure) {
 	for {
-		live := r.in.needs().live && r.before.live.isOlder(maxAge)
-		phones := needsPhones && r.before.bound[diga.Inbound].isOlder(maxAge)
+		live, phones = live && v.live.isOlder(maxAge), phones && v.bound[diga.Inbound].isOlder(maxAge)
 		if !live && !phones {
-			return nil
+			return v, nil
 		}
 		fresh := r.readView(ctx, live, phones)
-		if err := fresh.err(); err != nil && !(fresh.live.err == nil && isFinal(err)) {
-			return r.notRenewed(err)
+		v = v.updated(fresh)
+		if err := fresh.live.err; err != nil {
+			if live = false; r.in.needs().live {
+				return v, r.notRenewed(err)
+			}
 		}
-		needsPhones = needsPhones && fresh.err() == nil
-		was := r.before.live
-		r.before = r.before.updated(fresh)
-		if was.known() && was.value.ID != r.before.live.value.ID { // somebody else has published
-			r.moved = true
-			r.logView()
-			r.compareVersions()
+		if err := fresh.bound[diga.Inbound].err; err != nil {
+			if phones = false; !isFinal(err) && r.needsPhones() {
+				return v, r.notRenewed(err)
+			}
 		}
 	}
 }
 
-// lookAgain reads everything after an attempt that may have had an effect. It fails as renew does.
-func (r *run) lookAgain(ctx context.Context) (fresh view, f *failure) {
-	needsLive := r.in.needs().live
-	for {
-		limited, cancel := r.limited(ctx, needsLive || r.needsPhones())
-		fresh = r.readView(limited, true, true)
-		cancel()
-		live, phones := fresh.live.err, fresh.bound[diga.Inbound].err
-		if needsLive && live != nil {
-			return fresh, r.notRenewed(live)
-		}
-		if phones != nil && !isFinal(phones) && r.needsPhones() && r.before.bound[diga.Inbound].isOlder(maxAge) {
-			return fresh, r.notRenewed(phones)
-		}
-		if r.now = fresh; !fresh.live.isStale() && !fresh.bound[diga.Inbound].isStale() {
-			return fresh, nil
-		}
+// renewBefore renews the view before the change.
+func (r *run) renewBefore(ctx context.Context) (f *failure) {
+	was := r.before.live
+	r.before, f = r.renew(ctx, r.before, r.in.needs().live, r.needsPhones())
+	if was.known() && was.value.ID != r.before.live.value.ID { // somebody else has published
+		r.moved = true
+		r.logView()
+		r.compareVersions()
 	}
+	return f
 }
 
 // needsPhones reports whether a check rests on the phones.
@@ -101,28 +92,6 @@ func (r *run) lookBack(signals context.Context, look func(context.Context, time.
 	return true
 }
 
-// confirm is the view after a reply that confirms the change. What the reply does not say is not known.
-func (r *run) confirm(reply diga.Change) view {
-	v := view{live: readNow(r.wish.version, nil), phones: r.before.phones}
-	for d, before := range r.before.bound {
-		named, stated := reply.Phones[d].Phone, reply.Phones[d].Stated
-		var phones []diga.Phone
-		if named.Valid {
-			phones = []diga.Phone{r.before.phone(named.UUID)}
-		}
-		isOther := func(p diga.Phone) bool { return !named.Valid || p.ID != named.UUID }
-		others := slices.ContainsFunc(before.value, isOther)
-		if r.wish.numbers[d].asked && !named.Valid {
-			others = false // released
-		}
-		v.bound[d].value = phones
-		if (before.known() || stated) && !others {
-			v.bound[d].at = time.Now()
-		}
-	}
-	return v
-}
-
 // checkKept reads the numbers after a change that was confirmed without them, if some were bound before that a
 // request or a reply does not name: those have only one in each direction. A reading that does not show the change
 // is too old to tell.
@@ -133,7 +102,7 @@ func (r *run) checkKept(signals context.Context) {
 		isTold := r.now.bound[d].known() && r.confirmedAfter == nil
 		open = open || slices.ContainsFunc(before.value, isOther) && !isTold
 	}
-	if !open {
+	if !open || r.in.Unpublish {
 		return
 	}
 	err := errors.New("what was read is older than the change")
@@ -143,24 +112,15 @@ func (r *run) checkKept(signals context.Context) {
 		if alike && since < looks[2] {
 			return false
 		}
-		now := view{live: r.now.live}
-		if !r.wish.unpublish {
-			live := r.readView(ctx, true, false).live // first: it shows that the reading of the phones is not too old
-			if !isFinal(live.err) || since < looks[2] {
-				now.live = live
-			}
-		}
-		phones := r.readView(ctx, false, true)
-		now.bound, now.phones = phones.bound, phones.phones
+		now := r.readView(ctx, true, true)
 		if !r.wish.isInForce(now) || !now.bound[diga.Inbound].known() {
 			err = cmp.Or(now.err(), err)
 			return false
 		}
-		now.live = r.now.live
 		r.now, open = now, false
 		return true
 	})
-	if err = cmp.Or(context.Cause(signals), err); open && !r.wish.unpublish {
+	if err = cmp.Or(context.Cause(signals), err); open {
 		r.warn("Phone numbers not checked", say("The phone numbers could not be read after the change (%s), "+
 			"so one that is no longer bound may have gone unnoticed. Check in Diga which numbers are bound.",
 			diga.Foreign(err.Error())))

@@ -46,7 +46,29 @@ func (r *run) summary() string {
 	if r.requestID == uuid.Nil {
 		return md.String()
 	}
-	r.table(md)
+	if r.status != failed && !r.in.ShowLive { // the headline has it all
+		r.table(md)
+		r.effects(md)
+	}
+	if title, block := r.undo(); block != "" {
+		md.fold(renderer{r.codeHTML, !r.actions}.text(title), r.failure != nil, block)
+	}
+	if len(r.changes) > 0 && r.in.ShowChanges == "full" { // after all that a cut must not take away
+		md.fold("Changes in full", false, fence("diff", fullDiff(r.changes, r.cleaner)))
+	}
+	details := "time " + diga.FormatDuration(r.elapsed)
+	for i, id := range []uuid.UUID{r.in.Agent, r.before.live.value.ID, r.requestID} {
+		if id != uuid.Nil {
+			what := []string{"agent", "version before", "request ID"}[i]
+			details += fmt.Sprintf("<br>\n%s %s", what, md.literal(id.String()))
+		}
+	}
+	md.fold("Details", false, details)
+	return md.String()
+}
+
+// effects appends what is worth knowing about a change that is, may be or would be in effect.
+func (r *run) effects(md *markdown) {
 	for d, n := range r.wish.numbers {
 		owner := r.before.phone(n.phone.ID).Agents[d]
 		verb := map[status]string{published: "was", dryRun: "would be"}[r.status]
@@ -59,29 +81,23 @@ func (r *run) summary() string {
 	if f := r.confirmedAfter; f != nil && r.failure == nil {
 		md.add("The request failed (%s), but reading back confirmed the change.", md.text(f.what))
 	}
-	if is := r.wish.version; r.status == published && !r.before.offline() && !r.before.isLive(is.ID) {
-		md.add("Calls in progress end on the version they began with. New calls use %s.", md.text(r.name(is)))
+	isNew := !r.before.isLive(r.wish.version.ID)
+	if r.status == published && isNew && !r.before.offline() {
+		md.add("Calls in progress end on the version they began with. New calls use %s.",
+			md.text(r.name(r.wish.version)))
 	}
-	if len(r.changes) > 0 {
-		title := "What changed"
-		if r.status != published && !r.now.isLive(r.wish.version.ID) || r.status == dryRun {
+	switch title := "What changed"; {
+	case len(r.changes) > 0:
+		if r.status == dryRun || r.status == unknown && isNew {
 			title = "What would change"
 		}
 		md.add("**%s:** %s", title, md.text(changesText(r.changes)))
-	} else if r.compared && !r.before.isLive(r.wish.version.ID) {
+	case r.compared && isNew:
 		md.add("No configuration field differs.")
 	}
-	if title, block := r.undo(); block != "" {
-		md.fold(renderer{r.codeHTML, !r.actions}.text(title), r.failure != nil, block)
-	}
-	if len(r.changes) > 0 && r.in.ShowChanges == "full" { // after all that a cut must not take away
-		md.fold("Changes in full", false, fence("diff", fullDiff(r.changes, r.cleaner)))
-	}
-	md.fold("Details", false, r.details(md))
-	return md.String()
 }
 
-// failure appends what happened, what is live and what to do.
+// failure appends what happened, what is live unless the headline says so, and what to do.
 func (md *markdown) failure(f *failure) {
 	if live := md.sentence(f.live); live != "" {
 		md.add("%s", live)
@@ -97,58 +113,6 @@ func (md *markdown) failure(f *failure) {
 	if f.code != codeInputInvalid {
 		md.add("**What to do:** %s", md.sentence(f.advice))
 	}
-}
-
-// headline is the first line, which must be enough on its own: what is live, rather than what failed.
-func (r *run) headline() (icon string, m message) {
-	title, icon, done := r.success()
-	_, agentNow := r.liveNow()
-	switch f := r.failure; {
-	case f == nil && r.status == dryRun:
-		return icon, say("%s: %s", title, done)
-	case f == nil:
-		return icon, done
-	case r.requestID == uuid.Nil:
-		return "❌", say("nothing was sent")
-	case f.code == codeOutputUnwritable:
-		return "⚠️", say("the step failed, but: %s", done)
-	case r.in.ShowLive && r.before.live.known():
-		return "❌", say("%s, but its phone numbers could not be read", agentNow)
-	case r.in.ShowLive:
-		return "❌", say("%s: could not read what is live", r.agent())
-	case f.status == unknown && r.now.offline():
-		return "⚠️", say("%s is offline", r.agent())
-	case f.status == unknown && r.in.Unpublish:
-		return "⚠️", say("%s: could not confirm that it is offline", r.agent())
-	case f.status == unknown && r.before.isLive(r.wish.version.ID):
-		return "⚠️", say("%s: could not confirm its phone numbers", r.agent())
-	case f.status == unknown:
-		return "⚠️", say("%s: could not confirm %s", r.agent(), r.name(r.wish.version))
-	case r.in.Unpublish:
-		return "❌", say("not unpublished: %s", agentNow)
-	default:
-		return "❌", say("not published: %s", agentNow)
-	}
-}
-
-// details are the IDs and figures that few readers need.
-func (r *run) details(md *markdown) string {
-	var lines []string
-	add := func(name, value string) { lines = append(lines, fmt.Sprintf("- %s<br>%s", name, value)) }
-	add("agent", md.literal(r.in.Agent.String()))
-	if id := r.wish.version.ID; id != uuid.Nil && !r.wish.launch {
-		name := "requested version"
-		if r.in.ShowLive {
-			name = "live version"
-		}
-		add(name, md.literal(id.String()))
-	}
-	if was := r.before.live.value.ID; was != uuid.Nil && !r.in.ShowLive {
-		add("previous version", md.literal(was.String()))
-	}
-	add("time", diga.FormatDuration(r.elapsed))
-	add("request ID", md.literal(r.requestID.String()))
-	return strings.Join(lines, "\n")
 }
 
 // fence returns clean lines as a code block that none of them can close.

@@ -9,34 +9,24 @@ import (
 	"github.com/google/uuid"
 )
 
-// table appends a table of the state before and after, or of what is live and what was requested.
+// table appends a table of the state before and after.
 func (r *run) table(md *markdown) {
-	if r.in.ShowLive {
-		return // the headline has it all
-	}
 	left, right, was, is := "before", "now", r.before, r.now
-	switch r.status {
-	case dryRun:
+	if r.status == dryRun {
 		left, right = "now", "after a real run"
-	case failed:
-		left, right, is = "live", "requested", requested(r.wish, r.before)
-		if r.now.live.known() {
-			was = r.now
-		}
-	case published, unpublished, unknown, live, offline: // before and now
 	}
-	version := md.cell(is.live.known(), versionOf(is))
+	version := versionOf(is)
 	if r.wish.launch {
-		version = md.cell(true, r.fromDraft())
+		version = say("%s, from the draft", diga.Foreign(r.in.VersionName))
 	}
-	rows := []string{tableRow("Version", md.cell(was.live.known(), versionOf(was)), version)}
+	rows := tableRow("Version", md.cell(was.live.known(), versionOf(was)), md.cell(is.live.known(), version))
 	for d, name := range [diga.Directions]string{"Inbound", "Outbound"} {
 		before, now := was.bound[d], is.bound[d]
-		rows = append(rows, tableRow(name, md.cell(before.known(), phoneNames(before.value)),
-			md.cell(now.known() || len(now.value) > 0, phoneNames(now.value))))
+		rows += tableRow(name, md.cell(before.known(), phoneNames(before.value)),
+			md.cell(now.known() || len(now.value) > 0, phoneNames(now.value)))
 	}
-	if text := strings.Join(rows, ""); text != "" {
-		md.add("| | %s | %s |\n|:--|:--|:--|%s", left, right, text)
+	if rows != "" {
+		md.add("| | %s | %s |\n|:--|:--|:--|%s", left, right, rows)
 	}
 }
 
@@ -73,7 +63,7 @@ func tableRow(name, was, is string) string {
 
 // versionOf names the version that a view shows, if any.
 func versionOf(v view) message {
-	if v.live.value.ID == uuid.Nil && v.live.value.Name == "" {
+	if v.live.value.ID == uuid.Nil {
 		return message{}
 	}
 	return fullVersionName(v.live.value)

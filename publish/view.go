@@ -5,6 +5,7 @@ import (
 	"context"
 	"iter"
 	"net/http/httptrace"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -22,12 +23,13 @@ type reading[T any] struct {
 	err   error
 }
 
-func readNow[T any](value T, err error) reading[T] {
-	if err != nil {
-		return reading[T]{err: err}
-	}
-	return reading[T]{value: value, at: time.Now()}
-}
+// known returns a reading of a value that is not in doubt.
+func known[T any](value T) reading[T] { return reading[T]{value: value, at: time.Now()} }
+
+func (r reading[T]) known() bool { return !r.at.IsZero() }
+
+// isOlder reports whether the reading is not known, or older than d.
+func (r reading[T]) isOlder(d time.Duration) bool { return time.Since(r.at) > d }
 
 // sentAt returns a context whose requests are timed, and a function that returns when the last one was sent. A reading
 // is dated back to that: what the answer says may be that old.
@@ -42,34 +44,29 @@ func sentAt(ctx context.Context) (context.Context, func() time.Time) {
 // read makes a reading of one answer.
 func read[T any](ctx context.Context, from func(context.Context) (T, error)) reading[T] {
 	ctx, sent := sentAt(ctx)
-	r := readNow(from(ctx))
-	if r.known() {
-		r.at = sent()
+	value, err := from(ctx)
+	if err != nil {
+		return reading[T]{err: err}
 	}
-	return r
+	return reading[T]{value: value, at: sent()}
 }
 
-// readList makes a reading of a list, which is as old as its first page.
-func readList[T any](ctx context.Context, from func(context.Context) iter.Seq2[T, error]) (r reading[[]T]) {
+// readList makes a reading of the items of a list that keep accepts. It is as old as the list's first page.
+func readList[T any](
+	ctx context.Context, from func(context.Context) iter.Seq2[T, error], keep func(*T) bool,
+) (r reading[[]T]) {
 	ctx, sent := sentAt(ctx)
 	for item, err := range from(ctx) {
 		if err != nil {
 			return reading[[]T]{err: err}
 		}
-		r.at = cmp.Or(r.at, sent())
-		r.value = append(r.value, item)
+		if r.at = cmp.Or(r.at, sent()); keep(&item) {
+			r.value = append(r.value, item)
+		}
 	}
 	r.at = cmp.Or(r.at, sent())
 	return r
 }
-
-func (r reading[T]) known() bool { return !r.at.IsZero() }
-
-// isOlder reports whether the reading is not known, or older than d.
-func (r reading[T]) isOlder(d time.Duration) bool { return time.Since(r.at) > d }
-
-// isStale reports whether the reading is known, and too old for a check.
-func (r reading[T]) isStale() bool { return r.known() && r.isOlder(maxAge) }
 
 // A view is what is known about an agent at one time.
 type view struct {
@@ -78,19 +75,14 @@ type view struct {
 	phones []diga.Phone                           // all of the project's; nil: not read
 }
 
-func (v view) offline() bool { return v.live.known() && v.live.value.ID == uuid.Nil }
+func (v view) offline() bool { return v.isLive(uuid.Nil) }
 
 // isLive reports whether this version is known to be live, or for a null one, that none is.
 func (v view) isLive(version uuid.UUID) bool { return v.live.known() && v.live.value.ID == version }
 
 // has reports whether a phone is known to be bound in direction d.
 func (v view) has(d diga.Direction, phone uuid.UUID) bool {
-	for _, p := range v.bound[d].value {
-		if p.ID == phone {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(v.bound[d].value, func(p diga.Phone) bool { return p.ID == phone })
 }
 
 // only returns the one phone that is bound in direction d, or the zero Phone if there is none or more than one.
@@ -121,9 +113,7 @@ func (v view) phone(id uuid.UUID) diga.Phone {
 }
 
 // err is why something is not known; nil: everything is.
-func (v view) err() error {
-	return cmp.Or(v.live.err, v.bound[diga.Inbound].err)
-}
+func (v view) err() error { return cmp.Or(v.live.err, v.bound[diga.Inbound].err) }
 
 // setPhones derives what is bound from the list of all phones.
 func (v *view) setPhones(agent uuid.UUID, all reading[[]diga.Phone]) {
@@ -147,4 +137,21 @@ func (v view) updated(newer view) view {
 		v.bound, v.phones = newer.bound, newer.phones
 	}
 	return v
+}
+
+// after is the view after a change, given a reply that confirms it. What the reply does not say is not known.
+func (v view) after(w wish, reply diga.Change) view {
+	is := view{live: known(w.version), phones: v.phones}
+	for d, before := range v.bound {
+		named := reply.Phones[d]
+		if named.Phone.Valid {
+			is.bound[d].value = []diga.Phone{v.phone(named.Phone.UUID)}
+		}
+		released := w.numbers[d].asked && !named.Phone.Valid
+		isOther := func(p diga.Phone) bool { return p.ID != named.Phone.UUID }
+		if (before.known() || named.Stated) && (released || !slices.ContainsFunc(before.value, isOther)) {
+			is.bound[d].at = time.Now()
+		}
+	}
+	return is
 }

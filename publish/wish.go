@@ -2,6 +2,7 @@ package publish
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"strings"
 
@@ -67,57 +68,52 @@ func (w wish) isReadable(v view) bool {
 	return v.live.known()
 }
 
-// newWish makes a wish from the inputs and what was read, or refuses what cannot be right.
-func (r *run) newWish() (wish, *failure) {
-	w := r.wish
+// makeWish makes the wish from the inputs and what was read, or refuses what cannot be right.
+func (r *run) makeWish(ctx context.Context) (f *failure) {
+	w := &r.wish
 	switch {
 	case r.in.ShowLive:
 		w.version = r.before.live.value
-		return w, nil
+		return nil
 	case r.in.VersionName != "":
 		version, f := r.pickVersion()
-		if f != nil {
-			return w, f
+		if f == nil && version.ID == uuid.Nil {
+			w.launch = true
+			version, f = r.readDraft(ctx)
 		}
-		w.version, w.launch = version, version.ID == uuid.Nil
+		if f != nil {
+			return f
+		}
+		w.version = version
+	case len(r.versions.value) > 0:
+		w.version = r.versions.value[0]
 	case r.in.Version.Valid && r.before.isLive(r.in.Version.UUID):
 		w.version = r.before.live.value
-	}
-	for d, asked := range r.in.Phones {
-		n := &w.numbers[d]
-		switch {
-		case asked.Release:
-			n.asked = true
-		case asked.ID.Valid:
-			*n = wantedNumber{true, r.before.phone(asked.ID.UUID)}
-		case asked.Number != diga.Number{}:
-			phone, f := pickPhone(r.before.phones, asked.Number)
-			if f != nil {
-				return w, f
-			}
-			*n = wantedNumber{true, phone}
-		case !r.in.Unpublish:
-			n.phone = r.before.carried(diga.Direction(d))
-		}
-	}
-	return w, r.refuse(w, r.before)
-}
-
-// refuse is the failure of a check, given a view of the agent; nil: all pass.
-func (r *run) refuse(w wish, v view) *failure {
-	if r.isMissing() {
-		advice := say("Check {version-id}.")
-		if r.in.Version.UUID == r.in.Agent {
-			advice = say("Check {version-id}: it has the value of {agent-id}.")
-		}
-		return refusal(codeVersionNotFound, advice,
-			"%s has no version %s", r.agent(), diga.Foreign(r.in.Version.UUID.String()))
 	}
 	if w.version.Draft && r.in.DryRun && !w.launch {
 		return refusal(codeVersionNotFound,
 			say("Save it as a version in Diga, or publish it by name with {launch-draft: true}."),
 			"%s is a draft, which Diga does not publish", versionName(w.version))
 	}
+	for d, asked := range r.in.Phones {
+		n := wantedNumber{asked: !asked.isOpen()}
+		switch {
+		case asked.ID.Valid:
+			n.phone = r.before.phone(asked.ID.UUID)
+		case asked.Number != diga.Number{}:
+			n.phone, f = pickPhone(r.before.phones, asked.Number)
+		case n.isOpen() && !r.in.Unpublish:
+			n.phone = r.before.carried(diga.Direction(d))
+		}
+		if w.numbers[d] = n; f != nil {
+			return f
+		}
+	}
+	return r.refuse(*w, r.before)
+}
+
+// refuse is the failure of a check, given a view of the agent; nil: all pass.
+func (r *run) refuse(w wish, v view) *failure {
 	f := r.refuseVersion(w, v)
 	for d := range diga.Directions {
 		f = cmp.Or(f, r.refusePhone(w, v, d))
@@ -130,6 +126,8 @@ func (r *run) refuseVersion(w wish, v view) *failure {
 	live := v.live.value
 	expected := r.in.Expect.Version
 	switch {
+	case r.effect > diga.NoEffect && v.isLive(w.version.ID):
+		return nil // our own attempt published it
 	case r.in.Expect == expectation{}, v.isLive(expected.UUID):
 	case expected.Valid && v.offline():
 		return refusal(codeUnexpectedVersion, say("Make a new plan, or correct {expect-version-id}."),

@@ -29,12 +29,13 @@ func (r *run) conclude() {
 	switch {
 	case r.failure != nil:
 		r.status = r.failure.status
-	case r.in.ShowLive && r.before.offline():
-		r.status, r.now = offline, r.before
 	case r.in.ShowLive:
 		r.status, r.now = live, r.before
+		if r.now.offline() {
+			r.status = offline
+		}
 	case r.in.DryRun:
-		r.status, r.now = dryRun, requested(r.wish, r.before)
+		r.status, r.now = dryRun, r.planned()
 	case r.in.Unpublish:
 		r.status = unpublished
 	default:
@@ -43,92 +44,107 @@ func (r *run) conclude() {
 	if r.status == published || r.status == unknown {
 		r.lost = lostNumbers(r.wish, r.before, r.now)
 	}
-	if f := r.failure; f != nil && r.text(f.code) != f.code { // a server can send the token as its code
-		f.code = fmt.Sprintf("HTTP_%d", f.http)
+	if f := r.failure; f != nil {
+		r.explain(f)
+		if r.text(f.code) != f.code { // a server can send the token as its code
+			f.code = fmt.Sprintf("HTTP_%d", f.http)
+		}
 	}
 }
 
-// requested is the view with what is asked for in place of what was. What Diga does with other numbers is not known.
-func requested(w wish, before view) view {
-	v := before
-	v.live = readNow(w.version, nil)
-	for d, n := range w.numbers {
-		switch {
-		case w.unpublish:
-			v.bound[d] = reading[[]diga.Phone]{} // unpublishing may release them
-		case n.asked && n.phone.ID == uuid.Nil:
-			v.bound[d] = readNow([]diga.Phone(nil), nil)
-		case n.asked && !before.has(diga.Direction(d), n.phone.ID):
-			v.bound[d] = readNow([]diga.Phone{n.phone}, nil)
-		}
-	}
-	return v
-}
+// planned is the view after a change that Diga confirms in full.
+func (r *run) planned() view { return r.before.after(r.wish, r.wish.change()) }
 
 // success says what a successful step did, or what is live, with a title and an icon for it.
 func (r *run) success() (title, icon string, m message) {
-	was, is := r.before.live.value, "is now on"
+	is, was, s := "is now", "was", "s"
 	switch {
-	case r.before.isLive(r.wish.version.ID):
-		is = "is on"
 	case r.status == dryRun:
-		is = "would be on"
+		is, was, s = "would be", "now", "" // it would answer
+	case r.before.isLive(r.wish.version.ID):
+		is = "is"
 	}
-	target := r.name(r.wish.version)
-	if r.wish.launch {
-		target = r.fromDraft()
+	m = r.goal(is)
+	if old := r.before.live.value; old.ID != uuid.Nil && old.ID != r.wish.version.ID {
+		m = say("%s (%s %s)", m, was, r.name(old))
 	}
-	m = say("%s %s %s", r.agent(), is, target)
-	wasOn := "was"
-	if r.in.Unpublish {
-		m, wasOn = say("%s is offline", r.agent()), "was on"
-	}
-	if r.status == dryRun {
-		wasOn = "now on"
-	}
-	if was.ID != uuid.Nil && was.ID != r.wish.version.ID {
-		m = say("%s (%s %s)", m, wasOn, r.name(was))
-	}
-	numbers := r.onNumbers()
+	numbers := r.now.onNumbers(s)
 	switch r.status {
 	case offline:
-		return "Offline", "📴", say("%s: no version is live", r.agent())
+		return "Offline", "📴", m
+	case unpublished:
+		return "Unpublished", "✅", m
+	case dryRun:
+		return "Dry run", "🔍", say("%s%s", m, numbers)
 	case live:
 		if !r.now.bound[diga.Inbound].known() {
 			numbers = say(", phone numbers unknown")
 		}
 		return "Live", "📞", say("%s%s", m, numbers)
-	case unpublished:
-		return "Unpublished", "✅", m
-	case dryRun:
-		return "Dry run", "🔍", say("after a real run, %s%s", m, numbers)
 	case published, failed, unknown: // a success is never one of the last two
 	}
 	if icon = "✅"; len(r.warnings) > 0 {
 		icon = "⚠️"
 	}
-	if lost := len(r.lost[diga.Inbound]) + len(r.lost[diga.Outbound]); lost > 0 {
-		numbers = say("%s, but lost %s", numbers, diga.Count(lost, "phone number"))
+	if count := len(r.lost[diga.Inbound]) + len(r.lost[diga.Outbound]); count > 0 {
+		lost := say(", but lost %s", diga.Count(count, "phone number"))
 		if len(r.lost[diga.Inbound]) > 0 && len(r.now.bound[diga.Inbound].value) == 0 {
-			icon, numbers = "🚨", say(", but nobody can call it: it lost %s", diga.Count(lost, "phone number"))
+			icon, numbers, lost = "🚨", say(""), say("%s: nobody can call it", lost)
 		}
+		numbers = say("%s%s", numbers, lost)
 	}
 	if m = say("%s%s", m, numbers); r.launched {
-		m = say("launched %s from the draft. %s", target, m)
+		m = say("launched %s from the draft. %s", r.name(r.wish.version), m)
 	}
 	return "Published", icon, m
 }
 
-// fromDraft names the version that is going to be launched.
-func (r *run) fromDraft() message { return say("%s, from the draft", diga.Foreign(r.in.VersionName)) }
-
-// onNumbers says which numbers the agent answers and calls from, as the end of a sentence.
-func (r *run) onNumbers() message {
-	inbound, outbound := r.now.bound[diga.Inbound], r.now.bound[diga.Outbound]
-	m, s := say(""), "s"
-	if r.status == dryRun { // it would answer
-		s = ""
+// headline is the first line of the summary, which must be enough on its own: what is live, rather than what failed.
+func (r *run) headline() (icon string, m message) {
+	title, icon, done := r.success()
+	_, agentNow := r.liveNow()
+	switch f := r.failure; {
+	case f == nil && r.status == dryRun:
+		return icon, say("%s: %s", title, done)
+	case f == nil:
+		return icon, done
+	case r.requestID == uuid.Nil:
+		return "❌", say("nothing was sent")
+	case f.code == codeOutputUnwritable:
+		return "⚠️", say("the step failed, but: %s", done)
+	case f.status == unknown && r.now.offline() && !r.in.Unpublish:
+		return "⚠️", agentNow
+	case f.status == unknown:
+		return "⚠️", say("could not confirm that %s%s", r.goal("is"), r.planned().onNumbers("s"))
+	case r.in.ShowLive:
+		m = say("could not read all that is live")
+	case r.in.Unpublish:
+		m = say("not unpublished")
+	default:
+		m = say("not published")
 	}
+	if agentNow.empty() {
+		return "❌", m
+	}
+	return "❌", say("%s: %s", m, agentNow)
+}
+
+// goal is a clause about what the step is to bring about; is is its verb.
+func (r *run) goal(is string) message {
+	switch {
+	case r.in.Unpublish, r.status == offline:
+		return say("%s %s offline", r.agent(), is)
+	case r.wish.launch:
+		return say("%s %s on %s, from the draft", r.agent(), is, diga.Foreign(r.in.VersionName))
+	default:
+		return say("%s %s on %s", r.agent(), is, r.name(r.wish.version))
+	}
+}
+
+// onNumbers says which numbers the agent answers and calls from, as the end of a sentence; s ends its verbs.
+func (v view) onNumbers(s string) message {
+	inbound, outbound := v.bound[diga.Inbound], v.bound[diga.Outbound]
+	m := say("")
 	if len(inbound.value) > 0 {
 		m = say(" and answer%s %s", s, phoneNames(inbound.value))
 	}
@@ -137,21 +153,6 @@ func (r *run) onNumbers() message {
 	}
 	if len(inbound.value)+len(outbound.value) == 0 && inbound.known() && outbound.known() {
 		m = say(", without a phone number")
-	}
-	return m
-}
-
-// nothingChanged says what is live when nothing was changed.
-func (r *run) nothingChanged() message {
-	if r.in.ShowLive {
-		return message{}
-	}
-	m := say("Nothing was changed")
-	if r.launched {
-		m = say("%s was launched and is not live", versionName(r.wish.version))
-	}
-	if live, _ := r.liveNow(); !live.empty() {
-		m = say("%s: %s", m, live)
 	}
 	return m
 }
@@ -166,7 +167,7 @@ func (r *run) liveNow() (version, agent message) {
 	}
 	switch {
 	case !live.known():
-		return message{}, r.name(r.wish.version)
+		return message{}, message{}
 	case r.now.live.known() && r.before.isLive(live.value.ID) && !live.at.Before(r.lastAttempt) && !r.moved:
 		is = "is still"
 	case live.isOlder(maxAge) || live.at.Before(r.lastAttempt):
