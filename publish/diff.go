@@ -71,23 +71,18 @@ func (c *fieldChange) compareText() {
 		return
 	}
 	before, after = endLine(before), endLine(after)
-	diff, err := udiff.ToUnifiedDiff("", "", before, udiff.Lines(before, after), udiff.DefaultContextLines)
-	if err != nil {
-		return // cannot happen with the library's own edits
-	}
 	c.diff = []string{}
-	signs := map[udiff.OpKind]string{udiff.Insert: "+", udiff.Delete: "-", udiff.Equal: " "}
-	for _, hunk := range diff.Hunks {
-		// The library's ToLine is wrong after a hunk with two changes.
-		c.diff = append(c.diff, fmt.Sprintf("@@ -%d +%d @@", hunk.FromLine, hunk.FromLine+c.added-c.removed))
-		for _, line := range hunk.Lines {
-			if line.Kind == udiff.Insert {
-				c.added++
-			} else if line.Kind == udiff.Delete {
-				c.removed++
-			}
-			c.diff = append(c.diff, signs[line.Kind]+strings.TrimSuffix(line.Content, "\n"))
+	lines := strings.Split(udiff.Unified("", "", before, after), "\n")
+	for _, line := range lines[min(2, len(lines)-1) : len(lines)-1] { // without the names of files
+		switch {
+		case strings.HasPrefix(line, "@@"):
+			line = "@@" // the library's line numbers are wrong after a hunk with two changes
+		case strings.HasPrefix(line, "+"):
+			c.added++
+		case strings.HasPrefix(line, "-"):
+			c.removed++
 		}
+		c.diff = append(c.diff, line)
 	}
 }
 

@@ -11,6 +11,19 @@ import (
 	"github.com/google/uuid"
 )
 
+// The step's own codes of failures that are not a request's; diga.Faults has the others.
+const (
+	codeInputInvalid      = "ACTION_INPUT_INVALID"
+	codeOutputUnwritable  = "ACTION_OUTPUT_UNWRITABLE"
+	codeVersionNotFound   = "ACTION_VERSION_NOT_FOUND"
+	codeVersionAmbiguous  = "ACTION_VERSION_AMBIGUOUS"
+	codeUnexpectedVersion = "ACTION_UNEXPECTED_VERSION"
+	codeNotNewer          = "ACTION_NOT_NEWER"
+	codePhoneNotFound     = "ACTION_PHONE_NOT_FOUND"
+	codePhoneUnusable     = "ACTION_PHONE_UNUSABLE"
+	codePhoneInUse        = "ACTION_PHONE_IN_USE"
+)
+
 // failure is why the step fails, in words for the user.
 type failure struct {
 	code   string
@@ -151,9 +164,9 @@ func signalOf(err error) syscall.Signal {
 
 // explain says what is live after a failure, and what to do if the outcome is unknown.
 func (r *run) explain(f *failure) {
-	if f.status == unknown && f.code != codeResponseMismatch {
+	if f.status == unknown && f.code != diga.Mismatch.Code {
 		f.advice = say("Run this step again: that is safe.")
-		if f.code == codeResponseInvalid {
+		if f.code == diga.InvalidReply.Code {
 			f.advice = say("Check that {api-url} points to the API, then run this step again: that is safe.")
 		}
 	}
@@ -206,7 +219,7 @@ func (r *run) reportPanic() (exit int) {
 		_ = recover() // there is no way left to report it
 		exit = 1
 	}()
-	f := refusal(codeInternal, say(diga.Internal.Advice), "the action crashed")
+	f := refusal(diga.Internal.Code, say(diga.Internal.Advice), "the action crashed")
 	f.live = say("nothing was changed")
 	switch {
 	case r.confirmed:

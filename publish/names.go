@@ -150,11 +150,7 @@ func ambiguous(name string, same []diga.Version) *failure {
 	f := refusal(codeVersionAmbiguous, say("Set {version-id} instead."),
 		"%d versions are named %s", len(same), quote(name))
 	f.items = some(5, same, func(v diga.Version) message {
-		if v.Created.IsZero() {
-			return say("%s (%d)", diga.Foreign(v.ID.String()), v.Number)
-		}
-		return say("%s (%d, created %s)", diga.Foreign(v.ID.String()), v.Number,
-			v.Created.Format("2006-01-02 15:04 MST"))
+		return say("%s (%d)", diga.Foreign(v.ID.String()), v.Number)
 	})
 	return f
 }

@@ -157,12 +157,8 @@ func (r *run) unreadable() *failure {
 	e, _ := errors.AsType[*diga.Error](versions)
 	switch {
 	case e != nil && (e.Cause == diga.NotFound || e.Cause == diga.BadRequest) && r.in.Version.Valid && live == nil:
-		f := refusal(codeVersionNotFound, say("Check {version-id}."),
+		return refusal(codeVersionNotFound, say("Check {version-id}."),
 			"%s has no version %s", r.agent(), diga.Foreign(r.in.Version.UUID.String()))
-		if r.in.Version.UUID == r.in.Agent {
-			f.advice = say("Check {version-id}: it has the value of {agent-id}.")
-		}
-		return f
 	case versions != nil && need.version:
 		f := r.apiFailure(versions)
 		if r.in.VersionName != "" {

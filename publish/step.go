@@ -37,16 +37,12 @@ func (s Step) Getenv(name string) string {
 
 func (s Step) inActions() bool { return s.Getenv("GITHUB_ACTIONS") == "true" }
 
-// Signal is the cause of a context that was canceled by a signal.
+// Signal is the cause of a context that was canceled by SIGINT or SIGTERM.
 type Signal struct{ os.Signal }
 
 func (s Signal) Error() string {
-	switch s.Signal {
-	case syscall.SIGINT:
-		return "canceled by SIGINT"
-	case syscall.SIGTERM:
+	if s.Signal == syscall.SIGTERM {
 		return "canceled by SIGTERM"
-	default:
-		return "canceled by a signal"
 	}
+	return "canceled by SIGINT"
 }

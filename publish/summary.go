@@ -82,10 +82,6 @@ func (r *run) effects(md *markdown) {
 		md.add("The request failed (%s), but reading back confirmed the change.", md.text(f.what))
 	}
 	isNew := !r.before.isLive(r.wish.version.ID)
-	if r.status == published && isNew && !r.before.offline() {
-		md.add("Calls in progress end on the version they began with. New calls use %s.",
-			md.text(r.name(r.wish.version)))
-	}
 	switch title := "What changed"; {
 	case len(r.changes) > 0:
 		if r.status == dryRun || r.status == unknown && isNew {

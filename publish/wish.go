@@ -129,38 +129,34 @@ func (r *run) refuseVersion(w wish, v view) *failure {
 	case r.effect > diga.NoEffect && v.isLive(w.version.ID):
 		return nil // our own attempt published it
 	case r.in.Expect == expectation{}, v.isLive(expected.UUID):
-	case expected.Valid && v.offline():
-		return refusal(codeUnexpectedVersion, say("Make a new plan, or correct {expect-version-id}."),
-			"expected version %s to be live, but none is", diga.Foreign(expected.UUID.String()))
-	case live.ID == w.version.ID:
-		return refusal(codeUnexpectedVersion, say("To bind its numbers too, remove {expect-version-id}."),
-			"expected %s, but %s is live, perhaps from an earlier run", r.expected(w), fullVersionName(live))
 	default:
-		return refusal(codeUnexpectedVersion, say("Someone may have published in the meantime: make a new plan."),
-			"expected %s, but %s is live", r.expected(w), fullVersionName(live))
+		wanted, is := say("no live version"), fullVersionName(live)
+		if expected.Valid {
+			wanted = say("version %s", diga.Foreign(expected.UUID.String()))
+		}
+		if v.offline() {
+			is = say("none")
+		}
+		f := refusal(codeUnexpectedVersion,
+			say("Someone may have published in the meantime: make a new plan, or correct {expect-version-id}."),
+			"expected %s, but %s is live", wanted, is)
+		if live.ID == w.version.ID && !v.offline() {
+			f.what = say("%s, perhaps from an earlier run", f.what)
+			f.advice = say("To bind its numbers too, remove {expect-version-id}.")
+		}
+		return f
 	}
 	switch {
 	case !r.in.OnlyNewer, v.offline(), w.version.ID == live.ID, w.launch && live.Number > 0:
 		return nil
 	case w.version.Number <= 0 || live.Number <= 0:
-		return refusal(codeResponseInvalid, say("Remove {only-newer} to publish regardless."),
+		return refusal(diga.InvalidReply.Code, say("Remove {only-newer} to publish regardless."),
 			"could not tell which version is newer: a version number is missing")
 	case isOlder(w, v):
 		return refusal(codeNotNewer, say("To roll back on purpose, remove {only-newer}."),
 			"%s is older than %s, which is live", fullVersionName(w.version), fullVersionName(live))
 	}
 	return nil
-}
-
-func (r *run) expected(w wish) message {
-	switch expected := r.in.Expect.Version; {
-	case !expected.Valid:
-		return say("no live version")
-	case expected.UUID == w.version.ID:
-		return fullVersionName(w.version)
-	default:
-		return say("version %s", diga.Foreign(expected.UUID.String()))
-	}
 }
 
 // isOlder reports whether the version is known to be older than the live one.
