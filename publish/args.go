@@ -27,10 +27,7 @@ const usageEnd = `  --output=plain|json|dotenv          format of the results (d
 
 The log goes to stderr. Exit status: 0 success, 1 failure, 130 and 143 after SIGINT and SIGTERM.
 
-Examples:
-  export DIGA_TOKEN=…
-  publish-agent-version --agent-id=a0000000-0000-4000-8000-000000000001 --show-live
-  publish-agent-version --agent-id=a0000000-0000-4000-8000-000000000001 --version-name=v1.4.0 --output=dotenv
+Example:
   publish-agent-version --agent-id=a0000000-0000-4000-8000-000000000001 --version-name=v1.4.0 --dry-run
 `
 

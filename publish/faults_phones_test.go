@@ -128,8 +128,8 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "two, and both are dropped", is: dropping, setup: bindTwo, attempts: 1, inbound: []string{},
 			says: []string{"but lost 2 phone numbers: nobody can call it"},
 			warns: []string{
-				"no longer answers +34 910 000 002 (Switch) and +34 910 000 001 (Reception), although this " +
-					"step did not request that. Nobody can call it now. Bind what is missing in Diga"},
+				"lost the inbound number +34 910 000 002 (Switch) and the inbound number +34 910 000 001 (Reception), although this " +
+					"step did not request that. Bind what is missing in Diga"},
 			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
 			summary: []string{"### 🚨", "It may not restore every phone number"}}.run(t)
 		story{name: "two, and both are kept", setup: bindTwo, attempts: 1,
@@ -138,10 +138,10 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "one of two is requested, and the other is dropped", is: dropping, setup: bindTwo, attempts: 1,
 			inputs: []string{"inbound-phone-number-id", sandbox.Reception}, inbound: []string{sandbox.Reception},
 			says:  []string{"but lost 1 phone number"},
-			warns: []string{"no longer answers +34 910 000 002 (Switch)"}}.run(t)
+			warns: []string{"lost the inbound number +34 910 000 002 (Switch)"}}.run(t)
 		story{name: "another is requested, and the bound one is dropped", is: dropping, attempts: 1,
 			inputs: []string{"inbound-phone-number-id", sandbox.Switch}, inbound: []string{sandbox.Switch},
-			warns: []string{"no longer answers +34 910 000 001 (Reception)"}}.run(t)
+			warns: []string{"lost the inbound number +34 910 000 001 (Reception)"}}.run(t)
 		story{name: "another is requested, and the bound one is kept", attempts: 1,
 			inputs:  []string{"inbound-phone-number-id", sandbox.Switch},
 			inbound: []string{sandbox.Switch, sandbox.Reception},
@@ -226,7 +226,7 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "given away after a lost reply", faults: []sandbox.Fault{{Drop: sandbox.DropReply}},
 			after: rebind(sandbox.NightDesk), inputs: []string{"inbound-phone-number-id", sandbox.Reception},
 			code: "ACTION_PHONE_IN_USE", status: "unknown", attempts: 1, inbound: []string{},
-			warns: []string{"no longer answers +34 910 000 001 (Reception)"}}.run(t)
+			warns: []string{"lost the inbound number +34 910 000 001 (Reception)"}}.run(t)
 	})
 	t.Run("P12", func(t *testing.T) {
 		story{name: "the way back", setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "finished" }),

@@ -128,7 +128,7 @@ func TestFaultsState(t *testing.T) {
 				code:   "PUBLISH_FAILED", status: "unknown", inbound: []string{},
 				says: []string{"Only part of it was applied: Front desk is still on v1.22.7, without a phone number",
 					isSafe}, hides: []string{nothingChanged},
-				warns: []string{"Front desk no longer answers +34 910 000 001 (Reception)"}}.run(t)
+				warns: []string{"Front desk lost the inbound number +34 910 000 001 (Reception)"}}.run(t)
 		}
 	})
 	t.Run("V12", func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestFaultsState(t *testing.T) {
 			story{name: code, inputs: []string{"max-retries", "0"}, faults: []sandbox.Fault{fault}, after: takeOffline,
 				code: code, status: "unknown", attempts: 1, live: "none",
 				says:  []string{"Front desk is offline, without a phone number", isSafe},
-				warns: []string{"Front desk no longer answers +34 910 000 001 (Reception)"},
+				warns: []string{"Front desk lost the inbound number +34 910 000 001 (Reception)"},
 				summary: []string{"### ⚠️ `Front desk` is offline\n",
 					"To go back to <code>v1.22.7</code> (228) with"}}.run(t)
 		}

@@ -26,14 +26,10 @@ func versionName(v diga.Version) message {
 
 // fullVersionName is the name with the number.
 func fullVersionName(v diga.Version) message {
-	name := versionName(v)
 	if isVisible(v.Name) && v.Number != 0 {
-		name = say("%s (%d)", name, v.Number)
+		return say("%s (%d)", versionName(v), v.Number)
 	}
-	if v.Draft {
-		name = say("%s, a draft", name)
-	}
-	return name
+	return versionName(v)
 }
 
 // name names a version, with its number if another version in this run has the same name.

@@ -47,9 +47,7 @@ func TestNames(t *testing.T) {
 	}{
 		{version("v1", 7, false), "«v1»", "«v1» (7)"},
 		{version("v1", 0, false), "«v1»", "«v1»"},
-		{version("v1", 7, true), "«v1»", "«v1» (7), a draft"},
 		{version("", 7, false), "version 7", "version 7"},
-		{version("", 7, true), "version 7", "version 7, a draft"},
 		{version("\u200b \u00a0", 7, false), "version 7", "version 7"},
 		{version("", 0, false), "version «" + id + "»", "version «" + id + "»"},
 	} {

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -109,6 +110,55 @@ func (md *markdown) failure(f *failure) {
 	if f.code != codeInputInvalid {
 		md.add("**What to do:** %s", md.sentence(f.advice))
 	}
+}
+
+// table appends a table of the state before and after: the rows that have something to show.
+func (r *run) table(md *markdown) {
+	const notKnown, nothing = "unknown", "–"
+	cell := func(known bool, m message) string {
+		if !known {
+			return notKnown
+		}
+		return cmp.Or(strings.ReplaceAll(md.text(m), "|", `\|`), nothing)
+	}
+	left, right, was, is := "before", "now", r.before, r.now
+	if r.status == dryRun {
+		left, right = "now", "after a real run"
+	}
+	version := liveName(is)
+	if r.wish.launch {
+		version = r.fromDraft()
+	}
+	rows := [][3]string{{"Version", cell(was.live.known(), liveName(was)), cell(is.live.known(), version)}}
+	for d, name := range [diga.Directions]string{"Inbound", "Outbound"} {
+		before, now := was.bound[d], is.bound[d]
+		rows = append(rows, [3]string{name, cell(before.known(), phoneNames(before.value)),
+			cell(now.known() || len(now.value) > 0, phoneNames(now.value))})
+	}
+	text := ""
+	for _, row := range rows {
+		isEmpty := row[2] == notKnown || row[2] == nothing
+		switch {
+		case isEmpty && (row[1] == notKnown || row[1] == nothing):
+			continue
+		case row[1] == row[2]:
+			row[2] = "unchanged"
+		case !isEmpty:
+			row[2] = "**" + row[2] + "**"
+		}
+		text += fmt.Sprintf("\n| %s | %s | %s |", row[0], row[1], row[2])
+	}
+	if text != "" {
+		md.add("| | %s | %s |\n|:--|:--|:--|%s", left, right, text)
+	}
+}
+
+// liveName names the version that is live, if any.
+func liveName(v view) message {
+	if v.live.value.ID == uuid.Nil {
+		return message{}
+	}
+	return fullVersionName(v.live.value)
 }
 
 // fence returns clean lines as a code block that none of them can close.

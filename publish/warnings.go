@@ -19,13 +19,9 @@ type warning struct {
 func (r *run) warnBefore() {
 	w, v := r.wish, r.before
 	if isOlder(w, v) {
-		replaces := "replaces"
-		if r.in.DryRun {
-			replaces = "would replace"
-		}
-		r.warn("Older version", say("This run %s %s with the older %s. "+
+		r.warn("Older version", say("%s is older than %s, which it replaces. "+
 			"Set {only-newer: true} to refuse older versions.",
-			replaces, fullVersionName(v.live.value), fullVersionName(w.version)))
+			fullVersionName(w.version), fullVersionName(v.live.value)))
 	}
 	if issues := w.version.Issues; len(issues) > 0 && r.in.DryRun {
 		r.warn("Validation issues", say("Diga may refuse %s: %s.",
@@ -58,18 +54,16 @@ func (r *run) warnBefore() {
 
 // warnAfter gives the warnings about a change that is, or may be, in effect.
 func (r *run) warnAfter() {
+	var lost []message
 	for d, phones := range r.lost {
-		verb, end := "answers", ""
-		if d == int(diga.Outbound) {
-			verb = "calls from"
-		} else if len(r.now.bound[d].value) == 0 {
-			end = " Nobody can call it now."
+		for _, p := range phones {
+			lost = append(lost, say("the %s number %s", diga.Direction(d), phoneName(p)))
 		}
-		if len(phones) > 0 {
-			r.warn("Phone number unbound", say("%s no longer %s %s, although this step did not request that.%s "+
-				"Bind what is missing in Diga: a request can bind only one number in each direction.",
-				r.agent(), verb, phoneNames(phones), end))
-		}
+	}
+	if len(lost) > 0 {
+		r.warn("Phone number unbound", say("%s lost %s, although this step did not request that. "+
+			"Bind what is missing in Diga: a request can bind only one number in each direction.",
+			r.agent(), list(lost)))
 	}
 	var open, empty []string
 	for d, n := range r.wish.numbers {

@@ -135,11 +135,14 @@ func (r *run) goal(is string) message {
 	case r.in.Unpublish, r.status == offline:
 		return say("%s %s offline", r.agent(), is)
 	case r.wish.launch:
-		return say("%s %s on %s, from the draft", r.agent(), is, diga.Foreign(r.in.VersionName))
+		return say("%s %s on %s", r.agent(), is, r.fromDraft())
 	default:
 		return say("%s %s on %s", r.agent(), is, r.name(r.wish.version))
 	}
 }
+
+// fromDraft names the version that is going to be launched.
+func (r *run) fromDraft() message { return say("%s, from the draft", diga.Foreign(r.in.VersionName)) }
 
 // onNumbers says which numbers the agent answers and calls from, as the end of a sentence; s ends its verbs.
 func (v view) onNumbers(s string) message {
