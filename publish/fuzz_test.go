@@ -7,9 +7,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"publish-agent-version/diga"
 	"publish-agent-version/internal/runner"
+
+	"github.com/sethvargo/go-githubactions"
+)
+
+// Secret is the token of the fuzzed runs. It holds every printable character, so that each encoding has something to
+// escape.
+const (
+	Secret = secret
+	secret = `tok!"#$%&'()+,-./:;<=>?@[\]^_{|}~0Aa` + "`"
 )
 
 // HostileTexts are what a server or an input may contain to forge commands or markup.
@@ -31,6 +42,43 @@ var HostileTexts = []string{
 	strings.Repeat("`", 90) + "[a](https://a.example)",
 	"**a** __b__ ~~c~~ $d$", "&lt;img&gt; &#60;", "- a\n- b", ":tada:",
 	"${{ secrets.TOKEN }}", "$(id) `id` ;id", "%s %d %!", "***", "…", "{", `{"error_code":"X"}`, "null",
+}
+
+// checkClean checks what clean promises of every text and every possible token.
+func checkClean(t *testing.T, text, token string, most int) {
+	t.Helper()
+	c := newCleaner(token)
+	got := c.clean(text, most)
+	if !utf8.ValidString(got) || utf8.RuneCountInString(got) > most {
+		t.Errorf("clean(%q, %d) = %q, which is not UTF-8 or too long", text, most, got)
+	}
+	for _, r := range got {
+		if r != ' ' && (unicode.IsSpace(r) || unicode.In(r, unicode.C, unicode.Z)) {
+			t.Errorf("clean(%q) = %q, which holds %U", text, got, r)
+		}
+	}
+	if strings.Contains(got, "##[") || strings.HasPrefix(got, "::") {
+		t.Errorf("clean(%q) = %q, which speaks to the runner", text, got)
+	}
+	if command, ok := runner.ParseCommand(got); ok {
+		t.Errorf("clean(%q) = %q, which is the command %+v", text, got, command)
+	}
+	line := (&githubactions.Command{Name: "error", Message: got,
+		Properties: githubactions.CommandProperties{"title": got}}).String()
+	if command, _ := runner.ParseCommand(line); command.Name != "error" || command.Data != got {
+		t.Errorf("clean(%q) = %q hides an annotation: the runner reads %+v", text, got, command)
+	}
+	if token != "" && secretToken(token).problem() != "" || strings.Contains(token, "*") {
+		return // such a token is never sent, or completed by its own stars
+	}
+	if again := c.clean(got, most); again != got {
+		t.Errorf("clean(%q) = %q, and cleaned again %q", text, got, again)
+	}
+	if len(token) >= 8 {
+		if seen := runner.FindSecret(got, token); len(seen) > 0 {
+			t.Errorf("clean(%q) = %q shows %q: %v", text, got, token, seen)
+		}
+	}
 }
 
 func FuzzClean(f *testing.F) {
@@ -57,6 +105,23 @@ func FuzzClean(f *testing.F) {
 			t.Errorf("codeSpan(%q) shows %q, want %q", text, got, want)
 		}
 	})
+}
+
+// renderSpan reads a code span by the rules of CommonMark 0.31, section 6.1, and returns what a reader sees; not ok
+// when the Markdown is anything but one span.
+func renderSpan(markdown string) (text string, ok bool) {
+	text = strings.TrimLeft(markdown, "`")
+	fence := markdown[:len(markdown)-len(text)]
+	text, ok = strings.CutSuffix(text, fence)
+	for run := range strings.FieldsFuncSeq(text, func(r rune) bool { return r != '`' }) {
+		ok = ok && run != fence
+	}
+	// cmark-gfm, GitHub's renderer, takes a longer fence for plain text.
+	ok = ok && 0 < len(fence) && len(fence) <= 80
+	if strings.HasPrefix(text, " ") && strings.HasSuffix(text, " ") && strings.Trim(text, " ") != "" {
+		text = text[1 : len(text)-1]
+	}
+	return text, ok && !strings.HasSuffix(text, "\n")
 }
 
 // CheckInputs reads inputs, checks that they cannot contradict the contract, and returns the problems with them.
@@ -93,9 +158,6 @@ func CheckInputs(t *testing.T, get func(name string) string) error {
 	}
 	return nil
 }
-
-// Secret is the token of the fuzzed runs.
-const Secret = secret
 
 func FuzzOutputs(f *testing.F) {
 	for _, text := range HostileTexts {

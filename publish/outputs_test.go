@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"publish-agent-version/internal/runner"
@@ -109,4 +110,38 @@ func TestFormatsOfEveryCharacter(t *testing.T) {
 		}
 	}
 	checkReadable(t, outputs)
+}
+
+// testReport is a report with the environment and the streams of a test.
+type testReport struct {
+	*report
+	stdout, stderr strings.Builder
+}
+
+func newTestReport(env map[string]string) *testReport {
+	p := new(testReport)
+	step := Step{Environ: environ(env), Stdout: &p.stdout, Stderr: &p.stderr}
+	p.report = newReport(step, arguments{}, env["GITHUB_ACTIONS"] == "true")
+	return p
+}
+
+// A datagram socket preserves message boundaries: one read returns one write.
+func TestOutputsAreOneWrite(t *testing.T) {
+	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := os.NewFile(uintptr(ends[0]), "near"), os.NewFile(uintptr(ends[1]), "far")
+	defer near.Close()
+	defer far.Close()
+	p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true"})
+	p.outputFile = near
+	if err := p.setOutputs([]output{{"a", "1"}, {"b", "2"}, {"c", strings.Repeat("x", maxLine)}}); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 1<<16)
+	n, err := far.Read(got)
+	if want := "a=1\nb=2\nc=" + strings.Repeat("x", maxLine) + "\n"; err != nil || string(got[:n]) != want {
+		t.Errorf("the first write is %q (%v), want everything", got[:n], err)
+	}
 }
