@@ -27,6 +27,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,8 +69,53 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// What the tests of both packages use.
-var environ, newFile, readFile = publish.Environ, publish.NewFile, publish.ReadFile
+// What action.yml declares.
+var inputNames, outputNames = declared("inputs"), declared("outputs")
+
+func declared(section string) (names []string) {
+	block := regexp.MustCompile(`(?s)\n` + section + `:\n(.*?)\n\w`).FindSubmatch(must(os.ReadFile("../action.yml")))
+	for _, name := range regexp.MustCompile(`(?m)^  ([a-z-]+):$`).FindAllSubmatch(block[1], -1) {
+		names = append(names, string(name[1]))
+	}
+	return names
+}
+
+// must is for what cannot fail.
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+// environ is an environment without the variables that are empty.
+func environ(env map[string]string) (list []string) {
+	for name, value := range env {
+		if value != "" {
+			list = append(list, name+"="+value)
+		}
+	}
+	return list
+}
+
+// newFile makes a file with this content and returns its path.
+func newFile(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
 
 // tempDir is a directory that lives as long as the tests.
 var tempDir string
@@ -308,7 +354,7 @@ func (s scenario) collect(t *testing.T, res *result, env map[string]string, outp
 		res.outputs = make(map[string]string)
 	}
 	for _, output := range list {
-		if _, twice := res.outputs[output.Name]; twice || !slices.Contains(publish.OutputNames, output.Name) {
+		if _, twice := res.outputs[output.Name]; twice || !slices.Contains(outputNames, output.Name) {
 			t.Errorf("output %q is not the contract's, or stands twice", output.Name)
 		}
 		res.outputs[output.Name] = output.Value

@@ -3,6 +3,7 @@ package publish
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,7 +35,7 @@ func source(t *testing.T, path string, names []string) []string {
 // checkReadable checks that every reader reads the outputs as they are, in every format.
 func checkReadable(t *testing.T, outputs []output) {
 	t.Helper()
-	path := newFile(t, "")
+	path := filepath.Join(t.TempDir(), "file")
 	text, left := dotenv.print(outputs)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -112,19 +113,6 @@ func TestFormatsOfEveryCharacter(t *testing.T) {
 	checkReadable(t, outputs)
 }
 
-// testReport is a report with the environment and the streams of a test.
-type testReport struct {
-	*report
-	stdout, stderr strings.Builder
-}
-
-func newTestReport(env map[string]string) *testReport {
-	p := new(testReport)
-	step := Step{Environ: environ(env), Stdout: &p.stdout, Stderr: &p.stderr}
-	p.report = newReport(step, arguments{}, env["GITHUB_ACTIONS"] == "true")
-	return p
-}
-
 // A datagram socket preserves message boundaries: one read returns one write.
 func TestOutputsAreOneWrite(t *testing.T) {
 	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
@@ -134,7 +122,7 @@ func TestOutputsAreOneWrite(t *testing.T) {
 	near, far := os.NewFile(uintptr(ends[0]), "near"), os.NewFile(uintptr(ends[1]), "far")
 	defer near.Close()
 	defer far.Close()
-	p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true"})
+	p := newReport(Step{Stdout: io.Discard}, arguments{}, true)
 	p.outputFile = near
 	if err := p.setOutputs([]output{{"a", "1"}, {"b", "2"}, {"c", strings.Repeat("x", maxLine)}}); err != nil {
 		t.Fatal(err)
