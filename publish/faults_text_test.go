@@ -116,6 +116,7 @@ func injections(text string) []injection {
 		changed("the first of two replies", "HTTP_404",
 			respond(500, toJSON(object{"error_code": "FIRST", "message": text})), respond(404, "")),
 		before("version_name of what is published", version(object{"version_name": text})),
+		before("name of the agent", version(object{"name": text})),
 		before("version_id of what is published", version(object{"version_id": text})),
 		before("agent_id of what is published", version(object{"agent_id": text})),
 		listed("version-name", success, strings.TrimSpace("x"+text),

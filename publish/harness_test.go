@@ -53,6 +53,7 @@ func TestMain(m *testing.M) {
 	if !slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.fuzz=") }) {
 		_ = flag.Set("test.parallel", "8") // parallel tests mostly wait; the command line still wins
 	}
+	inputNames, outputNames = declared("inputs"), declared("outputs")
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
 		"REQUEST_METHOD"} {
 		os.Unsetenv(name)
@@ -70,7 +71,7 @@ func TestMain(m *testing.M) {
 }
 
 // What action.yml declares.
-var inputNames, outputNames = declared("inputs"), declared("outputs")
+var inputNames, outputNames []string
 
 func declared(section string) (names []string) {
 	block := regexp.MustCompile(`(?s)\n` + section + `:\n(.*?)\n\w`).FindSubmatch(must(os.ReadFile("../action.yml")))
@@ -435,6 +436,10 @@ func (res *result) checkCommands(t *testing.T, token string, debug bool) {
 	count := make(map[string]int)
 	for _, a := range res.log.Annotations() {
 		count[a.Level]++
+		isShort := a.Level == "error" && !slices.Contains(lists, a.Title) // others may list numbers or problems
+		if n := len([]rune(a.Message)); isShort && n > 1000 || n > 3850 {
+			t.Errorf("an annotation of %d characters: %s", n, a.Message)
+		}
 		if a.Level == "error" && res.outputs != nil && a.Title != res.outputs["error-code"] {
 			t.Errorf("the annotation's title is %q, the error-code %q", a.Title, res.outputs["error-code"])
 		}
