@@ -350,7 +350,7 @@ func TestFaultsText(t *testing.T) {
 		for _, text := range []string{"a\n::error::forged", "a\r##[error]forged", "##[add-mask]a", "<b>a</b>",
 			sandbox.Token} {
 			api := &fakeAPI{onConnect: serveTLS(
-				&tls.Config{Certificates: []tls.Certificate{trusted().issue(func(c *x509.Certificate) {
+				&tls.Config{Certificates: []tls.Certificate{newCertificate(func(c *x509.Certificate) {
 					c.DNSNames, c.IPAddresses = []string{text}, nil
 					c.Subject.CommonName, c.Subject.Organization = text, []string{text}
 				})}})}

@@ -19,6 +19,7 @@ package publish_test
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -63,7 +64,8 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	tempDir = dir
-	os.Setenv("SSL_CERT_FILE", trusted().write(dir))
+	root := newFileIn(dir, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: trusted().Certificate[0]})))
+	os.Setenv("SSL_CERT_FILE", root)
 	os.Setenv("SSL_CERT_DIR", dir)
 	status := m.Run()
 	os.RemoveAll(dir)
@@ -100,13 +102,13 @@ func environ(env map[string]string) (list []string) {
 }
 
 // newFile makes a file with this content and returns its path.
-func newFile(t *testing.T, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
+func newFile(t *testing.T, content string) string { return newFileIn(t.TempDir(), content) }
+
+func newFileIn(dir, content string) string {
+	f := must(os.CreateTemp(dir, "file"))
+	defer f.Close()
+	must(f.WriteString(content))
+	return f.Name()
 }
 
 func readFile(t *testing.T, path string) string {
@@ -184,15 +186,8 @@ func (s scenario) environment(t *testing.T) (env map[string]string, outputs, sum
 		if _, named := s.env[variable]; named {
 			return ""
 		}
-		f, err := os.CreateTemp(tempDir, variable) // t.TempDir would cost each run four more system calls
-		if err == nil {
-			_, err = f.WriteString(content)
-		}
-		if err := errors.Join(err, f.Close()); err != nil {
-			t.Fatal(err)
-		}
-		env[variable] = f.Name()
-		return f.Name()
+		env[variable] = newFileIn(tempDir, content) // t.TempDir would cost each run four more system calls
+		return env[variable]
 	}
 	outputs, summary = file("GITHUB_OUTPUT", s.outputFile), file("GITHUB_STEP_SUMMARY", "")
 	maps.Copy(env, s.env)
@@ -231,9 +226,8 @@ func (s scenario) run(t *testing.T) result {
 func (s scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		l := newMemoryNetwork(s.latency)
-		var serving sync.WaitGroup
-		serving.Go(func() { _ = server.Serve(l) })
+		l, stop := serveInMemory(server, s.latency)
+		defer stop()
 		var dials atomic.Int64
 		s.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			n := int(dials.Add(1))
@@ -242,13 +236,9 @@ func (s scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
 					return nil, err
 				}
 			}
-			return l.dial(ctx)
+			return l.dial()
 		}
 		res = s.run(t)
-		_ = server.Close()
-		l.Close()
-		serving.Wait()
-		<-time.After(s.latency) // what is still under way arrives
 	})
 	return res
 }
