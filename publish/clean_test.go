@@ -1,11 +1,7 @@
 package publish
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
-	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -16,168 +12,32 @@ import (
 	"github.com/sethvargo/go-githubactions"
 )
 
-// secret holds every printable character, so that each encoding has something to escape.
-const secret = `tok!"#$%&'()+,-./:;<=>?@[\]^_{|}~0Aa` + "`"
+// Secret is the token of some runs. It holds every printable character, so that each encoding has something to
+// escape.
+const (
+	Secret = secret
+	secret = `tok!"#$%&'()+,-./:;<=>?@[\]^_{|}~0Aa` + "`"
+)
 
-func TestClean(t *testing.T) {
-	tests := []struct{ name, text, want string }{
-		{"nothing", "", ""},
-		{"plain text", "Agent not found", "Agent not found"},
-		{"other scripts", "é 中文 🙂 ñ", "é 中文 🙂 ñ"},
-		{"blanks", " \t a  b \n", "a b"},
-		{"line breaks", "a\nb\rc\r\nd\u0085e\u2028f\u2029g\vh\fi", "a b c d e f g h i"},
-		{"separators", "a\u00a0b\u3000c\u2003d\u1680e", "a b c d e"},
-		{"controls", "a\x00b\x07c\x7fd\u009be", "abcde"},
-		{"format and bidi", "a\u200bb\u202ec\u2066d\u061ce\ufefff\u00adg\U000e0041h", "abcdefgh"},
-		{"private and unassigned", "a\ue000b\U000f0000c\ufffed\U0001ffffe", "abcde"},
-		{"not UTF-8", "a\xffb\xc3", "a\ufffdb\ufffd"},
-		{"a surrogate", "a\xed\xa0\x80b", "a\ufffdb"},
-		{"colours", "\x1b[31mred\x1b[0m \x1b[38;5;1mred\x1b[K", "red red"},
-		{"a link of the terminal", "\x1b]8;;https://a.example\x1b\\text\x1b]8;;\a", "text"},
-		{"a title without its end", "a\x1b]0;title", "a"},
-		{"escapes within escapes", "\x1b\x1b[0m[31ma", "[31ma"},
-		{"first grammar", "::add-mask::a", ": :add-mask::a"},
-		{"first grammar after blanks", "\u3000\u00a0\t\n::add-mask::a", ": :add-mask::a"},
-		{"first grammar after controls", "\u200b\x00::add-mask::a", ": :add-mask::a"},
-		{"first grammar with controls inside", ":\u200b:add-mask::a", ": :add-mask::a"},
-		{"first grammar on a later line", "a\n::add-mask::a", "a ::add-mask::a"},
-		{"colons alone", "::", ": :"},
-		{"many colons", ":::::a", ": ::::a"},
-		{"one colon", ":a", ":a"},
-		{"second grammar", "a ##[error]b", "a ## [error]b"},
-		{"second grammar, twice", "##[##[error]", "## [## [error]"},
-		{"second grammar with controls inside", "#\u200b#\x00[error]", "## [error]"},
-		{"more hashes", "####[error]", "#### [error]"},
-		{"leading marks", "\u0301 \u0308a", "a"},
-		{"a leading sound mark, which combines too", "\uff9e\uff9fa", "a"},
-		{"leading marks before a command", "\u0301::a", ": :a"},
-		{"marks later on", "e\u0301", "e\u0301"},
-		{"percent escapes", "%0A::add-mask::a %250A", "%0A::add-mask::a %250A"},
-		{"Markdown stays text", "[a](b) <c> `d` | *e*", "[a](b) <c> `d` | *e*"},
-		{"the token", "a" + secret + "b", "a***b"},
-		{"the token between controls", "a" + interleave(secret, "\x00") + "b", "a***b"},
-		{"the token between colours", "a" + interleave(secret, "\x1b[31m") + "b", "a***b"},
-		{"the token between bidi controls", "a" + interleave(secret, "\u202e") + "b", "a***b"},
-		{"the token as a command", "##[add-mask]" + secret, "## [add-mask]***"},
-	}
-	c := newCleaner(secret)
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := c.clean(tt.text, 100); got != tt.want {
-				t.Errorf("clean(%q) = %q, want %q", tt.text, got, tt.want)
-			}
-		})
-	}
-}
-
-// interleave puts between after every byte of s.
-func interleave(s, between string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		b.WriteString(s[i:i+1] + between)
-	}
-	return b.String()
-}
-
-func TestCleanLength(t *testing.T) {
-	c := newCleaner("")
-	for _, tt := range []struct{ text, want string }{
-		{"aaaaa", "aaaaa"},
-		{"aaaaaa", "aaaa…"},
-		{"ééééé", "ééééé"},
-		{"éééééé", "éééé…"},
-		{"::aaa", ": :a…"},
-		{strings.Repeat("a ", 1<<20), "a a…"},
-		{strings.Repeat(" ", 1<<20) + "a", "a"},
-	} {
-		if got := c.clean(tt.text, 5); got != tt.want {
-			t.Errorf("clean(%.20q) = %q, want %q", tt.text, got, tt.want)
-		}
-	}
-}
-
-// Truncation never leaves a part of the token behind: the token is replaced first.
-func TestCleanLooksForTheTokenBeforeItCuts(t *testing.T) {
-	c := newCleaner(secret)
-	for n := range maxText {
-		text := strings.Repeat("x", n) + secret
-		if got, want := c.text(text), c.text(strings.Repeat("x", n)+"***"); got != want {
-			t.Fatalf("after %d characters: got …%q, want …%q", n, got[max(0, len(got)-60):],
-				want[max(0, len(want)-60):])
-		}
-	}
-}
-
-// TokenEncodings are the ways in which a server may echo a token.
-func TokenEncodings(token string) map[string]string {
-	inJSON, err := json.Marshal(token)
-	if err != nil {
-		panic(err)
-	}
-	query, path := url.QueryEscape(token), url.PathEscape(token)
-	forms := map[string]string{
-		"plain":     token,
-		"URL query": query,
-		"URL path":  path,
-		"JSON": strings.Trim(strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`,
-			"&").Replace(string(inJSON)), `"`),
-		"JSON for HTML": strings.Trim(string(inJSON), `"`),
-		"Go":            strings.Trim(strconv.Quote(token), `"`),
-	}
-	for name, coding := range map[string]*base64.Encoding{
-		"base64": base64.StdEncoding, "base64, unpadded": base64.RawStdEncoding,
-		"base64 for URLs": base64.URLEncoding, "base64 for URLs, unpadded": base64.RawURLEncoding,
-	} {
-		forms[name] = coding.EncodeToString([]byte(token))
-		for shift := range 3 {
-			for after := range 3 {
-				text := "xyz"[:shift] + token + "xyz"[:after]
-				forms[fmt.Sprintf("%s, %d before and %d after", name, shift,
-					after)] = coding.EncodeToString([]byte(text))
-			}
-		}
-		forms[name+", as the header is"] = coding.EncodeToString([]byte("Bearer " + token + "\r\n"))
-	}
-	return forms
-}
-
-func TestCleanStarsTheTokenInEveryEncoding(t *testing.T) {
-	for _, token := range []string{
-		secret,
-		"sandbox-token-that-may-publish",
-		"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
-		"ab+/cd+/ef==",
-		"12345678",
-	} {
-		c := newCleaner(token)
-		for name, form := range TokenEncodings(token) {
-			// Neighbours and missing padding leave a character of base64 that is not the token's alone.
-			if alone := !strings.Contains(name, "before") && !strings.Contains(name, "header") &&
-				!strings.Contains(name, "unpadded"); alone && c.text(form) != "***" {
-				t.Errorf("%s, %s: clean(%q) = %q, want stars alone", token, name, form, c.text(form))
-			}
-			for _, text := range []string{form, "a " + form + " b", `"` + form + `"`, "=" + form + "&",
-				form + "\n" + form} {
-				got := c.clean(text, maxLine)
-				if !strings.Contains(got, "***") || len(runner.FindSecret(got, token)) > 0 || strings.Contains(got,
-					form) {
-					t.Errorf("%s, %s: clean(%q) = %q", token, name, text, got)
-					break
-				}
-			}
-		}
-	}
-}
-
-// Text around the token is not the token: it must not be replaced with stars.
-func TestCleanLeavesTheRest(t *testing.T) {
-	const text = "Version b1000000-0000-4000-8000-000000000229 (v1.22.8) of agent " +
-		"a0000000-0000-4000-8000-000000000001 is live."
-	for _, token := range []string{"", secret, "sandbox-token", "abc", "q"} {
-		if got := newCleaner(token).clean(text, maxLine); got != text {
-			t.Errorf("token %q: got %q", token, got)
-		}
-	}
+// HostileTexts are what a server or an input may contain to forge commands or markup.
+var HostileTexts = []string{
+	"a\n::add-mask::a", "a\r::error::forged", "a\r\n::error title=forged::forged",
+	"a ##[set-output name=published-version-id]x", "##[##[error]]", "#\u200b#[error]forged", "##[set-env name=PATH]x",
+	"##[add-matcher]x",
+	"\u3000::SET-OUTPUT name=x::y", "\u00a0::SET-OUTPUT name=x::y", "\t::SET-OUTPUT name=x::y",
+	"\ufeff::set-output name=x::y",
+	"::stop-commands::t", "::error\u200b::x", "\u0301::error::x", "\uff9e::error::x", ":\u200b:error::x",
+	"%0A::add-mask::x", "%250A::add-mask::x", "%3A%3Aerror%3A%3Ax",
+	"_GitHubActionsFileCommandDelimeter_\nstatus=published", "a=b", "a<<EOF", "a<<EOF\nb\nEOF\nstatus=published", "=",
+	"<<",
+	"\x1b[31mred\x1b]0;title\a\x1b]8;;https://a.example\x1b\\x", "\u202e\u2066\u2028\u2029\u0085\u061c\U000e0041",
+	"\xff\xfe\x00\xc3(\xed\xa0\x80",
+	"<img src=x onerror=alert(1)>", "<!-- ", "</td></table><h1>", "[a](https://a.example)", "![a](https://a.example)",
+	"https://a.example www.a.example a@a.example",
+	"@octocat #1 octo-org/octo-repo#1", "| a | b |", `\|`, "`", "``` \n# a", "`` `a` ``",
+	strings.Repeat("`", 90) + "[a](https://a.example)",
+	"**a** __b__ ~~c~~ $d$", "&lt;img&gt; &#60;", "- a\n- b", ":tada:",
+	"${{ secrets.TOKEN }}", "$(id) `id` ;id", "%s %d %!", "***", "…", "{", `{"error_code":"X"}`, "null",
 }
 
 // checkClean checks what clean promises of every text and every possible token.
@@ -217,29 +77,30 @@ func checkClean(t *testing.T, text, token string, most int) {
 	}
 }
 
-func TestCodeSpan(t *testing.T) {
-	tests := []struct{ name, text, want string }{
-		{"nothing", "", ""},
-		{"controls alone", "\x00\u200b", ""},
-		{"plain text", "v1.2.3", "`v1.2.3`"},
-		{"markup", "<b>*a*</b> [a](b) @c #1", "`<b>*a*</b> [a](b) @c #1`"},
-		{"a backtick", "a`b", "``a`b``"},
-		{"a backtick at the start", "`a", "`` `a ``"},
-		{"a backtick at the end", "a`", "`` a` ``"},
-		{"a backtick alone", "`", "`` ` ``"},
-		{"two backticks", "a``b", "`a``b`"},
-		{"one and two backticks", "a`b``c", "```a`b``c```"},
-		{"a line break", "a\n\n# b", "`a # b`"},
-		{"the token", "a" + secret + "b", "`a***b`"},
+func FuzzClean(f *testing.F) {
+	for _, text := range HostileTexts {
+		for _, most := range []int{5, 20, maxText, maxLine} {
+			f.Add("a"+text+"b"+text, secret, most)
+			f.Add(text+secret+text, secret, most)
+			f.Add(text+secret, text, most)
+		}
 	}
-	c := newCleaner(secret)
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := c.codeSpan(tt.text); got != tt.want {
-				t.Errorf("codeSpan(%q) = %q, want %q", tt.text, got, tt.want)
-			}
-		})
+	backticks := "`" + strings.Repeat("x`", 500)
+	for n := range 100 { // runs of every length that fit, alone and together
+		backticks += "x" + strings.Repeat("`", n)
+		f.Add(strings.Repeat("`", n), secret, maxText)
+		f.Add(backticks, secret, maxText)
 	}
+	f.Fuzz(func(t *testing.T, text, token string, most int) {
+		if most < 4 || most > maxLine { // 4 have room for ": :" and an ellipsis
+			most = maxText
+		}
+		checkClean(t, text, token, most)
+		want := newCleaner(token).text(text)
+		if got, ok := renderSpan(newCleaner(token).codeSpan(text)); want != "" && (!ok || got != want) {
+			t.Errorf("codeSpan(%q) shows %q, want %q", text, got, want)
+		}
+	})
 }
 
 // renderSpan reads a code span by the rules of CommonMark 0.31, section 6.1, and returns what a reader sees; not ok
@@ -257,4 +118,19 @@ func renderSpan(markdown string) (text string, ok bool) {
 		text = text[1 : len(text)-1]
 	}
 	return text, ok && !strings.HasSuffix(text, "\n")
+}
+
+func TestTokenPrintsAsStars(t *testing.T) {
+	token := secretToken(secret)
+	for _, format := range []string{"%v", "%s", "%q", "%+v", "%#v", "%x", "%X"} {
+		for _, value := range []any{token, &token, inputs{Token: token}, []secretToken{token},
+			map[string]secretToken{"a": token}} {
+			if got := fmt.Sprintf(format, value); len(runner.FindSecret(got, secret)) > 0 {
+				t.Errorf("%s of %T shows the token: %s", format, value, got)
+			}
+		}
+	}
+	if token.reveal() != secret {
+		t.Error("reveal does not")
+	}
 }

@@ -290,17 +290,6 @@ func (r response) send(conn, bare net.Conn) bool {
 	return r.then == keepOpen
 }
 
-// resetConnection ends a connection with a reset.
-func resetConnection(conn net.Conn) {
-	switch conn := conn.(type) {
-	case *net.TCPConn:
-		_ = conn.SetLinger(0)
-	case *memoryConn:
-		conn.link.reset.Store(true)
-	}
-	conn.Close()
-}
-
 // slowWriter writes one byte at a time, each after a wait.
 type slowWriter struct {
 	io.Writer

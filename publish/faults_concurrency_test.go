@@ -75,22 +75,17 @@ func TestFaultsConcurrency(t *testing.T) {
 				RetryAfter: tt.retryAfter}})
 			var longest time.Duration
 			synctest.Test(t, func(t *testing.T) {
-				l := newMemoryNetwork(0)
-				var serving, fleet sync.WaitGroup
-				serving.Go(func() { _ = server.Serve(l) })
-				results := make([]result, tt.steps)
+				l, stop := serveInMemory(server, 0)
+				results, fleet := make([]result, tt.steps), sync.WaitGroup{}
 				for i := range results {
 					fleet.Go(func() {
-						results[i] = scenario{dial: func(ctx context.Context, _, _ string) (net.Conn,
-							error) {
-							return l.dial(ctx)
+						results[i] = scenario{dial: func(context.Context, string, string) (net.Conn, error) {
+							return l.dial()
 						}}.run(t)
 					})
 				}
 				fleet.Wait()
-				_ = server.Close()
-				l.Close()
-				serving.Wait()
+				stop()
 				for _, res := range results {
 					res.check(t, expected{maxTime: 2 * time.Minute})
 					longest = max(longest, res.elapsed)

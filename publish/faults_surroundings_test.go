@@ -187,6 +187,14 @@ func testOutputFileNotEmpty(t *testing.T) {
 	if !strings.HasPrefix(readFile(t, path), "status=published\n") {
 		t.Errorf("behind a link: %q", readFile(t, path))
 	}
+	// What another process appends in the meantime is kept.
+	path = newFile(t, "first=1\n")
+	confirm := confirmation
+	confirm.onRequest = func() { _ = os.WriteFile(path, []byte("first=1\nsecond=2\n"), 0o644) }
+	scenario{env: map[string]string{"GITHUB_OUTPUT": path}}.runInMemory(t, replying(confirm))
+	if got := readFile(t, path); !strings.HasPrefix(got, "first=1\nsecond=2\nstatus=published\n") {
+		t.Errorf("the outputs are %q", got)
+	}
 }
 
 func testSummaryUnwritable(t *testing.T) {

@@ -10,9 +10,11 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -114,6 +116,7 @@ func injections(text string) []injection {
 		changed("the first of two replies", "HTTP_404",
 			respond(500, toJSON(object{"error_code": "FIRST", "message": text})), respond(404, "")),
 		before("version_name of what is published", version(object{"version_name": text})),
+		before("name of the agent", version(object{"name": text})),
 		before("version_id of what is published", version(object{"version_id": text})),
 		before("agent_id of what is published", version(object{"agent_id": text})),
 		listed("version-name", success, strings.TrimSpace("x"+text),
@@ -202,57 +205,87 @@ func saysWhatIsLive(message string) bool {
 		"Nothing was changed|may still be applied|may have been applied|is (still )?live").MatchString(message)
 }
 
+// A foreignText is the API's message, and how the annotation shows it.
+type foreignText struct{ text, shown string }
+
+// foreignTexts are the texts of the rows X. The first of each is also injected everywhere.
+var foreignTexts = map[string][]foreignText{
+	"X1": {
+		{"a\n::add-mask::a", "a ::add-mask::a"}, {"a\r::error::forged", "a ::error::forged"},
+		{"\n::add-mask::a", ": :add-mask::a"}, {"a\r\n\n::notice title=b::forged", "a ::notice title=b::forged"},
+	},
+	"X2": {
+		{"a ##[set-output name=published-version-id]x", "a ## [set-output name=published-version-id]x"},
+		{"##[error]x ##[error]y", "## [error]x ## [error]y"}, {"##[##[error]", "## [## [error]"},
+		{"####[error]", "#### [error]"}, {"#\u200b#\x00[error]x", "## [error]x"},
+	},
+	"X3": {
+		{"\u3000::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"}, {"\t\u00a0::set-env::y", ": :set-env::y"},
+		{"\u200b\x00::stop-commands::t", ": :stop-commands::t"}, {":\u200b:add-mask::a", ": :add-mask::a"},
+		{"##[set-env name=PATH]x", "## [set-env name=PATH]x"}, {"##[add-matcher]x", "## [add-matcher]x"},
+		{"\u0301::error::x", ": :error::x"}, {"\u0301 \u0308\uff9e\uff9fa", "a"}, {"e\u0301", "e\u0301"},
+		{"::", ": :"}, {":::::a", ": ::::a"}, {":a", ":a"},
+	},
+	"X4": {{"%0A::add-mask::x", "%0A::add-mask::x"}, {"%250A::add-mask::x", "%250A::add-mask::x"},
+		{"%3A%3Aerror", "%3A%3Aerror"}},
+	"X5": {
+		{"_GitHubActionsFileCommandDelimeter_", "_GitHubActionsFileCommandDelimeter_"}, {"a=b", "a=b"},
+		{"a<<EOF", "a<<EOF"}, {"a<<EOF\nb\nEOF\nstatus=published", "a<<EOF b EOF status=published"},
+		{"a\n_GitHubActionsFileCommandDelimeter_\nstatus=published",
+			"a _GitHubActionsFileCommandDelimeter_ status=published"},
+		{strings.Repeat("long ", 1<<16), strings.Repeat("long ", 78) + "long…"},
+		{strings.Repeat("é", 401), strings.Repeat("é", 399) + "…"}, {strings.Repeat("é", 400), strings.Repeat("é", 400)},
+	},
+	"X7": {
+		{"a\x1b[31mb\x1b[0mc\x1b]0;title\ad\x1b]8;;https://a.example\x1b\\e", "abcde"},
+		{"\x1b[38;5;1ma\x1b[K\x1b]0;title without an end", "a"}, {"\x1b\x1b[0m[31ma", "[31ma"},
+		{"a\u202eb\u2066c\u200fd\u061ce\ufefff\u00adg\U000e0041h", "abcdefgh"},
+		{" \t a  b\nc\rd\r\ne\u0085f\u2028g\u2029h\vi\fj ", "a b c d e f g h i j"},
+		{"a\u00a0b\u3000c\u2003d\u1680e", "a b c d e"}, {"a\x00b\x07c\x7fd\u009be", "abcde"},
+		{"a\ue000b\U000f0000c\ufffed\U0001ffffe", "abcde"}, {"é 中文 🙂 ñ", "é 中文 🙂 ñ"},
+		{"[a](b) <c> `d` | *e*", "[a](b) <c> `d` | *e*"},
+	},
+}
+
+// checkShown runs a step that the API refuses with this message, and checks how that is shown.
+func checkShown(t *testing.T, s scenario, text foreignText) {
+	t.Helper()
+	res := s.check(t, replying(respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text.text}))),
+		expected{code: "BAD_PARAMETER", httpStatus: "400", attempts: 1})
+	want := "Diga refused v1.22.8: " + strings.TrimSuffix(text.shown, ".") + ". Nothing was changed"
+	want = strings.Replace(want, "…. ", "… ", 1)
+	if !strings.HasPrefix(res.message(), want) || !strings.HasPrefix(res.outputs["error-message"], want) {
+		t.Errorf("%.500q: annotation %q, error-message %q; want %q", text.text, res.message(),
+			res.outputs["error-message"], want)
+	}
+}
+
+// echoes are the ways in which a server may echo a token, first those that hold nothing else.
+func echoes(token string) []string {
+	inJSON, err := json.Marshal(token)
+	if err != nil {
+		panic(err)
+	}
+	forms := []string{token, url.QueryEscape(token), url.PathEscape(token), strings.Trim(string(inJSON), `"`),
+		strings.Trim(toJSON(token), "\"\n"), strings.Trim(strconv.Quote(token), `"`)}
+	for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding,
+		base64.RawURLEncoding} {
+		forms = append(forms, coding.EncodeToString([]byte("Bearer "+token+"\r\n")))
+		for around := range 9 {
+			forms = append(forms, coding.EncodeToString([]byte("xyz"[:around/3]+token+"xyz"[:around%3])))
+		}
+	}
+	return forms
+}
+
 func TestFaultsText(t *testing.T) {
 	t.Parallel()
-	type text struct{ text, shown string } // shown: as the annotation has it, after the text was the API's message
-	long := strings.Repeat("long ", 1<<16)
-	rows := []struct {
-		id    string
-		texts []text
-	}{
-		{"X1", []text{
-			{"a\n::add-mask::a", "a ::add-mask::a"}, {"a\r::error::forged", "a ::error::forged"},
-			{"\n::add-mask::a", ": :add-mask::a"},
-			{"a\r\n\n::notice title=b::forged", "a ::notice title=b::forged"},
-		}},
-		{"X2", []text{
-			{"a ##[set-output name=published-version-id]x", "a ## [set-output name=published-version-id]x"},
-			{"##[error]x ##[error]y", "## [error]x ## [error]y"},
-		}},
-		{"X3", []text{
-			{"\u3000::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"},
-			{"\u00a0::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"},
-			{"\t::SET-OUTPUT name=x::y", ": :SET-OUTPUT name=x::y"}, {"::stop-commands::t", ": :stop-commands::t"},
-			{"##[set-env name=PATH]x", "## [set-env name=PATH]x"}, {"##[add-matcher]x", "## [add-matcher]x"},
-			{"\u0301::error::x", ": :error::x"}, {"#\u200b#[error]x", "## [error]x"},
-		}},
-		{"X4", []text{{"%0A::add-mask::x", "%0A::add-mask::x"}, {"%250A::add-mask::x", "%250A::add-mask::x"},
-			{"%3A%3Aerror", "%3A%3Aerror"}}},
-		{"X5", []text{
-			{"_GitHubActionsFileCommandDelimeter_", "_GitHubActionsFileCommandDelimeter_"}, {"a=b", "a=b"},
-			{"a<<EOF", "a<<EOF"},
-			{"a\n_GitHubActionsFileCommandDelimeter_\nstatus=published",
-				"a _GitHubActionsFileCommandDelimeter_ status=published"},
-			{"a<<EOF\nb\nEOF\nstatus=published", "a<<EOF b EOF status=published"}, {long, long[:100]},
-		}},
-		{"X7", []text{
-			{"a\x1b[31mb\x1b[0mc\x1b]0;title\ad\x1b]8;;https://a.example\x1b\\e", "abcde"},
-			{"a\u202eb\u2066c\u200fd\u061ce", "abcde"},
-			{"a\u2028b\u2029c\u0085d", "a b c d"}, {"a\x00b\x07c\x7f\u009bd", "abcd"},
-		}},
-	}
-	for _, row := range rows {
-		t.Run(row.id, func(t *testing.T) {
-			for _, text := range row.texts {
-				api := replying(respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text.text})))
-				res := scenario{}.check(t, api,
-					expected{code: "BAD_PARAMETER", httpStatus: "400", attempts: 1,
-						says: []string{"Diga refused v1.22.8: " + text.shown, nothingChanged}})
-				if got := res.outputs["error-message"]; !strings.Contains(got, "Diga refused v1.22.8: "+text.shown) {
-					t.Errorf("error-message %q, want %q in it", got, text.shown)
-				}
+	for id, texts := range foreignTexts {
+		t.Run(id, func(t *testing.T) {
+			for _, text := range texts {
+				checkShown(t, scenario{}, text)
 			}
-			checkHarmless(t, row.texts[0].text)
+			checkHarmless(t, texts[0].text)
 		})
 	}
 
@@ -266,13 +299,22 @@ func TestFaultsText(t *testing.T) {
 	})
 
 	t.Run("X6", func(t *testing.T) {
-		for name, form := range publish.TokenEncodings(sandbox.Token) {
-			api := replying(respond(401, toJSON(object{"error_code": "UNAUTHORIZED", "message": "not known: " + form})))
-			res := scenario{}.check(t, api,
-				expected{code: "UNAUTHORIZED", httpStatus: "401", says: []string{"not known: ", "***"},
-					neverShown: []string{form + ". "}})
-			if strings.Contains(res.message()+res.summary+res.outputs["error-message"], form) {
-				t.Errorf("%s: %s shows", name, form)
+		for _, token := range []string{sandbox.Token, publish.Secret, "ab+/cd+/ef==", "12345678",
+			"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"} {
+			s := with("token", token)
+			for i, form := range echoes(token) {
+				if i < 6 {
+					checkShown(t, s, foreignText{form + " " + form, "*** ***"})
+				}
+				res := s.check(t, replying(apiError(401, "UNAUTHORIZED", "not known: "+form)), expected{
+					code: "UNAUTHORIZED", httpStatus: "401", says: []string{"not known: ", "***"}})
+				if strings.Contains(res.message()+res.summary+res.outputs["error-message"], form) {
+					t.Errorf("%s shows", form)
+				}
+			}
+			for _, between := range []string{"\x00", "\x1b[31m", "\u202e"} {
+				hidden := strings.Join(strings.Split(token, ""), between)
+				checkShown(t, s, foreignText{"a" + hidden + "b", "a***b"})
 			}
 		}
 		checkHarmless(t, sandbox.Token)
@@ -285,9 +327,8 @@ func TestFaultsText(t *testing.T) {
 			for _, place := range injections(text) {
 				place.inputs["token"] = long
 				res := place.runInMemory(t, place.server)
-				everything := strings.Join(res.log.Printed, "\n") + fmt.Sprint(res.outputs) + res.summary
-				if strings.Contains(everything, long[:16]) && !strings.HasPrefix(place.name, "version_name") {
-					t.Errorf("%s: a part of the token shows:\n%s", place.name, everything)
+				if strings.Contains(everythingShown(res), long[:16]) && !strings.HasPrefix(place.name, "version_name") {
+					t.Errorf("%s: a part of the token shows:\n%s", place.name, everythingShown(res))
 				}
 			}
 		}
@@ -310,7 +351,7 @@ func TestFaultsText(t *testing.T) {
 		for _, text := range []string{"a\n::error::forged", "a\r##[error]forged", "##[add-mask]a", "<b>a</b>",
 			sandbox.Token} {
 			api := &fakeAPI{onConnect: serveTLS(
-				&tls.Config{Certificates: []tls.Certificate{trusted().issue(func(c *x509.Certificate) {
+				&tls.Config{Certificates: []tls.Certificate{newCertificate(func(c *x509.Certificate) {
 					c.DNSNames, c.IPAddresses = []string{text}, nil
 					c.Subject.CommonName, c.Subject.Organization = text, []string{text}
 				})}})}

@@ -1,130 +1,187 @@
-package publish
+package publish_test
 
 import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"publish-agent-version/diga"
-	"publish-agent-version/internal/runner"
+	"publish-agent-version/internal/sandbox"
+	"publish-agent-version/publish"
 )
 
-// HostileTexts are what a server or an input may contain to forge commands or markup.
-var HostileTexts = []string{
-	"a\n::add-mask::a", "a\r::error::forged", "a\r\n::error title=forged::forged",
-	"a ##[set-output name=published-version-id]x", "##[##[error]]", "#\u200b#[error]forged", "##[set-env name=PATH]x",
-	"##[add-matcher]x",
-	"\u3000::SET-OUTPUT name=x::y", "\u00a0::SET-OUTPUT name=x::y", "\t::SET-OUTPUT name=x::y",
-	"\ufeff::set-output name=x::y",
-	"::stop-commands::t", "::error\u200b::x", "\u0301::error::x", "\uff9e::error::x", ":\u200b:error::x",
-	"%0A::add-mask::x", "%250A::add-mask::x", "%3A%3Aerror%3A%3Ax",
-	"_GitHubActionsFileCommandDelimeter_\nstatus=published", "a=b", "a<<EOF", "a<<EOF\nb\nEOF\nstatus=published", "=",
-	"<<",
-	"\x1b[31mred\x1b]0;title\a\x1b]8;;https://a.example\x1b\\x", "\u202e\u2066\u2028\u2029\u0085\u061c\U000e0041",
-	"\xff\xfe\x00\xc3(\xed\xa0\x80",
-	"<img src=x onerror=alert(1)>", "<!-- ", "</td></table><h1>", "[a](https://a.example)", "![a](https://a.example)",
-	"https://a.example www.a.example a@a.example",
-	"@octocat #1 octo-org/octo-repo#1", "| a | b |", `\|`, "`", "``` \n# a", "`` `a` ``",
-	strings.Repeat("`", 90) + "[a](https://a.example)",
-	"**a** __b__ ~~c~~ $d$", "&lt;img&gt; &#60;", "- a\n- b", ":tada:",
-	"${{ secrets.TOKEN }}", "$(id) `id` ;id", "%s %d %!", "***", "…", "{", `{"error_code":"X"}`, "null",
+// fuzzedInputs are the inputs that FuzzInputs varies.
+var fuzzedInputs = []string{
+	"token", "agent-id", "version-id", "version-name", "unpublish", "inbound-phone-number-id",
+	"outbound-phone-number-id", "dry-run", "api-url", "timeout", "max-retries",
 }
 
-func FuzzClean(f *testing.F) {
-	for _, text := range HostileTexts {
-		for _, most := range []int{5, 20, maxText, maxLine} {
-			f.Add("a"+text+"b"+text, secret, most)
-			f.Add(text+secret+text, secret, most)
-			f.Add(text+secret, text, most)
+func FuzzInputs(f *testing.F) {
+	add := func(changes ...string) {
+		v := []string{
+			publish.Secret, sandbox.FrontDesk, sandbox.NextID, "", "", "", "", "", "http://api", "10s", "1",
+		}
+		for i := 0; i < len(changes); i += 2 {
+			v[slices.Index(fuzzedInputs, changes[i])] = changes[i+1]
+		}
+		f.Add(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10])
+	}
+	add()
+	add("version-id", "")
+	add("version-id", "", "version-name", "v1")
+	add("version-id", "", "unpublish", "true")
+	add("version-id", "", "unpublish", "true", "inbound-phone-number-id", sandbox.Reception)
+	seeded := make(map[string]bool)
+	for _, p := range inputProblems() { // one for each input; the rows on inputs run them all
+		if !seeded[p.name] {
+			seeded[p.name] = true
+			add(p.name, p.value)
 		}
 	}
-	backticks := "`" + strings.Repeat("x`", 500)
-	for n := range 100 { // runs of every length that fit, alone and together
-		backticks += "x" + strings.Repeat("`", n)
-		f.Add(strings.Repeat("`", n), secret, maxText)
-		f.Add(backticks, secret, maxText)
+	for i, text := range publish.HostileTexts {
+		add(fuzzedInputs[i%len(fuzzedInputs)], text)
+		add("token", text+publish.Secret, "agent-id", text+publish.Secret, "timeout", text+publish.Secret, "api-url",
+			"https://"+text+publish.Secret)
 	}
-	f.Fuzz(func(t *testing.T, text, token string, most int) {
-		if most < 4 || most > maxLine { // 4 have room for ": :" and an ellipsis
-			most = maxText
+	f.Fuzz(func(t *testing.T, token, agent, version, name, unpublish, inbound, outbound, dryRun, apiURL, timeout,
+		maxRetries string) {
+		values := []string{token, agent, version, name, unpublish, inbound, outbound, dryRun, apiURL, timeout,
+			maxRetries}
+		given := make(map[string]string)
+		for i, name := range fuzzedInputs {
+			given[name] = values[i]
 		}
-		checkClean(t, text, token, most)
-		want := newCleaner(token).text(text)
-		if got, ok := renderSpan(newCleaner(token).codeSpan(text)); want != "" && (!ok || got != want) {
-			t.Errorf("codeSpan(%q) shows %q, want %q", text, got, want)
+		var dialled atomic.Bool // by several reads at the same time
+		res := runFuzzed(t, scenario{inputs: given, dial: func(context.Context, string, string) (net.Conn, error) {
+			dialled.Store(true)
+			return nil, errors.New("no network here")
+		}})
+		if len(token) >= 8 && dialled.Load() == (res.outputs["error-code"] == "ACTION_INPUT_INVALID") || res.exit != 1 {
+			t.Errorf("%q: dialled: %t, exit status %d, outputs %q", values, dialled.Load(), res.exit, res.outputs)
+		}
+		if !dialled.Load() {
+			return
+		}
+		chosen := 0
+		for _, is := range []bool{isSet(version), isSet(name), strings.EqualFold(strings.TrimSpace(unpublish), "true")} {
+			if is {
+				chosen++
+			}
+		}
+		address, err := url.Parse(strings.TrimSpace(apiURL))
+		limit, _ := time.ParseDuration(strings.TrimSpace(timeout))
+		switch {
+		case chosen != 1, strings.EqualFold(strings.TrimSpace(unpublish), "true") && (isSet(inbound) || isSet(outbound)):
+			t.Errorf("%q: more or less than one choice", values)
+		case isSet(timeout) && (limit < time.Second || limit > 30*time.Minute):
+			t.Errorf("%q: a timeout out of bounds", values)
+		case err != nil, address.User != nil, address.RawQuery != "", address.Fragment != "",
+			address.Scheme == "http" && strings.Contains(address.Hostname(), ".") &&
+				!net.ParseIP(address.Hostname()).IsLoopback():
+			t.Errorf("%q: not an address, or in the clear: %v", values, err)
 		}
 	})
 }
 
-// CheckInputs reads inputs, checks that they cannot contradict the contract, and returns the problems with them.
-func CheckInputs(t *testing.T, get func(name string) string) error {
+func isSet(input string) bool { return strings.TrimSpace(input) != "" }
+
+func FuzzPrinted(f *testing.F) {
+	head := func(status, header string) string { return "HTTP/1.1 " + status + "\r\n" + header + "\r\n" }
+	published := `{"agent_id":"` + sandbox.FrontDesk + `","version_id":"` + sandbox.NextID +
+		`","version_name":"v1","is_published":true}`
+	confirmed := `{"agent_id":"` + sandbox.FrontDesk + `","published_version_id":"` + sandbox.NextID + `"}`
+	f.Add(head("200 OK", "")+published, head("200 OK", "")+confirmed, "")
+	f.Add(head("404 Not Found", ""), head("500 Oops", "Retry-After: 1\r\n")+`{"error_code":"A","message":"b"}`,
+		head("200 OK", "")+confirmed)
+	for _, text := range append([]string{publish.Secret, "Bearer " + publish.Secret}, publish.HostileTexts...) {
+		quoted, _ := json.Marshal(text)
+		inJSON := strings.Trim(string(quoted), `"`)
+		f.Add(head("200 OK", "")+strings.Replace(published, "v1", inJSON, 1), head("200 OK", "")+confirmed, "")
+		f.Add("", head("200 OK", "")+strings.Replace(confirmed, sandbox.FrontDesk, inJSON, 1), "")
+		f.Add("", head("400 Bad Request", "")+`{"error_code":"`+inJSON+`","message":"`+inJSON+`"}`, "")
+		f.Add("", head("422 Unprocessable", "")+`{"detail":[{"loc":["body","`+inJSON+`"],"msg":"`+inJSON+`"}]}`, "")
+		f.Add("", head("503 "+text, text+": "+text+"\r\n")+text, head("500 Oops", "Content-Length: "+text+"\r\n")+text)
+		f.Add("", head("302 Found", "Location: https://"+text+"\r\n"), "")
+		f.Add("", head("500 Oops", "")+`{"error_code":"A"}`, "HTTP/1.1 "+text+"\r\n\r\n")
+		f.Add(text, text, text)
+	}
+	f.Fuzz(func(t *testing.T, read, change, again string) {
+		changes := []string{change, again}
+		s := with("token", publish.Secret, "api-url", "http://api", "timeout", "10s", "max-retries", "1")
+		s.env = map[string]string{"RUNNER_DEBUG": "1"}
+		s.dial = func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go func() {
+				defer far.Close()
+				request, err := http.ReadRequest(bufio.NewReader(far))
+				if err != nil {
+					return
+				}
+				reply := read
+				if request.Method == http.MethodPatch {
+					reply = changes[0]
+					changes = []string{changes[len(changes)-1]}
+				}
+				_, _ = io.Copy(io.Discard, request.Body)
+				_, _ = io.WriteString(far, reply) // its end is the end of the connection
+			}()
+			return near, nil
+		}
+		if res := runFuzzed(t, s); res.exit > 1 {
+			t.Errorf("exit status %d", res.exit)
+		}
+	})
+}
+
+// runFuzzed runs the step in virtual time, and checks that its summary is only text.
+func runFuzzed(t *testing.T, s scenario) (res result) {
 	t.Helper()
-	in, problems := readInputs(get)
-	if len(problems) > 0 {
-		return joinProblems(problems)
+	synctest.Test(t, func(t *testing.T) { res = s.run(t) })
+	if rest := outsideCodeSpans(res.summary); strings.ContainsAny(rest, "<>[]@!\\") || res.stderr != "" {
+		t.Errorf("the summary is more than text: %q in\n%s\nstandard error: %s", rest, res.summary, res.stderr)
 	}
-	chosen := 0
-	for _, is := range []bool{in.Version.Valid, in.VersionName != "", in.Unpublish} {
-		if is {
-			chosen++
-		}
-	}
-	switch {
-	case chosen != 1, in.Unpublish && in.Phones != [diga.Directions]phoneInput{}:
-		t.Errorf("more or less than one choice in %+v", in)
-	case in.Timeout < time.Second, in.Timeout > 30*time.Minute, in.MaxRetries < 0, in.MaxRetries > 10:
-		t.Errorf("out of bounds: %+v", in)
-	case in.APIURL.Host == "", in.APIURL.User != nil, in.APIURL.RawQuery != "", in.APIURL.Fragment != "":
-		t.Errorf("not an address: %s", in.APIURL)
-	case in.APIURL.Scheme != "https" && !(in.APIURL.Scheme == "http" && isLocal(in.APIURL.Hostname(),
-		net.ParseIP(in.APIURL.Hostname()))):
-		t.Errorf("in the clear: %s", in.APIURL)
-	}
-	request, err := http.NewRequest("PATCH", in.APIURL.JoinPath("v1/agent", in.Agent.String()).String(), nil)
-	if err != nil || !strings.HasSuffix(request.URL.Path, "/v1/agent/"+in.Agent.String()) {
-		t.Errorf("%s cannot be asked: %v", in.APIURL, err)
-	}
-	request.Header.Set("Authorization", "Bearer "+in.Token.reveal())
-	if err := request.Write(new(strings.Builder)); err != nil {
-		t.Errorf("cannot be sent: %v", err)
-	}
-	return nil
+	return res
 }
 
-// Secret is the token of the fuzzed runs.
-const Secret = secret
+var (
+	ownTags   = regexp.MustCompile("<br>|</?details( open)?>|</?summary>|<code>[^<>]*</code>")
+	yamlBlock = regexp.MustCompile("(?s)\n```yaml\n.*?\n```\n")
+)
 
-func FuzzOutputs(f *testing.F) {
-	for _, text := range HostileTexts {
-		f.Add("", text, text, text)
-		f.Add("a=b", text, "", text+secret)
-		f.Add("a=b\n", "", text, "a<<EOF")
-		f.Add("a<<EOF\nb\nEOF", "=<<=", "a=b", "ü 中"+text)
-		f.Add("a=b\r\n", text, text, "")
+// outsideCodeSpans returns a job summary without the YAML to paste and without its code spans, whose content is text to
+// a renderer.
+func outsideCodeSpans(markdown string) string {
+	var rest strings.Builder
+	markdown = ownTags.ReplaceAllString(yamlBlock.ReplaceAllString(markdown, "\n"), "")
+	for {
+		before, span, found := strings.Cut(markdown, "`")
+		rest.WriteString(before)
+		if !found {
+			return rest.String()
+		}
+		fence := "`" + span[:len(span)-len(strings.TrimLeft(span, "`"))]
+		markdown = span[len(fence)-1:]
+		for { // up to the next run of as many
+			text, after, found := strings.Cut(markdown, fence)
+			if !found {
+				rest.WriteString(fence) // a run without an end is text
+				break
+			}
+			markdown = strings.TrimLeft(after, "`")
+			if len(markdown) == len(after) && !strings.HasSuffix(text, "`") {
+				break
+			}
+		}
 	}
-	f.Fuzz(func(t *testing.T, before, first, second, third string) {
-		held, err := runner.Outputs(before)
-		if err != nil {
-			t.Skip("the file was broken before")
-		}
-		path := newFile(t, before)
-		p := newTestReport(map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": path})
-		p.mask(secret)
-		if err := p.openOutputs(); err != nil {
-			t.Fatal(err)
-		}
-		defer p.outputFile.Close()
-		if err := p.setOutputs([]output{{"first", first}, {"second", second}, {"third", third}}); err != nil {
-			t.Fatal(err)
-		}
-		want := append(held, runner.Output{Name: "first", Value: p.line(first, maxLine)},
-			runner.Output{Name: "second", Value: p.line(second, maxLine)},
-			runner.Output{Name: "third", Value: p.line(third, maxLine)})
-		if got, err := runner.Outputs(readFile(t, path)); err != nil || !slices.Equal(got, want) {
-			t.Errorf("got %q, %v; want %q", got, err, want)
-		}
-	})
 }

@@ -19,6 +19,7 @@ package publish_test
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -27,6 +28,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +54,7 @@ func TestMain(m *testing.M) {
 	if !slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.fuzz=") }) {
 		_ = flag.Set("test.parallel", "8") // parallel tests mostly wait; the command line still wins
 	}
+	inputNames, outputNames = declared("inputs"), declared("outputs")
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
 		"REQUEST_METHOD"} {
 		os.Unsetenv(name)
@@ -61,15 +64,61 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	tempDir = dir
-	os.Setenv("SSL_CERT_FILE", trusted().write(dir))
+	root := newFileIn(dir, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: trusted().Certificate[0]})))
+	os.Setenv("SSL_CERT_FILE", root)
 	os.Setenv("SSL_CERT_DIR", dir)
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)
 }
 
-// What the tests of both packages use.
-var environ, newFile, readFile = publish.Environ, publish.NewFile, publish.ReadFile
+// What action.yml declares.
+var inputNames, outputNames []string
+
+func declared(section string) (names []string) {
+	block := regexp.MustCompile(`(?s)\n` + section + `:\n(.*?)\n\w`).FindSubmatch(must(os.ReadFile("../action.yml")))
+	for _, name := range regexp.MustCompile(`(?m)^  ([a-z-]+):$`).FindAllSubmatch(block[1], -1) {
+		names = append(names, string(name[1]))
+	}
+	return names
+}
+
+// must is for what cannot fail.
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+// environ is an environment without the variables that are empty.
+func environ(env map[string]string) (list []string) {
+	for name, value := range env {
+		if value != "" {
+			list = append(list, name+"="+value)
+		}
+	}
+	return list
+}
+
+// newFile makes a file with this content and returns its path.
+func newFile(t *testing.T, content string) string { return newFileIn(t.TempDir(), content) }
+
+func newFileIn(dir, content string) string {
+	f := must(os.CreateTemp(dir, "file"))
+	defer f.Close()
+	must(f.WriteString(content))
+	return f.Name()
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
 
 // tempDir is a directory that lives as long as the tests.
 var tempDir string
@@ -137,15 +186,8 @@ func (s scenario) environment(t *testing.T) (env map[string]string, outputs, sum
 		if _, named := s.env[variable]; named {
 			return ""
 		}
-		f, err := os.CreateTemp(tempDir, variable) // t.TempDir would cost each run four more system calls
-		if err == nil {
-			_, err = f.WriteString(content)
-		}
-		if err := errors.Join(err, f.Close()); err != nil {
-			t.Fatal(err)
-		}
-		env[variable] = f.Name()
-		return f.Name()
+		env[variable] = newFileIn(tempDir, content) // t.TempDir would cost each run four more system calls
+		return env[variable]
 	}
 	outputs, summary = file("GITHUB_OUTPUT", s.outputFile), file("GITHUB_STEP_SUMMARY", "")
 	maps.Copy(env, s.env)
@@ -184,9 +226,8 @@ func (s scenario) run(t *testing.T) result {
 func (s scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		l := newMemoryNetwork(s.latency)
-		var serving sync.WaitGroup
-		serving.Go(func() { _ = server.Serve(l) })
+		l, stop := serveInMemory(server, s.latency)
+		defer stop()
 		var dials atomic.Int64
 		s.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			n := int(dials.Add(1))
@@ -195,13 +236,9 @@ func (s scenario) runInMemory(t *testing.T, server fakeServer) (res result) {
 					return nil, err
 				}
 			}
-			return l.dial(ctx)
+			return l.dial()
 		}
 		res = s.run(t)
-		_ = server.Close()
-		l.Close()
-		serving.Wait()
-		<-time.After(s.latency) // what is still under way arrives
 	})
 	return res
 }
@@ -308,7 +345,7 @@ func (s scenario) collect(t *testing.T, res *result, env map[string]string, outp
 		res.outputs = make(map[string]string)
 	}
 	for _, output := range list {
-		if _, twice := res.outputs[output.Name]; twice || !slices.Contains(publish.OutputNames, output.Name) {
+		if _, twice := res.outputs[output.Name]; twice || !slices.Contains(outputNames, output.Name) {
 			t.Errorf("output %q is not the contract's, or stands twice", output.Name)
 		}
 		res.outputs[output.Name] = output.Value
@@ -389,6 +426,10 @@ func (res *result) checkCommands(t *testing.T, token string, debug bool) {
 	count := make(map[string]int)
 	for _, a := range res.log.Annotations() {
 		count[a.Level]++
+		isShort := a.Level == "error" && !slices.Contains(lists, a.Title) // others may list numbers or problems
+		if n := len([]rune(a.Message)); isShort && n > 1000 || n > 3850 {
+			t.Errorf("an annotation of %d characters: %s", n, a.Message)
+		}
 		if a.Level == "error" && res.outputs != nil && a.Title != res.outputs["error-code"] {
 			t.Errorf("the annotation's title is %q, the error-code %q", a.Title, res.outputs["error-code"])
 		}

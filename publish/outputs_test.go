@@ -3,11 +3,13 @@ package publish
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"publish-agent-version/internal/runner"
@@ -33,7 +35,7 @@ func source(t *testing.T, path string, names []string) []string {
 // checkReadable checks that every reader reads the outputs as they are, in every format.
 func checkReadable(t *testing.T, outputs []output) {
 	t.Helper()
-	path := newFile(t, "")
+	path := filepath.Join(t.TempDir(), "file")
 	text, left := dotenv.print(outputs)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -109,4 +111,25 @@ func TestFormatsOfEveryCharacter(t *testing.T) {
 		}
 	}
 	checkReadable(t, outputs)
+}
+
+// A datagram socket preserves message boundaries: one read returns one write.
+func TestOutputsAreOneWrite(t *testing.T) {
+	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := os.NewFile(uintptr(ends[0]), "near"), os.NewFile(uintptr(ends[1]), "far")
+	defer near.Close()
+	defer far.Close()
+	p := newReport(Step{Stdout: io.Discard}, arguments{}, true)
+	p.outputFile = near
+	if err := p.setOutputs([]output{{"a", "1"}, {"b", "2"}, {"c", strings.Repeat("x", maxLine)}}); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 1<<16)
+	n, err := far.Read(got)
+	if want := "a=1\nb=2\nc=" + strings.Repeat("x", maxLine) + "\n"; err != nil || string(got[:n]) != want {
+		t.Errorf("the first write is %q (%v), want everything", got[:n], err)
+	}
 }

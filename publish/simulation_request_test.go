@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -297,12 +296,10 @@ func simulate(t *testing.T, seed uint64) *day {
 			}
 		}})
 	}
-	l := newMemoryNetwork(0)
 	server := &http.Server{Handler: w, ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c)
 	}}
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(l) })
+	l, stop := serveInMemory(server, 0)
 	w.mu.Lock()
 	w.release(0)
 	w.mu.Unlock()
@@ -319,9 +316,7 @@ func simulate(t *testing.T, seed uint64) *day {
 	w.mu.Unlock()
 
 	time.Sleep(2 * time.Hour) //nolint:forbidigo // in virtual time: what is still on its way arrives, or ends
-	_ = server.Close()
-	l.Close()
-	serving.Wait()
+	stop()
 	a.changes, a.requests = w.Changes(), w.Requests()
 	for i, c := range a.changes {
 		if c.State == w.first {

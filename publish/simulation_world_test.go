@@ -467,7 +467,7 @@ func (w *world) dial(ctx context.Context, l *memoryNetwork) (net.Conn, error) {
 		}
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ETIMEDOUT)}
 	}
-	conn, err := l.dial(ctx)
+	conn, err := l.dial()
 	if err != nil || !chance(r, w.rates.conn) {
 		return conn, err
 	}
