@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"publish-agent-version/diga"
-
-	"github.com/google/uuid"
 )
 
 // stoppedError stops the change before an attempt.
@@ -32,7 +30,7 @@ func (r *run) recheck(ctx context.Context, effect diga.Effect) (inForce bool, f 
 	if f != nil || inForce {
 		return inForce, f
 	}
-	return false, r.refuse(r.wish, r.before.updated(r.now))
+	return false, r.refuse(r.before.updated(r.now))
 }
 
 // beforeRetry stops the change with a stoppedError if a check now refuses it, or if what was wanted is in force.
@@ -127,7 +125,7 @@ func compare(w wish, before, now view) observation {
 	isLive := now.isLive(w.version.ID)
 	some := isLive && !before.isLive(w.version.ID)
 	for d, n := range w.numbers {
-		some = some || n.asked && w.isMet(diga.Direction(d), now) && before.bound[d].known() &&
+		some = some || n.isAsked() && w.isMet(diga.Direction(d), now) && before.bound[d].known() &&
 			!w.isMet(diga.Direction(d), before)
 	}
 	lost := lostNumbers(w, before, now)
@@ -149,9 +147,8 @@ func compare(w wish, before, now view) observation {
 // them.
 func lostNumbers(w wish, before, now view) (lost [diga.Directions][]diga.Phone) {
 	for d, was := range before.bound {
-		released := w.numbers[d].asked && w.numbers[d].phone.ID == uuid.Nil
 		for _, p := range was.value {
-			if now.bound[d].known() && !now.has(diga.Direction(d), p.ID) && !released && !w.unpublish {
+			if now.bound[d].known() && !now.has(diga.Direction(d), p.ID) && !w.numbers[d].releases() && !w.unpublish {
 				lost[d] = append(lost[d], p)
 			}
 		}

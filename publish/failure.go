@@ -220,22 +220,19 @@ func (r *run) reportPanic() (exit int) {
 		exit = 1
 	}()
 	f := refusal(diga.Internal.Code, say(diga.Internal.Advice), "the action crashed")
-	f.live = say("nothing was changed")
 	switch {
-	case r.confirmed:
-		f.live = say("the change is in effect")
-		f.status = unknown // "failed" would tell later steps that nothing was changed
+	case r.confirmed: // "failed" would tell later steps that nothing was changed
+		f.status, f.live = unknown, say("the change is in effect")
 	case r.changing && (r.failure == nil || r.failure.status == unknown):
-		f.live = say("the change may have been applied; running this step again is safe")
-		f.status = unknown
+		f.status, f.live = unknown, say("the change may have been applied; running this step again is safe")
+	default:
+		f.live = say("nothing was changed")
 	}
 	if r.launching || r.launched {
 		f.live = say("the draft may have been launched; %s", f.live)
 	}
 	r.failure, r.status = f, f.status
-	plainly := renderer{literal: func(s string) string { return s }}
-	annotation := plainly.sentences(f.what, f.live, f.advice)
-	defer func() { r.fail(f.code, annotation) }() // even if writing the outputs panics too
+	defer r.fail(f) // even if writing the outputs panics too
 	if r.outputFile == nil {
 		_ = r.openOutputs()
 	}

@@ -65,8 +65,8 @@ type inputs struct {
 
 	LaunchDraft bool // if no version has VersionName
 	Phones      [diga.Directions]phoneInput
-	TakeOver    bool // a number may be taken from another agent
-	Expect      expectation
+	TakeOver    bool   // a number may be taken from another agent
+	Expect      choice // what must be live for a change to be made; the zero value accepts anything
 	OnlyNewer   bool   // refuse a version with a lower number than the live one
 	ShowChanges string // names, full or off
 	DryRun      bool
@@ -75,29 +75,25 @@ type inputs struct {
 	MaxRetries  int           // 0 to 10
 }
 
-// isGuarded reports whether the change depends on what is live.
-func (in inputs) isGuarded() bool { return in.Expect != expectation{} || in.OnlyNewer }
-
 // hasNumber reports whether a phone is asked for by its number.
 func (in inputs) hasNumber() bool {
 	none := diga.Number{}
 	return in.Phones[diga.Inbound].Number != none || in.Phones[diga.Outbound].Number != none
 }
 
-// phoneInput is the phone number requested in one direction. At most one field is set.
+// choice is an ID, the word none, or neither.
+type choice struct {
+	ID   uuid.NullUUID
+	None bool
+}
+
+// phoneInput is what is asked for in one direction: a phone by its ID or its number, none, or nothing.
 type phoneInput struct {
-	ID      uuid.NullUUID
-	Number  diga.Number
-	Release bool // bind no number
+	choice
+	Number diga.Number
 }
 
 func (p phoneInput) isOpen() bool { return p == phoneInput{} }
-
-// expectation is what must be live for a change to be made. The zero value accepts anything.
-type expectation struct {
-	Version uuid.NullUUID
-	Nothing bool // no version is live
-}
 
 // inputReader reads inputs by name and collects their problems.
 type inputReader struct {
@@ -118,12 +114,12 @@ func readInputs(get func(name string) string) (inputs, []message) {
 		ShowLive:    r.bool("show-live"),
 		Phones:      [diga.Directions]phoneInput{r.phone("inbound-phone-number"), r.phone("outbound-phone-number")},
 		TakeOver:    r.bool("take-over"),
+		Expect:      r.choice("expect-version-id"),
 		OnlyNewer:   r.bool("only-newer"),
 		ShowChanges: r.or("show-changes"),
 		DryRun:      r.bool("dry-run"),
 		APIURL:      r.apiURL("api-url"),
 	}
-	in.Expect.Version, in.Expect.Nothing = r.idOrNone("expect-version-id")
 	if problem := in.Token.problem(); problem != "" {
 		r.invalid("token", problem)
 	}

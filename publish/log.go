@@ -26,7 +26,9 @@ func (r *run) logAttempt(a diga.Attempt) {
 		wait = say("%s (Retry-After: %s)", wait, diga.FormatDuration(a.Asked))
 	}
 	if a.Method == http.MethodGet {
-		r.debug(say("GET %s: %s", diga.Foreign(a.Path), line))
+		if r.Getenv("RUNNER_DEBUG") == "1" {
+			r.annotate("debug", "", r.renderer().text(say("GET %s: %s", diga.Foreign(a.Path), line)))
+		}
 		wait = say("GET %s failed (%s). %s", diga.Foreign(a.Path), diga.Foreign(fmt.Sprint(a.Problem)), wait)
 	} else {
 		r.log(line)

@@ -78,11 +78,11 @@ func (r *run) outputs(markdown string, render renderer) []output {
 		}
 		for d := range diga.Directions {
 			phone, n := r.now.only(d), r.wish.numbers[d]
-			if r.status == dryRun || n.asked && r.now.has(d, n.phone.ID) {
+			if r.status == dryRun || n.isAsked() && r.now.has(d, n.phone.ID) {
 				phone = n.phone // which a real run would send, or the one of several that was asked for
 			}
 			id := idOrEmpty(phone.ID)
-			if r.status == dryRun && n.asked && id == "" {
+			if r.status == dryRun && n.releases() {
 				id = "none" // for the input of the same name
 			}
 			set(d.String()+"-phone-number-id", id)

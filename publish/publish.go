@@ -111,11 +111,7 @@ func (r *run) begin(problem message) *failure {
 	r.log(say("publish-agent-version %s", r.Version))
 	in, invalid := readInputs(get)
 	problems = append(problems, invalid...)
-	switch {
-	case len(r.Args) > 0 && r.inActions():
-		problems = []message{say("Command-line arguments are not supported in GitHub Actions: " +
-			"set the inputs under with:")}
-	case !problem.empty():
+	if !problem.empty() {
 		problems = []message{problem}
 	}
 	outputsErr := r.openOutputs()
@@ -175,7 +171,7 @@ func (r *run) finish() int {
 	r.check(r.setOutputs(r.outputs(shortSummary(r.summary()), r.renderer())))
 	r.check(r.addSummary(r.summary()))
 	if f := r.failure; f != nil {
-		r.fail(f.code, f.message(r.renderer())+" "+r.renderer().sentence(f.advice))
+		r.fail(f)
 		if f.signal != 0 {
 			return 128 + int(f.signal) // as a shell reports a process that a signal ended
 		}

@@ -20,7 +20,7 @@ const optionalTime = 5 * time.Second
 
 func (in inputs) needs() needs {
 	n := needs{
-		live:    in.isGuarded() || in.DryRun || in.ShowLive,
+		live:    in.Expect != choice{} || in.OnlyNewer || in.DryRun || in.ShowLive,
 		version: in.OnlyNewer || in.DryRun || in.VersionName != "",
 		phones:  in.DryRun || in.ShowLive || in.hasNumber(),
 	}

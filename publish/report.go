@@ -77,13 +77,6 @@ func (r *report) logLines(lines []string) {
 	}
 }
 
-// debug writes one line if debug logging is on.
-func (r *report) debug(line message) {
-	if r.action.Getenv("RUNNER_DEBUG") == "1" {
-		r.annotate("debug", "", r.renderer().text(line))
-	}
-}
-
 func (r *report) notice(title string, m message) {
 	r.annotate("notice", title, r.renderer().sentence(m))
 }
@@ -93,8 +86,8 @@ func (r *report) warn(title string, m message) {
 	r.annotate("warning", title, r.renderer().sentence(m))
 }
 
-func (r *report) fail(code, message string) {
-	r.annotate("error", code, message)
+func (r *report) fail(f *failure) {
+	r.annotate("error", f.code, f.message(r.renderer())+" "+r.renderer().sentence(f.advice))
 }
 
 func (r *report) annotate(level, title, message string) {

@@ -73,7 +73,7 @@ func (r *run) effects(md *markdown) {
 	for d, n := range r.wish.numbers {
 		owner := r.before.phone(n.phone.ID).Agents[d]
 		verb := map[status]string{published: "was", dryRun: "would be"}[r.status]
-		if verb != "" && n.asked && n.phone.ID != uuid.Nil && owner.Valid && owner.UUID != r.in.Agent {
+		if verb != "" && n.isAsked() && owner.Valid && owner.UUID != r.in.Agent {
 			md.add("%s %s taken from another agent, %s, which used it for %s calls. "+
 				"Undoing this run does not return it to that agent: bind it there in Diga.",
 				md.text(phoneName(n.phone)), verb, md.literal(owner.UUID.String()), diga.Direction(d))

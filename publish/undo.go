@@ -29,7 +29,7 @@ func (r *run) undo() (title message, block string) {
 	for d, bound := range r.before.bound {
 		n, only := r.wish.numbers[d], r.before.carried(diga.Direction(d)).ID
 		input := diga.Direction(d).String() + "-phone-number-id"
-		switch added := n.asked && n.phone.ID != uuid.Nil && n.phone.ID != only; {
+		switch added := n.isAsked() && !n.releases() && n.phone.ID != only; {
 		case only != uuid.Nil:
 			set(input, only.String())
 			restoresAll = restoresAll && !added

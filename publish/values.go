@@ -42,7 +42,7 @@ func (r *inputReader) bool(name string) bool {
 // phone reads a number from the input of this name, or its ID from the input with the suffix -id.
 func (r *inputReader) phone(name string) (p phoneInput) {
 	text, byID := r.get(name), name+"-id"
-	p.ID, p.Release = r.idOrNone(byID)
+	p.choice = r.choice(byID)
 	switch number := diga.ParseNumber(text); {
 	case text == "":
 	case r.get(byID) != "":
@@ -58,12 +58,12 @@ func (r *inputReader) phone(name string) (p phoneInput) {
 	return p
 }
 
-// idOrNone reads an ID, or the word none.
-func (r *inputReader) idOrNone(name string) (id uuid.NullUUID, none bool) {
+// choice reads an ID, or the word none.
+func (r *inputReader) choice(name string) choice {
 	if r.get(name) == "none" {
-		return id, true
+		return choice{None: true}
 	}
-	return r.id(name), false
+	return choice{ID: r.id(name)}
 }
 
 // apiURL reads the API's base URL: https, or http to a host that keeps the token off the network.

@@ -147,7 +147,7 @@ func (v view) after(w wish, reply diga.Change) view {
 		if named.Phone.Valid {
 			is.bound[d].value = []diga.Phone{v.phone(named.Phone.UUID)}
 		}
-		released := w.numbers[d].asked && !named.Phone.Valid
+		released := w.numbers[d].releases() && !named.Phone.Valid
 		isOther := func(p diga.Phone) bool { return p.ID != named.Phone.UUID }
 		if (before.known() || named.Stated) && (released || !slices.ContainsFunc(before.value, isOther)) {
 			is.bound[d].at = time.Now()

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"publish-agent-version/diga"
-
-	"github.com/google/uuid"
 )
 
 // warning is an annotation about something that did not stop the step. The summary has it too.
@@ -45,7 +43,7 @@ func (r *run) warnBefore() {
 	for d, n := range w.numbers {
 		isNamed := func(p diga.Phone) bool { return p.ID == n.phone.ID }
 		others := slices.DeleteFunc(slices.Clone(v.bound[d].value), isNamed)
-		if r.in.DryRun && len(others) > 0 && (n.isOpen() || n.phone.ID != uuid.Nil) {
+		if r.in.DryRun && len(others) > 0 && !n.releases() {
 			r.warn("Numbers may be unbound", say("Diga may unbind %s: a request can name only one %s number, "+
 				"and only one that can be used.", phoneNames(others), diga.Direction(d)))
 		}

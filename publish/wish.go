@@ -22,11 +22,13 @@ type wish struct {
 
 // wantedNumber is a phone in one direction. The zero value leaves the direction open.
 type wantedNumber struct {
-	asked bool       // by an input; otherwise the phone is carried over
+	input string     // that asks for it; empty: the phone is carried over
 	phone diga.Phone // the zero Phone: none
 }
 
-func (n wantedNumber) isOpen() bool { return !n.asked && n.phone.ID == uuid.Nil }
+func (n wantedNumber) isAsked() bool  { return n.input != "" }
+func (n wantedNumber) isOpen() bool   { return !n.isAsked() && n.phone.ID == uuid.Nil }
+func (n wantedNumber) releases() bool { return n.isAsked() && n.phone.ID == uuid.Nil }
 
 // change is the request. Whether the API keeps a number that is left out is not documented, so a bound one is sent
 // along even if it was not asked for: this is correct either way.
@@ -96,39 +98,40 @@ func (r *run) makeWish(ctx context.Context) (f *failure) {
 			"%s is a draft, which Diga does not publish", versionName(w.version))
 	}
 	for d, asked := range r.in.Phones {
-		n := wantedNumber{asked: !asked.isOpen()}
+		n, number := wantedNumber{}, diga.Direction(d).String()+"-phone-number"
 		switch {
-		case asked.ID.Valid:
-			n.phone = r.before.phone(asked.ID.UUID)
 		case asked.Number != diga.Number{}:
+			n.input = number
 			n.phone, f = pickPhone(r.before.phones, asked.Number)
-		case n.isOpen() && !r.in.Unpublish:
+		case !asked.isOpen():
+			n = wantedNumber{number + "-id", r.before.phone(asked.ID.UUID)}
+		case !r.in.Unpublish:
 			n.phone = r.before.carried(diga.Direction(d))
 		}
 		if w.numbers[d] = n; f != nil {
 			return f
 		}
 	}
-	return r.refuse(*w, r.before)
+	return r.refuse(r.before)
 }
 
 // refuse is the failure of a check, given a view of the agent; nil: all pass.
-func (r *run) refuse(w wish, v view) *failure {
-	f := r.refuseVersion(w, v)
+func (r *run) refuse(v view) *failure {
+	f := r.refuseVersion(v)
 	for d := range diga.Directions {
-		f = cmp.Or(f, r.refusePhone(w, v, d))
+		f = cmp.Or(f, r.refusePhone(v, d))
 	}
 	return f
 }
 
 // refuseVersion checks the live version: expect-version-id and only-newer.
-func (r *run) refuseVersion(w wish, v view) *failure {
-	live := v.live.value
-	expected := r.in.Expect.Version
+func (r *run) refuseVersion(v view) *failure {
+	w, live := r.wish, v.live.value
+	expected := r.in.Expect.ID
 	switch {
 	case r.effect > diga.NoEffect && v.isLive(w.version.ID):
 		return nil // our own attempt published it
-	case r.in.Expect == expectation{}, v.isLive(expected.UUID):
+	case r.in.Expect == choice{}, v.isLive(expected.UUID):
 	default:
 		wanted, is := say("no live version"), fullVersionName(live)
 		if expected.Valid {
@@ -166,15 +169,15 @@ func isOlder(w wish, v view) bool {
 
 // refusePhone checks the number in direction d: that it exists, can be bound, and does not belong to another agent. A
 // number that is carried over must still be what is bound.
-func (r *run) refusePhone(w wish, v view, d diga.Direction) *failure {
-	n := w.numbers[d]
+func (r *run) refusePhone(v view, d diga.Direction) *failure {
+	n := r.wish.numbers[d]
 	if !v.bound[d].known() || !r.before.bound[d].known() || r.in.Unpublish {
 		return nil
 	}
 	phone := v.phone(n.phone.ID)
 	owner := phone.Agents[d]
 	taken := owner.Valid && owner.UUID != r.in.Agent
-	if !n.asked {
+	if !n.isAsked() {
 		isNew := func(p diga.Phone) bool { return !r.before.has(d, p.ID) }
 		ours := r.effect > diga.NoEffect && !taken && !slices.ContainsFunc(v.bound[d].value, isNew)
 		if v.carried(d).ID == n.phone.ID || ours {
@@ -184,18 +187,14 @@ func (r *run) refusePhone(w wish, v view, d diga.Direction) *failure {
 			"someone changed the %s numbers of %s while this step waited", d, r.agent())
 	}
 	name := phoneName(n.phone)
-	input := "{" + d.String() + "-phone-number-id}"
-	if r.in.Phones[d].Number != (diga.Number{}) {
-		input = "{" + d.String() + "-phone-number}"
-	}
 	switch {
 	case n.phone.ID == uuid.Nil:
 		return nil
 	case !slices.ContainsFunc(v.phones, func(p diga.Phone) bool { return p.ID == n.phone.ID }):
-		return refusal(codePhoneNotFound, say("Check "+input+"."),
+		return refusal(codePhoneNotFound, say("Check {"+n.input+"}."),
 			"phone number ID %s not found", diga.Foreign(n.phone.ID.String()))
 	case !phone.Usable():
-		return refusal(codePhoneUnusable, say("Choose another number in "+input+", or have this one assigned in Diga."),
+		return refusal(codePhoneUnusable, say("Choose another number in {"+n.input+"}, or have this one assigned in Diga."),
 			"%s cannot be used: it is %s", name, diga.Foreign(strings.ReplaceAll(string(phone.Status), "_", " ")))
 	case taken && !r.in.TakeOver:
 		return refusal(codePhoneInUse,
