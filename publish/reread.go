@@ -99,8 +99,7 @@ func (r *run) checkKept(signals context.Context) {
 	open := false
 	for d, before := range r.before.bound {
 		isOther := func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID }
-		isTold := r.now.bound[d].known() && r.confirmedAfter == nil
-		open = open || slices.ContainsFunc(before.value, isOther) && !isTold
+		open = open || slices.ContainsFunc(before.value, isOther) && !r.now.bound[d].known()
 	}
 	if !open || r.in.Unpublish {
 		return
