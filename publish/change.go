@@ -96,8 +96,8 @@ func (r *run) settle(signals context.Context, err error) *failure {
 	case r.effect == diga.MaybePending, r.effect == diga.MaybeApplied && !(spanned && steady && r.seen == unchanged):
 		f.status = unknown
 	}
-	if live, _ := r.liveNow(); !live.empty() && r.now.live.known() {
-		r.log(say("Read back: %s.", live))
+	if r.now.live.known() {
+		r.log(say("Read back: %s.", r.liveNow()))
 	}
 	return f
 }

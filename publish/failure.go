@@ -170,7 +170,7 @@ func (r *run) explain(f *failure) {
 			f.advice = say("Check that {api-url} points to the API, then run this step again: that is safe.")
 		}
 	}
-	now, agentNow := r.liveNow()
+	now := r.liveNow()
 	nothing := say("Nothing was changed")
 	if r.launched {
 		nothing = say("%s was launched and is not live", versionName(r.wish.version))
@@ -197,9 +197,9 @@ func (r *run) explain(f *failure) {
 			f.live = say("%s, but the phone numbers could not be read (%s)", now, reason)
 		}
 	case r.seen == partial:
-		f.live = say("only part of it was applied: %s%s", agentNow, r.now.onNumbers("s"))
+		f.live = say("only part of it was applied: %s%s", now, r.now.onNumbers("s"))
 	case r.seen == replaced && r.now.offline():
-		f.live = say("%s is offline: %s is no longer live", r.agent(), r.name(r.before.live.value))
+		f.live = say("%s: %s is no longer live", now, r.name(r.before.live.value))
 	case r.seen == replaced:
 		f.live = say("%s, which was neither live before nor requested", now)
 		f.advice = say("Find out who else publishes this agent, then run this step again if needed: that is safe.")

@@ -33,7 +33,7 @@ func TestFaultsAge(t *testing.T) {
 				outputs: map[string]string{"previous-version-id": sandbox.OldestID}}
 			if inputs[0] != "only-newer" {
 				s.code, s.attempts, s.live, s.outputs = "ACTION_UNEXPECTED_VERSION", -1, sandbox.OldestID, nil
-				s.says = []string{"but v1.0.0 (1) is live", "Nothing was changed: v1.0.0 is live"}
+				s.says = []string{"but v1.0.0 (1) is live", "Nothing was changed: Front desk is on v1.0.0"}
 			}
 			s.run(t)
 		}
@@ -41,7 +41,7 @@ func TestFaultsAge(t *testing.T) {
 		slow.Times = 1
 		story{name: "the answer is slow", inputs: guard[2:], faults: []sandbox.Fault{slow}, after10s: publishOldest,
 			code: "ACTION_UNEXPECTED_VERSION", attempts: -1, live: sandbox.OldestID,
-			says: []string{"but v1.0.0 (1) is live", "Nothing was changed: v1.0.0 is live"}}.run(t)
+			says: []string{"but v1.0.0 (1) is live", "Nothing was changed: Front desk is on v1.0.0"}}.run(t)
 	})
 	t.Run("A2", func(t *testing.T) {
 		refusal := sandbox.Fault{Status: 400, Body: apiErrorBody}
@@ -49,17 +49,17 @@ func TestFaultsAge(t *testing.T) {
 		slow.Times = 1
 		story{name: "read back", inputs: []string{"version-name", sandbox.NextName},
 			faults: []sandbox.Fault{slow, refusal}, after10s: publishOldest, code: "PUBLISH_FAILED", attempts: 1,
-			live: sandbox.OldestID, says: []string{"Nothing was changed: v1.0.0 is still live"}}.run(t)
+			live: sandbox.OldestID, says: []string{"Nothing was changed: Front desk is still on v1.0.0"}}.run(t)
 		unreadable := func(api *sandbox.Sandbox) {
 			api.Inject(get("is_published", sandbox.Fault{Status: 503}), get("/v1/phone/", sandbox.Fault{Status: 503}))
 		}
 		story{name: "not readable", faults: []sandbox.Fault{busy("5"), refusal}, after: unreadable,
-			code: "PUBLISH_FAILED", attempts: 2, says: []string{"v1.22.7 was live when this step read it, "}}.run(t)
+			code: "PUBLISH_FAILED", attempts: 2, says: []string{"Front desk was on v1.22.7 when this step read it, "}}.run(t)
 	})
 	t.Run("A3", func(t *testing.T) {
 		story{name: "only-newer", after: publishOldest, inputs: []string{"only-newer", "true"},
 			faults: []sandbox.Fault{busy("20"), {Status: 400, Body: apiErrorBody}}, code: "PUBLISH_FAILED", attempts: 2,
-			live: sandbox.OldestID, says: []string{"Nothing was changed: v1.0.0 is live"}}.run(t)
+			live: sandbox.OldestID, says: []string{"Nothing was changed: Front desk is on v1.0.0"}}.run(t)
 		story{name: "expect-version-id", after: publishOldest, inputs: guard, faults: []sandbox.Fault{busy("20")},
 			code: "ACTION_UNEXPECTED_VERSION", attempts: 1, live: sandbox.OldestID,
 			says: []string{"but v1.0.0 (1) is live"}}.run(t)
@@ -107,7 +107,7 @@ func TestFaultsAge(t *testing.T) {
 			last.Times = -1
 			s := story{name: name, inputs: append(test.inputs, "timeout", "40s"),
 				faults: []sandbox.Fault{busy("1"), last}, after: closed,
-				says: []string{"Nothing was changed: v1.22.7 was live when this step read it"}}
+				says: []string{"Nothing was changed: Front desk was on v1.22.7 when this step read it"}}
 			s.code = map[bool]string{true: "PUBLISH_FAILED"}[last.Status == 429]
 			if s.code == "" {
 				s.code = map[int]string{404: "HTTP_404", 302: "ACTION_REDIRECT_REFUSED"}[last.Status]

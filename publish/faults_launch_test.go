@@ -122,7 +122,7 @@ func TestFaultsLaunch(t *testing.T) {
 				hides = []string{"may still appear"}
 			}
 			story{name: name, inputs: launch, faults: []sandbox.Fault{post(test.fault)}, code: test.code, attempts: -1,
-				outputs: no, hides: hides, says: []string{nothingChanged + ": v1.22.7 is live"}}.run(t)
+				outputs: no, hides: hides, says: []string{nothingChanged + ": Front desk is on v1.22.7"}}.run(t)
 		}
 		story{name: "issues that have nothing to do with it", inputs: launch, code: "PUBLISH_FAILED", attempts: -1,
 			faults: []sandbox.Fault{post(sandbox.Fault{Status: 403, Body: apiErrorBody})}, hides: []string{"No voice."},
@@ -157,11 +157,11 @@ func TestFaultsLaunch(t *testing.T) {
 	t.Run("D9", func(t *testing.T) {
 		story{name: "the change fails", inputs: append([]string{"max-retries", "0"}, launch...), attempts: 1,
 			faults: []sandbox.Fault{{Status: 502, Times: -1}}, code: "HTTP_502", status: "unknown",
-			says: []string{"v2 was launched from the draft; v1.22.7 is still live, but the change may still"}}.run(t)
+			says: []string{"v2 was launched from the draft; Front desk is still on v1.22.7, but the change may still"}}.run(t)
 		story{name: "the change fails for certain", inputs: append([]string{"max-retries", "0"}, launch...), attempts: 1,
 			faults: []sandbox.Fault{{Status: 500, Body: apiErrorBody, Times: -1}}, code: "PUBLISH_FAILED",
 			hides: []string{"launched from the draft"},
-			says:  []string{"v2 was launched and is not live: v1.22.7 is still live"}}.run(t)
+			says:  []string{"v2 was launched and is not live: Front desk is still on v1.22.7"}}.run(t)
 		api, server := newSandbox(t, sandbox.Fault{Delay: time.Hour, Times: -1})
 		s := with(launch...)
 		s.signal, s.signalAt = 2, time.Second

@@ -114,11 +114,11 @@ func TestFaultsLive(t *testing.T) {
 				return func(api *sandbox.Sandbox) { api.SetPublished(sandbox.FrontDesk, version) }
 			}
 			s := story{inputs: guard[:], faults: []sandbox.Fault{busy("20")}, attempts: 1, code: name, live: newest,
-				setup: named("newest"), after: other(newest), says: []string{"Nothing was changed: newest is live"}}
+				setup: named("newest"), after: other(newest), says: []string{"Nothing was changed: Front desk is on newest"}}
 			s.name = name + ", 429"
 			s.run(t)
 			s.name, s.faults, s.status = name+", lost", []sandbox.Fault{{Drop: sandbox.DropReply}}, "unknown"
-			s.says = []string{"newest is live"}
+			s.says = []string{"is on newest"}
 			s.run(t)
 			s.name, s.faults, s.after = name+", our own",
 				[]sandbox.Fault{{Status: 500, Body: apiErrorBody, Applied: true}}, nil

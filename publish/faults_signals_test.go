@@ -50,7 +50,7 @@ func TestFaultsSignals(t *testing.T) {
 		sec, ms  = time.Second, time.Millisecond
 	)
 	inQueue := unchanged("429", "429 Too Many Requests: queue (RATE_LIMITED)",
-		": v1.22.7 was live when this step read it, ")
+		": Front desk was on v1.22.7 when this step read it, ")
 	inQueue.attempts = 2
 	for _, test := range []struct {
 		name string

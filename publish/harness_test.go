@@ -488,9 +488,7 @@ func (res *result) check(t *testing.T, w expected) {
 		if !strings.Contains(res.message(), part) && !strings.Contains(res.outputs["error-message"], part) {
 			t.Errorf("the message does not say %q", part)
 		}
-		inHeadline := (strings.HasPrefix(part, nothingChanged) || strings.HasSuffix(part, stillLive)) &&
-			strings.Contains(res.summary, "is still on")
-		if w.code != "" && res.summary != "" && !inHeadline && !res.summarySays(part) {
+		if w.code != "" && res.summary != "" && !res.summarySays(part) {
 			t.Errorf("the summary does not say %q:\n%s", part, res.summary)
 		}
 	}
@@ -504,8 +502,7 @@ func (res *result) check(t *testing.T, w expected) {
 	headline := map[string][]string{
 		"published": {"is now on", "is on"}, "unpublished": {"offline"}, "dry-run": {"Dry run"}, "live": {"is on"},
 		"offline": {"is offline"},
-		"failed": {"Not published", "Not unpublished", "Nothing was sent", "The step failed",
-			"ould not read all that is live"}, "unknown": {"ould not confirm", "offline", "The step failed"},
+		"failed":  {"❌", "The step failed"}, "unknown": {"ould not confirm", "offline", "The step failed"},
 	}[status]
 	first, _, _ := strings.Cut(res.summary, "\n")
 	if res.summary != "" && !slices.ContainsFunc(headline,
@@ -600,7 +597,7 @@ const lastLook = 10 * time.Second
 // The sentences on what is live that most rows share.
 const (
 	nothingChanged = "Nothing was changed"
-	stillLive      = "v1.22.7 is still live"
+	stillLive      = "Front desk is still on v1.22.7"
 	mayBeApplied   = stillLive + ", but the change may still be applied"
 	notReadable    = "he change may have been applied: could not read what is live"
 	readBack       = "reading back confirmed the change"

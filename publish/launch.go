@@ -58,7 +58,7 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 			return nil
 		case len(found) > 1:
 			f = ambiguous(r.in.VersionName, found)
-			f.live, _ = r.liveNow()
+			f.live = r.liveNow()
 			return f
 		case e.Effect != diga.MaybeApplied || !isSure || tries == r.in.MaxRetries || ctx.Err() != nil:
 			return f

@@ -42,7 +42,7 @@ func TestSimulationRules(t *testing.T) {
 		{"", "as expected", []tell{expects(v1)}},
 		{"", "expected until shortly before",
 			[]tell{expects(v1), func(a *day) { a.meanwhile(9*time.Second, publishes) }}},
-		{"", "still, after a reading", []tell{func(a *day) { a.res.summary = "v1 is still live" }}},
+		{"", "still, after a reading", []tell{func(a *day) { a.res.summary = "A is still on v1" }}},
 
 		{"published means published", "it never was", []tell{fails("published", 0), says("published-version-id", v2)}},
 		{"published means published", "another version", []tell{says("published-version-id", v1)}},
@@ -83,7 +83,7 @@ func TestSimulationRules(t *testing.T) {
 		{"launched once", "twice", []tell{launches(2)}},
 		{"launched once", "once, and it says no", []tell{launches(1), says("launched", "false")}},
 		{"still is said only of what was read afterwards", "unread", []tell{
-			func(a *day) { a.res.summary, a.exchanges[3].status = "v1 is still live", 500 }}},
+			func(a *day) { a.res.summary, a.exchanges[3].status = "A is still on v1", 500 }}},
 		{"live means live", "another", []tell{func(a *day) {
 			a.showLive, a.exchanges, a.changes = true, a.exchanges[:2],
 				a.changes[:1]

@@ -218,11 +218,11 @@ func TestSameNameTwice(t *testing.T) {
 	same.run(t)
 	same.name, same.faults = "and refused", []sandbox.Fault{{Status: 400, Body: apiErrorBody}}
 	same.code, same.live = "PUBLISH_FAILED", sandbox.LiveID
-	same.says = []string{"Diga refused v1.22.7 (231)", "v1.22.7 (228) is still live"}
+	same.says = []string{"Diga refused v1.22.7 (231)", "Front desk is still on v1.22.7 (228)"}
 	same.run(t)
 	story{name: "and somebody else's", setup: named(sandbox.NextName), faults: always(appliedAndLost),
 		after: publishing(newest), code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, live: newest,
-		says: []string{"v1.22.8 (231) is live, which was neither live before nor requested"}}.run(t)
+		says: []string{"Front desk is on v1.22.8 (231), which was neither live before nor requested"}}.run(t)
 }
 
 // TestRequestCount has the requests of a publish: three reads and the change, or two reads by name.

@@ -58,12 +58,17 @@ func (r *run) summary() string {
 		md.fold("Changes in full", false, fence("diff", fullDiff(r.changes, r.cleaner)))
 	}
 	details := "time " + diga.FormatDuration(r.elapsed)
-	for i, id := range []uuid.UUID{r.in.Agent, r.before.live.value.ID, r.requestID} {
+	add := func(what string, id uuid.UUID) {
 		if id != uuid.Nil {
-			what := []string{"agent", "version before", "request ID"}[i]
 			details += fmt.Sprintf("<br>\n%s %s", what, md.literal(id.String()))
 		}
 	}
+	add("agent", r.in.Agent)
+	if !r.in.ShowLive {
+		add("version before", r.before.live.value.ID)
+	}
+	add("version", r.wish.version.ID)
+	add("request ID", r.requestID)
 	md.fold("Details", false, details)
 	return md.String()
 }
@@ -96,8 +101,8 @@ func (r *run) effects(md *markdown) {
 
 // failure appends what happened, what is live unless the headline says so, and what to do.
 func (md *markdown) failure(f *failure) {
-	if live := md.sentence(f.live); live != "" {
-		md.add("%s", live)
+	if f.status == unknown {
+		md.add("%s", md.sentence(f.live))
 	}
 	what := md.sentence(f.what)
 	if len(f.items) > 0 {

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"publish-agent-version/diga"
@@ -102,7 +101,6 @@ func (r *run) success() (title, icon string, m message) {
 // headline is the first line of the summary, which must be enough on its own: what is live, rather than what failed.
 func (r *run) headline() (icon string, m message) {
 	title, icon, done := r.success()
-	_, agentNow := r.liveNow()
 	switch f := r.failure; {
 	case f == nil && r.status == dryRun:
 		return icon, say("%s: %s", title, done)
@@ -112,21 +110,17 @@ func (r *run) headline() (icon string, m message) {
 		return "❌", say("nothing was sent")
 	case f.code == codeOutputUnwritable:
 		return "⚠️", say("the step failed, but: %s", done)
+	case r.in.ShowLive && !r.before.live.known():
+		return "❌", say("could not read what is live")
+	case r.in.ShowLive:
+		return "❌", say("%s, but its phone numbers could not be read", r.liveNow())
 	case f.status == unknown && r.now.offline() && !r.in.Unpublish:
-		return "⚠️", agentNow
+		return "⚠️", r.liveNow()
 	case f.status == unknown:
 		return "⚠️", say("could not confirm that %s%s", r.goal("is"), r.planned().onNumbers("s"))
-	case r.in.ShowLive:
-		m = say("could not read all that is live")
-	case r.in.Unpublish:
-		m = say("not unpublished")
 	default:
-		m = say("not published")
+		return "❌", f.live
 	}
-	if agentNow.empty() {
-		return "❌", m
-	}
-	return "❌", say("%s: %s", m, agentNow)
 }
 
 // goal is a clause about what the step is to bring about; is is its verb.
@@ -160,26 +154,23 @@ func (v view) onNumbers(s string) message {
 	return m
 }
 
-// liveNow says what is live by the last reading, as a clause about the version, empty if there is no reading, and as
-// one about the agent. What the change has not touched "is still" so; what was read before an attempt at it, or long
-// ago, "was".
-func (r *run) liveNow() (version, agent message) {
+// liveNow says what is live by the last reading; it is empty if there is none. What the change has not touched "is
+// still" so; what was read before an attempt at it, or long ago, "was".
+func (r *run) liveNow() message {
 	live, is, age := r.now.live, "is", say("")
 	if !live.known() {
 		live = r.before.live
 	}
 	switch {
 	case !live.known():
-		return message{}, message{}
+		return message{}
 	case r.now.live.known() && r.before.isLive(live.value.ID) && !live.at.Before(r.lastAttempt) && !r.moved:
 		is = "is still"
 	case live.isOlder(maxAge) || live.at.Before(r.lastAttempt):
 		is, age = "was", say(" when this step read it, %s ago", diga.FormatDuration(time.Since(live.at)))
 	}
 	if live.value.ID == uuid.Nil {
-		return say("no version %s live%s", strings.TrimSuffix(is, " still"), age),
-			say("%s %s offline%s", r.agent(), is, age)
+		return say("%s %s offline%s", r.agent(), is, age)
 	}
-	name := r.name(live.value)
-	return say("%s %s live%s", name, is, age), say("%s %s on %s%s", r.agent(), is, name, age)
+	return say("%s %s on %s%s", r.agent(), is, r.name(live.value), age)
 }
