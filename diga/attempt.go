@@ -2,6 +2,7 @@ package diga
 
 import (
 	"bytes"
+	"cmp"
 	"compress/flate"
 	"compress/gzip"
 	"context"
@@ -32,8 +33,9 @@ const (
 	// if HTTP/2 resets the stream with PROTOCOL_ERROR.
 	maxSends = 3
 
-	unreadable         = "could not read the response"
-	closed     Foreign = "the connection was closed"
+	noConnection         = "no connection to "
+	unreadable           = "could not read the response"
+	closed       Foreign = "the connection was closed"
 )
 
 var (
@@ -47,6 +49,7 @@ type attempt struct {
 	Attempt
 	host        string // of the API
 	proxy       string // host of the proxy; empty: none
+	progress    string // what there was before an error; the host follows
 	header      http.Header
 	body        []byte      // the whole body if err is nil, otherwise the part that was read
 	err         error       // why there is no complete response
@@ -63,7 +66,7 @@ func (c *Client) attempt(req *http.Request) *attempt {
 	timeout := func() { cancel(errLate) }
 	defer time.AfterFunc(attemptTimeout, timeout).Stop()
 
-	a := &attempt{Attempt: Attempt{Method: req.Method, Path: req.URL.Path}, host: req.URL.Host}
+	a := &attempt{Attempt: Attempt{Method: req.Method, Path: req.URL.Path}, host: req.URL.Host, progress: noConnection}
 	req = req.WithContext(httptrace.WithClientTrace(ctx, a.trace(cancel)))
 	if req.Body != nil { // net/http must not send a change again
 		req.GetBody = func() (io.ReadCloser, error) { return nil, errReset }
@@ -74,7 +77,8 @@ func (c *Client) attempt(req *http.Request) *attempt {
 	resp, err := transport.RoundTrip(req)
 	failed := false // there is another status than the wanted one, which counts even if its body was cut off
 	if err == nil {
-		if a.header = resp.Header; 200 <= resp.StatusCode && resp.StatusCode <= 599 {
+		a.header, a.progress = resp.Header, "incomplete response from "
+		if 200 <= resp.StatusCode && resp.StatusCode <= 599 {
 			a.Status = resp.StatusCode
 			created := a.Status == http.StatusCreated && a.Method == http.MethodPost
 			failed = a.Status != http.StatusOK && !created
@@ -109,11 +113,12 @@ func (c *Client) attempt(req *http.Request) *attempt {
 func (a *attempt) trace(end context.CancelCauseFunc) *httptrace.ClientTrace {
 	sends := 0
 	return &httptrace.ClientTrace{
-		GetConn:           func(string) { a.conn = nil }, // the server did not process what was sent before
+		// net/http looks for another connection only if nothing of a change was sent, or for a read.
+		GetConn:           func(string) { a.conn, a.progress = nil, noConnection },
 		TLSHandshakeStart: func() { a.handshaking.Store(true) },
 		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { a.handshaking.Store(err != nil) },
 		GotConn: func(info httptrace.GotConnInfo) {
-			a.conn = info.Conn
+			a.conn, a.progress = info.Conn, "no response from "
 			if sends++; sends > maxSends {
 				end(errReset)
 			}
@@ -146,30 +151,6 @@ func readBody(resp *http.Response) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-// statusCause classifies a status that is an error, given what its body says.
-func statusCause(status int, r reply) *Fault {
-	switch s := status; {
-	case s < 300:
-		return InvalidReply
-	case s < 400:
-		return Redirected
-	case s == http.StatusRequestTimeout, s == 500, 502 <= s && s <= 504, 520 <= s && s <= 524:
-		return ServerFault
-	case s >= 500:
-		return ServerError
-	case s == http.StatusTooManyRequests:
-		return Limited
-	case s == http.StatusUnprocessableEntity && (r.own || len(r.details) > 0):
-		return Unprocessable
-	case !r.own && !(r.brief && (s == http.StatusUnauthorized || s == http.StatusForbidden)):
-		return NotTheAPI
-	}
-	if cause, ok := map[int]*Fault{400: BadRequest, 401: Unauthorized, 403: Forbidden, 404: NotFound}[status]; ok {
-		return cause
-	}
-	return Refused
-}
-
 // statusError is the error of a response with an error status.
 func (a *attempt) statusError() *Error {
 	if a.Status == http.StatusProxyAuthRequired && a.proxy != "" { // it is not the API's answer
@@ -179,28 +160,39 @@ func (a *attempt) statusError() *Error {
 	if a.err == nil {
 		r = parseReply(a.body)
 	}
-	e := &Error{Cause: statusCause(a.Status, r), Status: a.Status, Err: a.err}
-	e.Message = "the API returned " + StatusText(a.Status)
-	switch e.Cause {
-	case InvalidReply:
-		e.Message += ", expected 200 OK"
-		e.Effect = MaybePending
-	case Redirected:
-		e.Message += " (redirects are not followed)"
+	e := &Error{Status: a.Status, Message: "the API returned " + StatusText(a.Status), Err: a.err}
+	switch s := a.Status; {
+	case s < 300:
+		e.Cause, e.Effect, e.Message = InvalidReply, MaybePending, e.Message+", expected 200 OK"
+		return e
+	case s < 400:
+		e.Cause, e.Message = Redirected, e.Message+" (redirects are not followed)"
 		// The host alone: the path and query may be secret.
 		if target, err := url.Parse(a.header.Get("Location")); err == nil && target.Host != "" {
 			e.Said = Foreign("redirect to " + target.Host)
 		}
-	case ServerFault, ServerError:
+		return e
+	case s == http.StatusRequestTimeout, s == 500, 502 <= s && s <= 504, 520 <= s && s <= 524:
+		e.Cause = ServerFault
+	case s >= 500:
+		e.Cause = ServerError
+	case s == http.StatusTooManyRequests:
+		e.Cause = Limited
+	case s == http.StatusUnprocessableEntity && (r.own || len(r.details) > 0):
+		e.Cause = Unprocessable
+	case !r.own && !(r.brief && (s == http.StatusUnauthorized || s == http.StatusForbidden)):
+		e.Cause = NotTheAPI
+	default:
+		known := map[int]*Fault{400: BadRequest, 401: Unauthorized, 403: Forbidden, 404: NotFound}
+		e.Cause = cmp.Or(known[s], Refused)
+	}
+	if e.Code, e.Details = r.code, r.details; string(r.text) != http.StatusText(a.Status) {
+		e.Said = r.text
+	}
+	if e.Cause == ServerFault || e.Cause == ServerError {
 		e.Effect = MaybePending // a gateway's error says nothing about the request behind it
 		if r.own {
 			e.Effect = MaybeApplied
-		}
-		fallthrough
-	default:
-		e.Code, e.Details = r.code, r.details
-		if string(r.text) != http.StatusText(a.Status) {
-			e.Said = r.text
 		}
 	}
 	return e
@@ -226,13 +218,6 @@ func (a *attempt) networkError() *Error {
 	own, isOwn := errors.AsType[*Error](a.err)
 	secure, isTLS := a.conn.(*tls.Conn)
 
-	progress := "no response from " + a.host
-	switch {
-	case a.conn == nil:
-		progress = "no connection to " + a.host
-	case a.Status != 0:
-		progress = "incomplete response from " + a.host
-	}
 	// In TLS 1.3, a client writes its request before the server has checked the client's certificate.
 	if rejected := alert && strings.Contains(op.Err.Error(), "certificate"); a.conn != nil && !rejected {
 		e.Effect = MaybePending
@@ -241,15 +226,15 @@ func (a *attempt) networkError() *Error {
 	case isOwn:
 		e.Cause, e.Message, e.Said = own.Cause, own.Message, own.Said
 	case a.cut:
-		e.Cause, e.Message, e.Said = TimedOut, progress, ""
+		e.Cause, e.Message, e.Said = TimedOut, a.progress+a.host, ""
 	case op != nil && op.Op == "proxyconnect":
 		e.Cause, e.Message = ProxyFailed, "could not connect to the proxy "+a.proxy
 	case dns != nil && dns.IsNotFound:
 		e.Cause, e.Message, e.Said = UnknownHost, "the host "+a.host+" does not exist", ""
 	case errors.Is(a.err, errLate):
-		e.Cause, e.Message, e.Said = TimedOut, progress+" "+errLate.Error(), ""
+		e.Cause, e.Message, e.Said = TimedOut, a.progress+a.host+" "+errLate.Error(), ""
 	case isNetwork && network.Timeout():
-		e.Cause, e.Message, e.Said = TimedOut, progress+" within "+FormatDuration(connectTimeout), ""
+		e.Cause, e.Message, e.Said = TimedOut, a.progress+a.host+" within "+FormatDuration(connectTimeout), ""
 	case errors.Is(a.err, gzip.ErrHeader), errors.Is(a.err, gzip.ErrChecksum),
 		errors.As(a.err, new(flate.CorruptInputError)):
 		e.Cause, e.Message = InvalidReply, unreadable

@@ -85,7 +85,6 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
 			}
 			return call.stopped
 		},
-		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 	if ctx.Err() == nil {
 		_, _ = loop.Do(c.newRequest(ctx, r)) //nolint:bodyclose // call has the result, and RoundTrip returns no body
