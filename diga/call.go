@@ -2,18 +2,26 @@ package diga
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// lastAttempt is the minimum time for an attempt before the deadline. A change that is cut off has an unknown outcome;
-// one that is not sent has simply failed.
-const lastAttempt = 250 * time.Millisecond
+const (
+	firstBackoff = 1 * time.Second
+	firstQueued  = 2 * time.Second // after a 429 without Retry-After
+	maxBackoff   = 20 * time.Second
+	// lastAttempt is the minimum time for an attempt before the deadline. A change that is cut off has an unknown
+	// outcome; one that is not sent has simply failed.
+	lastAttempt = 250 * time.Millisecond
+)
 
 // Attempt describes one attempt at a request, and the wait after it, for a log.
 type Attempt struct {
@@ -27,61 +35,82 @@ type Attempt struct {
 	Asked   time.Duration // value of Retry-After; 0: none
 }
 
-// call is one request and its attempts. It serves as the transport and the policy of a retryablehttp.Client, which
-// calls RoundTrip, decide and, before a retry, prepare.
-type call struct {
-	*Client
-	request
-
-	// Set by RoundTrip.
-	attempts int
-	last     *attempt // nil: none
-	reported *Error   // of the last response or, if there was none, of the last failed attempt
-	effect   Effect   // of a change: the largest of all attempts
-
-	counted int    // retries that count against MaxRetries
-	gaveUp  string // why there is no next attempt, if the last could have been retried
-	stopped error  // by BeforeRetry
+// request is what every attempt of a call sends.
+type request struct {
+	method string
+	path   string // below BaseURL; escaped
+	query  url.Values
+	body   map[string]any // of a change or a launch, sent as JSON; nil: the request is a read
+	wanted string         // what a 200 should have
 }
 
 // fetch sends r and parses the response, which is not what was wanted if that fails. The error is an *Error.
-func fetch[T any](
-	ctx context.Context, c *Client, r request, wanted string, parse func([]byte) (T, error),
-) (value T, err error) {
+func fetch[T any](ctx context.Context, c *Client, r request, parse func([]byte) (T, error)) (value T, err error) {
 	body, err := c.do(ctx, r)
 	if err != nil {
 		return value, err
 	}
-	value, err = parse(body)
-	if err != nil {
-		return value, r.invalidReply(wanted, body, err)
+	if value, err = parse(body); err != nil {
+		err = r.invalidReply(body, err)
 	}
-	return value, nil
+	return value, err
+}
+
+// call is one request and its attempts. It serves as the transport of a retryablehttp.Client.
+type call struct {
+	*Client
+	request
+	attempts int
+	failures int      // attempts that were not answered with a 429
+	last     *attempt // nil: none
+	reported *Error   // of the last response or, if there was none, of the last failed attempt
+	effect   Effect   // of a change: the largest of all attempts
+	gaveUp   string   // why there is no next attempt, if the last could have been retried
+	stopped  error    // by BeforeRetry
 }
 
 // do sends r and retries it. It returns the body of a complete 200 or 201. The error is an *Error.
 func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
 	call := &call{Client: c, request: r}
-	req, err := c.newRequest(ctx, r)
-	if err != nil {
-		return nil, &Error{Cause: Internal, Message: "the request cannot be built", Said: reason(err), Err: err}
+	loop := retryablehttp.Client{
+		HTTPClient: &http.Client{Transport: call},
+		RetryMax:   math.MaxInt, // judge sets the limit
+		CheckRetry: func(_ context.Context, _ *http.Response, err error) (bool, error) {
+			return err == nil && call.last.Wait > 0, nil
+		},
+		Backoff: func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return call.last.Wait },
+		PrepareRetry: func(*http.Request) error {
+			if r.body != nil && c.BeforeRetry != nil {
+				call.stopped = c.BeforeRetry(ctx, call.effect)
+			}
+			return call.stopped
+		},
 	}
 	if ctx.Err() == nil {
-		loop := retryablehttp.Client{
-			HTTPClient:   &http.Client{Transport: call},
-			RetryMax:     math.MaxInt, // decide sets the limit
-			CheckRetry:   call.decide,
-			Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return call.last.Wait },
-			PrepareRetry: call.prepare,
-			ErrorHandler: retryablehttp.PassthroughErrorHandler,
-		}
-		// call.last has more detail than the result.
-		_, _ = loop.Do(req) //nolint:bodyclose // RoundTrip returns no body
+		_, _ = loop.Do(c.newRequest(ctx, r)) //nolint:bodyclose // call has the result, and RoundTrip returns no body
 	}
 	if call.last != nil && call.last.Problem == nil {
 		return call.last.body, nil
 	}
 	return nil, call.failure(ctx)
+}
+
+// newRequest builds r without sending it.
+func (c *Client) newRequest(ctx context.Context, r request) *retryablehttp.Request {
+	target := c.BaseURL.JoinPath("/").JoinPath(r.path) // begins with a slash even if BaseURL has no path
+	target.RawQuery = r.query.Encode()
+	header := http.Header{
+		"Accept": {"application/json"}, "Authorization": {"Bearer " + c.Token}, "User-Agent": {c.UserAgent},
+		"X-Request-Id": {c.RequestID.String()}, "Cache-Control": {"no-cache"}, // an old state is worse than none
+	}
+	req := &http.Request{Method: r.method, URL: target, Header: header}
+	again := &retryablehttp.Request{Request: req.WithContext(ctx)}
+	if r.body != nil {
+		header.Set("Content-Type", "application/json")
+		body, _ := json.Marshal(r.body) // strings and IDs always can be
+		_ = again.SetBody(body)         // nor can this fail
+	}
+	return again
 }
 
 // timeLeft is the time until the context's deadline.
@@ -99,78 +128,58 @@ var errNoTime = errors.New("too little time left for an attempt")
 // to follow and nothing for retryablehttp to drain.
 func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	if c.body != nil && timeLeft(req.Context()) < lastAttempt {
-		c.giveUp(errNoTime.Error())
+		c.giveUp(": " + errNoTime.Error())
 		return nil, errNoTime
 	}
 	c.attempts++
 	c.last = c.attempt(req)
 	c.last.Number = c.attempts
-	if problem := c.last.Problem; problem != nil {
-		if c.body != nil {
-			c.effect = max(c.effect, problem.Effect)
-		}
-		// An attempt without a response must not hide an earlier response, which is what the API itself said.
-		if !c.last.cut && (problem.Status != 0 || c.reported == nil || c.reported.Status == 0) {
-			c.reported = problem
-		}
+	if c.last.Problem != nil {
+		c.judge(req.Context(), c.last.Problem)
 	}
-	return &http.Response{StatusCode: c.last.Status, Body: http.NoBody, Request: req}, nil
+	if c.OnAttempt != nil {
+		c.OnAttempt(c.last.Attempt)
+	}
+	return new(http.Response), nil
+}
+
+// judge takes the last attempt's problem into account, and sets the wait before the next one or why there is none.
+func (c *call) judge(ctx context.Context, problem *Error) {
+	if c.body != nil {
+		c.effect = max(c.effect, problem.Effect)
+	}
+	if problem.Cause != Limited {
+		c.failures++
+	}
+	// An attempt without a response must not hide an earlier response, which is what the API itself said.
+	if !c.last.cut && (problem.Status != 0 || c.reported == nil || c.reported.Status == 0) {
+		c.reported = problem
+	}
+	harmless := c.method != http.MethodPost || c.effect == NoEffect // a launch is not idempotent
+	if ctx.Err() != nil || !problem.Cause.Retried || !harmless {
+		return
+	}
+	asked := retryAfter(c.last.header, time.Now())
+	least, spread := backoff(c.attempts-1, c.last.Status, asked)
+	room := timeLeft(ctx) - lastAttempt
+	switch {
+	case c.failures > c.MaxRetries:
+		c.giveUp("")
+	case least > room && asked > 0:
+		c.giveUp(": the API asks to wait " + FormatDuration(asked))
+	case least > room:
+		c.giveUp(": too little time left to wait " + FormatDuration(least))
+	default:
+		jitter := c.Jitter
+		if jitter == nil {
+			jitter = rand.N[time.Duration]
+		}
+		c.last.Asked, c.last.Wait = asked, least+jitter(max(min(spread, room-least), 1))
+	}
 }
 
 // giveUp records why there is no next attempt.
-func (c *call) giveUp(reason string) {
-	if c.gaveUp = "gave up after " + Count(c.attempts, "attempt"); reason != "" {
-		c.gaveUp += ": " + reason
-	}
-}
-
-// decide reports whether another attempt follows, and logs the last one. It is a retryablehttp.CheckRetry.
-func (c *call) decide(ctx context.Context, _ *http.Response, err error) (bool, error) {
-	if err != nil {
-		return false, nil // errNoTime
-	}
-	a := c.last
-	if a.Problem != nil && ctx.Err() == nil && a.Problem.Cause.Retried && !(c.once && c.effect > NoEffect) {
-		c.plan(timeLeft(ctx) - lastAttempt)
-	}
-	if c.OnAttempt != nil {
-		c.OnAttempt(a.Attempt)
-	}
-	return a.Wait > 0, nil
-}
-
-// plan sets the wait before the next attempt, or why there is none. room is how long it may wait.
-func (c *call) plan(room time.Duration) {
-	limited := c.last.Problem.Cause == Limited
-	asked := retryAfter(c.last.header, time.Now())
-	least, spread := backoff(c.attempts-1, c.last.Status, asked)
-	switch {
-	case !limited && c.counted == c.MaxRetries:
-		c.giveUp("")
-		return
-	case least > room && asked > 0:
-		c.giveUp("the API asks to wait " + FormatDuration(asked))
-		return
-	case least > room:
-		c.giveUp("too little time left to wait " + FormatDuration(least))
-		return
-	case !limited:
-		c.counted++
-	}
-	jitter := c.Jitter
-	if jitter == nil {
-		jitter = rand.N[time.Duration]
-	}
-	c.last.Asked, c.last.Wait = asked, least+jitter(max(min(spread, room-least), 1))
-}
-
-// prepare runs BeforeRetry before a retry of a change. It is a retryablehttp.PrepareRetry.
-func (c *call) prepare(req *http.Request) error {
-	if c.body != nil && c.BeforeRetry != nil {
-		c.stopped = c.BeforeRetry(req.Context(), c.effect)
-	}
-	return c.stopped
-}
+func (c *call) giveUp(why string) { c.gaveUp = "gave up after " + Count(c.attempts, "attempt") + why }
 
 // failure returns the error of a call whose last attempt, if there was one, has a problem.
 func (c *call) failure(ctx context.Context) *Error {
@@ -195,4 +204,43 @@ func (c *call) failure(ctx context.Context) *Error {
 	}
 	e.GaveUp, e.Effect = c.gaveUp, c.effect
 	return e
+}
+
+// backoff returns the minimum wait before retry n (from 0) and the width of the jitter on top of it, given the status
+// of the last response and its Retry-After (0: none). The wait doubles with each retry; half of it is jitter.
+//
+// Retry-After is a minimum. The jitter is as wide, because clients that start at the same instant all get the same
+// value, but shrinks to a quarter with each retry: by then they are spread out, and it would only cost time.
+func backoff(n, status int, asked time.Duration) (least, spread time.Duration) {
+	first := firstBackoff
+	if status == http.StatusTooManyRequests && asked == 0 {
+		first = firstQueued
+	}
+	half := min(first<<min(n, 5), maxBackoff) / 2 // a larger shift could overflow
+	least = max(half, asked)
+	spread = min(max(half, asked>>(2*n)), maxBackoff)
+	return least, min(spread, math.MaxInt64-least) // the sum must not overflow
+}
+
+// retryAfter reads the Retry-After header (RFC 9110, section 10.2.3): a number of seconds, rounded up, or a date
+// relative to the response's own Date. It returns 0 if there is none, or none that can be used.
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	values := header.Values("Retry-After")
+	if len(values) != 1 {
+		return 0
+	}
+	if n, err := strconv.ParseFloat(values[0], 64); err == nil {
+		if n = math.Ceil(n); !(0 <= n && n < math.MaxInt64/float64(time.Second)) {
+			return 0
+		}
+		return time.Duration(n) * time.Second
+	}
+	at, err := http.ParseTime(values[0])
+	if err != nil {
+		return 0
+	}
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		now = date
+	}
+	return max(at.Sub(now), 0)
 }

@@ -156,7 +156,7 @@ func TestResetRequestIsNotSentWithoutEnd(t *testing.T) {
 			streams := n.resetHTTP2(c, "\x01")
 			_, err := test.call(t.Context(), c)
 			e := failed(t, err)
-			if *streams != test.want || e.Cause != Unreachable || e.Said != "the server reset the request" {
+			if *streams != test.want || e.Cause != Unreachable || e.Said != "connection reset by peer" {
 				t.Errorf("%s: sent %d times, want %d: %v", name, *streams, test.want, err)
 			}
 			if mayBePending := e.Effect == MaybePending; mayBePending != (name != "read") {

@@ -24,12 +24,9 @@ const again, final = true, false // for Fault.Retried
 var (
 	Internal = &Fault{"ACTION_INTERNAL", "", final, "A bug in this action.",
 		"Report this as a bug and include this log."}
-	Stopped = &Fault{"", "", final, "A check no longer passes, so there is no retry.",
-		""}
-	Cancelled = &Fault{"ACTION_CANCELLED", "", final, "The workflow was canceled or timed out.",
-		"Run this step again."}
-	TimedOut = &Fault{"ACTION_TIMEOUT", "", again, "The API did not respond in time.",
-		"Run this step again."}
+	Stopped     = &Fault{"", "", final, "A check no longer passes, so there is no retry.", ""}
+	Cancelled   = &Fault{"ACTION_CANCELLED", "", final, "The workflow was canceled or timed out.", "Run this step again."}
+	TimedOut    = &Fault{"ACTION_TIMEOUT", "", again, "The API did not respond in time.", "Run this step again."}
 	Unreachable = &Fault{"ACTION_NETWORK_ERROR", "", again, "There is no connection to the API, or it was lost.",
 		"Check {api-url} and whether this runner can reach it, then run this step again."}
 	UnknownHost = &Fault{"ACTION_NETWORK_ERROR", "", final, "The API's host is unknown.",
@@ -42,10 +39,8 @@ var (
 		"The certificate is untrusted or invalid, or the server does not speak TLS.",
 		"Check {api-url} and the runner's clock. For a private CA, set SSL_CERT_FILE to a PEM file."}
 	Redirected = &Fault{"ACTION_REDIRECT_REFUSED", "3xx", final,
-		"A redirect: following it would send the token elsewhere.",
-		"Set {api-url} to the address of the API itself."}
-	Truncated = &Fault{"ACTION_RESPONSE_INVALID", "200", again, "The response was cut off.",
-		"Run this step again."}
+		"A redirect: following it would send the token elsewhere.", "Set {api-url} to the address of the API itself."}
+	Truncated    = &Fault{"ACTION_RESPONSE_INVALID", "200", again, "The response was cut off.", "Run this step again."}
 	InvalidReply = &Fault{"ACTION_RESPONSE_INVALID", "2xx", final,
 		"The response is not valid HTTP or JSON, or not the API's.",
 		"Check that {api-url} points to the API, then run this step again."}
@@ -61,12 +56,10 @@ var (
 		"Give the key Write on Agents and Phones (Settings > Project > API Keys in Diga). The key stays the same."}
 	NotFound = &Fault{"", "404", final, "The key's project has no such agent: `AGENT_NOT_FOUND`.",
 		"Check {agent-id}, and that {token} belongs to the agent's project."}
-	Unprocessable = &Fault{"", "422", final, "The API could not read a value.",
-		"Correct these inputs."}
-	Limited = &Fault{"", "429", again, "The rate limit is exceeded. Retries do not count against {max-retries}.",
+	Unprocessable = &Fault{"", "422", final, "The API could not read a value.", "Correct these inputs."}
+	Limited       = &Fault{"", "429", again, "The rate limit is exceeded. Retries do not count against {max-retries}.",
 		"Run this step again later. Run fewer of these steps at once ({max-parallel}), or increase {timeout}."}
-	Refused = &Fault{"", "other 4xx", final, "The API refused the request.",
-		"Check the inputs and {api-url}."}
+	Refused   = &Fault{"", "other 4xx", final, "The API refused the request.", "Check the inputs and {api-url}."}
 	NotTheAPI = &Fault{"", "400 to 499", final, "A gateway refused the request: the body is not the API's own.",
 		"Check {api-url} and {token}: this is not one of the API's own answers."}
 	ServerFault = &Fault{"", "408, 500, 502, 503, 504, 520 to 524", again,
@@ -150,19 +143,19 @@ func Count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// FormatDuration formats d for a reader: "83 ms", "1.5 s", "61 s", "5 min", "1 h". Long durations are rounded.
+// FormatDuration formats d for a reader: "83 ms", "1.5 s", "61 s", "2.5 min", "1 h".
 func FormatDuration(d time.Duration) string {
-	unit, name, digit := time.Hour, " h", 0.1 // digit is the last one that is shown
-	switch {
-	case d < time.Second:
-		unit, name, digit = time.Millisecond, " ms", 1
-	case d < 10*time.Second:
-		unit, name = time.Second, " s"
-	case d < 2*time.Minute:
-		unit, name, digit = time.Second, " s", 1
-	case d < time.Hour:
-		unit, name = time.Minute, " min"
+	if d >= 10*time.Second {
+		d = d.Round(time.Second)
 	}
-	n := max(d, time.Millisecond).Seconds() / unit.Seconds()
-	return strconv.FormatFloat(math.Round(n/digit)/math.Round(1/digit), 'f', -1, 64) + name
+	n, unit := float64(max(d.Milliseconds(), 1)), " ms"
+	switch {
+	case d >= time.Hour:
+		n, unit = d.Hours(), " h"
+	case d >= 2*time.Minute:
+		n, unit = d.Minutes(), " min"
+	case d >= time.Second:
+		n, unit = d.Seconds(), " s"
+	}
+	return strconv.FormatFloat(math.Round(n*10)/10, 'f', -1, 64) + unit
 }

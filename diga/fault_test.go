@@ -169,8 +169,6 @@ func TestNetworkFaults(t *testing.T) {
 					return nil, ctx.Err()
 				}
 			}},
-		{"a URL that is none", `0 in 0s: Internal: the request cannot be built: invalid URL escape "%20"`,
-			func(_ *testing.T, _ *network, c *Client) { c.BaseURL.Host = "api test" }},
 
 		{"proxy refused", "twice: ProxyFailed: could not connect to the proxy proxy: connection refused",
 			proxy(dial(syscall.ECONNREFUSED))},
@@ -180,11 +178,11 @@ func TestNetworkFaults(t *testing.T) {
 			proxy(sends(response(503, "").raw))},
 		{"proxy not HTTP", `InvalidReply: unreadable: malformed HTTP response "SSH-2.0"`,
 			proxy(sends("SSH-2.0\r\n\r\n"))},
-		{"HTTPS_PROXY in quotes", "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
+		{"HTTPS_PROXY in quotes", "ProxyRefused: HTTPS_PROXY is not a URL",
 			env("HTTPS_PROXY", "'proxy.test'")},
-		{"http_proxy with blanks", "ProxyRefused: cannot use the proxy: HTTP_PROXY is not a URL",
+		{"http_proxy with blanks", "ProxyRefused: HTTP_PROXY is not a URL",
 			env("http_proxy", "my proxy")},
-		{"HTTPS_PROXY with a password's #", "ProxyRefused: cannot use the proxy: HTTPS_PROXY is not a URL",
+		{"HTTPS_PROXY with a password's #", "ProxyRefused: HTTPS_PROXY is not a URL",
 			env("HTTPS_PROXY", "http://a:1#c@proxy.test")},
 
 		{"unknown authority", "TLSFailed: x509: certificate signed by unknown authority",
@@ -192,9 +190,7 @@ func TestNetworkFaults(t *testing.T) {
 		{"SSL_CERT_FILE is missing", "TLSFailed: SSL_CERT_FILE cannot be read: no such file or directory", caFile("")},
 		{"SSL_CERT_FILE is DER", "TLSFailed: the file in SSL_CERT_FILE holds no PEM certificate",
 			caFile(string(ours.Certificate[0]))},
-		{"SSL_CERT_FILE is another's", "TLSFailed: x509: certificate signed by unknown authority; " +
-			"SSL_CERT_FILE has another authority's certificate",
-			caFile(string(pem))},
+		{"SSL_CERT_FILE is another's", "TLSFailed: x509: certificate signed by unknown authority", caFile(string(pem))},
 		{"expired", "TLSFailed: x509: certificate has expired or is not yet valid: " +
 			"current time 2000-01-01T00:00:00Z is after 1999-12-31T23:59:00Z",
 			shows(certificate("api.test", -time.Minute))},

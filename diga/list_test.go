@@ -95,8 +95,7 @@ func TestLists(t *testing.T) {
 		}
 		n.play(t, func(t *testing.T, c *Client) {
 			read, got := 0, "<nil>"
-			kind := itemKind[Version]{"versions", 9, readVersion, func(v Version) uuid.UUID { return v.ID }}
-			for v, err := range list(t.Context(), c, versionsPath(agentID), kind) {
+			for v, err := range list(t.Context(), c, versionsPath(agentID), "versions", 9, readVersion) {
 				if got != "<nil>" {
 					t.Error("the list goes on after an error")
 				}

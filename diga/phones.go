@@ -33,6 +33,8 @@ type Phone struct {
 	ReleaseAt time.Time                 // when it is going to be released; zero: it is not
 }
 
+func (p Phone) key() uuid.UUID { return p.ID }
+
 // Usable reports whether the number can be bound, as far as the API says: it is not in one of the states before it is
 // assigned or after it was given up. A status that is not documented does not make it unusable.
 func (p Phone) Usable() bool {
@@ -40,17 +42,12 @@ func (p Phone) Usable() bool {
 }
 
 // IsBound reports whether the number is bound to an agent.
-func (p Phone) IsBound(agent uuid.UUID, d Direction) bool {
-	return p.Agents[d] == valid(agent)
-}
+func (p Phone) IsBound(agent uuid.UUID, d Direction) bool { return p.Agents[d] == valid(agent) }
 
 // Phones reads all phone numbers of the project (GET /v1/phone/). If the list cannot be read to its end, or has more
 // than 10,000 numbers, the last pair holds an *Error.
 func (c *Client) Phones(ctx context.Context) iter.Seq2[Phone, error] {
-	return list(ctx, c, "v1/phone/", itemKind[Phone]{ // without the slash at its end, the API redirects
-		plural: "phone numbers", most: 10_000, parse: readPhone,
-		id: func(p Phone) uuid.UUID { return p.ID },
-	})
+	return list(ctx, c, "v1/phone/", "phone numbers", 10_000, readPhone) // without the slash at its end, it redirects
 }
 
 // readPhone reads a phone number. Only its id is required.
@@ -79,20 +76,15 @@ type Number struct {
 // a semicolon do not count. Nothing is guessed: 00 is not +, and no country code is added.
 func ParseNumber(s string) Number {
 	n := Number{text: strings.TrimSpace(s)}
-	rest, _, _ := strings.Cut(n.text, ";")
-	for _, scheme := range []string{"tel:", "sip:"} {
-		if len(rest) > len(scheme) && strings.EqualFold(rest[:len(scheme)], scheme) {
-			rest = rest[len(scheme):]
-			break
-		}
-	}
+	rest, _, _ := strings.Cut(strings.ToLower(n.text), ";")
+	n.canonical = strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(rest, "tel:"), "sip:"))
 	bare := strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || strings.ContainsRune("−./()[]", r) {
 			return -1
 		}
 		return r
-	}, rest)
-	if n.canonical = strings.ToLower(strings.TrimSpace(rest)); strings.Trim(bare, "+0123456789") == "" {
+	}, n.canonical)
+	if strings.Trim(bare, "+0123456789") == "" {
 		n.canonical = bare
 	}
 	return n
@@ -129,10 +121,7 @@ func (n Number) E164() string {
 // Equal reports whether two notations are of the same number. Digits alone are also equal to the number in E.164 that
 // has just these digits, because YAML reads an unquoted +34910000001 as the integer 34910000001.
 func (n Number) Equal(other Number) bool {
-	if n.canonical == "" || n.canonical == other.canonical {
-		return n.canonical != ""
-	}
-	return "+"+n.canonical == other.E164() || "+"+other.canonical == n.E164()
+	return n.Exactly(other) || "+"+n.canonical == other.E164() || "+"+other.canonical == n.E164()
 }
 
 // Exactly is Equal without the rule for digits alone.

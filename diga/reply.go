@@ -1,29 +1,29 @@
 package diga
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
+
+	"github.com/google/uuid"
 )
 
 // reply is what the body of an error says.
 type reply struct {
 	own     bool   // it has the shape of the API's own errors, OpenAPI's ErrorResponseSchema
 	brief   bool   // it has only a detail, as the API's framework writes
-	code    string // plain word; empty: none
+	code    string // 1 to 64 ASCII letters, digits, underscores, dots and hyphens; empty: none
 	text    Foreign
 	details []Detail // of a 422
-}
-
-// isPlainWord reports whether s is 1 to 64 ASCII letters, digits, underscores, dots and hyphens.
-func isPlainWord(s string) bool {
-	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
-	return 0 < len(s) && len(s) <= 64 && strings.Trim(s, plain) == ""
 }
 
 // parseReply reads an error in the shape of the API, of its framework or of common gateways, or the text of a page.
@@ -32,19 +32,20 @@ func parseReply(data []byte) (r reply) {
 	if json.Unmarshal(data, &body) != nil {
 		return reply{text: pageText(data)}
 	}
-	texts := strings.Fields("message detail detail.message error.message error errors.0.message title")
-	for _, shape := range []string{"", "detail."} {
-		code := string(textAt(body, shape+"error_code"))
-		if r.code != "" || !isPlainWord(code) {
-			continue
-		}
-		r.code = code
-		if _, r.own = valueAt(body, shape+"message").(string); r.own {
-			texts = []string{shape + "message"}
+	detail, _ := body["detail"].(map[string]any)
+	fault, _ := body["error"].(map[string]any)
+	for _, shape := range []map[string]any{detail, body} { // the last one counts
+		code := string(text(shape["error_code"]))
+		if regexp.MustCompile(`^[\w.-]{1,64}$`).MatchString(code) {
+			_, r.own = shape["message"].(string)
+			r.code, r.text = code, text(shape["message"])
 		}
 	}
-	for _, path := range texts {
-		r.text = cmp.Or(r.text, textAt(body, path))
+	for _, name := range []any{body["message"], body["detail"], detail["message"], fault["message"], body["error"],
+		body["title"]} {
+		if !r.own {
+			r.text = cmp.Or(r.text, text(name))
+		}
 	}
 	_, isText := body["detail"].(string)
 	r.brief = isText && len(body) == 1
@@ -52,26 +53,9 @@ func parseReply(data []byte) (r reply) {
 	return r
 }
 
-// valueAt returns the value at a path such as "errors.0.message", or nil.
-func valueAt(value any, path string) any {
-	for name := range strings.SplitSeq(path, ".") {
-		switch v := value.(type) {
-		case map[string]any:
-			value = v[name]
-		case []any:
-			if value = nil; name == "0" && len(v) > 0 {
-				value = v[0]
-			}
-		default:
-			return nil
-		}
-	}
-	return value
-}
-
-// textAt returns the string at a path, trimmed, or "".
-func textAt(value any, path string) Foreign {
-	s, _ := valueAt(value, path).(string)
+// text returns a string, trimmed, or "" for any other value.
+func text(value any) Foreign {
+	s, _ := value.(string)
 	return Foreign(strings.TrimSpace(s))
 }
 
@@ -80,11 +64,9 @@ func textAt(value any, path string) Foreign {
 func details(detail any) (found []Detail) {
 	items, _ := detail.([]any)
 	for _, item := range items {
-		d := Detail{Field: string(textAt(item, "loc")), Message: textAt(item, "msg")}
-		if s, ok := item.(string); ok {
-			d.Message = Foreign(s)
-		}
-		path, _ := valueAt(item, "loc").([]any)
+		fields, _ := item.(map[string]any)
+		d := Detail{Field: string(text(fields["loc"])), Message: cmp.Or(text(item), text(fields["msg"]))}
+		path, _ := fields["loc"].([]any)
 		for _, part := range path {
 			switch part.(type) {
 			case string, float64: // anything else is not part of a path, and may echo the request
@@ -105,8 +87,8 @@ func pageText(body []byte) Foreign {
 	if title := regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`).FindStringSubmatch(page); title != nil {
 		page = title[1]
 	}
-	page = regexp.MustCompile(`(?is)<!--.*?-->|<style.*?</style|<script.*?</script`).ReplaceAllString(page, " <")
-	page = html.UnescapeString(regexp.MustCompile(`<[^>]*>?`).ReplaceAllString(page, " "))
+	tags := regexp.MustCompile(`(?is)<!--.*?-->|<style.*?</style[^>]*>?|<script.*?</script[^>]*>?|<[^>]*>?`)
+	page = html.UnescapeString(tags.ReplaceAllString(page, " "))
 	page = strings.TrimFunc(page, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) })
 	if strings.HasPrefix(page, "{") || strings.HasPrefix(page, "[") {
 		return ""
@@ -116,8 +98,8 @@ func pageText(body []byte) Foreign {
 
 // invalidReply is the error for a response that is not what was wanted. If it has the shape of the API's errors, it
 // says what the API said.
-func (r request) invalidReply(wanted string, body []byte, err error) *Error {
-	e := r.mismatch("the API returned 200 OK, but not %s", wanted)
+func (r request) invalidReply(body []byte, err error) *Error {
+	e := r.mismatch("the API returned 200 OK, but not %s", r.wanted)
 	e.Cause, e.Said, e.Err = InvalidReply, Foreign(err.Error()), err
 	if reply := parseReply(body); reply.own {
 		e.Code, e.Said, e.Message = reply.code, reply.text, "the API returned 200 OK with an error"
@@ -132,4 +114,88 @@ func (r request) mismatch(format string, args ...any) *Error {
 		e.Effect = MaybePending
 	}
 	return e
+}
+
+// A record is a JSON object that is read field by field. The first problem stays in err.
+type record struct {
+	fields map[string]json.RawMessage
+	err    error
+}
+
+// newRecord reads a body that must be a single JSON object. Names are case-sensitive and must be unique: encoding/json
+// ignores case and lets the last duplicate win, so two programs could read the same response differently.
+func newRecord(body []byte) *record {
+	r := &record{fields: make(map[string]json.RawMessage)}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	if open, _ := decoder.Token(); open != json.Delim('{') || !json.Valid(body) {
+		r.err = errors.New("not a JSON object")
+	}
+	for r.err == nil && decoder.More() {
+		name, _ := decoder.Token() // it is valid
+		var value json.RawMessage
+		_ = decoder.Decode(&value)
+		key := name.(string)
+		if r.fields[key] != nil {
+			r.err = fmt.Errorf("duplicate field %q", key)
+		}
+		r.fields[key] = value
+	}
+	return r
+}
+
+// get reads an optional field into the variable that to points to, which null leaves as it is; kind is a JSON type.
+func (r *record) get(name, kind string, to any) {
+	data, ok := r.fields[name]
+	if ok && json.Unmarshal(data, to) != nil {
+		r.err = cmp.Or(r.err, fmt.Errorf("%s is not %s", name, kind))
+	}
+}
+
+// optionalID reads a UUID. It is null if the field is null or absent.
+func (r *record) optionalID(name string) uuid.NullUUID {
+	var text *string
+	if r.get(name, "a string", &text); text == nil {
+		return uuid.NullUUID{}
+	}
+	id, err := ParseID(*text)
+	if err != nil {
+		r.err = cmp.Or(r.err, fmt.Errorf("%s: %w", name, err))
+	}
+	return uuid.NullUUID{UUID: id, Valid: err == nil}
+}
+
+// id reads a UUID that must be there.
+func (r *record) id(name string) uuid.UUID {
+	id := r.optionalID(name)
+	if !id.Valid {
+		r.err = cmp.Or(r.err, fmt.Errorf("%s is missing", name))
+	}
+	return id.UUID
+}
+
+// time reads a time in RFC 3339. Without a zone, as the API's framework may write it, it is in UTC. Anything else is the
+// zero time.
+func (r *record) time(name string) time.Time {
+	var s string
+	_ = json.Unmarshal(r.fields[name], &s)
+	at, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		at, _ = time.Parse(time.RFC3339, s+"Z")
+	}
+	return at.UTC()
+}
+
+// ParseID parses a UUID of 36 characters: 8-4-4-4-12 hexadecimal digits in either case (RFC 9562, section 4). Unlike
+// uuid.Parse, it takes no URN, no braces and no bare digits.
+func ParseID(s string) (uuid.UUID, error) {
+	if len(s) == 36 {
+		if id, err := uuid.Parse(s); err == nil {
+			return id, nil
+		}
+	}
+	shown := fmt.Sprintf("a value of %d bytes", len(s)) // a truncated secret could no longer be recognized
+	if len(s) <= 60 {
+		shown = strconv.Quote(s)
+	}
+	return uuid.UUID{}, fmt.Errorf("%s is not a UUID such as 123e4567-e89b-42d3-a456-426614174000", shown)
 }
