@@ -38,6 +38,8 @@ type content struct {
 	Content map[string]struct{ Schema schema }
 }
 
+type object = map[string]any
+
 // schema is compiled when it is decoded.
 type schema struct {
 	*jsonschema.Schema
@@ -58,28 +60,38 @@ func (s *schema) UnmarshalJSON(data []byte) (err error) {
 // projectContract is the contract of the project's own document, which all sandboxes share.
 var projectContract = sync.OnceValue(func() contract { return newContract(testdata.OpenAPI) })
 
+var reference = regexp.MustCompile(`"\$ref":"#/components/(\w+)/(\w+)"`)
+
 // newContract returns the contract of a document. It rejects fields that the document does not list, which would
 // otherwise hide a misspelled name.
 func newContract(document []byte) contract {
-	var root any
-	check(yaml.Unmarshal(document, &root))
-	for name, schema := range at(root, "components/schemas").(object) {
-		isObject := strings.Contains(fmt.Sprint(at(schema, "type")), "object")
-		if isObject && !strings.Contains(name, "ValidationError") { // FastAPI adds to those
-			schema.(object)["additionalProperties"] = false
-		}
-	}
-	resolved, err := json.Marshal(resolve(root, root))
-	check(err)
 	var doc struct {
-		Paths map[string]struct {
-			Parameters       []parameter
-			Get, Patch, Post *operation
+		Paths      any
+		Components map[string]map[string]any
+	}
+	check(yaml.Unmarshal(document, &doc))
+	for name, schema := range doc.Components["schemas"] {
+		schema := schema.(object)
+		isObject := strings.Contains(fmt.Sprint(schema["type"]), "object")
+		if isObject && !strings.Contains(name, "ValidationError") { // FastAPI adds to those
+			schema["additionalProperties"] = false
 		}
 	}
-	check(json.Unmarshal(resolved, &doc))
+	resolved := encode(doc.Paths)
+	for reference.Match(resolved) {
+		resolved = reference.ReplaceAllFunc(resolved, func(found []byte) []byte {
+			to := reference.FindSubmatch(found)
+			object := encode(doc.Components[string(to[1])][string(to[2])])
+			return object[1 : len(object)-1]
+		})
+	}
+	var paths map[string]struct {
+		Parameters       []parameter
+		Get, Patch, Post *operation
+	}
+	check(json.Unmarshal(resolved, &paths))
 	ct := contract{}
-	for path, item := range doc.Paths {
+	for path, item := range paths {
 		for method, op := range map[string]*operation{"GET": item.Get, "PATCH": item.Patch, "POST": item.Post} {
 			if op != nil {
 				op.Parameters = append(op.Parameters, item.Parameters...)
@@ -90,39 +102,18 @@ func newContract(document []byte) contract {
 	return ct
 }
 
-// check panics: the document is embedded in the program, or a test's.
+// encode returns the JSON of what a document or a test says.
+func encode(value any) []byte {
+	data, err := json.Marshal(value)
+	check(err)
+	return data
+}
+
+// check panics: only an embedded document, or one that a test made, can be wrong.
 func check(err error) {
 	if err != nil {
 		panic(err)
 	}
-}
-
-type object = map[string]any
-
-// at returns what is at a path in a document.
-func at(value any, path string) any {
-	for name := range strings.SplitSeq(path, "/") {
-		value = value.(object)[name]
-	}
-	return value
-}
-
-// resolve replaces the references in a part of a document by what they refer to.
-func resolve(root, part any) any {
-	switch part := part.(type) {
-	case object:
-		if ref, ok := part["$ref"].(string); ok {
-			return resolve(root, at(root, strings.TrimPrefix(ref, "#/")))
-		}
-		for name, value := range part {
-			part[name] = resolve(root, value)
-		}
-	case []any:
-		for i, value := range part {
-			part[i] = resolve(root, value)
-		}
-	}
-	return part
 }
 
 var idInPath = regexp.MustCompile(`^/v1/agent/([^/]+)`)
