@@ -141,15 +141,11 @@ func (ct contract) checkRequest(c call, body []byte) error {
 	}
 	for name, values := range given {
 		i := slices.IndexFunc(op.Parameters, func(p parameter) bool { return p.Name == name })
-		if i < 0 {
-			return fmt.Errorf("query.%s: no such parameter", name)
-		} else if len(values) > 1 {
-			return fmt.Errorf("query.%s: given more than once", name)
+		if i < 0 || len(values) > 1 {
+			return fmt.Errorf("query.%s: no such parameter, or more than one", name)
 		}
 		p, value := op.Parameters[i], any(values[0])
-		if !slices.Contains(p.Schema.Types.ToStrings(), "string") { // written as in JSON, if it is valid
-			_ = json.Unmarshal([]byte(values[0]), &value)
-		}
+		_ = json.Unmarshal([]byte(values[0]), &value) // a number or a boolean is written as in JSON
 		if err := p.Schema.check(value); err != nil {
 			return fmt.Errorf("%s.%s: %w", p.In, name, err)
 		}
@@ -199,14 +195,4 @@ func (s schema) check(value any) error {
 		return errors.New(reason)
 	}
 	return nil
-}
-
-// bearer returns the token of r's Authorization header, or "" unless there is exactly one.
-func bearer(r *http.Request) string {
-	if values := r.Header.Values("Authorization"); len(values) == 1 {
-		if scheme, token, _ := strings.Cut(values[0], " "); strings.EqualFold(scheme, "Bearer") {
-			return token
-		}
-	}
-	return ""
 }

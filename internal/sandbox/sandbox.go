@@ -133,7 +133,8 @@ func (s *Sandbox) receive(r *http.Request, body []byte) (c call, wait time.Durat
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	c = call{Request: r, index: len(s.requests), token: bearer(r)}
+	c = call{Request: r, index: len(s.requests)}
+	_, c.token, _ = strings.Cut(strings.Join(r.Header["Authorization"], ", "), "Bearer ")
 	c.path, c.id = locate(r.URL.EscapedPath())
 	_, known := s.contracts[0][r.Method+" "+c.path]
 	c.unknown = !known
