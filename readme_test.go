@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "update the tables in the README and in 
 type action struct {
 	Name, Description string
 	Inputs, Outputs   yaml.Node
-	Runs              struct{ Using, Image string }
+	Runs              struct{ Image string }
 }
 
 type field struct {
@@ -150,30 +150,23 @@ func table(t *testing.T, a action, kind string, only []string) string {
 }
 
 // docs lists the Markdown files for users and contributors.
-func docs(t *testing.T) []string {
+func docs(t *testing.T) []string { return append(glob(t, "*.md"), glob(t, "docs/*.md")...) }
+
+// glob lists the files that match a pattern, without tests.
+func glob(t *testing.T, pattern string) []string {
 	t.Helper()
-	root, err := filepath.Glob("*.md")
-	if err != nil {
-		t.Fatal(err)
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %q, %v", pattern, files, err)
 	}
-	pages, err := filepath.Glob("docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return append(root, pages...)
+	return slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
 }
 
 func TestEveryCodeIsUsedAndDocumented(t *testing.T) {
 	code := regexp.MustCompile(`\bACTION_[A-Z_]*[A-Z]`)
-	files, err := filepath.Glob("publish/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var source []byte
-	for _, file := range files {
-		if !strings.HasSuffix(file, "_test.go") {
-			source = append(source, readFile(t, file)...)
-		}
+	for _, file := range glob(t, "publish/*.go") {
+		source = append(source, readFile(t, file)...)
 	}
 	var defined []string
 	for _, f := range diga.Faults {
@@ -231,8 +224,8 @@ func TestActionMetadata(t *testing.T) {
 	if len(a.Description) >= 125 {
 		t.Errorf("the description has %d characters, the marketplace requires fewer than 125", len(a.Description))
 	}
-	if a.Runs.Using != "docker" || a.Runs.Image != "Dockerfile" {
-		t.Errorf("runs %+v", a.Runs)
+	if a.Runs.Image != "Dockerfile" {
+		t.Errorf("runs %q", a.Runs.Image)
 	}
 }
 
@@ -267,52 +260,21 @@ func workflows(t *testing.T, path string) (list []workflow) {
 	return list
 }
 
-// actionlint, in .ci/run, checks that the workflows are valid otherwise.
-func TestWorkflowsInDocsUseExistingInputsAndOutputs(t *testing.T) {
+// Workflows use inputs and outputs that exist. A job that can change an agent gets its key from an environment, and is in the
+// agent's concurrency group, where no job is lost. actionlint, in .ci/run, checks the rest, but does not know "queue" yet.
+func TestWorkflowsInDocs(t *testing.T) {
 	a := readAction(t)
-	declares := func(node yaml.Node, name string) bool {
-		return slices.ContainsFunc(fields(t, node), func(f field) bool { return f.Name == name })
+	inputs, outputs := fields(t, a.Inputs), fields(t, a.Outputs)
+	declares := func(list []field, name string) bool {
+		return slices.ContainsFunc(list, func(f field) bool { return f.Name == name })
 	}
-	steps := 0
+	steps, keys := 0, 0
 	for _, path := range docs(t) {
 		for _, w := range workflows(t, path) {
-			for _, job := range w.Jobs {
-				for _, step := range job.Steps {
-					if !strings.HasPrefix(step.Uses, "your-org/publish-agent-version@") {
-						continue
-					}
-					steps++
-					for name := range step.With {
-						if !declares(a.Inputs, name) {
-							t.Errorf("%s: a workflow sets the input %q, which does not exist", path, name)
-						}
-					}
-					for _, name := range []string{"token", "agent-id"} {
-						if step.With[name] == nil {
-							t.Errorf("%s: a workflow does not set %s:\n%s", path, name, w.source)
-						}
-					}
-					outputs := regexp.MustCompile(`steps\.` + regexp.QuoteMeta(step.ID) + `\.outputs\.([\w-]+)`)
-					for _, found := range outputs.FindAllStringSubmatch(w.source, -1) {
-						if !declares(a.Outputs, found[1]) {
-							t.Errorf("%s: a workflow reads the output %q, which does not exist", path, found[1])
-						}
-					}
-				}
+			bad := func(format string, args ...any) {
+				t.Helper()
+				t.Errorf("%s: %s, in\n%s", path, fmt.Sprintf(format, args...), w.source)
 			}
-		}
-	}
-	if steps < 14 {
-		t.Errorf("only %d uses of this action found", steps)
-	}
-}
-
-// A job that can change an agent gets its key from an environment, and is in the agent's concurrency group, where no job is lost.
-// actionlint does not know "queue" yet, so .ci/run removes it from what it lints: this test checks where it stands.
-func TestWorkflowsInDocsShareTheSetUp(t *testing.T) {
-	found := 0
-	for _, path := range docs(t) {
-		for _, w := range workflows(t, path) {
 			queues := strings.Count(w.source, "queue:")
 			check := func(concurrency map[string]string) (changes bool) {
 				changes = strings.HasPrefix(concurrency["group"], "diga-${{ ")
@@ -320,7 +282,7 @@ func TestWorkflowsInDocsShareTheSetUp(t *testing.T) {
 					queues--
 				}
 				if changes && (len(concurrency) != 2 || concurrency["queue"] != "max") {
-					t.Errorf("%s: %v, want a group with queue: max and nothing else, in\n%s", path, concurrency, w.source)
+					bad("%v, want a group with queue: max and nothing else", concurrency)
 				}
 				return changes
 			}
@@ -328,22 +290,39 @@ func TestWorkflowsInDocsShareTheSetUp(t *testing.T) {
 			for id, job := range w.Jobs {
 				one := check(job.Concurrency)
 				for _, step := range job.Steps {
-					if step.With["token"] != "${{ secrets.DIGA_TOKEN }}" {
+					if step.With["token"] == "${{ secrets.DIGA_TOKEN }}" {
+						keys++
+						if job.Environment == nil || !all && !one {
+							bad("the job %s has the key, but no environment or no concurrency", id)
+						}
+					}
+					if !strings.HasPrefix(step.Uses, "your-org/publish-agent-version@") {
 						continue
 					}
-					found++
-					if job.Environment == nil || !all && !one {
-						t.Errorf("%s: the job %s has the key, but no environment or no concurrency, in\n%s", path, id, w.source)
+					steps++
+					if step.With["token"] == nil || step.With["agent-id"] == nil {
+						bad("no token or no agent-id")
+					}
+					for name := range step.With {
+						if !declares(inputs, name) {
+							bad("the input %q does not exist", name)
+						}
+					}
+					read := regexp.MustCompile(`steps\.` + regexp.QuoteMeta(step.ID) + `\.outputs\.([\w-]+)`)
+					for _, found := range read.FindAllStringSubmatch(w.source, -1) {
+						if !declares(outputs, found[1]) {
+							bad("the output %q does not exist", found[1])
+						}
 					}
 				}
 			}
 			if queues != 0 {
-				t.Errorf("%s: queue outside of concurrency in\n%s", path, w.source)
+				bad("queue outside of concurrency")
 			}
 		}
 	}
-	if found < 10 {
-		t.Errorf("only %d steps with the key found", found)
+	if steps < 14 || keys < 10 {
+		t.Errorf("only %d uses of this action and %d steps with the key found", steps, keys)
 	}
 }
 
@@ -366,10 +345,8 @@ esac
 
 // The recipe that comments the plan makes one comment, and renews it, whatever others have written.
 func TestCommentRecipe(t *testing.T) {
-	for _, tool := range []string{"bash", "jq"} {
-		if _, err := exec.LookPath(tool); err != nil && os.Getenv("CI") == "" {
-			t.Skipf("the recipe needs bash and jq: %v", err)
-		}
+	if _, err := exec.LookPath("jq"); err != nil && os.Getenv("CI") == "" {
+		t.Skipf("the recipe needs jq: %v", err)
 	}
 	var script string
 	for _, w := range workflows(t, "docs/recipes.md") {
@@ -452,18 +429,7 @@ func anchors(markdown []byte) (list []string) {
 
 // TestArchitectureListsEveryFile compares the table in docs/architecture.md with the source files.
 func TestArchitectureListsEveryFile(t *testing.T) {
-	var files, listed []string
-	for _, dir := range []string{"publish", "diga"} {
-		paths, err := filepath.Glob(dir + "/*.go")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, path := range paths {
-			if !strings.HasSuffix(path, "_test.go") {
-				files = append(files, path)
-			}
-		}
-	}
+	files, listed := append(glob(t, "publish/*.go"), glob(t, "diga/*.go")...), []string(nil)
 	for _, row := range regexp.MustCompile("(?m)^\\| .* \\| `(publish|diga)` \\| (.*)$").FindAllSubmatch(readFile(t, "docs/architecture.md"), -1) {
 		for _, file := range regexp.MustCompile(`\w+\.go`).FindAll(row[2], -1) {
 			listed = append(listed, filepath.Join(string(row[1]), string(file)))

@@ -1,7 +1,6 @@
 // Command bench measures what a publish costs, and prints the tables of its README:
 //
-//	go run ./bench [-write]         # all but the image; needs curl, node and GNU time
-//	go run ./bench [-write] image   # the image; needs Docker and docker-registry
+//	go run ./bench [-write]    # needs curl and GNU time
 //
 // -write also puts the tables into the README. Any failure is a panic: half a measurement is none.
 package main
@@ -41,10 +40,6 @@ func main() {
 	b.http, b.https, b.https1 = plain.URL, secure.URL, secure1.URL
 	certificate := &pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw} // both have the same
 	check(os.WriteFile(b.dir+"/authority.pem", pem.EncodeToMemory(certificate), 0o600))
-	if flag.Arg(0) == "image" {
-		b.image()
-		return
-	}
 	b.programs()
 	b.network()
 	b.fleets()

@@ -53,7 +53,6 @@ func (b *bench) step(name, base string, inputs ...string) program {
 	return program{name, []string{b.dir + "/publish-agent-version"}, append([]string{
 		"GOMAXPROCS=1", // as in the image
 		"SSL_CERT_FILE=" + b.dir + "/authority.pem", "SSL_CERT_DIR=/none",
-		"NODE_EXTRA_CA_CERTS=" + b.dir + "/authority.pem",
 		"GITHUB_ACTIONS=true", "GITHUB_OUTPUT=" + output, "GITHUB_STEP_SUMMARY=" + output + ".md",
 		"INPUT_TOKEN=" + sandbox.Token, "INPUT_API-URL=" + base,
 	}, inputs...)}
@@ -78,9 +77,7 @@ func (b *bench) programs() {
 	beside := func(base string) []program {
 		action := b.byID(base)
 		action.name = "the action"
-		js := []string{"node", "bench/publish.mjs"}
-		floor := []string{b.dir + "/floor"}
-		return []program{action, {"the floor", floor, action.env}, b.curl(base), {"JavaScript", js, action.env}}
+		return []program{action, {"the floor", []string{b.dir + "/floor"}, action.env}, b.curl(base)}
 	}
 	plain, plainRatios := b.compare(beside(b.http))
 	programs := beside(b.https)
@@ -100,7 +97,7 @@ func (b *bench) programs() {
 // compare runs programs in turn, so that other load on the machine affects all alike. It returns the medians of each
 // run: of each program's time, and of the first program's time divided by that of the same round.
 func (b *bench) compare(programs []program) (ms, ratios [][]float64) {
-	const rounds, slowRounds = 30, 2
+	const rounds = 30
 	ms, ratios = make([][]float64, len(programs)), make([][]float64, len(programs))
 	for range runs {
 		// Each run has new copies, because how a file is laid out in memory is random; dd writes each at once.
@@ -108,9 +105,6 @@ func (b *bench) compare(programs []program) (ms, ratios [][]float64) {
 		took, ratio := make([][]float64, len(programs)), make([][]float64, len(programs))
 		for round := range rounds {
 			for i, p := range programs {
-				if p.args[0] == "node" && round >= slowRounds {
-					continue
-				}
 				one, _ := b.run(p)
 				took[i] = append(took[i], one)
 				ratio[i] = append(ratio[i], took[0][round]/one)
@@ -180,35 +174,6 @@ func (b *bench) fleets() {
 	}
 	fmt.Fprintf(&b.goals, "| 256 steps at once | all, 1.5 × ideal, 0 lost | %s | %s |\n", worst, verdict(err == nil))
 	b.put("| limit | Retry-After | steps failed | numbers lost | time ÷ ideal | requests a step |", rows)
-}
-
-// image measures what a job waits for: a pull of the image, from a registry on this machine, and a run. No layer may
-// be left when the image is removed: hence the version, Docker's own builder, and a name for what that leaves.
-func (b *bench) image() {
-	config := "{version: 0.1, storage: {filesystem: {rootdirectory: " + b.dir + "}}, http: {addr: 'localhost:5017'}}"
-	check(os.WriteFile(b.dir+"/registry.yml", []byte(config), 0o600))
-	registry := exec.Command("docker-registry", "serve", b.dir+"/registry.yml")
-	check(registry.Start())
-	defer registry.Process.Kill()
-	const image, stage = "localhost:5017/publish-agent-version:bench", "publish-agent-version:bench-stage"
-	build := "DOCKER_BUILDKIT=0 docker build --build-arg VERSION=" + fmt.Sprint(time.Now().Unix())
-	build += " ${GO_IMAGE:+--build-arg GO_IMAGE=$GO_IMAGE} . --tag "
-	defer sh("docker image rm " + image + " " + stage)
-	sh(build + stage + " --target build && " + build + image + " && docker push " + image)
-	megabytes := " | awk '{printf \"| %.2f \", $1 / 1e6}'"
-	sizes := sh("docker inspect --format '{{.Size}}' " + image + megabytes)
-	sizes += sh("docker save " + image + " | gzip | wc -c" + megabytes)
-	check(os.WriteFile(b.dir+"/env", []byte(strings.Join(b.byID(b.http).env, "\n")), 0o600))
-	run := fmt.Sprintf("docker run --rm --network=host --volume=%s:%[1]s --env-file=%[1]s/env %s", b.dir, image)
-	var pulls, ran []float64
-	for range runs {
-		sh("docker image rm " + image)
-		pull, _ := b.run(program{args: []string{"docker", "pull", image}})
-		ms, _ := b.run(program{args: []string{"sh", "-c", run}})
-		pulls, ran = append(pulls, pull), append(ran, ms)
-	}
-	b.put("| MB on disk (goal: 8.5) | MB compressed (3.6) | ms to pull | ms to run |",
-		fmt.Sprintf("%s| %s | %s |\n", sizes, spread(pulls, 0), spread(ran, 0)))
 }
 
 // sh runs a command and returns what it prints.

@@ -6,9 +6,11 @@
 package e2e
 
 import (
+	"bytes"
 	"crypto/rand"
 	"fmt"
 	"maps"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,18 +32,36 @@ func image(t *testing.T) string {
 	return name
 }
 
-// job is a workflow job whose only step is the action, before it runs.
+// newAPI starts a sandbox on a loopback address. At the end of the test it fails the test if a request violated the API's
+// contract.
+func newAPI(t *testing.T) (api *sandbox.Sandbox, url string) {
+	api = sandbox.New()
+	server := httptest.NewServer(api)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+		if violations := api.Violations(); len(violations) > 0 {
+			t.Errorf("contract violations: %q", violations)
+		}
+	})
+	return api, server.URL
+}
+
+// job is a workflow job whose only step is the action.
 type job struct {
 	*testing.T
-	engine  string            // docker or podman
-	image   string            // as the engine calls it
-	name    string            // of the container
-	dir     string            // its subdirectories are mounted below /github
-	env     map[string]string // the step's environment
-	mode    string            // of the mount that holds the output file: "" or ":ro"
-	network string
-	flags   []string // additional flags of "docker run"
-	args    []string // of the binary
+	engine string            // docker or podman
+	image  string            // as the engine calls it
+	name   string            // of the container
+	dir    string            // its subdirectories are mounted below /github
+	env    map[string]string // the step's environment
+	flags  []string          // additional flags of "docker run"
+	args   []string          // of the binary
+
+	// Once it runs:
+	client *exec.Cmd
+	output bytes.Buffer
+	ended  chan struct{} // closed when the client has exited
 }
 
 const (
@@ -49,11 +69,11 @@ const (
 	summaryFile = "file_commands/step_summary"
 )
 
-// newJob prepares a step with the given inputs and action.yml's defaults. Unless inputs override them, the agent is
-// FrontDesk and the API is at url.
+// newJob prepares a step with the given inputs and action.yml's defaults. Unless inputs override them, it publishes
+// FrontDesk's next version, and the API is at url.
 func newJob(t *testing.T, url string, inputs map[string]string) *job {
 	j := &job{
-		T: t, engine: "docker", image: image(t), name: "publish-agent-version-" + strings.ToLower(rand.Text()), dir: t.TempDir(), network: "host",
+		T: t, engine: "docker", image: image(t), name: "publish-agent-version-" + strings.ToLower(rand.Text()), dir: t.TempDir(),
 		env: map[string]string{
 			"CI":                       "true",
 			"GITHUB_ACTIONS":           "true",
@@ -65,14 +85,13 @@ func newJob(t *testing.T, url string, inputs map[string]string) *job {
 			"HOME":                     "/github/home",
 		},
 	}
-	for name, value := range defaults(t) {
-		j.setInput(name, value)
-	}
-	for name, value := range map[string]string{"token": sandbox.Token, "agent-id": sandbox.FrontDesk, "api-url": url} {
-		j.setInput(name, value)
-	}
-	for name, value := range inputs {
-		j.setInput(name, value)
+	all := defaults(t)
+	maps.Copy(all, map[string]string{
+		"token": sandbox.Token, "agent-id": sandbox.FrontDesk, "version-id": sandbox.NextID, "api-url": url,
+	})
+	maps.Copy(all, inputs)
+	for name, value := range all { // as a runner sets them, which keeps hyphens
+		j.env["INPUT_"+strings.ToUpper(name)] = value
 	}
 	for _, dir := range []string{"file_commands", "home", "workflow", "workspace"} {
 		if err := os.Mkdir(filepath.Join(j.dir, dir), 0o755); err != nil {
@@ -107,11 +126,6 @@ func defaults(t *testing.T) map[string]string {
 	return values
 }
 
-// setInput sets the variable of an input as a runner does, which keeps hyphens.
-func (j *job) setInput(name, value string) {
-	j.env["INPUT_"+strings.ToUpper(strings.ReplaceAll(name, " ", "_"))] = value
-}
-
 // write creates a file below the job's directory. As on a runner, it does not belong to root.
 func (j *job) write(name, content string) {
 	j.Helper()
@@ -143,11 +157,10 @@ func (j *job) command() *exec.Cmd {
 		args = append(args, "-e", name)
 		environment = append(environment, name+"="+j.env[name])
 	}
-	args = append(args, "--network", j.network)
-	for _, dir := range []string{"home", "workflow", "workspace"} {
+	args = append(args, "--network", "host")
+	for _, dir := range []string{"file_commands", "home", "workflow", "workspace"} {
 		args = append(args, "-v", filepath.Join(j.dir, dir)+":/github/"+dir)
 	}
-	args = append(args, "-v", filepath.Join(j.dir, "file_commands")+":/github/file_commands"+j.mode)
 	args = append(args, j.flags...)
 	command := exec.CommandContext(j.Context(), j.engine, append(append(args, j.image), j.args...)...)
 	command.Env = environment

@@ -1,11 +1,8 @@
 package e2e
 
 import (
-	"bytes"
 	"maps"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,43 +11,24 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-// step is a running container.
-type step struct {
-	*job
-	client *exec.Cmd
-	output bytes.Buffer
-	ended  chan struct{} // closed when the client has exited
-}
-
 // start starts the container.
-func (j *job) start() *step {
+func (j *job) start() {
 	j.Helper()
-	s := &step{job: j, client: j.command(), ended: make(chan struct{})}
-	s.client.Stdout, s.client.Stderr = &s.output, &s.output
-	if err := s.client.Start(); err != nil {
+	j.client, j.ended = j.command(), make(chan struct{})
+	j.client.Stdout, j.client.Stderr = &j.output, &j.output
+	if err := j.client.Start(); err != nil {
 		j.Fatal(err)
 	}
 	j.Cleanup(func() { _ = exec.Command(j.engine, "rm", "--force", j.name).Run() })
 	go func() {
-		defer close(s.ended)
-		_ = s.client.Wait() // the exit status is in ProcessState
+		defer close(j.ended)
+		_ = j.client.Wait() // the exit status is in ProcessState
 	}()
-	return s
-}
-
-// awaitChange waits until a has received a change.
-func (s *step) awaitChange(a *api) {
-	s.Helper()
-	select {
-	case <-a.changes:
-	case <-s.ended:
-		s.Fatalf("ended before it sent a change:\n%s", s.quoted())
-	}
 }
 
 // quoted returns the log with a prefix on each line, so that a runner of these tests does not run its commands.
-func (s *step) quoted() string {
-	return "| " + strings.Join(runner.Lines(s.output.String()), "\n| ")
+func (j *job) quoted() string {
+	return "| " + strings.Join(runner.Lines(j.output.String()), "\n| ")
 }
 
 // result is a step's output as the runner parses it.
@@ -65,52 +43,49 @@ type result struct {
 
 // finish waits for the container and checks what holds for every step: the container is removed, no command and no output
 // fails the step, and the token appears nowhere.
-func (s *step) finish() result {
-	s.Helper()
-	<-s.ended
-	s.Cleanup(func() {
-		if s.Failed() {
-			s.Logf("the step's log:\n%s", s.quoted())
+func (j *job) finish() result {
+	j.Helper()
+	<-j.ended
+	j.Cleanup(func() {
+		if j.Failed() {
+			j.Logf("the step's log:\n%s", j.quoted())
 		}
 	})
-	r := result{exit: s.client.ProcessState.ExitCode(), outputs: make(map[string]string), summary: s.read(summaryFile)}
-	if left := command(s.T, s.engine, "ps", "--all", "--quiet", "--filter", "name="+s.name); left != "" {
-		s.Errorf("the container was not removed: %s", left)
+	r := result{exit: j.client.ProcessState.ExitCode(), outputs: make(map[string]string), summary: j.read(summaryFile)}
+	if left := command(j.T, j.engine, "ps", "--all", "--quiet", "--filter", "name="+j.name); left != "" {
+		j.Errorf("the container was not removed: %s", left)
 	}
 
-	r.log = runner.ReadLog(s.output.String())
+	r.log = runner.ReadLog(j.output.String())
 	for _, c := range r.log.Commands {
 		r.commands = append(r.commands, strings.TrimSpace(c.Name+" "+c.Properties["title"]))
 	}
 	if len(r.log.Failures) > 0 {
-		s.Errorf("commands that fail the step: %v", r.log.Failures)
+		j.Errorf("commands that fail the step: %v", r.log.Failures)
 	}
-	file := ""
-	if content, err := os.ReadFile(filepath.Join(s.dir, outputFile)); err == nil {
-		file = string(content)
-	}
+	file := j.read(outputFile)
 	outputs, err := runner.Outputs(file)
 	if err != nil {
-		s.Errorf("the output file: %v", err)
+		j.Errorf("the output file: %v", err)
 	}
 	for _, o := range outputs {
 		if _, ok := r.outputs[o.Name]; ok {
-			s.Errorf("the output %s is set twice", o.Name)
+			j.Errorf("the output %s is set twice", o.Name)
 		}
 		r.outputs[o.Name] = o.Value
 	}
 	r.message = r.outputs["error-message"]
 	delete(r.outputs, "error-message")
 	if output, set := r.outputs["summary"]; set && output+"\n" != r.summary {
-		s.Errorf("the output summary is not the job summary:\n%s", output)
+		j.Errorf("the output summary is not the job summary:\n%s", output)
 	}
 	delete(r.outputs, "summary")
 
 	for where, text := range map[string]string{
-		"log": strings.Join(r.log.Printed, "\n"), "output file": file, "summary": r.summary, "command line": strings.Join(s.client.Args, " "),
+		"log": strings.Join(r.log.Printed, "\n"), "output file": file, "summary": r.summary, "command line": strings.Join(j.client.Args, " "),
 	} {
 		if found := runner.FindSecret(text, sandbox.Token); len(found) > 0 {
-			s.Errorf("the token appears in the %s: %q", where, found)
+			j.Errorf("the token appears in the %s: %q", where, found)
 		}
 	}
 	return r
@@ -119,7 +94,8 @@ func (s *step) finish() result {
 // run starts the container and waits for it.
 func (j *job) run() result {
 	j.Helper()
-	return j.start().finish()
+	j.start()
+	return j.finish()
 }
 
 // want checks the exit status, the commands and the outputs exactly. It expects one annotation besides the warnings, which

@@ -32,34 +32,26 @@ func main() {
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	addr, name, command := "127.0.0.1:0", "promotion", ""
-	if len(args) > 0 {
-		command, args = args[0], args[1:]
-	}
-	switch command {
-	case "serve":
-		flags.StringVar(&addr, "addr", addr, "")
-	case "try":
-		flags.StringVar(&name, "scenario", name, "")
-	default:
+	addr, name := flags.String("addr", "127.0.0.1:0", ""), flags.String("scenario", "promotion", "")
+	if len(args) == 0 || args[0] != "serve" && args[0] != "try" {
 		return errors.New(usage)
 	}
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
-		return fmt.Errorf("%s: %w\n%s", command, cmp.Or(err, errors.New("too many arguments")), usage)
+	if err := flags.Parse(args[1:]); err != nil || flags.NArg() > 0 {
+		return fmt.Errorf("%w\n%s", cmp.Or(err, errors.New("too many arguments")), usage)
 	}
-	if name == "list" {
+	if *name == "list" {
 		for _, sc := range scenarios {
 			fmt.Fprintf(stdout, "%-15s %s\n", sc.name, sc.description)
 		}
 		return nil
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := net.Listen("tcp", *addr)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	if command == "serve" {
+	if args[0] == "serve" {
 		return serve(ctx, l, stdout)
 	}
-	return try(ctx, name, l, nil, stdout)
+	return try(ctx, *name, l, nil, stdout)
 }

@@ -18,7 +18,7 @@ func TestCommandLine(t *testing.T) {
 		{nil, "", "usage:"},
 		{[]string{"play"}, "", "usage:"},
 		{[]string{"try", "promotion"}, "", "too many arguments"},
-		{[]string{"serve", "-scenario", "promotion"}, "", "flag provided but not defined: -scenario"},
+		{[]string{"serve", "-port", "1"}, "", "flag provided but not defined: -port"},
 		{[]string{"serve", "-addr", "127.0.0.1:-1"}, "", "invalid port"},
 	} {
 		var stdout bytes.Buffer

@@ -30,7 +30,6 @@ func try(ctx context.Context, name string, l net.Listener, dial dialFunc, stdout
 		return fmt.Errorf("unknown scenario %q; -scenario list shows all scenarios", name)
 	}
 	sc, api := scenarios[i], sandbox.New()
-	api.Set(sc.behavior)
 	if sc.setup != nil {
 		sc.setup(api)
 	}

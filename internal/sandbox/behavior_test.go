@@ -1,8 +1,10 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,119 +15,78 @@ import (
 	"time"
 )
 
-// exchange is what a client receives: the status, or 0 if there is no response, and the body, with an ellipsis if it is
-// truncated.
-type exchange struct {
-	status int
-	body   string
+// exchange serves a request, and returns what a client receives: the status, or 0 if there is no response, and the body, with
+// an ellipsis if it is truncated.
+func exchange(s *Sandbox, r *http.Request) (w *httptest.ResponseRecorder, got string) {
+	w = httptest.NewRecorder()
+	defer func() {
+		err, _ := recover().(error)
+		switch aborted := errors.Is(err, http.ErrAbortHandler); {
+		case aborted && w.Body.Len() == 0:
+			got = "0"
+		case aborted:
+			got = fmt.Sprint(w.Code, " ", w.Body, "…")
+		default:
+			got = strings.TrimSpace(fmt.Sprint(w.Code, " ", w.Body))
+		}
+	}()
+	s.ServeHTTP(w, r)
+	return w, ""
 }
 
 func TestFaults(t *testing.T) {
-	const full = `{"agent_id":"` + FrontDesk + `","inbound_phone_number_id":"` + Reception + `","outbound_phone_number_id":null,"published_version_id":"` + NextID + `"}`
-	html := http.Header{"Retry-After": {"7"}, "Content-Type": {"text/html"}}
+	const full = `200 {"agent_id":"` + FrontDesk + `","inbound_phone_number_id":"` + Reception + `","outbound_phone_number_id":null,"published_version_id":"` + NextID + `"}`
+	const five, object = 5 * time.Second, `{"detail":{"message":"a"}}`
 	tests := []struct {
 		name    string
 		faults  []Fault
-		want    []exchange
-		applied []bool // after each request
-	}{
-		{"none", nil, []exchange{{200, full}}, []bool{true}},
-		{"the zero fault", []Fault{{}, {Status: 503}}, []exchange{{200, full}, {503, ""}}, []bool{true, true}},
-		{"a sequence", []Fault{{Status: 503}, {Status: 500, Body: "{}"}}, []exchange{{503, ""}, {500, "{}"}, {200, full}}, []bool{false, false, true}},
-		{"twice", []Fault{{Status: 503, Times: 2}}, []exchange{{503, ""}, {503, ""}, {200, full}}, []bool{false, false, true}},
-		{"all requests", []Fault{{Status: 503, Times: -1}, {Status: 418}}, []exchange{{503, ""}, {503, ""}, {503, ""}}, []bool{false, false, false}},
-		{"for another method", []Fault{{Method: "GET", Status: 503}}, []exchange{{200, full}}, []bool{true}},
-		{"a gateway that lost the reply", []Fault{{Status: 502, Applied: true, Header: html, Body: "<p>"}}, []exchange{{502, "<p>"}}, []bool{true}},
-		{"a dropped request", []Fault{{Drop: DropReply}}, []exchange{{}}, []bool{false}},
-		{"a lost reply", []Fault{{Drop: DropReply, Applied: true}}, []exchange{{}, {200, full}}, []bool{true, true}},
-		{"a truncated reply", []Fault{{Drop: DropBody}}, []exchange{{200, full[:len(full)/2] + "…"}}, []bool{true}},
-		{"a truncated error", []Fault{{Drop: DropBody, Status: 500, Body: "12345678"}}, []exchange{{500, "1234…"}}, []bool{false}},
-		{"a detail that is an object", []Fault{{Status: 422, Body: `{"detail":{"message":"a"}}`}}, []exchange{{422, `{"detail":{"message":"a"}}`}}, []bool{false}},
-		{"another reply", []Fault{{Body: "[]"}}, []exchange{{200, "[]"}}, []bool{true}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			s := newSandbox(t)
-			server := httptest.NewServer(s)
-			defer server.Close()
-			s.Inject(tt.faults...)
-			for i, want := range tt.want {
-				server.Client().CloseIdleConnections() // net/http repeats a request if a reused connection breaks
-				r := newRequest("PATCH", server.URL+publishPath, publishNext)
-				r.RequestURI = ""
-				reply, err := server.Client().Do(r)
-				got := exchange{}
-				if err == nil {
-					body, err := io.ReadAll(reply.Body)
-					reply.Body.Close()
-					got = exchange{reply.StatusCode, string(body)}
-					if err != nil {
-						got.body += "…"
-					}
-					if i < len(tt.faults) {
-						for name, values := range tt.faults[i].Header {
-							if !slices.Equal(reply.Header[name], values) {
-								t.Errorf("%s: got %q", name, reply.Header[name])
-							}
-						}
-					}
-				}
-				if version, _, _ := s.Live(FrontDesk); got != want || (version == NextID) != tt.applied[i] {
-					t.Errorf("request %d: got %+v and %s live, want %+v", i+1, got, version, want)
-				}
-			}
-			if got := len(s.Requests()); got != len(tt.want) {
-				t.Errorf("got %d requests, want %d", got, len(tt.want))
-			}
-		})
-	}
-}
-
-// serve serves r, and returns the status, or 0 if the connection is aborted.
-func serve(s *Sandbox, r *http.Request) (status int) {
-	defer func() {
-		if err, ok := recover().(error); ok && errors.Is(err, http.ErrAbortHandler) {
-			status = 0
-		}
-	}()
-	status, _ = send(s, r)
-	return status
-}
-
-func TestDelay(t *testing.T) {
-	tests := []struct {
-		name    string
-		fault   Fault
 		cancel  time.Duration // when the client disconnects; 0: never
+		want    []string
+		applied []bool // after each request
 		elapsed time.Duration
-		status  int
-		applied bool
 	}{
-		{"a slow reply", Fault{Delay: 5 * time.Second}, 0, 5 * time.Second, 200, true},
-		{"a slow error", Fault{Delay: 5 * time.Second, Status: 504}, 0, 5 * time.Second, 504, false},
-		{"a slow disconnection", Fault{Delay: 5 * time.Second, Drop: DropReply}, 0, 5 * time.Second, 0, false},
-		{"the client disconnects before the change", Fault{Delay: time.Hour}, time.Minute, time.Minute, 0, false},
-		{"the client disconnects after the change", Fault{Delay: time.Hour, Applied: true}, time.Minute, time.Minute, 0, true},
+		{"none", nil, 0, []string{full}, []bool{true}, 0},
+		{"the zero fault", []Fault{{}, {Status: 503}}, 0, []string{full, "503"}, []bool{true, true}, 0},
+		{"a sequence", []Fault{{Status: 503}, {Status: 500, Body: "{}"}}, 0, []string{"503", "500 {}", full}, []bool{false, false, true}, 0},
+		{"twice", []Fault{{Status: 503, Times: 2}}, 0, []string{"503", "503", full}, []bool{false, false, true}, 0},
+		{"all requests", []Fault{{Status: 503, Times: -1}, {Status: 418}}, 0, []string{"503", "503", "503"}, []bool{false, false, false}, 0},
+		{"for another method", []Fault{{Method: "GET", Status: 503}}, 0, []string{full}, []bool{true}, 0},
+		{"a gateway that lost the reply", []Fault{{Status: 502, Applied: true, Body: "<p>"}}, 0, []string{"502 <p>"}, []bool{true}, 0},
+		{"a dropped request", []Fault{{Drop: DropReply}}, 0, []string{"0"}, []bool{false}, 0},
+		{"a lost reply", []Fault{{Drop: DropReply, Applied: true}}, 0, []string{"0", full}, []bool{true, true}, 0},
+		{"a truncated reply", []Fault{{Drop: DropBody}}, 0, []string{full[:4+(len(full)-4)/2] + "…"}, []bool{true}, 0},
+		{"a truncated error", []Fault{{Drop: DropBody, Status: 500, Body: "12345678"}}, 0, []string{"500 1234…"}, []bool{false}, 0},
+		{"a detail that is an object", []Fault{{Status: 422, Body: object}}, 0, []string{"422 " + object}, []bool{false}, 0},
+		{"another reply", []Fault{{Body: "[]"}}, 0, []string{"200 []"}, []bool{true}, 0},
+		{"a slow reply", []Fault{{Delay: five}}, 0, []string{full}, []bool{true}, five},
+		{"a slow error", []Fault{{Delay: five, Status: 504}}, 0, []string{"504"}, []bool{false}, five},
+		{"a slow disconnection", []Fault{{Delay: five, Drop: DropReply}}, 0, []string{"0"}, []bool{false}, five},
+		{"the client disconnects before the change", []Fault{{Delay: time.Hour}}, five, []string{"0"}, []bool{false}, five},
+		{"the client disconnects after the change", []Fault{{Delay: time.Hour, Applied: true}}, five, []string{"0"}, []bool{true}, five},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newSandbox(t)
-				s.Inject(tt.fault)
-				ctx := t.Context()
-				if tt.cancel > 0 {
-					var cancel context.CancelFunc
-					ctx, cancel = context.WithTimeout(ctx, tt.cancel)
-					defer cancel()
+				s, start := newSandbox(t), time.Now()
+				s.Inject(tt.faults...)
+				ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(tt.cancel, time.Hour))
+				defer cancel()
+				for i, want := range tt.want {
+					_, got := exchange(s, newRequest("PATCH", publishPath, publishNext).WithContext(ctx))
+					if version, _, _ := s.Live(FrontDesk); got != want || (version == NextID) != tt.applied[i] {
+						t.Errorf("request %d: got %s and %s live, want %s", i+1, got, version, want)
+					}
 				}
-				start := time.Now()
-				status := serve(s, newRequest("PATCH", publishPath, publishNext).WithContext(ctx))
-				version, _, _ := s.Live(FrontDesk)
-				if elapsed := time.Since(start); elapsed != tt.elapsed || status != tt.status || (version == NextID) != tt.applied {
-					t.Errorf("got %d after %v, want %d after %v", status, elapsed, tt.status, tt.elapsed)
+				if elapsed := time.Since(start); elapsed != tt.elapsed || len(s.Requests()) != len(tt.want) {
+					t.Errorf("%d requests took %v, want %d and %v", len(s.Requests()), elapsed, len(tt.want), tt.elapsed)
 				}
 			})
 		})
+	}
+	s := newSandbox(t)
+	s.Inject(Fault{Status: 503, Header: http.Header{"retry-after": {"7"}, "Content-Type": {"text/html"}}, Body: "<p>"})
+	if w, _ := exchange(s, newRequest("PATCH", publishPath, publishNext)); w.Header().Get("Retry-After") != "7" || w.Header().Get("Content-Type") != "text/html" {
+		t.Errorf("got %v", w.Header())
 	}
 }
 
@@ -134,11 +95,10 @@ func TestLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, start := newSandbox(t), time.Now()
 		s.Inject(Fault{Status: 504, Late: 9 * time.Second}, Fault{Method: "POST", Drop: DropReply, Late: 3 * time.Second})
-		if status := serve(s, newRequest("PATCH", publishPath, publishNext)); status != 504 {
-			t.Errorf("got %d", status)
-		}
-		if status := serve(s, newRequest("POST", listPath, `{"version_name":"late"}`)); status != 0 {
-			t.Errorf("got %d", status)
+		_, first := exchange(s, newRequest("PATCH", publishPath, publishNext))
+		_, second := exchange(s, newRequest("POST", listPath, `{"version_name":"late"}`))
+		if first != "504" || second != "0" {
+			t.Errorf("got %s and %s", first, second)
 		}
 		for _, want := range []struct {
 			newest, live string
@@ -217,8 +177,7 @@ func TestLimit(t *testing.T) {
 				start := time.Now()
 				for i, step := range tt.steps {
 					wait(step.at - time.Since(start))
-					w := httptest.NewRecorder()
-					s.ServeHTTP(w, newRequest("PATCH", publishPath, publishNext))
+					w, _ := exchange(s, newRequest("PATCH", publishPath, publishNext))
 					if w.Code != step.status || w.Header().Get("Retry-After") != step.retryAfter {
 						t.Errorf("step %d: got %d, Retry-After %q, want %+v", i+1, w.Code, w.Header().Get("Retry-After"), step)
 					}
@@ -234,10 +193,9 @@ func TestLimitOfRequestsAtATime(t *testing.T) {
 		s.Set(Behavior{Limit: Limit{AtATime: 1, RetryAfter: true}})
 		s.Inject(Fault{Delay: time.Second})
 		first := make(chan int)
-		go func() { first <- serve(s, newRequest("PATCH", publishPath, publishNext)) }()
+		go func() { status, _ := patch(s, publishNext); first <- status }()
 		synctest.Wait()
-		w := httptest.NewRecorder()
-		s.ServeHTTP(w, newRequest("GET", listPath, ""))
+		w, _ := exchange(s, newRequest("GET", listPath, ""))
 		if w.Code != 429 || w.Header().Get("Retry-After") != "1" {
 			t.Errorf("got %d %v %s", w.Code, w.Header(), w.Body)
 		}

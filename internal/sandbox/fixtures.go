@@ -67,9 +67,7 @@ type fixtures struct {
 }
 
 var readFixtures = sync.OnceValue(func() (f fixtures) {
-	if err := json.Unmarshal(testdata.Sandbox, &f); err != nil {
-		panic(err) // the file is embedded in the program
-	}
+	check(json.Unmarshal(testdata.Sandbox, &f))
 	return f
 })
 

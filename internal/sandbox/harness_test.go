@@ -24,10 +24,8 @@ const (
 	outboundID  = `,"outbound_phone_number_id":`
 )
 
-type object = map[string]any
-
 // vendorContract is the contract of the vendor's own document, if DIGA_OPENAPI names its file, or nil.
-var vendorContract = sync.OnceValue(func() *contract {
+var vendorContract = sync.OnceValue(func() contract {
 	file := os.Getenv("DIGA_OPENAPI")
 	if file == "" {
 		return nil

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -289,11 +288,7 @@ func (s *Sandbox) page(items []item, query url.Values, limit int) response {
 }
 
 func success(status int, body any) response {
-	data, err := json.Marshal(body)
-	if err != nil {
-		panic(err) // only a configuration that a test made can be impossible
-	}
-	return response{status: status, header: http.Header{"Content-Type": {"application/json"}}, body: data}
+	return response{status, http.Header{"Content-Type": {"application/json"}}, encode(body)}
 }
 
 // failure has the API's error body.
