@@ -156,14 +156,14 @@ func TestEmptyBooleans(t *testing.T) {
 			api := &fakeAPI{}
 			s := scenario{env: map[string]string{"GITHUB_ACTIONS": test.actions, "INPUT_DRY-RUN": "",
 				"INPUT_UNPUBLISH": ""}}
-			res := s.runModified(t, api, func(step *publish.Step, _ context.CancelCauseFunc) {
+			s.modify = func(step *publish.Step, _ context.CancelCauseFunc) {
 				step.Environ = append(step.Environ, test.variable+"=")
-			})
+			}
 			want := expected{attempts: 1}
 			if test.says != "" {
 				want = expected{code: "ACTION_INPUT_INVALID", attempts: -1, says: []string{test.says}}
 			}
-			if res.check(t, want); test.says != "" && len(api.requests("")) > 0 {
+			if s.check(t, api, want); test.says != "" && len(api.requests("")) > 0 {
 				t.Errorf("%d requests", len(api.requests("")))
 			}
 		})

@@ -311,7 +311,7 @@ func TestFaultsInput(t *testing.T) {
 			with("timeout", timeout, "max-retries", "10").check(t, replying(response{then: hang}), expected{
 				code: "ACTION_TIMEOUT", status: "unknown", says: []string{"within the timeout of " + is}})
 		}
-		replying(respond(429, "", "Retry-After: 60")).testQueue(t, with("timeout", "30m"),
+		replying(respond(429, "", "Retry-After: 60")).check(t, with("timeout", "30m"),
 			expected{code: "HTTP_429", minTime: 28 * time.Minute, maxTime: 30 * time.Minute})
 		for retries, attempts := range map[string]int{"": 5, "10": 11} {
 			with("max-retries", retries, "timeout", "30m").check(t, replying(respond(500, "")), unknownOutcome("HTTP_500", attempts))

@@ -248,20 +248,15 @@ func (s scenario) check(t *testing.T, server fakeServer, w expected) result {
 	t.Helper()
 	res := s.runInMemory(t, server)
 	res.check(t, w)
+	if api, ok := server.(*fakeAPI); ok && res.outputs != nil {
+		api.checkAttempts(t, res)
+	}
 	return res
 }
 
 // test is check as a subtest.
 func (s scenario) test(t *testing.T, name string, server fakeServer, w expected) {
 	t.Run(name, func(t *testing.T) { s.check(t, server, w) })
-}
-
-// runModified is runInMemory for a step that modify has changed; cancel ends the step's context.
-func (s scenario) runModified(t *testing.T, server fakeServer,
-	modify func(s *publish.Step, cancel context.CancelCauseFunc)) result {
-	t.Helper()
-	s.modify = modify
-	return s.runInMemory(t, server)
 }
 
 // runBinary is run in a process of its own. Of the variables of this process it gets none.
@@ -453,11 +448,9 @@ func (res *result) message() string {
 // expected is what a run must end with. A zero field is not checked, but an empty code means success.
 type expected struct {
 	code       string
-	status     string // empty: failed after a failure, else published
-	httpStatus string // the output http-status; "none": there is none
-	// The output, and how many requests for the change the API receives; -1: there is no such output.
-	attempts   int
-	noRequest  bool          // the API receives none of them
+	status     string        // empty: failed after a failure, else published
+	httpStatus string        // the output http-status; "none": there is none
+	attempts   int           // the output; -1: there is none
 	says       []string      // parts of the message of the annotation
 	neverShown []string      // must not be printed or written
 	minTime    time.Duration // the time that the run takes, at least
@@ -576,7 +569,7 @@ func invalidResponse(http string, says ...string) expected {
 // notSent is the result of a change that never left this machine.
 func notSent(code string, says ...string) expected {
 	return expected{
-		code: code, attempts: -1, noRequest: true, httpStatus: "none",
+		code: code, attempts: -1, httpStatus: "none",
 		says: append(says, nothingChanged), neverShown: []string{mayBeApplied},
 	}
 }
