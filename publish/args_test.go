@@ -102,10 +102,6 @@ func TestCommandLine(t *testing.T) {
 			"Front desk is on v1.22.7 and answers +34 910 000 001"},
 		{"show-live with something else", []string{next, "--show-live"}, nil, 1, "",
 			"--version-id and --show-live exclude each other"},
-		{"show-live with a number", []string{"--show-live", "--inbound-phone-number=+34910000001"}, nil, 1, "",
-			"--inbound-phone-number has no effect with --show-live: remove it"},
-		{"launch-draft with an ID", []string{next, "--launch-draft"}, nil, 1, "",
-			"--launch-draft has no effect with --version-id: remove it"},
 		{"unpublish with only-newer", []string{"--unpublish", "--only-newer"}, nil, 1, "",
 			"--only-newer has no effect with --unpublish: remove it"},
 		{"inside Actions", []string{next}, map[string]string{

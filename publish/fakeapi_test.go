@@ -267,12 +267,14 @@ func (r response) isSet() bool { return r.raw != "" || r.stream != nil || r.then
 
 // send writes r and reports whether the connection is ready for another request.
 func (r response) send(conn, bare net.Conn) bool {
-	out := io.Writer(conn)
-	if r.byteDelay > 0 {
-		out = slowWriter{conn, r.byteDelay}
-	}
-	if _, err := io.WriteString(out, r.raw); err != nil {
-		return false
+	for raw, n := r.raw, len(r.raw); len(raw) > 0; raw = raw[n:] {
+		if r.byteDelay > 0 {
+			<-time.After(r.byteDelay)
+			n = 1
+		}
+		if _, err := io.WriteString(conn, raw[:n]); err != nil {
+			return false
+		}
 	}
 	if r.stream != nil {
 		r.stream(conn)
@@ -284,22 +286,6 @@ func (r response) send(conn, bare net.Conn) bool {
 		_, _ = io.Copy(io.Discard, conn)
 	}
 	return r.then == keepOpen
-}
-
-// slowWriter writes one byte at a time, each after a wait.
-type slowWriter struct {
-	io.Writer
-	byteDelay time.Duration
-}
-
-func (p slowWriter) Write(b []byte) (int, error) {
-	for i := range b {
-		<-time.After(p.byteDelay)
-		if _, err := p.Writer.Write(b[i : i+1]); err != nil {
-			return i, err
-		}
-	}
-	return len(b), nil
 }
 
 // check and test are those of s with api as the server.

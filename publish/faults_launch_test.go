@@ -186,13 +186,4 @@ func TestFaultsLaunch(t *testing.T) {
 			summary: []string{"`v2`, from the draft"},
 			says:    []string{"After a real run, Front desk would be on v2, from the draft"}}.run(t)
 	})
-	t.Run("inputs", func(t *testing.T) {
-		for _, inputs := range [][]string{{"version-id", sandbox.NextID}, {"unpublish", "true", "version-id", ""},
-			{"show-live", "true", "version-id", ""}} {
-			res := with(append(inputs, "launch-draft", "true")...).runOffline(t)
-			if res.outputs["error-code"] != "ACTION_INPUT_INVALID" || !strings.Contains(res.message(), "launch-draft") {
-				t.Errorf("%q: %q", inputs, res.message())
-			}
-		}
-	})
 }
