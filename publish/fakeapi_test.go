@@ -295,6 +295,16 @@ func (api *fakeAPI) check(t *testing.T, s scenario, w expected) result {
 }
 func (api *fakeAPI) test(t *testing.T, name string, s scenario, w expected) { s.test(t, name, api, w) }
 
+// testMeasured is test with the binary, on the loopback address, and a check of the memory that it takes.
+func (api *fakeAPI) testMeasured(t *testing.T, name string, w expected, inputs ...string) {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		res := with(append(inputs, "api-url", api.start(t), "timeout", "5s")...).runMeasured(t)
+		res.check(t, w.within(0, busyMachine))
+		api.checkAttempts(t, res)
+	})
+}
+
 // checkAttempts checks that the output attempts is how many requests for the change api received.
 func (api *fakeAPI) checkAttempts(t *testing.T, res result) {
 	t.Helper()

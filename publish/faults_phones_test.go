@@ -105,9 +105,55 @@ func TestFaultsPhones(t *testing.T) {
 			setup: phone(sandbox.Retired, func(p *sandbox.Phone) { p.Status = "assigned" }),
 			says:  []string{"2 phone numbers match +34 910 000 002", sandbox.Retired}}.run(t)
 	})
-	t.Run("P5", testNumbersRefused)
-	t.Run("P5a", testNumbersReadLate)
-	t.Run("P5b", testNumbersNotReadable)
+	t.Run("P5", func(t *testing.T) {
+		protect := []string{"so inbound and outbound numbers that were bound could not be protected"}
+		for _, status := range refusing {
+			faults := []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: status})}
+			story{name: fmt.Sprint(status), faults: faults, attempts: 1, warns: protect}.run(t)
+			story{name: fmt.Sprint(status, ", dropped"), is: dropping, faults: faults, attempts: 1, inbound: []string{},
+				warns: []string{"The reply names no inbound or outbound number"}}.run(t)
+		}
+		story{name: "another shape", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Body: "[]"})}, attempts: 1,
+			warns: protect}.run(t)
+		story{name: "a key without access to phones", inputs: []string{"token", sandbox.AgentsToken},
+			is: sandbox.Behavior{PhonesIfNamed: true}, attempts: 1, warns: protect}.run(t)
+		story{name: "an API that knows nothing but the change", faults: []sandbox.Fault{get("/v1/", sandbox.Fault{Status: 404, Body: `{"detail":"Not Found"}`})},
+			attempts: 1, warns: protect}.run(t)
+		story{name: "show-live", inputs: []string{"version-id", "", "show-live", "true"}, status: "live", attempts: -1,
+			live:   sandbox.LiveID,
+			faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})},
+			says:   []string{"Front desk is on v1.22.7, phone numbers unknown"}}.run(t)
+		story{name: "one open direction", inputs: []string{"inbound-phone-number-id", sandbox.Reception},
+			faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})}, attempts: 1,
+			warns: []string{"so outbound numbers that were bound"}}.run(t)
+		story{name: "no open direction", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 503})},
+			attempts: 1, inputs: []string{"inbound-phone-number-id", sandbox.Reception, "outbound-phone-number-id",
+				"none"}}.run(t)
+	})
+	t.Run("P5a", func(t *testing.T) {
+		for code, fault := range passing {
+			fault.Times = 2
+			story{name: code, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, attempts: 1}.run(t)
+		}
+		for range 10 {
+			for name, limit := range map[string]sandbox.Limit{
+				"one request at a time": {AtATime: 1}, "one request a second": {Requests: 1, Interval: time.Second},
+			} {
+				story{name: name, is: and(dropping, func(b *sandbox.Behavior) { b.Limit = limit })}.run(t)
+			}
+		}
+	})
+	t.Run("P5b", func(t *testing.T) {
+		for code, fault := range passing {
+			s := story{name: code, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, code: code,
+				attempts: -1, says: []string{nothingChanged}}
+			if fault.Status != 0 {
+				s.says = append(s.says,
+					"set both numbers by ID: inbound-phone-number-id and outbound-phone-number-id, each an ID or none")
+			}
+			s.run(t)
+		}
+	})
 	t.Run("P6", func(t *testing.T) {
 		for _, status := range refusing {
 			code := fmt.Sprint("HTTP_", status)
@@ -286,61 +332,9 @@ func TestFaultsPhones(t *testing.T) {
 // refusing are statuses of a read that is refused for good.
 var refusing = []int{302, 400, 403, 404, 405, 410, 422, 501}
 
-func testNumbersRefused(t *testing.T) {
-	protect := []string{"so inbound and outbound numbers that were bound could not be protected"}
-	for _, status := range refusing {
-		faults := []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: status})}
-		story{name: fmt.Sprint(status), faults: faults, attempts: 1, warns: protect}.run(t)
-		story{name: fmt.Sprint(status, ", dropped"), is: dropping, faults: faults, attempts: 1, inbound: []string{},
-			warns: []string{"The reply names no inbound or outbound number"}}.run(t)
-	}
-	story{name: "another shape", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Body: "[]"})}, attempts: 1,
-		warns: protect}.run(t)
-	story{name: "a key without access to phones", inputs: []string{"token", sandbox.AgentsToken},
-		is: sandbox.Behavior{PhonesIfNamed: true}, attempts: 1, warns: protect}.run(t)
-	story{name: "an API that knows nothing but the change", faults: []sandbox.Fault{get("/v1/", sandbox.Fault{Status: 404, Body: `{"detail":"Not Found"}`})},
-		attempts: 1, warns: protect}.run(t)
-	story{name: "show-live", inputs: []string{"version-id", "", "show-live", "true"}, status: "live", attempts: -1,
-		live:   sandbox.LiveID,
-		faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})},
-		says:   []string{"Front desk is on v1.22.7, phone numbers unknown"}}.run(t)
-	story{name: "one open direction", inputs: []string{"inbound-phone-number-id", sandbox.Reception},
-		faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})}, attempts: 1,
-		warns: []string{"so outbound numbers that were bound"}}.run(t)
-	story{name: "no open direction", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 503})},
-		attempts: 1, inputs: []string{"inbound-phone-number-id", sandbox.Reception, "outbound-phone-number-id",
-			"none"}}.run(t)
-}
-
 // passing are faults of a read that may be over soon, with the code if they are not.
 var passing = map[string]sandbox.Fault{
 	"HTTP_429": {Status: 429}, "HTTP_500": {Status: 500}, "HTTP_503": {Status: 503}, "HTTP_408": {Status: 408},
 	"ACTION_NETWORK_ERROR": {Drop: sandbox.DropReply}, "ACTION_RESPONSE_INVALID": {Drop: sandbox.DropBody},
 	"ACTION_TIMEOUT": {Delay: time.Hour},
-}
-
-func testNumbersReadLate(t *testing.T) {
-	for code, fault := range passing {
-		fault.Times = 2
-		story{name: code, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, attempts: 1}.run(t)
-	}
-	for range 10 {
-		for name, limit := range map[string]sandbox.Limit{
-			"one request at a time": {AtATime: 1}, "one request a second": {Requests: 1, Interval: time.Second},
-		} {
-			story{name: name, is: and(dropping, func(b *sandbox.Behavior) { b.Limit = limit })}.run(t)
-		}
-	}
-}
-
-func testNumbersNotReadable(t *testing.T) {
-	for code, fault := range passing {
-		s := story{name: code, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, code: code,
-			attempts: -1, says: []string{nothingChanged}}
-		if fault.Status != 0 {
-			s.says = append(s.says,
-				"set both numbers by ID: inbound-phone-number-id and outbound-phone-number-id, each an ID or none")
-		}
-		s.run(t)
-	}
 }

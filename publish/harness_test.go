@@ -505,6 +505,9 @@ func (res *result) check(t *testing.T, w expected) {
 		func(part string) bool { return strings.Contains(first, part) }) {
 		t.Errorf("the summary is headed %q, want one of %q", first, headline)
 	}
+	if w.code != "" && len(res.summary) > 8000 {
+		t.Errorf("the summary has %d bytes", len(res.summary))
+	}
 	if w.minTime > 0 {
 		w.minTime += w.verifyTime
 	}
@@ -559,6 +562,12 @@ const busyMachine = 25 * time.Second
 func unknownOutcome(code string, attempts int, says ...string) expected {
 	return expected{code: code, status: "unknown", attempts: attempts, says: append(says, mayBeApplied),
 		verifyTime: lastLook}
+}
+
+// ownError is the result of a change that the API answered with an error of its own, once: nothing comes of it.
+func ownError(code string, status int, says ...string) expected {
+	return expected{code: code, attempts: 1, httpStatus: fmt.Sprint(status), neverShown: []string{mayBeApplied},
+		says: append(says, nothingChanged+": "+stillLive), verifyTime: lastLook}
 }
 
 // invalidResponse is the unknown outcome of a change whose one response is not a confirmation; http is as in expected.
