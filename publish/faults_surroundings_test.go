@@ -27,33 +27,27 @@ func TestFaultsSurroundings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const named = "Cannot write step outputs: opening GITHUB_OUTPUT: "
 		for path, reason := range map[string]string{
-			"":                           named + "no such file or directory",
-			at("missing"):                named + "no such file or directory",
-			at("dangling"):               named + "no such file or directory",
-			at("directory"):              named + "not a regular file",
-			at("fifo"):                   named + "not a regular file",
-			at("fifo") + "/":             named + "not a directory",
-			os.DevNull:                   named + "not a regular file",
-			at("link to fifo"):           named + "not a regular file",
-			at("loop"):                   named + "too many levels of symbolic links",
-			at("nul\x00"):                named + "invalid argument",
-			at(strings.Repeat("x", 300)): named + "file name too long",
+			"":                           "no such file or directory",
+			at("missing"):                "no such file or directory",
+			at("dangling"):               "no such file or directory",
+			at("directory"):              "not a regular file",
+			at("fifo"):                   "not a regular file",
+			at("fifo") + "/":             "not a directory",
+			os.DevNull:                   "not a regular file",
+			at("link to fifo"):           "not a regular file",
+			at("loop"):                   "too many levels of symbolic links",
+			at("nul\x00"):                "invalid argument",
+			at(strings.Repeat("x", 300)): "file name too long",
 		} {
 			summary := newFile(t, "")
-			s := scenario{env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}
-			res := s.runOffline(t)
-			want := runner.Annotation{
-				Level: "error", Title: "ACTION_OUTPUT_UNWRITABLE",
-				Message: reason + ". Nothing was sent. The runner provides this file: check what changes or removes it.",
-			}
-			if got := res.log.Annotations(); len(got) != 1 || got[0] != want || res.exit != 1 {
-				t.Errorf("%q: exit status %d, annotations %+v, want %+v", path, res.exit, got, want)
-			}
-			if got := readFile(t, summary); !strings.Contains(got, "ACTION_OUTPUT_UNWRITABLE") || strings.Contains(got,
-				"|") {
-				t.Errorf("%q: the summary is\n%s", path, got)
+			res := scenario{env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.runOffline(t)
+			want := runner.Annotation{Level: "error", Title: "ACTION_OUTPUT_UNWRITABLE",
+				Message: "Cannot write step outputs: opening GITHUB_OUTPUT: " + reason +
+					". Nothing was sent. The runner provides this file: check what changes or removes it."}
+			got := readFile(t, summary)
+			if res.last() != want || !strings.Contains(got, "ACTION_OUTPUT_UNWRITABLE") || strings.Contains(got, "|") {
+				t.Errorf("%q: annotation %+v, want %+v; the summary is\n%s", path, res.last(), want, got)
 			}
 		}
 		for _, name := range []string{"missing", "nowhere"} {
@@ -62,10 +56,10 @@ func TestFaultsSurroundings(t *testing.T) {
 			}
 		}
 		// Wrong inputs come first: they are what the author of the workflow can fix.
-		res := scenario{inputs: map[string]string{"timeout": "x"},
-			env: map[string]string{"GITHUB_OUTPUT": at("missing")}}.run(t)
-		if got := res.log.Annotations(); len(got) != 1 || got[0].Title != "ACTION_INPUT_INVALID" {
-			t.Errorf("got %+v", got)
+		s := with("timeout", "x")
+		s.env = map[string]string{"GITHUB_OUTPUT": at("missing")}
+		if res := s.run(t); res.last().Title != "ACTION_INPUT_INVALID" {
+			t.Errorf("got %+v", res.last())
 		}
 	})
 	t.Run("E1/unwritable", func(t *testing.T) {
@@ -89,10 +83,9 @@ func TestFaultsSurroundings(t *testing.T) {
 			}
 		}
 		res := process.finish(t)
-		got := res.log.Annotations()
-		if got := got[len(got)-1]; got.Title != "ACTION_OUTPUT_UNWRITABLE" || !strings.Contains(got.Message,
-			"permission denied. Nothing was sent") || res.exit != 1 {
-			t.Errorf("exit status %d, got %+v", res.exit, got)
+		if got := res.last(); got.Title != "ACTION_OUTPUT_UNWRITABLE" ||
+			!strings.Contains(got.Message, "permission denied. Nothing was sent") {
+			t.Errorf("got %+v", got)
 		}
 		if n := len(api.requests("")); n > 0 || readFile(t, path) != "a=b\n" {
 			t.Errorf("%d requests, the file holds %q", n, readFile(t, path))
@@ -100,59 +93,39 @@ func TestFaultsSurroundings(t *testing.T) {
 	})
 	t.Run("E2", func(t *testing.T) {
 		limit := fileLimit(t)
-		for name, tt := range map[string]struct {
-			inputs map[string]string
-			says   string
-		}{
-			"publish": {
-				map[string]string{"inbound-phone-number-id": sandbox.Reception},
-				"Front desk is now on v1.22.8 (was v1.22.7) and answers +34 910 000 001 (Reception) (version " +
-					sandbox.NextID + ")",
-			},
-			"unpublish": {map[string]string{"unpublish": "true"}, "Front desk is offline (was on v1.22.7)."},
-			"dry run": {map[string]string{"dry-run": "true"},
+		for _, test := range []struct{ input, value, live, says string }{
+			{"inbound-phone-number-id", sandbox.Reception, sandbox.NextID, "Front desk is now on v1.22.8 (was v1.22.7) and " +
+				"answers +34 910 000 001 (Reception) (version " + sandbox.NextID + ")"},
+			{"unpublish", "true", "", "Front desk is offline (was on v1.22.7)."},
+			{"dry-run", "true", sandbox.LiveID,
 				"After a real run, Front desk would be on v1.22.8 (now on v1.22.7) and answer +34 910 000 001 (Reception)."},
+			{"version-id", sandbox.DraftID, sandbox.LiveID, ""},
 		} {
 			for _, room := range []int{1, 20, 50} {
 				api, server := newSandbox(t)
 				held := "held=" + strings.Repeat("x", limit-room-6) + "\n"
 				path, summary := newFile(t, held), newFile(t, held)
-				inputs := map[string]string{"api-url": "http://" + startServer(t, server)}
-				maps.Copy(inputs, tt.inputs)
-				res := scenario{inputs: inputs,
-					env: map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}}.runDiskFull(t)
-				got := res.log.Annotations()
-				says := "Could not write the results: file too large. " + tt.says
-				warning := runner.Annotation{Level: "warning", Title: "No job summary",
-					Message: "Writing it failed: file too large."}
-				if len(got) != 2 || res.exit != 1 || got[0] != warning || got[1].Title != "ACTION_OUTPUT_UNWRITABLE" ||
-					!strings.HasPrefix(got[1].Message, says) ||
-					!strings.HasSuffix(got[1].Message, " Free up disk space, then run this step again: that is safe.") {
-					t.Errorf("%s: exit status %d, got %+v", name, res.exit, got)
+				s := with("api-url", "http://"+startServer(t, server), test.input, test.value)
+				s.env = map[string]string{"GITHUB_OUTPUT": path, "GITHUB_STEP_SUMMARY": summary}
+				res := s.runDiskFull(t)
+				got, failed := res.log.Annotations(), "Could not write the results: file too large."
+				wrong := got[len(got)-1].Title != "BAD_PARAMETER" || !strings.Contains(res.stdout, "\n"+failed+"\n")
+				if test.says != "" {
+					last := got[len(got)-1]
+					wrong = last.Title != "ACTION_OUTPUT_UNWRITABLE" ||
+						!strings.HasPrefix(last.Message, failed+" "+test.says) ||
+						!strings.HasSuffix(last.Message, " Free up disk space, then run this step again: that is safe.")
+				}
+				if wrong || len(got) != 2 || got[0] != (runner.Annotation{Level: "warning", Title: "No job summary",
+					Message: "Writing it failed: file too large."}) {
+					t.Errorf("%s: got %+v", test.input, got)
 				}
 				if readFile(t, path) != held || readFile(t, summary) != held {
-					t.Errorf("%s: with room for %d bytes the files hold %q and %q", name, room, readFile(t, path),
+					t.Errorf("%s: with room for %d bytes the files hold %q and %q", test.input, room, readFile(t, path),
 						readFile(t, summary))
 				}
-				want := map[string]string{"publish": sandbox.NextID, "unpublish": "", "dry run": sandbox.LiveID}[name]
-				checkLive(t, api, want)
+				checkLive(t, api, test.live)
 			}
-		}
-	})
-	t.Run("E2/after a failure", func(t *testing.T) {
-		held := "held=" + strings.Repeat("x", fileLimit(t)-26) + "\n"
-		path := newFile(t, held)
-		api := replying(apiError(404, "AGENT_NOT_FOUND", "no such agent"))
-		res := scenario{
-			inputs: map[string]string{"api-url": api.start(t)}, env: map[string]string{"GITHUB_OUTPUT": path},
-		}.runDiskFull(t)
-		got := res.log.Annotations()
-		if got := got[len(got)-1]; got.Title != "AGENT_NOT_FOUND" || res.exit != 1 || !strings.Contains(res.stdout,
-			"\nCould not write the results: file too large.\n") {
-			t.Errorf("exit status %d, got %+v", res.exit, got)
-		}
-		if readFile(t, path) != held {
-			t.Errorf("the file holds %q", readFile(t, path))
 		}
 	})
 	t.Run("E3", func(t *testing.T) {
@@ -183,13 +156,11 @@ func TestFaultsSurroundings(t *testing.T) {
 	t.Run("E4", func(t *testing.T) {
 		missing := filepath.Join(t.TempDir(), "missing")
 		for path, reason := range map[string]string{
-			"": "Writing it failed: no such file or directory.", t.TempDir(): "Writing it failed: not a regular file.",
-			missing: "Writing it failed: no such file or directory.",
+			"": "no such file or directory.", t.TempDir(): "not a regular file.", missing: "no such file or directory.",
 		} {
 			res := scenario{env: map[string]string{"GITHUB_STEP_SUMMARY": path}}.check(t, &fakeAPI{}, expected{attempts: 1})
-			if got, want := res.log.Annotations()[0],
-				(runner.Annotation{Level: "warning", Title: "No job summary", Message: reason}); got != want {
-				t.Errorf("%q: got %+v, want %+v", path, got, want)
+			if got := res.log.Annotations()[0]; got.Title != "No job summary" || got.Message != "Writing it failed: "+reason {
+				t.Errorf("%q: got %+v", path, got)
 			}
 		}
 		if _, err := os.Lstat(missing); err == nil {
@@ -246,9 +217,7 @@ func TestFaultsSurroundings(t *testing.T) {
 					!strings.Contains(readFile(t, summary), "is now on") {
 					t.Errorf("%s: outputs %q, %v, summary\n%s", name, got, err, readFile(t, summary))
 				}
-				if live, _, _ := api.Live(sandbox.FrontDesk); live != sandbox.NextID {
-					t.Errorf("%s: live is %s", name, live)
-				}
+				checkLive(t, api, sandbox.NextID)
 			}
 		}
 	})
@@ -278,60 +247,36 @@ func TestFaultsSurroundings(t *testing.T) {
 			}
 		}
 	})
-	t.Run("E7", func(t *testing.T) {
-		outside := map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": "", "GITHUB_STEP_SUMMARY": ""}
-		res := scenario{env: outside}.runInMemory(t, &fakeAPI{})
-		wantOutputs := fmt.Sprintf(`status=published
-previous-version-id=%s
-previous-version-name=v1.22.7
-previous-inbound-phone-number-id=
-previous-outbound-phone-number-id=
-version-id=%[2]s
-version-name=v1.22.8
-changed-fields=call_tools,prompt,voice
-attempts=1
-agent-id=%s
-published-version-id=%[2]s
-inbound-phone-number-id=%[4]s
-inbound-phone-number=+34910000001
-outbound-phone-number-id=
-outbound-phone-number=
-`, sandbox.LiveID, sandbox.NextID, sandbox.FrontDesk, sandbox.Reception)
-		if res.exit != 0 || res.stdout != wantOutputs {
-			t.Errorf("exit status %d, standard output %q, want %q", res.exit, res.stdout, wantOutputs)
+	t.Run("E7", func(t *testing.T) { // the goldens of the command line have every word
+		bare := map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": "", "GITHUB_STEP_SUMMARY": ""}
+		res := scenario{env: bare}.check(t, &fakeAPI{}, expected{attempts: 1})
+		if !strings.HasPrefix(res.stdout, "status=published\n") || len(res.outputs) != 15 ||
+			!strings.HasPrefix(res.stderr, "publish-agent-version test\n") ||
+			!strings.Contains(res.stderr, "\nnotice: Published: Front desk is now on v1.22.8 (was v1.22.7) and answers ") {
+			t.Errorf("standard output %q, standard error %q", res.stdout, res.stderr)
 		}
-		for _, line := range []string{"publish-agent-version test\n", "\nAttempt 1: 200 OK (",
-			"\nnotice: Published: Front desk is now on v1.22.8 (was v1.22.7) and answers "} {
-			if !strings.Contains("\n"+res.stderr, line) {
-				t.Errorf("standard error does not have %q:\n%s", line, res.stderr)
-			}
-		}
-
-		failing := replying(apiError(404, "AGENT_NOT_FOUND", "no\n::error::such agent"))
-		res = scenario{env: outside}.runInMemory(t, failing)
-		if !strings.Contains(res.stdout,
-			"\nerror-code=AGENT_NOT_FOUND\nerror-message=Diga refused v1.22.8: no ::error::such agent. Nothing") ||
-			res.exit != 1 ||
-			!strings.Contains(res.stderr,
-				"\nerror: AGENT_NOT_FOUND: Diga refused v1.22.8: no ::error::such agent. Nothing") {
-			t.Errorf("exit status %d, standard output %q, standard error %q", res.exit, res.stdout, res.stderr)
-		}
-
 		// The files are honoured where they are named.
-		res = scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}.check(t, &fakeAPI{}, expected{attempts: 1})
-		if res.stdout != wantOutputs || !strings.Contains(res.summary, "### ✅ `Front desk` is now on `v1.22.8`") {
-			t.Errorf("standard output %q, summary\n%s", res.stdout, res.summary)
+		files := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}.check(t, &fakeAPI{}, expected{attempts: 1})
+		if files.stdout != res.stdout || !strings.Contains(files.summary, "### ✅ `Front desk` is now on `v1.22.8`") {
+			t.Errorf("standard output %q, summary\n%s", files.stdout, files.summary)
+		}
+		const says = "Diga refused v1.22.8: no ::error::such agent"
+		res = scenario{env: bare}.check(t, replying(apiError(404, "AGENT_NOT_FOUND", "no\n::error::such agent")),
+			rejected("AGENT_NOT_FOUND", 404, says))
+		if !strings.Contains(res.stderr, "\nerror: AGENT_NOT_FOUND: "+says+". Nothing") {
+			t.Errorf("standard error %q", res.stderr)
 		}
 		for _, path := range []string{"/nowhere/at/all", t.TempDir()} {
-			res := scenario{env: map[string]string{"GITHUB_ACTIONS": "", "GITHUB_OUTPUT": path,
-				"GITHUB_STEP_SUMMARY": ""}}.run(t)
+			unwritable := maps.Clone(bare)
+			unwritable["GITHUB_OUTPUT"] = path
+			res := scenario{env: unwritable}.run(t)
 			if !strings.Contains(res.stdout, "error-code=ACTION_OUTPUT_UNWRITABLE\n") || res.exit != 1 {
 				t.Errorf("%s: exit status %d, standard output %q", path, res.exit, res.stdout)
 			}
 		}
-		res = scenario{env: outside, inputs: map[string]string{"version-id": ""}}.run(t)
-		if !strings.HasPrefix(res.stdout, "status=failed\nerror-code=ACTION_INPUT_INVALID\n") || res.exit != 1 {
-			t.Errorf("exit status %d, standard output %q", res.exit, res.stdout)
+		res = scenario{env: bare, inputs: map[string]string{"version-id": ""}}.run(t)
+		if !strings.HasPrefix(res.stdout, "status=failed\nerror-code=ACTION_INPUT_INVALID\n") {
+			t.Errorf("standard output %q", res.stdout)
 		}
 	})
 	t.Run("E8", func(t *testing.T) {

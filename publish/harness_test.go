@@ -435,6 +435,14 @@ func (res *result) checkCommands(t *testing.T, token string, debug bool) {
 	}
 }
 
+// last is the last annotation.
+func (res *result) last() (last runner.Annotation) {
+	for _, a := range res.log.Annotations() {
+		last = a
+	}
+	return last
+}
+
 // message is the text of the one error or notice.
 func (res *result) message() string {
 	for _, a := range res.log.Annotations() {
