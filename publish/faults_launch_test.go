@@ -181,7 +181,6 @@ func TestFaultsLaunch(t *testing.T) {
 	})
 	t.Run("dry run", func(t *testing.T) {
 		story{name: "nothing is launched", inputs: append([]string{"dry-run", "true"}, launch...), status: "dry-run",
-			attempts: -1, live: sandbox.LiveID,
 			outputs: map[string]string{"launched": "false", "version-id": "", "version-name": "v2"},
 			summary: []string{"`v2`, from the draft"},
 			says:    []string{"After a real run, Front desk would be on v2, from the draft"}}.run(t)

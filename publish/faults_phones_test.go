@@ -58,9 +58,8 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "by number", inputs: []string{"inbound-phone-number", sandbox.HotlineNumber},
 			code: "ACTION_PHONE_IN_USE", attempts: -1, says: []string{numberInUse}}.run(t)
 		story{name: "another direction", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "dry-run", "true",
-			"take-over", "true"}, status: "dry-run", attempts: -1, live: sandbox.LiveID,
-			warns: []string{
-				"Diga may unbind +34 910 000 001 (Reception): a request can name only one inbound number, and only one that can be used."},
+			"take-over", "true"}, status: "dry-run", warns: []string{
+			"Diga may unbind +34 910 000 001 (Reception): a request can name only one inbound number, and only one that can be used."},
 			summary: []string{"would be taken from another agent"}}.run(t)
 		story{name: "taken over", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "take-over", "true"},
 			attempts: 1, is: sandbox.Behavior{AllowTakeOver: true},
@@ -98,8 +97,7 @@ func TestFaultsPhones(t *testing.T) {
 				outputs: map[string]string{"inbound-phone-number": sandbox.PBXNumber}}.run(t)
 		}
 		story{name: "of two records, the usable one", inputs: []string{"inbound-phone-number", sandbox.SwitchNumber},
-			attempts: 1,
-			inbound:  []string{sandbox.Switch, sandbox.Reception}}.run(t) // Retired has the same number
+			attempts: 1, inbound: []string{sandbox.Switch, sandbox.Reception}}.run(t) // Retired has the same number
 		story{name: "of two usable ones, neither", inputs: []string{"inbound-phone-number", sandbox.SwitchNumber},
 			code: "ACTION_PHONE_NOT_FOUND", attempts: -1,
 			setup: phone(sandbox.Retired, func(p *sandbox.Phone) { p.Status = "assigned" }),
@@ -119,10 +117,8 @@ func TestFaultsPhones(t *testing.T) {
 			is: sandbox.Behavior{PhonesIfNamed: true}, attempts: 1, warns: protect}.run(t)
 		story{name: "an API that knows nothing but the change", faults: []sandbox.Fault{get("/v1/", sandbox.Fault{Status: 404, Body: `{"detail":"Not Found"}`})},
 			attempts: 1, warns: protect}.run(t)
-		story{name: "show-live", inputs: []string{"version-id", "", "show-live", "true"}, status: "live", attempts: -1,
-			live:   sandbox.LiveID,
-			faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})},
-			says:   []string{"Front desk is on v1.22.7, phone numbers unknown"}}.run(t)
+		story{name: "show-live", inputs: []string{"version-id", "", "show-live", "true"}, status: "live", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})},
+			says: []string{"Front desk is on v1.22.7, phone numbers unknown"}}.run(t)
 		story{name: "one open direction", inputs: []string{"inbound-phone-number-id", sandbox.Reception},
 			faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})}, attempts: 1,
 			warns: []string{"so outbound numbers that were bound"}}.run(t)
@@ -279,12 +275,11 @@ func TestFaultsPhones(t *testing.T) {
 			attempts: 1, summary: []string{"Undo: publish", "It may not restore every phone number"},
 			hides: []string{"inbound-phone-number-id: " + sandbox.Reception}}.run(t)
 		story{name: "dry run", setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "reserved" }),
-			inputs: []string{"dry-run", "true"}, status: "dry-run", attempts: -1, live: sandbox.LiveID,
-			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
+			inputs: []string{"dry-run", "true"}, status: "dry-run", outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
 			warns: []string{
 				"Diga may unbind +34 910 000 001 (Reception): a request can name only one inbound number, and only one that can be used."}}.run(t)
 		story{name: "dry run of two numbers", setup: bindTwo, inputs: []string{"dry-run", "true"}, status: "dry-run",
-			attempts: -1, live: sandbox.LiveID, inbound: []string{sandbox.Reception, sandbox.Switch},
+			inbound: []string{sandbox.Reception, sandbox.Switch},
 			outputs: map[string]string{"inbound-phone-number-id": "", "outbound-phone-number-id": ""},
 			warns:   []string{"Diga may unbind +34 910 000 002 (Switch) and +34 910 000 001 (Reception)"}}.run(t)
 		story{name: "not assigned, not sent",
@@ -315,16 +310,14 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "refused", setup: issues, inputs: []string{"version-name", "broken"}, code: "BAD_PARAMETER",
 			attempts: 1, says: []string{"No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
 		story{name: "dry run", setup: issues, inputs: []string{"version-name", "broken", "dry-run", "true"},
-			status: "dry-run", attempts: -1, live: sandbox.LiveID,
-			warns: []string{"Diga may refuse broken: No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
+			status: "dry-run", warns: []string{"Diga may refuse broken: No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
 		if id == "" {
 			t.Error("no version with issues")
 		}
 	})
 	t.Run("P15", func(t *testing.T) {
 		story{name: "the key may not write phones", is: sandbox.Behavior{PhonesIfNamed: true},
-			inputs: []string{"token", sandbox.PhonesToken},
-			code:   "INTERNAL_SERVER_ERROR", attempts: 1,
+			inputs: []string{"token", sandbox.PhonesToken}, code: "INTERNAL_SERVER_ERROR", attempts: 1,
 			says: []string{"Give the key Write on Agents and Phones", nothingChanged}}.run(t)
 	})
 }
