@@ -218,21 +218,7 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "repeats, a number asked for", faults: []sandbox.Fault{repeats},
 			inputs: []string{"inbound-phone-number", sandbox.SwitchNumber}, code: "ACTION_RESPONSE_INVALID",
 			attempts: -1, says: []string{"the list repeats itself"}}.run(t)
-	})
-	t.Run("P10", func(t *testing.T) {
-		n := 0
-		endless := func(r *http.Request) sandbox.Fault {
-			if !strings.HasPrefix(r.URL.Path, "/v1/phone/") {
-				return sandbox.Fault{}
-			}
-			var items []string
-			for range 100 {
-				n++
-				items = append(items, fmt.Sprintf(`{"id":"c9000000-0000-4000-8000-%012d"}`, n))
-			}
-			return sandbox.Fault{Status: 200, Body: `{"data":[` + strings.Join(items, ",") + `],"has_more":true}`}
-		}
-		story{name: "endless", is: sandbox.Behavior{Fault: endless, Unchecked: true},
+		story{name: "endless", is: (&endless{path: "/phone/", item: `{"id":"c%s"}`}).behavior(),
 			inputs: []string{"inbound-phone-number", "+34 910"}, code: "ACTION_RESPONSE_INVALID", attempts: -1,
 			says: []string{"more than 10000 items"}}.run(t)
 	})
