@@ -3,10 +3,12 @@ package publish_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,12 +25,12 @@ type fakeServer interface {
 }
 
 // A fakeAPI is a server that plays a script, byte by byte where need be. The zero value confirms every change that
-// publishes sandbox.NextID, and shows sandbox.LiveID as published before it and after it.
+// publishes sandbox.NextID, and shows sandbox.LiveID, without a number, as published before it and after it.
 type fakeAPI struct {
-	readsBefore response   // to reads before the change; the zero value: as the API would
+	readsBefore response   // to reads before the change; the zero value: the sandbox's
 	replies     []response // to the requests for the change, one after the other; the last one stays
 	readsAfter  response   // to reads after a request for the change
-	phones      response   // to reads of phone numbers; the zero value: nothing is bound
+	phones      response   // to reads of phone numbers
 
 	// onConnect is called with the n-th connection, from 1, and returns the one to speak HTTP on; nil if it has closed
 	// it. It may be nil.
@@ -40,6 +42,14 @@ type fakeAPI struct {
 	closed   bool
 	serving  sync.WaitGroup
 }
+
+// unbound is the sandbox with no number bound to FrontDesk.
+var unbound = sync.OnceValue(func() *sandbox.Sandbox {
+	api := sandbox.New()
+	api.Set(sandbox.Behavior{Unchecked: true})
+	api.Bind(sandbox.Reception, sandbox.Inbound, "")
+	return api
+})
 
 // request is a request as it arrived.
 type request struct {
@@ -238,32 +248,18 @@ func (api *fakeAPI) answer(r *http.Request) response {
 	case r.Method == http.MethodPatch:
 		return api.replies[min(changes, len(api.replies))-1]
 	case strings.HasPrefix(r.URL.Path, "/v1/phone/"):
-		if api.phones.isSet() {
-			return api.phones
-		}
-		var phones []string
-		for i, number := range []string{sandbox.ReceptionNumber, sandbox.SwitchNumber, sandbox.CallbackNumber} {
-			phones = append(phones, fmt.Sprintf(
-				`{"id":"c0000000-0000-4000-8000-%012d","number":%q,"status":"assigned"}`, i+1, number))
-		}
-		return respond(http.StatusOK, `{"data":[`+strings.Join(phones, ",")+`],"has_more":false}`)
+		next = api.phones
 	case changes > 0:
 		next = api.readsAfter
 	}
 	if next.isSet() {
 		return next
 	}
-	switch id := r.URL.Query().Get("version_id"); {
-	case id != "":
-		return respond(http.StatusOK, versionJSON(id, id == sandbox.LiveID))
-	case r.URL.Query().Has("is_published"):
-		return liveVersion(sandbox.LiveID)
-	case strings.HasSuffix(r.URL.Path, "/version"):
-		return respond(http.StatusOK, `{"data":[`+versionJSON(sandbox.NextID, false)+`,`+versionJSON(sandbox.LiveID,
-			true)+`],"has_more":false}`)
-	default:
-		return liveVersion(sandbox.LiveID)
-	}
+	_, path, _ := strings.Cut(r.URL.RequestURI(), "/v1/")
+	read, got := httptest.NewRequest(r.Method, "/v1/"+path, nil), httptest.NewRecorder()
+	read.Header.Set("Authorization", "Bearer "+sandbox.Token) // whatever the step's is
+	unbound().ServeHTTP(got, read)
+	return respond(got.Code, got.Body.String())
 }
 
 // isSet reports whether r is more than the zero value.
@@ -271,12 +267,14 @@ func (r response) isSet() bool { return r.raw != "" || r.stream != nil || r.then
 
 // send writes r and reports whether the connection is ready for another request.
 func (r response) send(conn, bare net.Conn) bool {
-	out := io.Writer(conn)
-	if r.byteDelay > 0 {
-		out = slowWriter{conn, r.byteDelay}
-	}
-	if _, err := io.WriteString(out, r.raw); err != nil {
-		return false
+	for raw, n := r.raw, len(r.raw); len(raw) > 0; raw = raw[n:] {
+		if r.byteDelay > 0 {
+			<-time.After(r.byteDelay)
+			n = 1
+		}
+		if _, err := io.WriteString(conn, raw[:n]); err != nil {
+			return false
+		}
 	}
 	if r.stream != nil {
 		r.stream(conn)
@@ -290,44 +288,28 @@ func (r response) send(conn, bare net.Conn) bool {
 	return r.then == keepOpen
 }
 
-// slowWriter writes one byte at a time, each after a wait.
-type slowWriter struct {
-	io.Writer
-	byteDelay time.Duration
-}
-
-func (p slowWriter) Write(b []byte) (int, error) {
-	for i := range b {
-		<-time.After(p.byteDelay)
-		if _, err := p.Writer.Write(b[i : i+1]); err != nil {
-			return i, err
-		}
-	}
-	return len(b), nil
-}
-
-// check runs s against api in memory, and checks the result and how often the change was requested.
+// check and test are those of s with api as the server.
 func (api *fakeAPI) check(t *testing.T, s scenario, w expected) result {
 	t.Helper()
-	res := s.check(t, api, w)
-	api.checkRequests(t, w)
-	return res
+	return s.check(t, api, w)
+}
+func (api *fakeAPI) test(t *testing.T, name string, s scenario, w expected) { s.test(t, name, api, w) }
+
+// testMeasured is test with the binary, on the loopback address, and a check of the memory that it takes.
+func (api *fakeAPI) testMeasured(t *testing.T, name string, w expected, inputs ...string) {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		res := with(append(inputs, "api-url", api.start(t), "timeout", "5s")...).runMeasured(t)
+		res.check(t, w.within(0, busyMachine))
+		api.checkAttempts(t, res)
+	})
 }
 
-// test is check as a subtest.
-func (api *fakeAPI) test(t *testing.T, name string, s scenario, w expected) {
-	t.Run(name, func(t *testing.T) { api.check(t, s, w) })
-}
-
-// checkRequests checks how many requests for the change api received.
-func (api *fakeAPI) checkRequests(t *testing.T, w expected) {
+// checkAttempts checks that the output attempts is how many requests for the change api received.
+func (api *fakeAPI) checkAttempts(t *testing.T, res result) {
 	t.Helper()
-	times := max(w.attempts, 0)
-	if w.noRequest {
-		times = 0
-	}
-	if n := len(api.requests(http.MethodPatch)); n != times {
-		t.Errorf("%d requests for the change, want %d", n, times)
+	if n := len(api.requests(http.MethodPatch)); cmp.Or(res.outputs["attempts"], "0") != strconv.Itoa(n) {
+		t.Errorf("%d requests for the change, attempts %q", n, res.outputs["attempts"])
 	}
 }
 

@@ -59,12 +59,17 @@ func checkInvalidInputs(t *testing.T, names ...string) {
 // An inputProblem is one wrong input and what the message says of it.
 type inputProblem struct{ name, value, want string }
 
+// booleans are inputs that are true or false.
+var booleans = []string{"unpublish", "dry-run", "take-over", "only-newer", "show-live"}
+
 // inputProblems are wrong inputs, each on top of inputs that are right, and publish a version.
 func inputProblems() []inputProblem {
 	const (
 		notID    = " is not a UUID such as 123e4567-e89b-42d3-a456-426614174000"
 		notFlag  = " must be true or false, not "
 		notTime  = "timeout must be a duration from 1s to 30m, such as 90s or 2m, not "
+		notPhone = ` must be a phone number such as "+34910000001" (+, not 00), or a SIP identifier such as ` +
+			"user@example.com, not "
 		notCount = "max-retries must be a whole number from 0 to 10, not "
 		id       = sandbox.FrontDesk
 		choose   = "Set version-id or version-name: both are empty. To take the agent offline, set unpublish: true"
@@ -85,6 +90,9 @@ func inputProblems() []inputProblem {
 		{"version-id", "", choose},
 		{"version-name", "v1", "version-name and version-id exclude each other: set only one"},
 		{"unpublish", "true", "version-id and unpublish exclude each other: set only one"},
+		{"show-live", "true", "version-id and show-live exclude each other: set only one"},
+		{"show-changes", "all", `show-changes must be names, full or off, not "all"`},
+		{"expect-version-id", "nothing", `expect-version-id is not valid: "nothing"` + notID},
 	}
 	for _, between := range []string{" ", "\t", "\n", "\r", "\x00", "\x7f", "é", "\u00a0", "\u200b", "\xff"} {
 		list = append(list, inputProblem{"token", "first-half" + between + "other-half",
@@ -102,11 +110,15 @@ func inputProblems() []inputProblem {
 			list = append(list, inputProblem{name, value, fmt.Sprintf("%s is not valid: %q%s", name, value, notID)})
 		}
 	}
-	for _, name := range []string{"unpublish", "dry-run"} {
+	for _, name := range booleans {
 		for _, value := range []string{"yes", "no", "on", "off", "1", "0", "t", "tRUE", "y", "null", "true false",
 			"truе"} {
 			list = append(list, inputProblem{name, value, name + notFlag + fmt.Sprintf("%q", value)})
 		}
+	}
+	for _, value := range []string{"0034910000001", "7", "(+34)x 91", "+"} {
+		list = append(list, inputProblem{"inbound-phone-number", value, "inbound-phone-number" + notPhone +
+			fmt.Sprintf("%q", value)})
 	}
 	for _, value := range []string{"0", "0s", "-1s", "abc", "30", "100h", "999ms", "999999999ns", "30m0.000000001s",
 		"30m1ns", "1h", "2 m", "2min", "1e3s", "+Inf", "NaN", "9999999999999999999h", "2m;", "２m"} {
@@ -165,7 +177,8 @@ func TestFaultsInput(t *testing.T) {
 		}
 	})
 	t.Run("I2", func(t *testing.T) {
-		checkInvalidInputs(t, "agent-id", "version-id", "inbound-phone-number-id", "outbound-phone-number-id")
+		checkInvalidInputs(t, "agent-id", "version-id", "inbound-phone-number-id", "outbound-phone-number-id",
+			"expect-version-id", "inbound-phone-number")
 		res := runInvalid(t, map[string]string{"agent-id": strings.Repeat("a", 10_000)})
 		checkProblem(t, res,
 			"agent-id is not valid: a value of 10000 bytes is not a UUID such as 123e4567-e89b-42d3-a456-426614174000")
@@ -306,12 +319,12 @@ func TestFaultsInput(t *testing.T) {
 		}
 	})
 	t.Run("I8", func(t *testing.T) {
-		checkInvalidInputs(t, "timeout", "max-retries", "unpublish", "dry-run")
+		checkInvalidInputs(t, append(booleans, "timeout", "max-retries", "show-changes")...)
 		for timeout, is := range map[string]string{"": "2 min", "1s": "1 s", "1m30.5s": "91 s"} {
 			with("timeout", timeout, "max-retries", "10").check(t, replying(response{then: hang}), expected{
 				code: "ACTION_TIMEOUT", status: "unknown", says: []string{"within the timeout of " + is}})
 		}
-		replying(respond(429, "", "Retry-After: 60")).testQueue(t, with("timeout", "30m"),
+		replying(respond(429, "", "Retry-After: 60")).check(t, with("timeout", "30m"),
 			expected{code: "HTTP_429", minTime: 28 * time.Minute, maxTime: 30 * time.Minute})
 		for retries, attempts := range map[string]int{"": 5, "10": 11} {
 			with("max-retries", retries, "timeout", "30m").check(t, replying(respond(500, "")), unknownOutcome("HTTP_500", attempts))
@@ -342,9 +355,22 @@ func TestFaultsInput(t *testing.T) {
 			}
 		}
 		checkInvalidInputs(t, "version-name")
-		for _, phone := range []string{"inbound-phone-number-id", "outbound-phone-number-id"} {
-			res := runInvalid(t, map[string]string{"version-id": "", "unpublish": "true", phone: sandbox.Reception})
-			checkProblem(t, res, phone+" has no effect with unpublish: remove it")
+		phones := []string{"inbound-phone-number", "inbound-phone-number-id", "outbound-phone-number",
+			"outbound-phone-number-id", "take-over", "only-newer", "launch-draft"}
+		for choice, others := range map[string][]string{
+			"version-id": {"launch-draft"}, "unpublish": phones, "show-live": append(phones, "expect-version-id", "dry-run"),
+		} {
+			for _, other := range others {
+				value := map[bool]string{true: sandbox.Reception, false: "true"}[strings.HasSuffix(other, "-id")]
+				if strings.HasSuffix(other, "number") {
+					value = "+34910000001"
+				}
+				inputs := map[string]string{"version-id": "", choice: "true", other: value}
+				if choice == "version-id" {
+					inputs[choice] = sandbox.NextID
+				}
+				checkProblem(t, runInvalid(t, inputs), other+" has no effect with "+choice+": remove it")
+			}
 		}
 		// The one way to unpublish.
 		api, server := newSandbox(t)

@@ -181,18 +181,8 @@ func TestFaultsLaunch(t *testing.T) {
 	})
 	t.Run("dry run", func(t *testing.T) {
 		story{name: "nothing is launched", inputs: append([]string{"dry-run", "true"}, launch...), status: "dry-run",
-			attempts: -1, live: sandbox.LiveID,
 			outputs: map[string]string{"launched": "false", "version-id": "", "version-name": "v2"},
 			summary: []string{"`v2`, from the draft"},
 			says:    []string{"Front desk would be on v2, from the draft"}}.run(t)
-	})
-	t.Run("inputs", func(t *testing.T) {
-		for _, inputs := range [][]string{{"version-id", sandbox.NextID}, {"unpublish", "true", "version-id", ""},
-			{"show-live", "true", "version-id", ""}} {
-			res := with(append(inputs, "launch-draft", "true")...).runOffline(t)
-			if res.outputs["error-code"] != "ACTION_INPUT_INVALID" || !strings.Contains(res.message(), "launch-draft") {
-				t.Errorf("%q: %q", inputs, res.message())
-			}
-		}
 	})
 }

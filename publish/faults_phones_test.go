@@ -58,9 +58,8 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "by number", inputs: []string{"inbound-phone-number", sandbox.HotlineNumber},
 			code: "ACTION_PHONE_IN_USE", attempts: -1, says: []string{numberInUse}}.run(t)
 		story{name: "another direction", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "dry-run", "true",
-			"take-over", "true"}, status: "dry-run", attempts: -1, live: sandbox.LiveID,
-			warns: []string{
-				"Diga may unbind +34 910 000 001 (Reception): a request can name only one inbound number, and only one that can be used."},
+			"take-over", "true"}, status: "dry-run", warns: []string{
+			"Diga may unbind +34 910 000 001 (Reception): a request can name only one inbound number, and only one that can be used."},
 			summary: []string{"would be taken from another agent"}}.run(t)
 		story{name: "taken over", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "take-over", "true"},
 			attempts: 1, is: sandbox.Behavior{AllowTakeOver: true},
@@ -98,16 +97,59 @@ func TestFaultsPhones(t *testing.T) {
 				outputs: map[string]string{"inbound-phone-number": sandbox.PBXNumber}}.run(t)
 		}
 		story{name: "of two records, the usable one", inputs: []string{"inbound-phone-number", sandbox.SwitchNumber},
-			attempts: 1,
-			inbound:  []string{sandbox.Switch, sandbox.Reception}}.run(t) // Retired has the same number
+			attempts: 1, inbound: []string{sandbox.Switch, sandbox.Reception}}.run(t) // Retired has the same number
 		story{name: "of two usable ones, neither", inputs: []string{"inbound-phone-number", sandbox.SwitchNumber},
 			code: "ACTION_PHONE_NOT_FOUND", attempts: -1,
 			setup: phone(sandbox.Retired, func(p *sandbox.Phone) { p.Status = "assigned" }),
 			says:  []string{"2 phone numbers match +34 910 000 002", sandbox.Retired}}.run(t)
 	})
-	t.Run("P5", testNumbersRefused)
-	t.Run("P5a", testNumbersReadLate)
-	t.Run("P5b", testNumbersNotReadable)
+	t.Run("P5", func(t *testing.T) {
+		protect := []string{"so inbound and outbound numbers that were bound could not be protected"}
+		for _, status := range refusing {
+			faults := []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: status})}
+			story{name: fmt.Sprint(status), faults: faults, attempts: 1, warns: protect}.run(t)
+			story{name: fmt.Sprint(status, ", dropped"), is: dropping, faults: faults, attempts: 1, inbound: []string{},
+				warns: []string{"The reply names no inbound or outbound number"}}.run(t)
+		}
+		story{name: "another shape", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Body: "[]"})}, attempts: 1,
+			warns: protect}.run(t)
+		story{name: "a key without access to phones", inputs: []string{"token", sandbox.AgentsToken},
+			is: sandbox.Behavior{PhonesIfNamed: true}, attempts: 1, warns: protect}.run(t)
+		story{name: "an API that knows nothing but the change", faults: []sandbox.Fault{get("/v1/", sandbox.Fault{Status: 404, Body: `{"detail":"Not Found"}`})},
+			attempts: 1, warns: protect}.run(t)
+		story{name: "show-live", inputs: []string{"version-id", "", "show-live", "true"}, status: "live", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})},
+			says: []string{"Front desk is on v1.22.7, phone numbers unknown"}}.run(t)
+		story{name: "one open direction", inputs: []string{"inbound-phone-number-id", sandbox.Reception},
+			faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})}, attempts: 1,
+			warns: []string{"so outbound numbers that were bound"}}.run(t)
+		story{name: "no open direction", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 503})},
+			attempts: 1, inputs: []string{"inbound-phone-number-id", sandbox.Reception, "outbound-phone-number-id",
+				"none"}}.run(t)
+	})
+	t.Run("P5a", func(t *testing.T) {
+		for code, fault := range passing {
+			fault.Times = 2
+			story{name: code, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, attempts: 1}.run(t)
+		}
+		for range 10 {
+			for name, limit := range map[string]sandbox.Limit{
+				"one request at a time": {AtATime: 1}, "one request a second": {Requests: 1, Interval: time.Second},
+			} {
+				story{name: name, is: and(dropping, func(b *sandbox.Behavior) { b.Limit = limit })}.run(t)
+			}
+		}
+	})
+	t.Run("P5b", func(t *testing.T) {
+		for code, fault := range passing {
+			s := story{name: code, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, code: code,
+				attempts: -1, says: []string{nothingChanged}}
+			if fault.Status != 0 {
+				s.says = append(s.says,
+					"set both numbers by ID: inbound-phone-number-id and outbound-phone-number-id, each an ID or none")
+			}
+			s.run(t)
+		}
+	})
 	t.Run("P6", func(t *testing.T) {
 		for _, status := range refusing {
 			code := fmt.Sprint("HTTP_", status)
@@ -176,21 +218,7 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "repeats, a number asked for", faults: []sandbox.Fault{repeats},
 			inputs: []string{"inbound-phone-number", sandbox.SwitchNumber}, code: "ACTION_RESPONSE_INVALID",
 			attempts: -1, says: []string{"the list repeats itself"}}.run(t)
-	})
-	t.Run("P10", func(t *testing.T) {
-		n := 0
-		endless := func(r *http.Request) sandbox.Fault {
-			if !strings.HasPrefix(r.URL.Path, "/v1/phone/") {
-				return sandbox.Fault{}
-			}
-			var items []string
-			for range 100 {
-				n++
-				items = append(items, fmt.Sprintf(`{"id":"c9000000-0000-4000-8000-%012d"}`, n))
-			}
-			return sandbox.Fault{Status: 200, Body: `{"data":[` + strings.Join(items, ",") + `],"has_more":true}`}
-		}
-		story{name: "endless", is: sandbox.Behavior{Fault: endless, Unchecked: true},
+		story{name: "endless", is: (&endless{path: "/phone/", item: `{"id":"c%s"}`}).behavior(),
 			inputs: []string{"inbound-phone-number", "+34 910"}, code: "ACTION_RESPONSE_INVALID", attempts: -1,
 			says: []string{"more than 10000 items"}}.run(t)
 	})
@@ -233,12 +261,11 @@ func TestFaultsPhones(t *testing.T) {
 			attempts: 1, summary: []string{"Undo: publish", "It may not restore every phone number"},
 			hides: []string{"inbound-phone-number-id: " + sandbox.Reception}}.run(t)
 		story{name: "dry run", setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "reserved" }),
-			inputs: []string{"dry-run", "true"}, status: "dry-run", attempts: -1, live: sandbox.LiveID,
-			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
+			inputs: []string{"dry-run", "true"}, status: "dry-run", outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
 			warns: []string{
 				"Diga may unbind +34 910 000 001 (Reception): a request can name only one inbound number, and only one that can be used."}}.run(t)
 		story{name: "dry run of two numbers", setup: bindTwo, inputs: []string{"dry-run", "true"}, status: "dry-run",
-			attempts: -1, live: sandbox.LiveID, inbound: []string{sandbox.Reception, sandbox.Switch},
+			inbound: []string{sandbox.Reception, sandbox.Switch},
 			outputs: map[string]string{"inbound-phone-number-id": "", "outbound-phone-number-id": ""},
 			warns:   []string{"Diga may unbind +34 910 000 002 (Switch) and +34 910 000 001 (Reception)"}}.run(t)
 		story{name: "not assigned, not sent",
@@ -269,16 +296,14 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "refused", setup: issues, inputs: []string{"version-name", "broken"}, code: "BAD_PARAMETER",
 			attempts: 1, says: []string{"No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
 		story{name: "dry run", setup: issues, inputs: []string{"version-name", "broken", "dry-run", "true"},
-			status: "dry-run", attempts: -1, live: sandbox.LiveID,
-			warns: []string{"Diga may refuse broken: No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
+			status: "dry-run", warns: []string{"Diga may refuse broken: No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
 		if id == "" {
 			t.Error("no version with issues")
 		}
 	})
 	t.Run("P15", func(t *testing.T) {
 		story{name: "the key may not write phones", is: sandbox.Behavior{PhonesIfNamed: true},
-			inputs: []string{"token", sandbox.PhonesToken},
-			code:   "INTERNAL_SERVER_ERROR", attempts: 1,
+			inputs: []string{"token", sandbox.PhonesToken}, code: "INTERNAL_SERVER_ERROR", attempts: 1,
 			says: []string{"Give the key Write on Agents and Phones", nothingChanged}}.run(t)
 	})
 }
@@ -286,61 +311,9 @@ func TestFaultsPhones(t *testing.T) {
 // refusing are statuses of a read that is refused for good.
 var refusing = []int{302, 400, 403, 404, 405, 410, 422, 501}
 
-func testNumbersRefused(t *testing.T) {
-	protect := []string{"so inbound and outbound numbers that were bound could not be protected"}
-	for _, status := range refusing {
-		faults := []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: status})}
-		story{name: fmt.Sprint(status), faults: faults, attempts: 1, warns: protect}.run(t)
-		story{name: fmt.Sprint(status, ", dropped"), is: dropping, faults: faults, attempts: 1, inbound: []string{},
-			warns: []string{"The reply names no inbound or outbound number"}}.run(t)
-	}
-	story{name: "another shape", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Body: "[]"})}, attempts: 1,
-		warns: protect}.run(t)
-	story{name: "a key without access to phones", inputs: []string{"token", sandbox.AgentsToken},
-		is: sandbox.Behavior{PhonesIfNamed: true}, attempts: 1, warns: protect}.run(t)
-	story{name: "an API that knows nothing but the change", faults: []sandbox.Fault{get("/v1/", sandbox.Fault{Status: 404, Body: `{"detail":"Not Found"}`})},
-		attempts: 1, warns: protect}.run(t)
-	story{name: "show-live", inputs: []string{"version-id", "", "show-live", "true"}, status: "live", attempts: -1,
-		live:   sandbox.LiveID,
-		faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})},
-		says:   []string{"Front desk is on v1.22.7, phone numbers unknown"}}.run(t)
-	story{name: "one open direction", inputs: []string{"inbound-phone-number-id", sandbox.Reception},
-		faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})}, attempts: 1,
-		warns: []string{"so outbound numbers that were bound"}}.run(t)
-	story{name: "no open direction", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 503})},
-		attempts: 1, inputs: []string{"inbound-phone-number-id", sandbox.Reception, "outbound-phone-number-id",
-			"none"}}.run(t)
-}
-
 // passing are faults of a read that may be over soon, with the code if they are not.
 var passing = map[string]sandbox.Fault{
 	"HTTP_429": {Status: 429}, "HTTP_500": {Status: 500}, "HTTP_503": {Status: 503}, "HTTP_408": {Status: 408},
 	"ACTION_NETWORK_ERROR": {Drop: sandbox.DropReply}, "ACTION_RESPONSE_INVALID": {Drop: sandbox.DropBody},
 	"ACTION_TIMEOUT": {Delay: time.Hour},
-}
-
-func testNumbersReadLate(t *testing.T) {
-	for code, fault := range passing {
-		fault.Times = 2
-		story{name: code, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, attempts: 1}.run(t)
-	}
-	for range 10 {
-		for name, limit := range map[string]sandbox.Limit{
-			"one request at a time": {AtATime: 1}, "one request a second": {Requests: 1, Interval: time.Second},
-		} {
-			story{name: name, is: and(dropping, func(b *sandbox.Behavior) { b.Limit = limit })}.run(t)
-		}
-	}
-}
-
-func testNumbersNotReadable(t *testing.T) {
-	for code, fault := range passing {
-		s := story{name: code, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, code: code,
-			attempts: -1, says: []string{nothingChanged}}
-		if fault.Status != 0 {
-			s.says = append(s.says,
-				"set both numbers by ID: inbound-phone-number-id and outbound-phone-number-id, each an ID or none")
-		}
-		s.run(t)
-	}
 }

@@ -128,13 +128,13 @@ func TestFaultsSignals(t *testing.T) {
 	for _, line := range []string{"Attempt 1: 200 OK", "::notice"} {
 		t.Run("S4/"+line, func(t *testing.T) {
 			api, cancelled := &fakeAPI{}, false
-			res := scenario{}.runModified(t, api, func(s *publish.Step, cancel context.CancelCauseFunc) {
+			s := scenario{modify: func(s *publish.Step, cancel context.CancelCauseFunc) {
 				s.Stdout = lineHook{s.Stdout, line, func() {
 					cancel(publish.Signal{Signal: syscall.SIGINT})
 					cancelled = true
 				}}
-			})
-			res.check(t, expected{attempts: 1, says: []string{"is now on v1.22.8"}})
+			}}
+			res := s.check(t, api, expected{attempts: 1, says: []string{"is now on v1.22.8"}})
 			if !cancelled || res.exit != 0 || len(api.requests("")) != 4 || !strings.Contains(res.summary, "### ✅ ") ||
 				len(res.outputs) != 16 {
 				t.Errorf("cancelled: %v, exit status %d, %d requests, outputs %q, summary\n%s", cancelled, res.exit,
@@ -157,8 +157,8 @@ func TestFaultsSignals(t *testing.T) {
 	// Not a signal, and so not one of their exit statuses.
 	t.Run("another cause", func(t *testing.T) {
 		api := &fakeAPI{}
-		res := scenario{}.runModified(t, api, func(_ *publish.Step, cancel context.CancelCauseFunc) { cancel(nil) })
-		res.check(t, expected{code: "ACTION_CANCELLED", says: []string{"Context canceled", nothingChanged}})
+		s := scenario{modify: func(_ *publish.Step, cancel context.CancelCauseFunc) { cancel(nil) }}
+		res := s.check(t, api, expected{code: "ACTION_CANCELLED", says: []string{"Context canceled", nothingChanged}})
 		if res.exit != 1 || len(api.requests("")) > 0 {
 			t.Errorf("exit status %d after %d requests", res.exit, len(api.requests("")))
 		}

@@ -31,7 +31,35 @@ func withHookAfterChange(api *sandbox.Sandbox, hook func()) *http.Server {
 // TestFaultsState has the rows V of docs/faults.md: the change was not confirmed, and the state decides.
 func TestFaultsState(t *testing.T) {
 	t.Parallel()
-	t.Run("V1", testAppliedUnconfirmed)
+	t.Run("V1", func(t *testing.T) {
+		for name, fault := range map[string]sandbox.Fault{
+			"lost reply":             {Drop: sandbox.DropReply},
+			"truncated reply":        {Drop: sandbox.DropBody},
+			"late reply":             {Delay: time.Hour},
+			"unreadable reply":       {Body: "OK"},
+			"an empty object":        {Body: "{}"},
+			"204":                    {Status: 204},
+			"408":                    {Status: 408},
+			"500, the API's own":     {Status: 500, Body: apiErrorBody},
+			"500, a platform's page": {Status: 500, Body: gatewayPage},
+			"501":                    {Status: 501, Body: apiErrorBody},
+			"502":                    {Status: 502, Body: gatewayPage},
+			"503, Envoy": {Status: 503,
+				Body: "upstream connect error or disconnect/reset before headers. reset reason: connection termination"},
+			"504":                     {Status: 504},
+			"524":                     {Status: 524},
+			"a reply for another one": {Body: strings.ReplaceAll(confirmationBody, sandbox.NextID, sandbox.LiveID)},
+		} {
+			fault.Applied = true
+			for _, retries := range []string{"0", "2"} {
+				story{name: name + ", " + retries + " retries", faults: always(fault),
+					inputs: []string{"inbound-phone-number-id", sandbox.Switch, "max-retries", retries},
+					says: []string{"Front desk is now on v1.22.8 (was v1.22.7) and answers +34 910 000 002",
+						"The request failed ("}, inbound: []string{sandbox.Switch, sandbox.Reception},
+					outputs: map[string]string{"inbound-phone-number-id": sandbox.Switch}}.run(t)
+			}
+		}
+	})
 	t.Run("V2", func(t *testing.T) {
 		for _, status := range []int{500, 502, 503, 504} {
 			story{name: http.StatusText(status), faults: always(sandbox.Fault{Status: status, Body: apiErrorBody}),
@@ -60,7 +88,24 @@ func TestFaultsState(t *testing.T) {
 				status: "unknown", attempts: 2, says: []string{mayBeApplied, isSafe}}.run(t)
 		}
 	})
-	t.Run("V5", testStateUnreadable)
+	t.Run("V5", func(t *testing.T) {
+		inputs := []string{"inbound-phone-number-id", sandbox.Switch, "max-retries", "0"}
+		for path, says := range map[string]string{ // of the reads that fail after the change
+			"/v1/": notReadable, "/v1/agent/": notReadable,
+			"/v1/phone/": "v1.22.8 is live, but the phone numbers could not be read",
+		} {
+			story{name: path, inputs: inputs, faults: always(appliedAndLost),
+				after: injecting(get(path, sandbox.Fault{Status: 503})), code: "ACTION_NETWORK_ERROR", status: "unknown",
+				attempts: 1, says: []string{says, isSafe}, live: sandbox.NextID,
+				inbound: []string{sandbox.Switch, sandbox.Reception}}.run(t)
+		}
+		story{name: "the numbers of an agent that is offline", setup: takeOffline, inputs: inputs,
+			faults: []sandbox.Fault{{Drop: sandbox.DropReply}},
+			after:  injecting(get("/v1/phone/", sandbox.Fault{Status: 503})),
+			code:   "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, live: "none",
+			says: []string{"No version is live, but the phone numbers could not be read (the API returned 503",
+				isSafe}}.run(t)
+	})
 	t.Run("V6", func(t *testing.T) {
 		part := story{inputs: []string{"inbound-phone-number-id", sandbox.Switch}, faults: always(apiApplied),
 			code: "PUBLISH_FAILED", status: "unknown", attempts: 5}
@@ -143,8 +188,52 @@ func TestFaultsState(t *testing.T) {
 					"To go back to <code>v1.22.7</code> (228) with"}}.run(t)
 		}
 	})
-	t.Run("V13", testStateBeforeUnknown)
-	t.Run("V14", testLateRefusal)
+	// What was not read before the change cannot be called unchanged after it.
+	t.Run("V13", func(t *testing.T) {
+		for _, test := range []struct {
+			live           string // after the change
+			says, headline string
+		}{
+			{sandbox.LiveID, "v1.22.7 is live", "on `v1.22.7`\n"},
+			{sandbox.OldestID, "v1.0.0 is live", "on `v1.0.0`\n"},
+			{"", "No version is live", "offline\n"},
+		} {
+			story{name: test.says, inputs: []string{"max-retries", "0"}, after: publishing(test.live),
+				faults: []sandbox.Fault{{Method: http.MethodGet, Path: publishedRead, Status: 503}, apiFailing},
+				// Going offline releases a number, which is a change.
+				setup: func(api *sandbox.Sandbox) { api.Bind(sandbox.Reception, sandbox.Inbound, "") },
+				code:  "PUBLISH_FAILED", attempts: 1, says: []string{test.says}, live: cmp.Or(test.live, "none"),
+				inbound: []string{}, hides: []string{nothingChanged, "still live", "still on"},
+				summary: []string{"### ❌ Not published: `Front desk` is " + test.headline}}.run(t)
+		}
+		story{name: "none live before it, and then another", setup: takeOffline, faults: []sandbox.Fault{apiFailing},
+			after: publishOldest, inputs: []string{"expect-version-id", "none", "max-retries", "0"}, code: "PUBLISH_FAILED",
+			status: "unknown", attempts: 1, live: sandbox.OldestID, inbound: []string{}, hides: []string{nothingChanged},
+			says: []string{"v1.0.0 is live, which was neither live before nor requested",
+				"Find out who else publishes this agent"}}.run(t)
+	})
+	t.Run("V14", func(t *testing.T) {
+		refusal := sandbox.Fault{Status: 400, Body: `{"status":"error","error_code":"BAD_PARAMETER","message":"No."}`}
+		for name, test := range map[string]struct {
+			wait           string // that a 429 asks for before the refusal
+			live           string // published by someone else while the step waits
+			says, headline string
+		}{
+			"at once":            {"", sandbox.LiveID, stillLive, "still on `v1.22.7`\n"},
+			"after two seconds":  {"1", sandbox.LiveID, stillLive, "still on `v1.22.7`\n"},
+			"after four seconds": {"4", sandbox.OldestID, "v1.0.0 is live", "on `v1.0.0`\n"},
+			"although another step published the same": {"4", sandbox.NextID, "v1.22.8 is live", "on `v1.22.8`\n"},
+		} {
+			faults := []sandbox.Fault{refusal}
+			if test.wait != "" {
+				faults = []sandbox.Fault{busy(test.wait), refusal}
+			}
+			story{name: name, faults: faults, after: publishing(test.live), live: test.live, code: "BAD_PARAMETER",
+				attempts: len(faults), requests: 3 + len(faults) + 2, outputs: map[string]string{"http-status": "400"},
+				says:    []string{"Nothing was changed: " + test.says, "Check that the version is not a draft"},
+				summary: []string{"### ❌ Not published: `Front desk` is " + test.headline}}.run(t)
+		}
+	})
 }
 
 // What becomes of a request for the change.
@@ -168,101 +257,4 @@ func injecting(faults ...sandbox.Fault) func(*sandbox.Sandbox) {
 // publishing publishes another version behind the step's back; empty: none.
 func publishing(version string) func(*sandbox.Sandbox) {
 	return func(api *sandbox.Sandbox) { api.SetPublished(sandbox.FrontDesk, version) }
-}
-
-func testAppliedUnconfirmed(t *testing.T) {
-	for name, fault := range map[string]sandbox.Fault{
-		"lost reply":             {Drop: sandbox.DropReply},
-		"truncated reply":        {Drop: sandbox.DropBody},
-		"late reply":             {Delay: time.Hour},
-		"unreadable reply":       {Body: "OK"},
-		"an empty object":        {Body: "{}"},
-		"204":                    {Status: 204},
-		"408":                    {Status: 408},
-		"500, the API's own":     {Status: 500, Body: apiErrorBody},
-		"500, a platform's page": {Status: 500, Body: gatewayPage},
-		"501":                    {Status: 501, Body: apiErrorBody},
-		"502":                    {Status: 502, Body: gatewayPage},
-		"503, Envoy": {Status: 503,
-			Body: "upstream connect error or disconnect/reset before headers. reset reason: connection termination"},
-		"504":                     {Status: 504},
-		"524":                     {Status: 524},
-		"a reply for another one": {Body: strings.ReplaceAll(confirmationBody, sandbox.NextID, sandbox.LiveID)},
-	} {
-		fault.Applied = true
-		for _, retries := range []string{"0", "2"} {
-			story{name: name + ", " + retries + " retries", faults: always(fault),
-				inputs: []string{"inbound-phone-number-id", sandbox.Switch, "max-retries", retries},
-				says: []string{"Front desk is now on v1.22.8 (was v1.22.7) and answers +34 910 000 002",
-					"The request failed ("}, inbound: []string{sandbox.Switch, sandbox.Reception},
-				outputs: map[string]string{"inbound-phone-number-id": sandbox.Switch}}.run(t)
-		}
-	}
-}
-
-func testStateUnreadable(t *testing.T) {
-	inputs := []string{"inbound-phone-number-id", sandbox.Switch, "max-retries", "0"}
-	for path, says := range map[string]string{ // of the reads that fail after the change
-		"/v1/": notReadable, "/v1/agent/": notReadable,
-		"/v1/phone/": "Front desk is on v1.22.8, but the phone numbers could not be read",
-	} {
-		story{name: path, inputs: inputs, faults: always(appliedAndLost),
-			after: injecting(get(path, sandbox.Fault{Status: 503})), code: "ACTION_NETWORK_ERROR", status: "unknown",
-			attempts: 1, says: []string{says, isSafe}, live: sandbox.NextID,
-			inbound: []string{sandbox.Switch, sandbox.Reception}}.run(t)
-	}
-	story{name: "the numbers of an agent that is offline", setup: takeOffline, inputs: inputs,
-		faults: []sandbox.Fault{{Drop: sandbox.DropReply}},
-		after:  injecting(get("/v1/phone/", sandbox.Fault{Status: 503})),
-		code:   "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, live: "none",
-		says: []string{"Front desk is still offline, but the phone numbers could not be read (the API returned 503",
-			isSafe}}.run(t)
-}
-
-// What was not read before the change cannot be called unchanged after it.
-func testStateBeforeUnknown(t *testing.T) {
-	for _, test := range []struct {
-		live           string // after the change
-		says, headline string
-	}{
-		{sandbox.LiveID, "Front desk is on v1.22.7", "on `v1.22.7`\n"},
-		{sandbox.OldestID, "Front desk is on v1.0.0", "on `v1.0.0`\n"},
-		{"", "Front desk is offline", "offline\n"},
-	} {
-		story{name: test.says, inputs: []string{"max-retries", "0"}, after: publishing(test.live),
-			faults: []sandbox.Fault{{Method: http.MethodGet, Path: publishedRead, Status: 503}, apiFailing},
-			// Going offline releases a number, which is a change.
-			setup: func(api *sandbox.Sandbox) { api.Bind(sandbox.Reception, sandbox.Inbound, "") },
-			code:  "PUBLISH_FAILED", attempts: 1, says: []string{test.says}, live: cmp.Or(test.live, "none"),
-			inbound: []string{}, hides: []string{nothingChanged, "still live", "still on"},
-			summary: []string{"### ❌ `Front desk` is " + test.headline}}.run(t)
-	}
-	story{name: "none live before it, and then another", setup: takeOffline, faults: []sandbox.Fault{apiFailing},
-		after: publishOldest, inputs: []string{"expect-version-id", "none", "max-retries", "0"}, code: "PUBLISH_FAILED",
-		status: "unknown", attempts: 1, live: sandbox.OldestID, inbound: []string{}, hides: []string{nothingChanged},
-		says: []string{"Front desk is on v1.0.0, which was neither live before nor requested",
-			"Find out who else publishes this agent"}}.run(t)
-}
-
-func testLateRefusal(t *testing.T) {
-	refusal := sandbox.Fault{Status: 400, Body: `{"status":"error","error_code":"BAD_PARAMETER","message":"No."}`}
-	for name, test := range map[string]struct {
-		wait           string // that a 429 asks for before the refusal
-		live           string // published by someone else while the step waits
-		says, headline string
-	}{
-		"at once":            {"", sandbox.LiveID, stillLive, "still on `v1.22.7`\n"},
-		"after two seconds":  {"1", sandbox.LiveID, stillLive, "still on `v1.22.7`\n"},
-		"after four seconds": {"4", sandbox.OldestID, "Front desk is on v1.0.0", "on `v1.0.0`\n"},
-		"although another step published the same": {"4", sandbox.NextID, "Front desk is on v1.22.8", "on `v1.22.8`\n"},
-	} {
-		faults := []sandbox.Fault{refusal}
-		if test.wait != "" {
-			faults = []sandbox.Fault{busy(test.wait), refusal}
-		}
-		story{name: name, faults: faults, after: publishing(test.live), live: test.live, code: "BAD_PARAMETER",
-			attempts: len(faults), requests: 3 + len(faults) + 2, outputs: map[string]string{"http-status": "400"},
-			says:    []string{"Nothing was changed: " + test.says, "Check that the version is not a draft"},
-			summary: []string{"### ❌ Nothing was changed: `Front desk` is " + test.headline}}.run(t)
-	}
 }

@@ -430,19 +430,19 @@ func TestFaultsTextX9(t *testing.T) {
 		{"Read back: ", losing, "unknown", mayBe, "2"},
 	} {
 		t.Run("X9/"+tt.on, func(t *testing.T) {
-			res := base.runModified(t, tt.server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+			base.modify = func(s *publish.Step, _ context.CancelCauseFunc) {
 				s.Stdout = &panickingWriter{s.Stdout, []string{tt.on}, 1}
-			})
-			wantBroken(t, res, tt.status, tt.says, tt.attempts)
+			}
+			wantBroken(t, base.runInMemory(t, tt.server()), tt.status, tt.says, tt.attempts)
 		})
 	}
 	// If even the last line cannot be printed, the exit status and the outputs remain.
 	t.Run("X9/the last words", func(t *testing.T) {
-		base := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}
-		res := base.runModified(t, server(), func(s *publish.Step, _ context.CancelCauseFunc) {
+		s := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}
+		s.modify = func(s *publish.Step, _ context.CancelCauseFunc) {
 			s.Stderr = &panickingWriter{s.Stderr, []string{"Attempt", "ACTION_INTERNAL"}, -1}
-		})
-		res.check(t, expected{code: "ACTION_INTERNAL", status: "unknown", attempts: 1, httpStatus: "none"})
+		}
+		s.check(t, server(), expected{code: "ACTION_INTERNAL", status: "unknown", attempts: 1, httpStatus: "none"})
 	})
 	t.Run("X9/every line", func(t *testing.T) {
 		for _, actions := range []string{"", "true"} {

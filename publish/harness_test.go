@@ -248,20 +248,15 @@ func (s scenario) check(t *testing.T, server fakeServer, w expected) result {
 	t.Helper()
 	res := s.runInMemory(t, server)
 	res.check(t, w)
+	if api, ok := server.(*fakeAPI); ok && res.outputs != nil {
+		api.checkAttempts(t, res)
+	}
 	return res
 }
 
 // test is check as a subtest.
 func (s scenario) test(t *testing.T, name string, server fakeServer, w expected) {
 	t.Run(name, func(t *testing.T) { s.check(t, server, w) })
-}
-
-// runModified is runInMemory for a step that modify has changed; cancel ends the step's context.
-func (s scenario) runModified(t *testing.T, server fakeServer,
-	modify func(s *publish.Step, cancel context.CancelCauseFunc)) result {
-	t.Helper()
-	s.modify = modify
-	return s.runInMemory(t, server)
 }
 
 // runBinary is run in a process of its own. Of the variables of this process it gets none.
@@ -440,6 +435,14 @@ func (res *result) checkCommands(t *testing.T, token string, debug bool) {
 	}
 }
 
+// last is the last annotation.
+func (res *result) last() (last runner.Annotation) {
+	for _, a := range res.log.Annotations() {
+		last = a
+	}
+	return last
+}
+
 // message is the text of the one error or notice.
 func (res *result) message() string {
 	for _, a := range res.log.Annotations() {
@@ -453,11 +456,9 @@ func (res *result) message() string {
 // expected is what a run must end with. A zero field is not checked, but an empty code means success.
 type expected struct {
 	code       string
-	status     string // empty: failed after a failure, else published
-	httpStatus string // the output http-status; "none": there is none
-	// The output, and how many requests for the change the API receives; -1: there is no such output.
-	attempts   int
-	noRequest  bool          // the API receives none of them
+	status     string        // empty: failed after a failure, else published
+	httpStatus string        // the output http-status; "none": there is none
+	attempts   int           // the output; -1: there is none
 	says       []string      // parts of the message of the annotation
 	neverShown []string      // must not be printed or written
 	minTime    time.Duration // the time that the run takes, at least
@@ -508,6 +509,9 @@ func (res *result) check(t *testing.T, w expected) {
 	if res.summary != "" && !slices.ContainsFunc(headline,
 		func(part string) bool { return strings.Contains(first, part) }) {
 		t.Errorf("the summary is headed %q, want one of %q", first, headline)
+	}
+	if w.code != "" && len(res.summary) > 8000 {
+		t.Errorf("the summary has %d bytes", len(res.summary))
 	}
 	if w.minTime > 0 {
 		w.minTime += w.verifyTime
@@ -565,6 +569,12 @@ func unknownOutcome(code string, attempts int, says ...string) expected {
 		verifyTime: lastLook}
 }
 
+// ownError is the result of a change that the API answered with an error of its own, once: nothing comes of it.
+func ownError(code string, status int, says ...string) expected {
+	return expected{code: code, attempts: 1, httpStatus: fmt.Sprint(status), neverShown: []string{mayBeApplied},
+		says: append(says, nothingChanged+": "+stillLive), verifyTime: lastLook}
+}
+
 // invalidResponse is the unknown outcome of a change whose one response is not a confirmation; http is as in expected.
 func invalidResponse(http string, says ...string) expected {
 	return unknownOutcome("ACTION_RESPONSE_INVALID", 1, append(says, isSafe)...).withHTTP(http).atOnce()
@@ -573,7 +583,7 @@ func invalidResponse(http string, says ...string) expected {
 // notSent is the result of a change that never left this machine.
 func notSent(code string, says ...string) expected {
 	return expected{
-		code: code, attempts: -1, noRequest: true, httpStatus: "none",
+		code: code, attempts: -1, httpStatus: "none",
 		says: append(says, nothingChanged), neverShown: []string{mayBeApplied},
 	}
 }

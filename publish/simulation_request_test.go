@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -153,21 +152,10 @@ func newStepRequest(w *world) stepRequest {
 	}
 	if chance(r, 0.03) {
 		q.invalid = true
-		maps.Copy(q.inputs, pick(r,
-			map[string]string{"version-id": "", "version-name": "", "unpublish": "", "launch-draft": ""},
-			map[string]string{"version-id": v.ID, "version-name": "", "unpublish": "true"},
-			map[string]string{"inbound-phone-number-id": simulatedPhone(1), "unpublish": "true", "version-id": "",
-				"version-name": ""},
-			map[string]string{"inbound-phone-number-id": simulatedPhone(1), "inbound-phone-number": "+34910000001"},
-			map[string]string{"inbound-phone-number": "0034910000001", "inbound-phone-number-id": ""},
-			map[string]string{"agent-id": "front-desk"}, map[string]string{"timeout": "100h"},
-			map[string]string{"max-retries": "11"},
-			map[string]string{"take-over": "yes"}, map[string]string{"dry-run": "1"},
-			map[string]string{"dry_run": "true"},
-			map[string]string{"version-id": v.ID, "version-name": "", "show-live": "true"},
-			map[string]string{"version-id": v.ID, "version-name": "", "launch-draft": "true"},
-			map[string]string{"expect-version-id": "nothing"}, map[string]string{"show-changes": "all"},
-		))
+		wrong := pick(r, slices.DeleteFunc(inputProblems(), func(p inputProblem) bool {
+			return p.name == "token" || !strings.Contains(p.want, ", not ") && !strings.Contains(p.want, "is not valid")
+		})...)
+		q.inputs[wrong.name] = wrong.value
 	}
 	return q
 }
