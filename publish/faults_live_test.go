@@ -102,7 +102,7 @@ func TestFaultsLive(t *testing.T) {
 				t)
 		}
 		story{name: "dry run", inputs: []string{"version-id", sandbox.OldestID, "dry-run", "true"}, status: "dry-run",
-			warns: []string{"This run would replace v1.22.7 (228) with the older v1.0.0 (1). Set only-newer"}}.run(t)
+			warns: []string{"v1.0.0 (1) is older than v1.22.7 (228), which it replaces. Set only-newer"}}.run(t)
 	})
 	t.Run("G5", func(t *testing.T) {
 		for name, guard := range map[string][2]string{

@@ -92,7 +92,7 @@ func TestFaultsState(t *testing.T) {
 		inputs := []string{"inbound-phone-number-id", sandbox.Switch, "max-retries", "0"}
 		for path, says := range map[string]string{ // of the reads that fail after the change
 			"/v1/": notReadable, "/v1/agent/": notReadable,
-			"/v1/phone/": "v1.22.8 is live, but the phone numbers could not be read",
+			"/v1/phone/": "Front desk is on v1.22.8, but the phone numbers could not be read",
 		} {
 			story{name: path, inputs: inputs, faults: always(appliedAndLost),
 				after: injecting(get(path, sandbox.Fault{Status: 503})), code: "ACTION_NETWORK_ERROR", status: "unknown",
@@ -103,7 +103,7 @@ func TestFaultsState(t *testing.T) {
 			faults: []sandbox.Fault{{Drop: sandbox.DropReply}},
 			after:  injecting(get("/v1/phone/", sandbox.Fault{Status: 503})),
 			code:   "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, live: "none",
-			says: []string{"No version is live, but the phone numbers could not be read (the API returned 503",
+			says: []string{"Front desk is still offline, but the phone numbers could not be read (the API returned 503",
 				isSafe}}.run(t)
 	})
 	t.Run("V6", func(t *testing.T) {
@@ -194,9 +194,9 @@ func TestFaultsState(t *testing.T) {
 			live           string // after the change
 			says, headline string
 		}{
-			{sandbox.LiveID, "v1.22.7 is live", "on `v1.22.7`\n"},
-			{sandbox.OldestID, "v1.0.0 is live", "on `v1.0.0`\n"},
-			{"", "No version is live", "offline\n"},
+			{sandbox.LiveID, "Front desk is on v1.22.7", "on `v1.22.7`\n"},
+			{sandbox.OldestID, "Front desk is on v1.0.0", "on `v1.0.0`\n"},
+			{"", "Front desk is offline", "offline\n"},
 		} {
 			story{name: test.says, inputs: []string{"max-retries", "0"}, after: publishing(test.live),
 				faults: []sandbox.Fault{{Method: http.MethodGet, Path: publishedRead, Status: 503}, apiFailing},
@@ -204,12 +204,12 @@ func TestFaultsState(t *testing.T) {
 				setup: func(api *sandbox.Sandbox) { api.Bind(sandbox.Reception, sandbox.Inbound, "") },
 				code:  "PUBLISH_FAILED", attempts: 1, says: []string{test.says}, live: cmp.Or(test.live, "none"),
 				inbound: []string{}, hides: []string{nothingChanged, "still live", "still on"},
-				summary: []string{"### ❌ Not published: `Front desk` is " + test.headline}}.run(t)
+				summary: []string{"### ❌ `Front desk` is " + test.headline}}.run(t)
 		}
 		story{name: "none live before it, and then another", setup: takeOffline, faults: []sandbox.Fault{apiFailing},
 			after: publishOldest, inputs: []string{"expect-version-id", "none", "max-retries", "0"}, code: "PUBLISH_FAILED",
 			status: "unknown", attempts: 1, live: sandbox.OldestID, inbound: []string{}, hides: []string{nothingChanged},
-			says: []string{"v1.0.0 is live, which was neither live before nor requested",
+			says: []string{"Front desk is on v1.0.0, which was neither live before nor requested",
 				"Find out who else publishes this agent"}}.run(t)
 	})
 	t.Run("V14", func(t *testing.T) {
@@ -221,8 +221,8 @@ func TestFaultsState(t *testing.T) {
 		}{
 			"at once":            {"", sandbox.LiveID, stillLive, "still on `v1.22.7`\n"},
 			"after two seconds":  {"1", sandbox.LiveID, stillLive, "still on `v1.22.7`\n"},
-			"after four seconds": {"4", sandbox.OldestID, "v1.0.0 is live", "on `v1.0.0`\n"},
-			"although another step published the same": {"4", sandbox.NextID, "v1.22.8 is live", "on `v1.22.8`\n"},
+			"after four seconds": {"4", sandbox.OldestID, "Front desk is on v1.0.0", "on `v1.0.0`\n"},
+			"although another step published the same": {"4", sandbox.NextID, "Front desk is on v1.22.8", "on `v1.22.8`\n"},
 		} {
 			faults := []sandbox.Fault{refusal}
 			if test.wait != "" {
@@ -231,7 +231,7 @@ func TestFaultsState(t *testing.T) {
 			story{name: name, faults: faults, after: publishing(test.live), live: test.live, code: "BAD_PARAMETER",
 				attempts: len(faults), requests: 3 + len(faults) + 2, outputs: map[string]string{"http-status": "400"},
 				says:    []string{"Nothing was changed: " + test.says, "Check that the version is not a draft"},
-				summary: []string{"### ❌ Not published: `Front desk` is " + test.headline}}.run(t)
+				summary: []string{"### ❌ Nothing was changed: `Front desk` is " + test.headline}}.run(t)
 		}
 	})
 }

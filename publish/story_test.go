@@ -184,12 +184,12 @@ func TestShowLive(t *testing.T) {
 	story{name: "live", inputs: show, status: "live", requests: 2,
 		says: []string{"Front desk is on v1.22.7 and answers +34 910 000 001 (Reception)"},
 		outputs: map[string]string{"published-version-id": sandbox.LiveID, "version-name": sandbox.LiveName,
-			"inbound-phone-number": sandbox.ReceptionNumber}, summary: []string{"live version<br>"}}.run(t)
+			"inbound-phone-number": sandbox.ReceptionNumber}}.run(t)
 	story{name: "two numbers", inputs: show, setup: bindTwo, status: "live", inbound: []string{sandbox.Reception, sandbox.Switch},
 		outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": "",
 			"outbound-phone-number": ""}}.run(t)
 	story{name: "offline", inputs: show, setup: takeOffline, status: "offline", live: "none",
-		outputs: map[string]string{"published-version-id": ""}, says: []string{"no version is live"}}.run(t)
+		outputs: map[string]string{"published-version-id": ""}, says: []string{" is offline"}}.run(t)
 	story{name: "not readable", inputs: show, faults: []sandbox.Fault{get("is_published", sandbox.Fault{Status: 403})},
 		code: "HTTP_403", attempts: -1}.run(t)
 	story{name: "numbers not readable now", inputs: show,
