@@ -3,6 +3,7 @@ package publish
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 
@@ -153,6 +154,16 @@ func inputOf(field string) string {
 		return name
 	}
 	return field
+}
+
+// Signal is the cause of a context that was canceled by SIGINT or SIGTERM.
+type Signal struct{ os.Signal }
+
+func (s Signal) Error() string {
+	if s.Signal == syscall.SIGTERM {
+		return "canceled by SIGTERM"
+	}
+	return "canceled by SIGINT"
 }
 
 // signalOf returns the signal that err reports; 0: none.

@@ -299,7 +299,7 @@ func (api *fakeAPI) test(t *testing.T, name string, s scenario, w expected) { s.
 func (api *fakeAPI) testMeasured(t *testing.T, name string, w expected, inputs ...string) {
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
-		res := with(append(inputs, "api-url", api.start(t), "timeout", "5s")...).runMeasured(t)
+		res := with(append(inputs, "api-url", api.start(t), "timeout", "20s")...).runMeasured(t)
 		res.check(t, w.within(0, busyMachine))
 		api.checkAttempts(t, res)
 	})

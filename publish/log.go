@@ -3,6 +3,8 @@ package publish
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"publish-agent-version/diga"
@@ -58,4 +60,83 @@ func (r *run) logView() {
 			r.log(say("Could not read the %s: %s.", what, diga.Foreign(unread[i].Error())))
 		}
 	}
+}
+
+// warning is an annotation about something that did not stop the step. The summary has it too.
+type warning struct {
+	title string
+	text  message
+}
+
+// warnBefore gives the warnings about the wish.
+func (r *run) warnBefore() {
+	w, v := r.wish, r.before
+	if isOlder(w, v) {
+		r.warn("Older version", say("%s is older than %s, which it replaces. "+
+			"Set {only-newer: true} to refuse older versions.",
+			fullVersionName(w.version), fullVersionName(v.live.value)))
+	}
+	if issues := w.version.Issues; len(issues) > 0 && r.in.DryRun {
+		r.warn("Validation issues", say("Diga may refuse %s: %s.",
+			r.name(w.version), join(some(3, issues, foreign), "; ")))
+	}
+	if w.unpublish {
+		return
+	}
+	var leaving []message
+	for _, p := range v.phones {
+		bound := v.has(diga.Inbound, p.ID) || v.has(diga.Outbound, p.ID)
+		asked := p.ID == w.numbers[diga.Inbound].phone.ID || p.ID == w.numbers[diga.Outbound].phone.ID
+		if !p.ReleaseAt.IsZero() && (bound || asked) {
+			leaving = append(leaving, say("%s on %s", phoneName(p), p.ReleaseAt.Format("2 January 2006")))
+		}
+	}
+	if len(leaving) > 0 {
+		r.warn("Number will be released", say("Diga is going to release %s. Stop that in Diga if calls depend on it.",
+			list(leaving)))
+	}
+	for d, n := range w.numbers {
+		isNamed := func(p diga.Phone) bool { return p.ID == n.phone.ID }
+		others := slices.DeleteFunc(slices.Clone(v.bound[d].value), isNamed)
+		if r.in.DryRun && len(others) > 0 && !n.releases() {
+			r.warn("Numbers may be unbound", say("Diga may unbind %s: a request can name only one %s number, "+
+				"and only one that can be used.", phoneNames(others), diga.Direction(d)))
+		}
+	}
+}
+
+// warnAfter gives the warnings about a change that is, or may be, in effect.
+func (r *run) warnAfter() {
+	var lost []message
+	for d, phones := range r.lost {
+		for _, p := range phones {
+			lost = append(lost, say("the %s number %s", diga.Direction(d), phoneName(p)))
+		}
+	}
+	if len(lost) > 0 {
+		r.warn("Phone number unbound", say("%s lost %s, although this step did not request that. "+
+			"Bind what is missing in Diga: a request can bind only one number in each direction.",
+			r.agent(), list(lost)))
+	}
+	var open, empty []string
+	for d, n := range r.wish.numbers {
+		direction := diga.Direction(d).String()
+		if n.isOpen() {
+			open = append(open, direction)
+		}
+		if n.isOpen() && len(r.now.bound[d].value) == 0 {
+			empty = append(empty, direction)
+		}
+	}
+	err := r.before.bound[diga.Inbound].err
+	if err == nil || len(open) == 0 || r.status != published && r.status != dryRun {
+		return
+	}
+	m := say("The phone numbers could not be read (%s), so %s numbers that were bound could not be protected. "+
+		"Check them in Diga; set {inbound-phone-number-id} and {outbound-phone-number-id}, "+
+		"or give the key Read on Phones.", diga.Foreign(err.Error()), strings.Join(open, " and "))
+	if len(empty) > 0 && r.status == published {
+		m = say("%s The reply names no %s number.", m, strings.Join(empty, " or "))
+	}
+	r.warn("Phone numbers not protected", m)
 }

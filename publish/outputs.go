@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -86,11 +87,7 @@ func (r *run) outputs(markdown string, render renderer) []output {
 				id = "none" // for the input of the same name
 			}
 			set(d.String()+"-phone-number-id", id)
-			number := phone.Number.E164()
-			if number == "" {
-				number = string(phone.Number.Text())
-			}
-			exact(d.String()+"-phone-number", number)
+			exact(d.String()+"-phone-number", cmp.Or(phone.Number.E164(), string(phone.Number.Text())))
 		}
 	}
 	set("summary", markdown)
