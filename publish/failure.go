@@ -8,8 +8,6 @@ import (
 	"syscall"
 
 	"publish-agent-version/diga"
-
-	"github.com/google/uuid"
 )
 
 // The step's own codes of failures that are not a request's; diga.Faults has the others.
@@ -171,57 +169,6 @@ func signalOf(err error) syscall.Signal {
 	signal, _ := errors.AsType[Signal](err)
 	number, _ := signal.Signal.(syscall.Signal)
 	return number
-}
-
-// explain says what is live after a failure, and what to do if the outcome is unknown.
-func (r *run) explain(f *failure) {
-	if f.status == unknown && f.code != diga.Mismatch.Code {
-		f.advice = say("Run this step again: that is safe.")
-		if f.code == diga.InvalidReply.Code {
-			f.advice = say("Check that {api-url} points to the API, then run this step again: that is safe.")
-		}
-	}
-	now := r.liveNow()
-	nothing := say("Nothing was changed")
-	if r.launched {
-		nothing = say("%s was launched and is not live", versionName(r.wish.version))
-	}
-	if !now.empty() {
-		nothing = say("%s: %s", nothing, now)
-	}
-	switch {
-	case r.in.ShowLive, r.requestID == uuid.Nil, !f.live.empty():
-		return
-	case r.launching:
-		f.live = say("%s. The version %s may still appear", nothing, diga.Foreign(r.in.VersionName))
-		return
-	case r.effect == diga.NoEffect, f.status == failed && (r.before.live.known() || r.launched):
-		f.live = nothing
-		return
-	case r.seen == unreadable:
-		reason := diga.Foreign("no response")
-		if err := r.now.err(); err != nil {
-			reason = diga.Foreign(strings.TrimSuffix(err.Error(), "."))
-		}
-		f.live = say("the change may have been applied: could not read what is live (%s)", reason)
-		if r.now.live.known() {
-			f.live = say("%s, but the phone numbers could not be read (%s)", now, reason)
-		}
-	case r.seen == partial:
-		f.live = say("only part of it was applied: %s%s", now, r.now.onNumbers("s"))
-	case r.seen == replaced && r.now.offline():
-		f.live = say("%s: %s is no longer live", now, r.name(r.before.live.value))
-	case r.seen == replaced:
-		f.live = say("%s, which was neither live before nor requested", now)
-		f.advice = say("Find out who else publishes this agent, then run this step again if needed: that is safe.")
-	case f.status == unknown:
-		f.live = say("%s, but the change may still be applied", now)
-	default:
-		f.live = now
-	}
-	if r.launched {
-		f.live = say("%s was launched from the draft; %s", versionName(r.wish.version), f.live)
-	}
 }
 
 // reportPanic reports a panic without printing its value or stack, which may hold secrets, and returns the exit status.
