@@ -195,10 +195,8 @@ func (r *run) explain(f *failure) {
 		}
 	case r.seen == partial:
 		f.live = say("only part of it was applied: %s%s", now, r.now.onNumbers("s"))
-	case r.seen == replaced && r.now.offline():
-		f.live = say("%s: %s is no longer live", now, r.name(r.before.live.value))
 	case r.seen == replaced:
-		f.live = say("%s, which was neither live before nor requested", now)
+		f.live = say("%s, which this step did not request", now)
 		f.advice = say("Find out who else publishes this agent, then run this step again if needed: that is safe.")
 	case f.status == unknown:
 		f.live = say("%s, but the change may still be applied", now)

@@ -88,12 +88,7 @@ func outputsUnwritable(err error, s status, done message) *failure {
 
 // apiFailure describes an error of the API client.
 func (r *run) apiFailure(err error) *failure {
-	e, ok := errors.AsType[*diga.Error](err)
-	if !ok {
-		e = &diga.Error{
-			Cause: diga.Internal, Message: "the request could not be made", Said: diga.Foreign(fmt.Sprint(err)),
-		}
-	}
+	e, _ := errors.AsType[*diga.Error](err) // all of its errors are
 	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure != nil {
 		stopped.failure.http = e.Status
 		return stopped.failure

@@ -149,7 +149,7 @@ func TestFaultsState(t *testing.T) {
 	t.Run("V9", func(t *testing.T) {
 		story{name: "V9", faults: always(appliedAndLost), after: publishOldest, live: sandbox.OldestID,
 			code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, says: []string{
-				"is on " + sandbox.OldestName + ", which was neither live before nor requested",
+				"is on " + sandbox.OldestName + ", which this step did not request",
 				"Find out who else publishes this agent",
 			}}.run(t)
 	})
@@ -209,7 +209,7 @@ func TestFaultsState(t *testing.T) {
 		story{name: "none live before it, and then another", setup: takeOffline, faults: []sandbox.Fault{apiFailing},
 			after: publishOldest, inputs: []string{"expect-version-id", "none", "max-retries", "0"}, code: "PUBLISH_FAILED",
 			status: "unknown", attempts: 1, live: sandbox.OldestID, inbound: []string{}, hides: []string{nothingChanged},
-			says: []string{"Front desk is on v1.0.0, which was neither live before nor requested",
+			says: []string{"Front desk is on v1.0.0, which this step did not request",
 				"Find out who else publishes this agent"}}.run(t)
 	})
 	t.Run("V14", func(t *testing.T) {

@@ -127,8 +127,6 @@ func (r *run) pickVersion() (diga.Version, *failure) {
 		slices.SortStableFunc(named, func(a, b diga.Version) int { return cmp.Compare(b.Number, a.Number) })
 		named = named[:min(5, len(named))]
 		f.add("the newest of %s: %s", diga.Count(len(all), "version"), list(some(5, named, quoted)))
-	default:
-		f.add("the agent has no versions")
 	}
 	return diga.Version{}, f
 }

@@ -224,7 +224,7 @@ func TestSameNameTwice(t *testing.T) {
 	same.run(t)
 	story{name: "and somebody else's", setup: named(sandbox.NextName), faults: always(appliedAndLost),
 		after: publishing(newest), code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 5, live: newest,
-		says: []string{"Front desk is on v1.22.8 (231), which was neither live before nor requested"}}.run(t)
+		says: []string{"Front desk is on v1.22.8 (231), which this step did not request"}}.run(t)
 }
 
 // TestRequestCount has the requests of a publish: three reads and the change, or two reads by name.
