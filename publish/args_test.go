@@ -78,7 +78,12 @@ func TestCommandLine(t *testing.T) {
 		{"an unknown flag and JSON", []string{"--output=json", "--bogus"}, nil, 1,
 			`"error-code": "ACTION_INPUT_INVALID"`, ""},
 		{"version inside Actions", []string{"--version"}, map[string]string{"GITHUB_ACTIONS": "true"}, 1,
-			"::error title=ACTION_INPUT_INVALID", ""},
+			"not supported in GitHub Actions", ""},
+		{"inside Actions", []string{next}, map[string]string{
+			"GITHUB_ACTIONS": "true", "INPUT_AGENT-ID": sandbox.FrontDesk, "INPUT_VERSION-ID": sandbox.LiveID,
+			"INPUT_TOKEN": sandbox.Token,
+		}, 1, "::error title=ACTION_INPUT_INVALID::Command-line arguments are not supported in GitHub Actions: " +
+			"set the inputs under with:. Nothing was sent.", ""},
 		{"an empty safeguard", []string{next, "--expect-version-id="}, nil, 1, "error-code=ACTION_INPUT_INVALID\n",
 			"--expect-version-id is empty: remove the flag, or give it a value"},
 		{"an empty boolean", []string{next, "--dry-run="}, nil, 1, "error-code=ACTION_INPUT_INVALID\n",
@@ -116,13 +121,13 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// Inside Actions nothing is written where the command line says.
+// Inside Actions nothing is written where the command line says, not even that it was refused.
 func TestNoSummaryFileInsideActions(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "summary.md")
 	inActions := map[string]string{"GITHUB_ACTIONS": "true", "INPUT_TOKEN": sandbox.Token,
 		"INPUT_AGENT-ID": sandbox.FrontDesk, "INPUT_VERSION-ID": sandbox.NextID}
 	exit, stdout, _ := runCommandLine(t, []string{"--summary=" + path}, inActions)
-	if exit != 1 {
+	if exit != 1 || !strings.Contains(stdout, "not supported in GitHub Actions") {
 		t.Errorf("exit status %d: %s", exit, stdout)
 	}
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {

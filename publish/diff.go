@@ -72,7 +72,8 @@ func (c *fieldChange) compareText() {
 	}
 	before, after = endLine(before), endLine(after)
 	c.diff = []string{}
-	lines := strings.Split(udiff.Unified("", "", before, after), "\n")
+	text, _ := udiff.ToUnifiedDiff("", "", before, udiff.Lines(before, after), udiff.DefaultContextLines)
+	lines := strings.Split(text.String(), "\n")                       // the library's own edits always make a diff
 	for _, line := range lines[min(2, len(lines)-1) : len(lines)-1] { // without the names of files
 		switch {
 		case strings.HasPrefix(line, "@@"):

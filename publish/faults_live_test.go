@@ -98,11 +98,11 @@ func TestFaultsLive(t *testing.T) {
 		for _, name := range []string{"version-id", "version-name"} {
 			value := map[string]string{"version-id": sandbox.OldestID, "version-name": sandbox.OldestName}[name]
 			story{name: name, inputs: []string{name, value}, attempts: 1, live: sandbox.OldestID,
-				warns: []string{"v1.0.0 (1) is older than v1.22.7 (228), which it replaces. Set only-newer: true"}}.run(
+				warns: []string{"v1.0.0 (1) is older than v1.22.7 (228), which was live before this run. Set only-newer: true"}}.run(
 				t)
 		}
 		story{name: "dry run", inputs: []string{"version-id", sandbox.OldestID, "dry-run", "true"}, status: "dry-run",
-			warns: []string{"v1.0.0 (1) is older than v1.22.7 (228), which it replaces. Set only-newer"}}.run(t)
+			warns: []string{"v1.0.0 (1) is older than v1.22.7 (228), which was live before this run. Set only-newer"}}.run(t)
 	})
 	t.Run("G5", func(t *testing.T) {
 		for name, guard := range map[string][2]string{
@@ -239,7 +239,7 @@ func TestFaultsLive(t *testing.T) {
 			setup: func(api *sandbox.Sandbox) {
 				id := api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "large", Configuration: large})
 				api.SetPublished(sandbox.FrontDesk, id)
-			}, warns: []string{"is older than large (231), which it replaces"}}.run(t)
+			}, warns: []string{"is older than large (231), which was live before this run"}}.run(t)
 		story{name: "pages of more than 4 MiB", inputs: []string{"version-name", sandbox.NextName}, attempts: 1,
 			setup: func(api *sandbox.Sandbox) {
 				for n := range 8 {

@@ -171,7 +171,7 @@ func TestFaultsPhones(t *testing.T) {
 			says: []string{"but lost 2 phone numbers: nobody can call it"},
 			warns: []string{
 				"lost the inbound number +34 910 000 002 (Switch) and the inbound number +34 910 000 001 (Reception), although this " +
-					"step did not request that. Bind what is missing in Diga"},
+					"step did not request that. Nobody can call it now. Bind what is missing in Diga"},
 			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
 			summary: []string{"### 🚨", "It may not restore every phone number"}}.run(t)
 		story{name: "two, and both are kept", setup: bindTwo, attempts: 1,

@@ -22,7 +22,7 @@ func (r *run) readDraft(ctx context.Context) (diga.Version, *failure) {
 		f.what = say("no version is named %s, and the agent has no draft to launch", quote(r.in.VersionName))
 		f.advice = say("Check {version-name}, or edit the agent in Diga: that makes a draft.")
 	}
-	return r.wish.version, f
+	return diga.Version{}, f
 }
 
 // launch makes a version from the draft, and makes it the one to publish. The request is not idempotent; the name makes
@@ -58,7 +58,9 @@ func (r *run) launch(ctx context.Context, signals context.Context) *failure {
 			return nil
 		case len(found) > 1:
 			f = ambiguous(r.in.VersionName, found)
-			f.live = r.liveNow()
+			if f.live = r.liveNow(); f.live.empty() {
+				f.live = say("nothing was published")
+			}
 			return f
 		case e.Effect != diga.MaybeApplied || !isSure || tries == r.in.MaxRetries || ctx.Err() != nil:
 			return f

@@ -55,7 +55,7 @@ func (r *run) logView() {
 		}
 	}
 	unread := []error{b.live.err, b.bound[diga.Inbound].err, r.versions.err}
-	for i, what := range []string{"live version", "phone numbers", "versions"} {
+	for i, what := range []string{"live version", "phone numbers", "requested version"} {
 		if unread[i] != nil {
 			r.log(say("Could not read the %s: %s.", what, diga.Foreign(unread[i].Error())))
 		}
@@ -72,7 +72,7 @@ type warning struct {
 func (r *run) warnBefore() {
 	w, v := r.wish, r.before
 	if isOlder(w, v) {
-		r.warn("Older version", say("%s is older than %s, which it replaces. "+
+		r.warn("Older version", say("%s is older than %s, which was live before this run. "+
 			"Set {only-newer: true} to refuse older versions.",
 			fullVersionName(w.version), fullVersionName(v.live.value)))
 	}
@@ -114,9 +114,13 @@ func (r *run) warnAfter() {
 		}
 	}
 	if len(lost) > 0 {
-		r.warn("Phone number unbound", say("%s lost %s, although this step did not request that. "+
+		end := ""
+		if r.nobodyCanCall() {
+			end = " Nobody can call it now."
+		}
+		r.warn("Phone number unbound", say("%s lost %s, although this step did not request that.%s "+
 			"Bind what is missing in Diga: a request can bind only one number in each direction.",
-			r.agent(), list(lost)))
+			r.agent(), list(lost), end))
 	}
 	var open, empty []string
 	for d, n := range r.wish.numbers {

@@ -141,7 +141,11 @@ func (r *run) begin(problem message) *failure {
 	r.log(say("publish-agent-version %s", r.Version))
 	in, invalid := readInputs(get)
 	problems = append(problems, invalid...)
-	if !problem.empty() {
+	switch {
+	case len(r.Args) > 0 && r.inActions():
+		problems = []message{say("Command-line arguments are not supported in GitHub Actions: " +
+			"set the inputs under with:")}
+	case !problem.empty():
 		problems = []message{problem}
 	}
 	outputsErr := r.openOutputs()

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"publish-agent-version/diga"
+
+	"github.com/google/uuid"
 )
 
 // needs says which readings a step depends on. Those have the whole budget, the others optionalTime.
@@ -82,7 +84,7 @@ func (r *run) readVersions(ctx context.Context) {
 			r.before.live.value = v
 		}
 	}
-	if r.before.offline() { // or it changed between two pages
+	if live := r.before.live; live.known() && live.value.ID == uuid.Nil { // or it changed between two pages
 		r.before.live = r.readLive(ctx, r.in.needs().live)
 	}
 }

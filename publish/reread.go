@@ -33,7 +33,8 @@ func (r *run) renew(ctx context.Context, v view, live, phones bool) (view, *fail
 			}
 		}
 		if err := fresh.bound[diga.Inbound].err; err != nil {
-			if phones = false; !isFinal(err) && r.needsPhones() {
+			tooOld := r.before.bound[diga.Inbound].isOlder(maxAge)
+			if phones = false; !isFinal(err) && r.needsPhones() && tooOld {
 				return v, r.notRenewed(err)
 			}
 		}
@@ -99,9 +100,10 @@ func (r *run) checkKept(signals context.Context) {
 	open := false
 	for d, before := range r.before.bound {
 		isOther := func(p diga.Phone) bool { return p.ID != r.wish.numbers[d].phone.ID }
-		open = open || slices.ContainsFunc(before.value, isOther) && !r.now.bound[d].known()
+		isTold := r.now.bound[d].known() && r.confirmedAfter == nil
+		open = open || slices.ContainsFunc(before.value, isOther) && !isTold
 	}
-	if !open || r.in.Unpublish {
+	if !open {
 		return
 	}
 	err := errors.New("what was read is older than the change")
@@ -111,15 +113,24 @@ func (r *run) checkKept(signals context.Context) {
 		if alike && since < looks[2] {
 			return false
 		}
-		now := r.readView(ctx, true, true)
+		now := view{live: r.now.live}
+		if !r.wish.unpublish {
+			live := r.readView(ctx, true, false).live // first: it shows that the reading of the phones is not too old
+			if !isFinal(live.err) || since < looks[2] {
+				now.live = live
+			}
+		}
+		phones := r.readView(ctx, false, true)
+		now.bound, now.phones = phones.bound, phones.phones
 		if !r.wish.isInForce(now) || !now.bound[diga.Inbound].known() {
 			err = cmp.Or(now.err(), err)
 			return false
 		}
+		now.live = r.now.live
 		r.now, open = now, false
 		return true
 	})
-	if err = cmp.Or(context.Cause(signals), err); open {
+	if err = cmp.Or(context.Cause(signals), err); open && !r.wish.unpublish {
 		r.warn("Phone numbers not checked", say("The phone numbers could not be read after the change (%s), "+
 			"so one that is no longer bound may have gone unnoticed. Check in Diga which numbers are bound.",
 			diga.Foreign(err.Error())))

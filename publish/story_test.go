@@ -243,7 +243,8 @@ func TestRequestCount(t *testing.T) {
 		"by name, the first": {night, []string{"GET /v1/phone/?limit=100", "GET /version?is_published=true&limit=1",
 			"GET /version?limit=100", "PATCH /published_version"}},
 		"unpublish": {[]string{"unpublish", "true", "expect-version-id", sandbox.LiveID}, []string{
-			"GET /v1/phone/?limit=100", "GET /version?is_published=true&limit=1", "PATCH /published_version"}},
+			"GET /v1/phone/?limit=100", "GET /v1/phone/?limit=100", "GET /version?is_published=true&limit=1",
+			"PATCH /published_version"}},
 		"show-live": {[]string{"show-live", "true", "version-id", ""}, []string{
 			"GET /v1/phone/?limit=100", "GET /version?is_published=true&limit=1"}},
 	} {

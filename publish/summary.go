@@ -90,7 +90,7 @@ func (r *run) effects(md *markdown) {
 	isNew := !r.before.isLive(r.wish.version.ID)
 	switch title := "What changed"; {
 	case len(r.changes) > 0:
-		if r.status == dryRun || r.status == unknown && isNew {
+		if r.status == dryRun || r.status == unknown && !r.now.isLive(r.wish.version.ID) {
 			title = "What would change"
 		}
 		md.add("**%s:** %s", title, md.text(changesText(r.changes)))
@@ -99,7 +99,7 @@ func (r *run) effects(md *markdown) {
 	}
 }
 
-// failure appends what happened, what is live unless the headline says so, and what to do.
+// failure appends what happened, what is live unless the headline has said it, and what to do.
 func (md *markdown) failure(f *failure) {
 	if f.status == unknown {
 		md.add("%s", md.sentence(f.live))
@@ -137,8 +137,12 @@ func (r *run) table(md *markdown) {
 	rows := [][3]string{{"Version", cell(was.live.known(), liveName(was)), cell(is.live.known(), version)}}
 	for d, name := range [diga.Directions]string{"Inbound", "Outbound"} {
 		before, now := was.bound[d], is.bound[d]
+		phones := phoneNames(now.value)
+		if !now.known() && len(now.value) > 0 {
+			phones = say("%s, perhaps others", phones)
+		}
 		rows = append(rows, [3]string{name, cell(before.known(), phoneNames(before.value)),
-			cell(now.known() || len(now.value) > 0, phoneNames(now.value))})
+			cell(now.known() || len(now.value) > 0, phones)})
 	}
 	text := ""
 	for _, row := range rows {

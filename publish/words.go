@@ -68,6 +68,9 @@ func (r *run) success() (title, icon string, m message) {
 		m = say("%s (%s %s)", m, was, r.name(old))
 	}
 	numbers := r.now.onNumbers(s)
+	if r.in.Unpublish {
+		numbers = message{}
+	}
 	switch r.status {
 	case offline:
 		return "Offline", "📴", m
@@ -87,7 +90,7 @@ func (r *run) success() (title, icon string, m message) {
 	}
 	if count := len(r.lost[diga.Inbound]) + len(r.lost[diga.Outbound]); count > 0 {
 		lost := say(", but lost %s", diga.Count(count, "phone number"))
-		if len(r.lost[diga.Inbound]) > 0 && len(r.now.bound[diga.Inbound].value) == 0 {
+		if r.nobodyCanCall() {
 			icon, numbers, lost = "🚨", say(""), say("%s: nobody can call it", lost)
 		}
 		numbers = say("%s%s", numbers, lost)
@@ -111,16 +114,25 @@ func (r *run) headline() (icon string, m message) {
 	case f.code == codeOutputUnwritable:
 		return "⚠️", say("the step failed, but: %s", done)
 	case r.in.ShowLive && !r.before.live.known():
-		return "❌", say("could not read what is live")
+		return "❌", say("%s: could not read what is live", r.agent())
 	case r.in.ShowLive:
 		return "❌", say("%s, but its phone numbers could not be read", r.liveNow())
 	case f.status == unknown && r.now.offline() && !r.in.Unpublish:
 		return "⚠️", r.liveNow()
 	case f.status == unknown:
-		return "⚠️", say("could not confirm that %s%s", r.goal("is"), r.planned().onNumbers("s"))
+		m = say("could not confirm that %s", r.goal("is"))
+		if v := r.planned(); len(v.bound[diga.Inbound].value)+len(v.bound[diga.Outbound].value) > 0 {
+			m = say("%s%s", m, v.onNumbers("s"))
+		}
+		return "⚠️", m
 	default:
 		return "❌", f.live
 	}
+}
+
+// nobodyCanCall reports whether the agent lost its last number for inbound calls.
+func (r *run) nobodyCanCall() bool {
+	return len(r.lost[diga.Inbound]) > 0 && len(r.now.bound[diga.Inbound].value) == 0
 }
 
 // goal is a clause about what the step is to bring about; is is its verb.
