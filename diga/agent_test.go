@@ -252,7 +252,7 @@ func TestPublish(t *testing.T) {
 	idsAreRequired(t, readPublication, publishedBody, "agent_id")
 	for _, change := range []Change{{}, {Agent: agentID}, {Version: valid(versionID), Unpublish: true}} {
 		_, err := new(Client).Publish(t.Context(), change) // would crash if it sent anything
-		if failed(t, err).Cause != Internal {
+		if want := "Internal: a change must either publish a version or unpublish"; outcome(err) != want {
 			t.Errorf("%+v: %v", change, err)
 		}
 	}

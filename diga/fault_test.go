@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -17,31 +18,34 @@ import (
 	"time"
 )
 
-// Every status, with a body of the API's own and with another: the cause, the effect, and whether there is a retry.
+// Every status, with another body and with one of the API's own: the cause, the effect, whether there is a retry, and
+// whether the answer to a read is final.
 func TestEveryStatus(t *testing.T) {
+	refused, unclear, failed := [2]Effect{}, [2]Effect{MaybePending, MaybePending}, [2]Effect{MaybePending, MaybeApplied}
 	seen := map[int]bool{} // the first row with a status counts
 	for _, row := range []struct {
 		from, to int
-		retried  bool
-		cause    [2]*Fault // with another body, and with the API's own
+		cause    [2]*Fault
 		effect   [2]Effect
+		final    bool
 	}{
-		{201, 299, false, [2]*Fault{InvalidReply, InvalidReply}, [2]Effect{MaybePending, MaybePending}},
-		{300, 399, false, [2]*Fault{Redirected, Redirected}, [2]Effect{}},
-		{400, 400, false, [2]*Fault{NotTheAPI, BadRequest}, [2]Effect{}},
-		{401, 401, false, [2]*Fault{NotTheAPI, Unauthorized}, [2]Effect{}},
-		{403, 403, false, [2]*Fault{NotTheAPI, Forbidden}, [2]Effect{}},
-		{404, 404, false, [2]*Fault{NotTheAPI, NotFound}, [2]Effect{}},
-		{408, 408, true, [2]*Fault{ServerFault, ServerFault}, [2]Effect{MaybePending, MaybeApplied}},
-		{422, 422, false, [2]*Fault{NotTheAPI, Unprocessable}, [2]Effect{}},
-		{429, 429, true, [2]*Fault{Limited, Limited}, [2]Effect{}},
-		{400, 499, false, [2]*Fault{NotTheAPI, Refused}, [2]Effect{}},
-		{500, 500, true, [2]*Fault{ServerFault, ServerFault}, [2]Effect{MaybePending, MaybeApplied}},
-		{502, 504, true, [2]*Fault{ServerFault, ServerFault}, [2]Effect{MaybePending, MaybeApplied}},
-		{520, 524, true, [2]*Fault{ServerFault, ServerFault}, [2]Effect{MaybePending, MaybeApplied}},
-		{500, 599, false, [2]*Fault{ServerError, ServerError}, [2]Effect{MaybePending, MaybeApplied}},
-		{600, 999, false, [2]*Fault{InvalidReply, InvalidReply}, [2]Effect{MaybePending, MaybePending}},
-		{101, 101, false, [2]*Fault{InvalidReply, InvalidReply}, [2]Effect{MaybePending, MaybePending}},
+		{201, 299, [2]*Fault{InvalidReply, InvalidReply}, unclear, false},
+		{300, 399, [2]*Fault{Redirected, Redirected}, refused, true},
+		{400, 400, [2]*Fault{NotTheAPI, BadRequest}, refused, true},
+		{401, 401, [2]*Fault{NotTheAPI, Unauthorized}, refused, false},
+		{403, 403, [2]*Fault{NotTheAPI, Forbidden}, refused, true},
+		{404, 404, [2]*Fault{NotTheAPI, NotFound}, refused, true},
+		{408, 408, [2]*Fault{ServerFault, ServerFault}, failed, false},
+		{422, 422, [2]*Fault{NotTheAPI, Unprocessable}, refused, true},
+		{429, 429, [2]*Fault{Limited, Limited}, refused, false},
+		{400, 499, [2]*Fault{NotTheAPI, Refused}, refused, true},
+		{500, 500, [2]*Fault{ServerFault, ServerFault}, failed, false},
+		{501, 501, [2]*Fault{ServerError, ServerError}, failed, true},
+		{502, 504, [2]*Fault{ServerFault, ServerFault}, failed, false},
+		{520, 524, [2]*Fault{ServerFault, ServerFault}, failed, false},
+		{500, 599, [2]*Fault{ServerError, ServerError}, failed, false},
+		{600, 999, [2]*Fault{InvalidReply, InvalidReply}, unclear, false},
+		{101, 101, [2]*Fault{InvalidReply, InvalidReply}, unclear, false},
 	} {
 		for status := row.from; status <= row.to; status++ {
 			for own, a := range []answer{response(status, "<p>because"), apiError(status, "CODE")} {
@@ -56,37 +60,23 @@ func TestEveryStatus(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 					defer cancel()
 					_, err := c.Publish(ctx, promotion)
-					e, retried := failed(t, err), len(n.heard) == 2
-					if e.Cause != row.cause[own] || e.Effect != row.effect[own] || retried != row.retried ||
-						e.Cause.Retried != row.retried || (e.Status == status) != (200 <= status && status <= 599) {
-						t.Errorf("%d: %s %d, effect %d, retried: %t; want %+v",
-							status, name(e.Cause), e.Status, e.Effect, retried, row)
+					e, _ := errors.AsType[*Error](err)
+					if retried := len(n.heard) == 2; e == nil || e.Cause != row.cause[own] || e.Effect != row.effect[own] ||
+						retried != e.Cause.Retried || e.IsFinal() != row.final ||
+						(e.Status == status) != (200 <= status && status <= 599) {
+						t.Errorf("%d: %s, retried: %t; want %+v", status, outcome(err), retried, row)
 					}
 				})
 			}
 		}
 	}
-}
-
-func TestIsFinal(t *testing.T) {
-	for want, list := range map[bool][]Error{
-		true: {
-			{Cause: BadRequest, Status: 400}, {Cause: Forbidden, Status: 403}, {Cause: NotFound, Status: 404},
-			{Cause: Unprocessable, Status: 422}, {Cause: Refused, Status: 405}, {Cause: Redirected, Status: 307},
-			{Cause: Mismatch, Status: 200}, {Cause: NotTheAPI, Status: 404}, {Cause: InvalidReply, Status: 200},
-			{Cause: ServerError, Status: 501},
-		},
-		false: {
-			{Cause: Unauthorized, Status: 401}, {Cause: NotTheAPI, Status: 401}, {Cause: Limited, Status: 429},
-			{Cause: ServerFault, Status: 408}, {Cause: ServerFault, Status: 503}, {Cause: ServerError, Status: 505},
-			{Cause: TimedOut}, {Cause: Unreachable}, {Cause: InvalidReply}, {Cause: Truncated, Status: 200},
-			{Cause: NotTheAPI, Status: 404, Err: io.ErrUnexpectedEOF}, {Cause: Cancelled, Status: 404, Err: errSignal},
-		},
+	for _, e := range []Error{ // of a body that is not what it should be, or was cut off, and of a call that ended
+		{Cause: Mismatch, Status: 200}, {Cause: InvalidReply, Status: 200, Err: errTooLarge},
+		{Cause: TimedOut}, {Cause: Unreachable}, {Cause: InvalidReply}, {Cause: Truncated, Status: 200},
+		{Cause: NotTheAPI, Status: 404, Err: io.ErrUnexpectedEOF}, {Cause: Cancelled, Status: 404, Err: errSignal},
 	} {
-		for _, e := range list {
-			if e.IsFinal() != want {
-				t.Errorf("%+v: final: %t", e, e.IsFinal())
-			}
+		if want := e.Status == 200 && e.Cause != Truncated; e.IsFinal() != want {
+			t.Errorf("%+v: final: %t", e, e.IsFinal())
 		}
 	}
 }
