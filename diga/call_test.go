@@ -169,22 +169,6 @@ func TestBackoff(t *testing.T) {
 			t.Errorf("%+v: %s and up to %s more", test, least, spread)
 		}
 	}
-	short, long := false, false
-	for range 40 {
-		n := &network{answers: []answer{response(503, ""), published}}
-		n.play(t, func(t *testing.T, c *Client) {
-			c.Jitter = nil
-			_, err := c.Publish(t.Context(), promotion)
-			wait := time.Since(n.start)
-			if err != nil || wait < s/2 || wait >= s {
-				t.Errorf("waits %s: %v", wait, err)
-			}
-			short, long = short || wait < s*3/4, long || wait >= s*3/4
-		})
-	}
-	if !short || !long { // one time in 2⁴⁰
-		t.Error("40 random waits are in one half of what is allowed")
-	}
 }
 
 func TestRetryAfter(t *testing.T) {

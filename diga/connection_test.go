@@ -58,7 +58,7 @@ func (c muted) Write(b []byte) (int, error) {
 
 // A middlebox drops every TLS hello that takes more than one packet, as one with ML-KEM does.
 func TestLostHelloIsSentSmaller(t *testing.T) {
-	n := &network{answers: []answer{published}, secure: serving(ours)}
+	n := &network{answers: []answer{published}, secure: serving()}
 	n.secure.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if slices.Contains(hello.SupportedCurves, tls.X25519MLKEM768) {
 			_, _ = io.Copy(io.Discard, hello.Conn)
@@ -78,7 +78,7 @@ func TestLostHelloIsSentSmaller(t *testing.T) {
 // answers over HTTP/1.1.
 func (n *network) resetHTTP2(c *Client, code string) (streams *int) {
 	c.BaseURL.Scheme, streams = "https", new(int)
-	config := serving(ours)
+	config := serving()
 	config.NextProtos = []string{"h2", "http/1.1"}
 	n.serve = func(_ int, conn net.Conn) {
 		secure := tls.Server(conn, config)
