@@ -138,7 +138,7 @@ func TestReplies(t *testing.T) {
 		{live, pageOf(false, []string{swap(versionBody, `"is_published":true`, `"x":1`)}),
 			isNoList + "its version is not published"},
 		{live, pageOf(false, []string{another}), "Mismatch 200" + otherAgent},
-		{live, response(200, versionBody), isNoList + "data is not a list"},
+		{live, response(200, versionBody), isNoList + "data or has_more is missing"},
 		{live, response(200, errorBody), "InvalidReply 200 BROKEN" + isError},
 
 		{byID, response(200, versionBody), found},

@@ -33,9 +33,8 @@ const (
 	// if HTTP/2 resets the stream with PROTOCOL_ERROR.
 	maxSends = 3
 
-	noConnection         = "no connection to "
-	unreadable           = "could not read the response"
-	closed       Foreign = "the connection was closed"
+	unreadable         = "could not read the response"
+	closed     Foreign = "the connection was closed"
 )
 
 var (
@@ -66,7 +65,7 @@ func (c *Client) attempt(req *http.Request) *attempt {
 	timeout := func() { cancel(errLate) }
 	defer time.AfterFunc(attemptTimeout, timeout).Stop()
 
-	a := &attempt{Attempt: Attempt{Method: req.Method, Path: req.URL.Path}, host: req.URL.Host, progress: noConnection}
+	a := &attempt{Attempt: Attempt{Method: req.Method, Path: req.URL.Path}, host: req.URL.Host, progress: "no connection to "}
 	req = req.WithContext(httptrace.WithClientTrace(ctx, a.trace(cancel)))
 	if req.Body != nil { // net/http must not send a change again
 		req.GetBody = func() (io.ReadCloser, error) { return nil, errReset }
@@ -80,8 +79,7 @@ func (c *Client) attempt(req *http.Request) *attempt {
 		a.header, a.progress = resp.Header, "incomplete response from "
 		if 200 <= resp.StatusCode && resp.StatusCode <= 599 {
 			a.Status = resp.StatusCode
-			created := a.Status == http.StatusCreated && a.Method == http.MethodPost
-			failed = a.Status != http.StatusOK && !created
+			failed = a.Status != http.StatusOK && !(a.Status == http.StatusCreated && a.Method == http.MethodPost)
 		}
 		if failed {
 			// The status is enough to decide what follows; do not wait long for the error message.
@@ -101,7 +99,7 @@ func (c *Client) attempt(req *http.Request) *attempt {
 		a.Problem = a.statusError()
 	case err != nil:
 		a.Problem = a.networkError()
-		lostHandshake := a.handshaking.Load() && !a.cut && a.Problem.Cause != TLSFailed
+		lostHandshake := a.handshaking.Load() && a.Problem.Cause != TLSFailed
 		if lostHandshake || strings.Contains(err.Error(), "HTTP_1_1_REQUIRED") {
 			c.reconnectPlainly()
 		}
@@ -113,8 +111,6 @@ func (c *Client) attempt(req *http.Request) *attempt {
 func (a *attempt) trace(end context.CancelCauseFunc) *httptrace.ClientTrace {
 	sends := 0
 	return &httptrace.ClientTrace{
-		// net/http looks for another connection only if nothing of a change was sent, or for a read.
-		GetConn:           func(string) { a.conn, a.progress = nil, noConnection },
 		TLSHandshakeStart: func() { a.handshaking.Store(true) },
 		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { a.handshaking.Store(err != nil) },
 		GotConn: func(info httptrace.GotConnInfo) {

@@ -111,7 +111,7 @@ func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 		value = "http://" + value
 	}
 	u, err := url.Parse(value)
-	if err != nil || value != "http://" && u.Hostname() == "" || strings.ContainsAny(value, `"'#`) {
+	if err != nil || value != "http://" && u.Hostname() == "" || strings.ContainsAny(value, "'#") {
 		return nil, &Error{Cause: ProxyRefused, Message: name + " is not a URL"}
 	}
 	return http.ProxyFromEnvironment(req)

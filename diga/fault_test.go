@@ -103,14 +103,18 @@ func TestNetworkFaults(t *testing.T) {
 		{"DNS in trouble", "twice: Unreachable: no response: DNS lookup: server misbehaving",
 			dial(&net.DNSError{Err: "server misbehaving", IsTemporary: true})},
 		{"DNS is late", "twice: TimedOut: no connection within 10 s", dial(&net.DNSError{IsTimeout: true})},
+		{"connecting hangs", "2 in 20.5s: TimedOut: no connection within 10 s; gave up",
+			func(_ *testing.T, _ *network, c *Client) {
+				c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
+			}},
 		{"proxy refused", "twice: ProxyFailed: could not connect to the proxy proxy: connection refused",
 			proxy(dial(syscall.ECONNREFUSED))},
 		{"proxy 503", "twice: ProxyFailed: the proxy proxy returned 503 Service Unavailable",
 			proxy(sends(response(503, "").raw))},
 		{"proxy not HTTP", `InvalidReply: unreadable: malformed HTTP response "SSH-2.0"`,
 			proxy(sends("SSH-2.0\r\n\r\n"))},
-		{"http_proxy with blanks", "ProxyRefused: HTTP_PROXY is not a URL",
-			func(t *testing.T, _ *network, _ *Client) { t.Setenv("http_proxy", "my proxy") }},
+		{"http_proxy in quotes", "ProxyRefused: HTTP_PROXY is not a URL",
+			func(t *testing.T, _ *network, _ *Client) { t.Setenv("http_proxy", "'proxy.test'") }},
 		{"mTLS, TLS 1.3", "TLSFailed: tls: certificate required",
 			func(_ *testing.T, n *network, c *Client) {
 				c.BaseURL.Scheme, n.secure = "https", serving()

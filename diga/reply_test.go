@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -115,6 +117,11 @@ func TestErrorsOfStatuses(t *testing.T) {
 	cut := attempt{body: []byte(`{"error_code":"A","message":"b"}`), err: io.ErrUnexpectedEOF}
 	cut.Status = 404
 	if e := cut.statusError(); e.Code != "" || e.Said != "" || e.Cause != NotTheAPI {
+		t.Errorf("%+v", e)
+	}
+	reset := attempt{err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}} // in the body
+	reset.Status = 200
+	if e := reset.networkError(); e.Cause != Unreachable || e.Said != "connection reset by peer" {
 		t.Errorf("%+v", e)
 	}
 }
