@@ -156,6 +156,10 @@ func (a *attempt) statusError() *Error {
 	if a.err == nil {
 		r = parseReply(a.body)
 	}
+	failed := MaybePending // a gateway's error says nothing about the request behind it
+	if r.own {
+		failed = MaybeApplied
+	}
 	e := &Error{Status: a.Status, Message: "the API returned " + StatusText(a.Status), Err: a.err}
 	switch s := a.Status; {
 	case s < 300:
@@ -169,9 +173,9 @@ func (a *attempt) statusError() *Error {
 		}
 		return e
 	case s == http.StatusRequestTimeout, s == 500, 502 <= s && s <= 504, 520 <= s && s <= 524:
-		e.Cause = ServerFault
+		e.Cause, e.Effect = ServerFault, failed
 	case s >= 500:
-		e.Cause = ServerError
+		e.Cause, e.Effect = ServerError, failed
 	case s == http.StatusTooManyRequests:
 		e.Cause = Limited
 	case s == http.StatusUnprocessableEntity && (r.own || len(r.details) > 0):
@@ -184,12 +188,6 @@ func (a *attempt) statusError() *Error {
 	}
 	if e.Code, e.Details = r.code, r.details; string(r.text) != http.StatusText(a.Status) {
 		e.Said = r.text
-	}
-	if e.Cause == ServerFault || e.Cause == ServerError {
-		e.Effect = MaybePending // a gateway's error says nothing about the request behind it
-		if r.own {
-			e.Effect = MaybeApplied
-		}
 	}
 	return e
 }
