@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,9 +34,8 @@ const (
 	// if HTTP/2 resets the stream with PROTOCOL_ERROR.
 	maxSends = 3
 
-	noConnection         = "no connection to "
-	unreadable           = "could not read the response"
-	closed       Foreign = "the connection was closed"
+	unreadable         = "could not read the response"
+	closed     Foreign = "the connection was closed"
 )
 
 var (
@@ -58,19 +58,34 @@ type attempt struct {
 	handshaking atomic.Bool // a TLS handshake began and did not succeed; set by a dial, which may outlive the attempt
 }
 
-// attempt sends req once and reads the whole response, within attemptTimeout.
-func (c *Client) attempt(req *http.Request) *attempt {
-	start, transport, caller := time.Now(), c.connection(), req.Context()
+// newRequest builds r without sending it.
+func (c *Client) newRequest(ctx context.Context, r request) *http.Request {
+	target := c.BaseURL.JoinPath("/").JoinPath(r.path) // begins with a slash even if BaseURL has no path
+	target.RawQuery = r.query.Encode()
+	req := &http.Request{Method: r.method, URL: target, Header: http.Header{
+		"Accept": {"application/json"}, "Authorization": {"Bearer " + c.Token}, "User-Agent": {c.UserAgent},
+		"X-Request-Id": {c.RequestID.String()}, "Cache-Control": {"no-cache"}, // an old state is worse than none
+	}}
+	if r.body != nil {
+		body, _ := json.Marshal(r.body) // strings and IDs always can be
+		req.Header.Set("Content-Type", "application/json")
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		req.GetBody = func() (io.ReadCloser, error) { return nil, errReset } // net/http must not send a change again
+	}
+	return req.WithContext(ctx)
+}
+
+// attempt sends r once and reads the whole response, within attemptTimeout.
+func (c *Client) attempt(caller context.Context, r request) *attempt {
+	start, transport := time.Now(), c.connection()
 	ctx, cancel := context.WithCancelCause(caller)
 	defer cancel(nil)
 	timeout := func() { cancel(errLate) }
 	defer time.AfterFunc(attemptTimeout, timeout).Stop()
 
-	a := &attempt{Attempt: Attempt{Method: req.Method, Path: req.URL.Path}, host: req.URL.Host, progress: noConnection}
-	req = req.WithContext(httptrace.WithClientTrace(ctx, a.trace(cancel)))
-	if req.Body != nil { // net/http must not send a change again
-		req.GetBody = func() (io.ReadCloser, error) { return nil, errReset }
-	}
+	a := &attempt{progress: "no connection to "}
+	req := c.newRequest(httptrace.WithClientTrace(ctx, a.trace(cancel)), r)
+	a.Method, a.Path, a.host = req.Method, req.URL.Path, req.URL.Host
 	if proxy, _ := transport.Proxy(req); proxy != nil {
 		a.proxy = proxy.Host
 	}
@@ -80,8 +95,7 @@ func (c *Client) attempt(req *http.Request) *attempt {
 		a.header, a.progress = resp.Header, "incomplete response from "
 		if 200 <= resp.StatusCode && resp.StatusCode <= 599 {
 			a.Status = resp.StatusCode
-			created := a.Status == http.StatusCreated && a.Method == http.MethodPost
-			failed = a.Status != http.StatusOK && !created
+			failed = a.Status != http.StatusOK && !(a.Status == http.StatusCreated && a.Method == http.MethodPost)
 		}
 		if failed {
 			// The status is enough to decide what follows; do not wait long for the error message.
@@ -101,7 +115,7 @@ func (c *Client) attempt(req *http.Request) *attempt {
 		a.Problem = a.statusError()
 	case err != nil:
 		a.Problem = a.networkError()
-		lostHandshake := a.handshaking.Load() && !a.cut && a.Problem.Cause != TLSFailed
+		lostHandshake := a.handshaking.Load() && a.Problem.Cause != TLSFailed
 		if lostHandshake || strings.Contains(err.Error(), "HTTP_1_1_REQUIRED") {
 			c.reconnectPlainly()
 		}
@@ -113,8 +127,6 @@ func (c *Client) attempt(req *http.Request) *attempt {
 func (a *attempt) trace(end context.CancelCauseFunc) *httptrace.ClientTrace {
 	sends := 0
 	return &httptrace.ClientTrace{
-		// net/http looks for another connection only if nothing of a change was sent, or for a read.
-		GetConn:           func(string) { a.conn, a.progress = nil, noConnection },
 		TLSHandshakeStart: func() { a.handshaking.Store(true) },
 		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { a.handshaking.Store(err != nil) },
 		GotConn: func(info httptrace.GotConnInfo) {
@@ -160,6 +172,10 @@ func (a *attempt) statusError() *Error {
 	if a.err == nil {
 		r = parseReply(a.body)
 	}
+	failed := MaybePending // a gateway's error says nothing about the request behind it
+	if r.own {
+		failed = MaybeApplied
+	}
 	e := &Error{Status: a.Status, Message: "the API returned " + StatusText(a.Status), Err: a.err}
 	switch s := a.Status; {
 	case s < 300:
@@ -173,9 +189,9 @@ func (a *attempt) statusError() *Error {
 		}
 		return e
 	case s == http.StatusRequestTimeout, s == 500, 502 <= s && s <= 504, 520 <= s && s <= 524:
-		e.Cause = ServerFault
+		e.Cause, e.Effect = ServerFault, failed
 	case s >= 500:
-		e.Cause = ServerError
+		e.Cause, e.Effect = ServerError, failed
 	case s == http.StatusTooManyRequests:
 		e.Cause = Limited
 	case s == http.StatusUnprocessableEntity && (r.own || len(r.details) > 0):
@@ -188,12 +204,6 @@ func (a *attempt) statusError() *Error {
 	}
 	if e.Code, e.Details = r.code, r.details; string(r.text) != http.StatusText(a.Status) {
 		e.Said = r.text
-	}
-	if e.Cause == ServerFault || e.Cause == ServerError {
-		e.Effect = MaybePending // a gateway's error says nothing about the request behind it
-		if r.own {
-			e.Effect = MaybeApplied
-		}
 	}
 	return e
 }

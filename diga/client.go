@@ -102,8 +102,7 @@ func (c *Client) reconnectPlainly() {
 // Close closes the connection unless a request is using it.
 func (c *Client) Close() { c.connection().CloseIdleConnections() }
 
-// proxyFromEnvironment is http.ProxyFromEnvironment, except that it fails for a value that is not a URL, which that
-// would ignore.
+// proxyFromEnvironment fails for a value that is not a URL, which http.ProxyFromEnvironment would ignore.
 func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 	name := strings.ToUpper(req.URL.Scheme) + "_PROXY"
 	value := cmp.Or(os.Getenv(name), os.Getenv(strings.ToLower(name)))
@@ -111,7 +110,7 @@ func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 		value = "http://" + value
 	}
 	u, err := url.Parse(value)
-	if err != nil || value != "http://" && u.Hostname() == "" || strings.ContainsAny(value, `"'#`) {
+	if err != nil || value != "http://" && u.Hostname() == "" || strings.ContainsAny(value, "'#") {
 		return nil, &Error{Cause: ProxyRefused, Message: name + " is not a URL"}
 	}
 	return http.ProxyFromEnvironment(req)

@@ -1,7 +1,6 @@
 package diga
 
 import (
-	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -137,10 +136,10 @@ func StatusText(status int) string {
 
 // Count returns a number with its noun, such as "1 attempt" or "3 attempts".
 func Count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
+	if n != 1 {
+		noun += "s"
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return strconv.Itoa(n) + " " + noun
 }
 
 // FormatDuration formats d for a reader: "83 ms", "1.5 s", "61 s", "2.5 min", "1 h".

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,8 +27,7 @@ func FuzzNumber(f *testing.F) {
 		if n.canonical != "" && (!n.Equal(n) || !n.Exactly(n)) || n.Equal(ParseNumber("")) {
 			t.Errorf("%q is not equal to itself, or to nothing", s)
 		}
-		if e := n.E164(); e != "" && (strings.Trim(e[1:], "0123456789") != "" || e[0] != '+' ||
-			!n.Equal(ParseNumber(e[1:]))) {
+		if e := n.E164(); e != "" && (!regexp.MustCompile(`^\+\d+$`).MatchString(e) || !n.Equal(ParseNumber(e[1:]))) {
 			t.Errorf("%q in E.164 is %q", s, e)
 		}
 	})
@@ -47,43 +47,20 @@ func FuzzErrorBody(f *testing.F) {
 		if !regexp.MustCompile(`^[\w.-]{0,64}$`).MatchString(got.code) || got.own && got.code == "" {
 			t.Errorf("%+v", got)
 		}
-		var fields map[string]any
-		if json.Unmarshal(body, &fields) != nil && (got.code != "" || got.details != nil ||
+		if json.Unmarshal(body, new(map[string]any)) != nil && (got.code != "" || got.details != nil ||
 			strings.HasPrefix(string(got.text), "{")) {
 			t.Errorf("reads %+v of a body that is no object", got)
 		}
-		list, ok := fields["detail"].([]any)
-		if !ok {
-			return
+		if !json.Valid(body) {
+			body, _ = json.Marshal(string(body))
 		}
-		const secret = "s3cret-s3cret"
-		hide(list, secret)
-		hidden, err := json.Marshal(map[string]any{"detail": list})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if shown := fmt.Sprint(parseReply(hidden).details); strings.Contains(shown, secret) {
-			t.Errorf("%s shows what was sent: %s", hidden, shown)
+		echo := fmt.Sprintf(`{"detail":[{"loc":["a",{"b":%[1]s}],"msg":"m","input":%[1]s,"ctx":[%[1]s],"url":%[1]s}]}`,
+			body)
+		if got := parseReply([]byte(echo)); got.text != "" || !slices.Equal(got.details, []Detail{{"a", "m"}}) &&
+			json.Valid([]byte(echo)) { // it may be nested too deep
+			t.Errorf("shows what was sent: %s: %+v", echo, got)
 		}
 	})
-}
-
-// hide replaces what repeats a request by secret.
-func hide(value any, secret string) {
-	switch value := value.(type) {
-	case []any:
-		for _, item := range value {
-			hide(item, secret)
-		}
-	case map[string]any:
-		for name, item := range value {
-			if name == "input" || name == "ctx" || name == "url" {
-				value[name] = secret
-			} else {
-				hide(item, secret)
-			}
-		}
-	}
 }
 
 // A wait is never shorter than the server asks for, and never negative.

@@ -4,8 +4,7 @@
 //	n := &network{answers: []answer{lost, response(503, "busy"), published}}
 //	n.play(t, func(t *testing.T, c *Client) { … })
 //
-// Afterwards n.heard has the requests as they arrived. A server that should be net/http's own, with TLS and HTTP/2, is
-// started by serveHTTP2.
+// Afterwards n.heard has the requests as they arrived. A story does this in one line.
 
 package diga
 
@@ -18,7 +17,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -42,7 +40,7 @@ import (
 	"github.com/google/uuid"
 )
 
-var ours = certificate("api.test", time.Hour) // the only certificate that the tests trust
+var ours = certificate() // the only certificate that the tests trust
 
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard) // of net/http
@@ -50,21 +48,23 @@ func TestMain(m *testing.M) {
 		os.Unsetenv(name)
 		os.Unsetenv(strings.ToLower(name))
 	}
-	dir, err := os.MkdirTemp("", "diga")
-	if err != nil {
-		panic(err)
-	}
+	dir := must(os.MkdirTemp("", "diga"))
 	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ours.Certificate[0]})
-	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), root, 0o600); err != nil {
-		panic(err)
-	}
-	os.Setenv("SSL_CERT_FILE", filepath.Join(dir, "ca.pem"))
+	_ = os.WriteFile(filepath.Join(dir, "ca.pem"), root, 0o600)
 	os.Setenv("SSL_CERT_DIR", dir)
+	os.Setenv("SSL_CERT_FILE", filepath.Join(dir, "ca.pem"))
 	_, _ = x509.SystemCertPool() // is cached
 	os.Unsetenv("SSL_CERT_FILE")
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
 }
 
 var (
@@ -173,38 +173,36 @@ func (n *network) play(t *testing.T, do func(t *testing.T, c *Client)) {
 
 func (n *network) connect() (net.Conn, error) {
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.dials++
 	number := n.dials
-	refused := n.played < len(n.answers) && n.answers[n.played].then == refuse
-	if refused {
+	switch {
+	case n.played < len(n.answers) && n.answers[n.played].then == refuse:
 		n.played++
-	}
-	n.mu.Unlock()
-	if refused {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	}
-	if n.dial != nil {
+	case n.dial != nil:
 		return nil, n.dial
 	}
 	near, far := bufferedPipe()
-	switch {
-	case n.serve != nil:
-		n.servers.Go(func() { n.serve(number, far) })
-	case n.secure != nil:
-		n.servers.Go(func() { n.talkTLS(far, n.secure) })
-	default:
-		n.servers.Go(func() { n.talk(far) })
-	}
+	n.servers.Go(func() {
+		switch {
+		case n.serve != nil:
+			n.serve(number, far)
+		case n.secure != nil:
+			n.talkTLS(far)
+		default:
+			n.talk(far)
+		}
+	})
 	return near, nil
 }
 
-func (n *network) talkTLS(conn net.Conn, config *tls.Config) {
-	secure := tls.Server(lastWriter{conn}, config)
-	if secure.Handshake() == nil {
+func (n *network) talkTLS(conn net.Conn) {
+	defer conn.Close()
+	if secure := tls.Server(lastWriter{conn}, n.secure); secure.Handshake() == nil {
 		n.talk(secure)
 	}
 	_, _ = io.Copy(io.Discard, conn) // closed at once, the connection could be lost before the alert is read
-	conn.Close()
 }
 
 // talk serves one connection with the answers.
@@ -289,25 +287,15 @@ func (c lastWriter) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// certificate returns one that is valid for a host until some time after the start of virtual time.
-func certificate(host string, valid time.Duration) tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	end := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(valid)
-	self := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: rand.Text()}, DNSNames: []string{host},
-		NotAfter: end,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, self, self, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
+func certificate() tls.Certificate {
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	self := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"api.test"},
+		NotAfter: time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)} // virtual time begins in 2000
+	der := must(x509.CreateCertificate(rand.Reader, self, self, key.Public(), key))
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-func serving(c tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{c}} }
+func serving() *tls.Config { return &tls.Config{Certificates: []tls.Certificate{ours}} }
 
 // listener hands out the connections sent to it.
 type listener chan net.Conn
@@ -326,8 +314,7 @@ func (l listener) Addr() net.Addr { return &net.TCPAddr{} }
 // through wrap, unless that is nil.
 func (n *network) serveHTTP2(c *Client, wrap func(int, net.Conn) net.Conn, handler http.HandlerFunc) *http.Server {
 	c.BaseURL.Scheme = "https"
-	server := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0), TLSConfig: serving(ours)}
-	conns := make(listener)
+	server, conns := &http.Server{Handler: handler, TLSConfig: serving()}, make(listener)
 	n.serve = func(number int, conn net.Conn) {
 		if wrap != nil {
 			conn = wrap(number, conn)
@@ -336,16 +323,6 @@ func (n *network) serveHTTP2(c *Client, wrap func(int, net.Conn) net.Conn, handl
 	}
 	n.servers.Go(func() { _ = server.ServeTLS(conns, "", "") })
 	return server
-}
-
-// failed returns err as an *Error, which it must be.
-func failed(t *testing.T, err error) *Error {
-	t.Helper()
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		t.Fatalf("got %T (%v), want an *Error", err, err)
-	}
-	return e
 }
 
 // plays are the answers that a story names. "refused" is a connection that is not made.

@@ -85,14 +85,9 @@ func parsePage(body []byte) (p page, err error) {
 	var more *bool
 	r.get("data", "a list", &p.items)
 	r.get("has_more", "a boolean", &more)
-	switch {
-	case r.err != nil:
-	case p.items == nil:
-		r.err = errors.New("data is not a list")
-	case more == nil:
-		r.err = errors.New("has_more is not a boolean")
-	default:
-		p.more = *more
+	if r.err == nil && (p.items == nil || more == nil) {
+		r.err = errors.New("data or has_more is missing")
 	}
+	p.more = more != nil && *more
 	return p, r.err
 }

@@ -131,9 +131,6 @@ func (n Number) Exactly(other Number) bool {
 
 // EndsLike reports whether the digits of one number, six at least, are the end of the other's.
 func (n Number) EndsLike(other Number) bool {
-	short, long := strings.TrimPrefix(n.Digits(), "00"), strings.TrimPrefix(other.Digits(), "00")
-	if len(short) > len(long) {
-		short, long = long, short
-	}
-	return len(short) >= 6 && strings.HasSuffix(long, short)
+	a, b := strings.TrimPrefix(n.Digits(), "00"), strings.TrimPrefix(other.Digits(), "00")
+	return min(len(a), len(b)) >= 6 && (strings.HasSuffix(a, b) || strings.HasSuffix(b, a))
 }

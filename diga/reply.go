@@ -41,14 +41,11 @@ func parseReply(data []byte) (r reply) {
 			r.code, r.text = code, text(shape["message"])
 		}
 	}
-	for _, name := range []any{body["message"], body["detail"], detail["message"], fault["message"], body["error"],
-		body["title"]} {
-		if !r.own {
-			r.text = cmp.Or(r.text, text(name))
-		}
+	if !r.own {
+		r.text = cmp.Or(text(body["message"]), text(body["detail"]), text(detail["message"]), text(fault["message"]),
+			text(body["error"]), text(body["title"]))
 	}
-	_, isText := body["detail"].(string)
-	r.brief = isText && len(body) == 1
+	r.brief = len(body) == 1 && text(body["detail"]) != ""
 	r.details = details(body["detail"])
 	return r
 }
@@ -145,8 +142,7 @@ func newRecord(body []byte) *record {
 
 // get reads an optional field into the variable that to points to, which null leaves as it is; kind is a JSON type.
 func (r *record) get(name, kind string, to any) {
-	data, ok := r.fields[name]
-	if ok && json.Unmarshal(data, to) != nil {
+	if data := r.fields[name]; data != nil && json.Unmarshal(data, to) != nil {
 		r.err = cmp.Or(r.err, fmt.Errorf("%s is not %s", name, kind))
 	}
 }
@@ -188,10 +184,8 @@ func (r *record) time(name string) time.Time {
 // ParseID parses a UUID of 36 characters: 8-4-4-4-12 hexadecimal digits in either case (RFC 9562, section 4). Unlike
 // uuid.Parse, it takes no URN, no braces and no bare digits.
 func ParseID(s string) (uuid.UUID, error) {
-	if len(s) == 36 {
-		if id, err := uuid.Parse(s); err == nil {
-			return id, nil
-		}
+	if id, err := uuid.Parse(s); err == nil && len(s) == 36 {
+		return id, nil
 	}
 	shown := fmt.Sprintf("a value of %d bytes", len(s)) // a truncated secret could no longer be recognized
 	if len(s) <= 60 {
