@@ -86,10 +86,6 @@ func patch(s *Sandbox, body string) (int, object) {
 	return send(s, newRequest("PATCH", publishPath, body))
 }
 
-func launchNamed(s *Sandbox, name string) (int, object) {
-	return send(s, newRequest("POST", listPath, `{"version_name":"`+name+`"}`))
-}
-
 // ids returns a field of each item on a page.
 func ids(page object, field string) []string {
 	var all []string
