@@ -357,6 +357,14 @@ func TestCommentRecipe(t *testing.T) {
 	}
 }
 
+// The pipeline in the documentation is the one run by e2e/gitlab/run.
+func TestPipelineInDocs(t *testing.T) {
+	want := fmt.Appendf(nil, "```yaml\n%s```\n", readFile(t, "e2e/gitlab/.gitlab-ci.yml"))
+	if !bytes.Contains(readFile(t, "docs/other-ci.md"), want) {
+		t.Errorf("docs/other-ci.md does not have e2e/gitlab/.gitlab-ci.yml:\n%s", want)
+	}
+}
+
 // TestLinksInDocs follows every relative link, with its anchor, to a file and a heading.
 func TestLinksInDocs(t *testing.T) {
 	link := regexp.MustCompile(`(?:\]\(|src="|srcset=")([^)\s":]*)[)"]`) // no colon: not on the web

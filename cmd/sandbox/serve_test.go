@@ -1,11 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"io"
+	"fmt"
+	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,35 +18,25 @@ import (
 
 // The commands in the banner work as they are printed, and each request has its line in the log.
 func TestServe(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	reader, writer := io.Pipe()
 	ended := make(chan error, 1)
-	go func() {
-		ended <- run(ctx, []string{"serve"}, writer)
-		writer.Close()
-	}()
-	stdout, banner := bufio.NewReader(reader), ""
-	for !strings.HasSuffix(banner, " phone numbers.\n\n") {
-		line, err := stdout.ReadString('\n')
-		if err != nil {
-			t.Fatalf("%v after\n%s", err, banner)
-		}
-		banner += line
-	}
-	log := make(chan string)
-	go func() {
-		all, _ := io.ReadAll(stdout)
-		log <- string(all)
-	}()
+	go func() { ended <- serve(ctx, l, out) }()
+	banner := fmt.Sprintf(banner, l.Addr(), sandbox.FrontDesk, sandbox.Token, sandbox.NextID)
 	command := regexp.MustCompile(`(?m)^  DIGA_TOKEN=(\S+) go run \. (.*)$`).FindStringSubmatch(banner)
-	if command == nil {
-		t.Fatalf("no command in\n%s", banner)
-	}
-	var out bytes.Buffer
-	code := publish.Step{Args: strings.Fields(command[2]), Environ: []string{"DIGA_TOKEN=" + command[1]}, Stdout: &out, Stderr: &out}.Run(t.Context())
-	if code != 0 || !strings.Contains(out.String(), "published-version-id="+sandbox.NextID+"\n") {
-		t.Errorf("%s: exit status %d\n%s", command[0], code, &out)
+	var printed bytes.Buffer
+	code := publish.Step{Args: strings.Fields(command[2]), Environ: []string{"DIGA_TOKEN=" + command[1]}, Stdout: &printed, Stderr: &printed}.Run(t.Context())
+	if code != 0 || !strings.Contains(printed.String(), "published-version-id="+sandbox.NextID+"\n") {
+		t.Errorf("%s: exit status %d\n%s", command[0], code, &printed)
 	}
 	patches := 1
 	if _, err := exec.LookPath("curl"); err == nil {
@@ -62,8 +54,8 @@ func TestServe(t *testing.T) {
 	}
 	line := func(request string) string { return `\d\d:\d\d:\d\d "` + request + `"\n` }
 	patch := line(`PATCH /v1/agent/` + sandbox.FrontDesk + `/published_version`)
-	want := `^(` + line(`GET /v1/\S+`) + `)+` + strings.Repeat(patch, patches) + `$`
-	if got := <-log; !regexp.MustCompile(want).MatchString(got) {
-		t.Errorf("log\n%s, want it to match %s", got, want)
+	want := `^` + regexp.QuoteMeta(banner) + `(` + line(`GET /v1/\S+`) + `)+` + strings.Repeat(patch, patches) + `$`
+	if got, err := os.ReadFile(out.Name()); !regexp.MustCompile(want).Match(got) {
+		t.Errorf("%v: got\n%s, want it to match %s", err, got, want)
 	}
 }
