@@ -162,7 +162,7 @@ func (j *job) command() *exec.Cmd {
 		args = append(args, "-v", filepath.Join(j.dir, dir)+":/github/"+dir)
 	}
 	args = append(args, j.flags...)
-	command := exec.CommandContext(j.Context(), j.engine, append(append(args, j.image), j.args...)...)
+	command := exec.CommandContext(j.Context(), j.engine, append(args, j.image)...)
 	command.Env = environment
 	return command
 }

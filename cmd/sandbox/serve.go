@@ -26,15 +26,10 @@ internal/sandbox/fixtures.go lists the tokens, agents, versions and phone number
 
 `
 
-// serve serves a new sandbox on l until ctx is done, and logs each request, but not its headers, which have the token.
+// serve serves a new sandbox on l until ctx is done.
 func serve(ctx context.Context, l net.Listener, stdout io.Writer) error {
 	fmt.Fprintf(stdout, banner, l.Addr(), sandbox.FrontDesk, sandbox.Token, sandbox.NextID)
-	api := sandbox.New()
-	log := func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(stdout, "%s %q\n", time.Now().Format(time.TimeOnly), r.Method+" "+r.RequestURI)
-		api.ServeHTTP(w, r)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(log), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: sandbox.New(), ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() { server.Close() })()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err

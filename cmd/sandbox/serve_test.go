@@ -5,9 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,21 +14,17 @@ import (
 	"publish-agent-version/publish"
 )
 
-// The commands in the banner work as they are printed, and each request has its line in the log.
+// The commands in the banner work as they are printed.
 func TestServe(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, l, out) }()
+	var out bytes.Buffer
+	go func() { ended <- serve(ctx, l, &out) }()
 	banner := fmt.Sprintf(banner, l.Addr(), sandbox.FrontDesk, sandbox.Token, sandbox.NextID)
 	command := regexp.MustCompile(`(?m)^  DIGA_TOKEN=(\S+) go run \. (.*)$`).FindStringSubmatch(banner)
 	var printed bytes.Buffer
@@ -38,9 +32,7 @@ func TestServe(t *testing.T) {
 	if code != 0 || !strings.Contains(printed.String(), "published-version-id="+sandbox.NextID+"\n") {
 		t.Errorf("%s: exit status %d\n%s", command[0], code, &printed)
 	}
-	patches := 1
 	if _, err := exec.LookPath("curl"); err == nil {
-		patches++
 		curl := regexp.MustCompile(`(?m)^  curl .*$`).FindString(banner)
 		answer, err := exec.CommandContext(t.Context(), "sh", "-c", curl).Output()
 		if err != nil || !bytes.Contains(answer, []byte(`"published_version_id":"`+sandbox.NextID+`"`)) {
@@ -52,10 +44,7 @@ func TestServe(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	line := func(request string) string { return `\d\d:\d\d:\d\d "` + request + `"\n` }
-	patch := line(`PATCH /v1/agent/` + sandbox.FrontDesk + `/published_version`)
-	want := `^` + regexp.QuoteMeta(banner) + `(` + line(`GET /v1/\S+`) + `)+` + strings.Repeat(patch, patches) + `$`
-	if got, err := os.ReadFile(out.Name()); !regexp.MustCompile(want).Match(got) {
-		t.Errorf("%v: got\n%s, want it to match %s", err, got, want)
+	if got := out.String(); got != banner {
+		t.Errorf("got\n%s, want\n%s", got, banner)
 	}
 }

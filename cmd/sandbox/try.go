@@ -118,23 +118,19 @@ func section(w io.Writer, title string) {
 	fmt.Fprintf(w, "\n--- %s %s\n", title, strings.Repeat("-", 60-len(title)))
 }
 
-// printState writes what is live of each agent, and on which phone numbers.
+// printState writes what is live, and on which phone numbers.
 func printState(w io.Writer, title string, api *sandbox.Sandbox) {
 	section(w, title)
 	state := api.State()
-	for _, agent := range []struct{ id, name string }{
-		{sandbox.FrontDesk, "Front desk"}, {sandbox.NightDesk, "Night desk"}, {sandbox.Support, "Support"},
-	} {
-		version, _, _ := state.Live(agent.id)
-		fmt.Fprintf(w, "%s: %s is live", agent.name, cmp.Or(version, "nothing"))
-		for _, p := range state.Phones() {
-			if state.Owner(p.ID, sandbox.Inbound) == agent.id {
-				fmt.Fprintf(w, ", answers %s", p.Number)
-			}
-			if state.Owner(p.ID, sandbox.Outbound) == agent.id {
-				fmt.Fprintf(w, ", calls from %s", p.Number)
-			}
+	version, _, _ := state.Live(sandbox.FrontDesk)
+	fmt.Fprintf(w, "%s is live", cmp.Or(version, "nothing"))
+	for _, p := range state.Phones() {
+		if state.Owner(p.ID, sandbox.Inbound) == sandbox.FrontDesk {
+			fmt.Fprintf(w, ", answers %s", p.Number)
 		}
-		fmt.Fprintln(w)
+		if state.Owner(p.ID, sandbox.Outbound) == sandbox.FrontDesk {
+			fmt.Fprintf(w, ", calls from %s", p.Number)
+		}
 	}
+	fmt.Fprintln(w)
 }

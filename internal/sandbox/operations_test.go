@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
 func TestPublish(t *testing.T) {
@@ -245,29 +244,5 @@ func TestKeys(t *testing.T) {
 		if violations := s.takeViolations(); got != tt.want && got != tt.want+" " || len(violations) != tt.violations {
 			t.Errorf("%s %s with %q: got %s and %q, want %s", r.Method, r.URL, tt.authorization, got, violations, tt.want)
 		}
-	}
-}
-
-func TestFixtures(t *testing.T) {
-	s := newSandbox(t)
-	names := map[string][]int{}
-	for _, v := range s.State().Versions(FrontDesk) {
-		names[v.Name] = append(names[v.Name], v.Number)
-		if v.Draft != (v.ID == DraftID) {
-			t.Errorf("%s: is a draft: %v", v.ID, v.Draft)
-		}
-	}
-	for name, want := range map[string][]int{LiveName: {228}, NextName: {229}, DraftName: {230}, OldestName: {1}, SharedName: {20, 200}, "": {226}} {
-		if !slices.Equal(names[name], want) {
-			t.Errorf("versions named %q: got %v, want %v", name, names[name], want)
-		}
-	}
-	if summary(s, FrontDesk)+" "+summary(s, NightDesk)+" "+summary(s, Support) != "228|1| || 2|4|4" || len(names) != Versions-1 {
-		t.Errorf("got %s, %s, %s and %d names", summary(s, FrontDesk), summary(s, NightDesk), summary(s, Support), len(names))
-	}
-
-	get(s, listPath+"?limit=100")
-	if got := s.Requests(); len(got) != 1 || got[0].RawQuery != "limit=100" || got[0].Path != listPath || got[0].Method != "GET" || got[0].Header.Get("Authorization") == "" || time.Since(got[0].Time) > time.Minute {
-		t.Errorf("got %+v", got)
 	}
 }
