@@ -24,9 +24,8 @@ var update = flag.Bool("update", false, "update the tables in the README and in 
 
 // action is the content of action.yml. The nodes keep its order.
 type action struct {
-	Name, Description string
-	Inputs, Outputs   yaml.Node
-	Runs              struct{ Image string }
+	Description     string
+	Inputs, Outputs yaml.Node
 }
 
 type field struct {
@@ -211,13 +210,9 @@ func TestEveryInputIsAFlag(t *testing.T) {
 	}
 }
 
-func TestActionMetadata(t *testing.T) {
-	a := readAction(t)
-	if len(a.Description) >= 125 {
-		t.Errorf("the description has %d characters, the marketplace requires fewer than 125", len(a.Description))
-	}
-	if a.Runs.Image != "Dockerfile" {
-		t.Errorf("runs %q", a.Runs.Image)
+func TestDescription(t *testing.T) {
+	if length := len(readAction(t).Description); length == 0 || length >= 125 {
+		t.Errorf("the description has %d characters, the marketplace requires fewer than 125", length)
 	}
 }
 
