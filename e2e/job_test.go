@@ -56,7 +56,6 @@ type job struct {
 	dir    string            // its subdirectories are mounted below /github
 	env    map[string]string // the step's environment
 	flags  []string          // additional flags of "docker run"
-	args   []string          // of the binary
 
 	// Once it runs:
 	client *exec.Cmd
