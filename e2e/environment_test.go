@@ -5,11 +5,8 @@ import (
 	"io"
 	"log"
 	"net/http/httptest"
-	"slices"
-	"strings"
 	"testing"
 
-	"publish-agent-version/internal/runner"
 	"publish-agent-version/internal/sandbox"
 )
 
@@ -40,30 +37,4 @@ func TestTLS(t *testing.T) {
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	j.write("workspace/roots.pem", string(certificate))
 	j.publishes("")
-}
-
-// Outside Actions no line is a command: stdout has name=value lines, and stderr has the log.
-func TestOutsideActions(t *testing.T) {
-	t.Parallel()
-	_, url := newAPI(t)
-	j := newJob(t, url, nil)
-	j.args = []string{"--agent-id=" + sandbox.FrontDesk, "--version-id", sandbox.NextID, "--api-url=" + url}
-	j.env = map[string]string{"DIGA_TOKEN": sandbox.Token}
-	var stdout, stderr strings.Builder
-	command := j.command()
-	command.Stdout, command.Stderr = &stdout, &stderr
-	if err := command.Run(); err != nil {
-		t.Fatalf("%v\n%s", err, stderr.String())
-	}
-	outputs, err := runner.Outputs(stdout.String())
-	if err != nil || !slices.Contains(outputs, runner.Output{Name: "published-version-id", Value: sandbox.NextID}) {
-		t.Errorf("stdout: %q, %v", outputs, err)
-	}
-	all := stdout.String() + stderr.String()
-	if commands := runner.ReadLog(all).Commands; len(commands) > 0 || stderr.Len() == 0 {
-		t.Errorf("commands %+v, want none, in the log\n%s", commands, stderr.String())
-	}
-	if found := runner.FindSecret(all, sandbox.Token); len(found) > 0 {
-		t.Errorf("the token appears: %q", found)
-	}
 }

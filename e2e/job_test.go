@@ -56,7 +56,6 @@ type job struct {
 	dir    string            // its subdirectories are mounted below /github
 	env    map[string]string // the step's environment
 	flags  []string          // additional flags of "docker run"
-	args   []string          // of the binary
 
 	// Once it runs:
 	client *exec.Cmd
@@ -162,7 +161,7 @@ func (j *job) command() *exec.Cmd {
 		args = append(args, "-v", filepath.Join(j.dir, dir)+":/github/"+dir)
 	}
 	args = append(args, j.flags...)
-	command := exec.CommandContext(j.Context(), j.engine, append(append(args, j.image), j.args...)...)
+	command := exec.CommandContext(j.Context(), j.engine, append(args, j.image)...)
 	command.Env = environment
 	return command
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func TestLines(t *testing.T) {
-	tests := []struct {
+	for _, tt := range []struct {
 		name, output string
 		want         []string
 	}{
@@ -20,13 +20,10 @@ func TestLines(t *testing.T) {
 		{"empty lines stay", "\n\na\n\n", []string{"", "", "a", ""}},
 		{"no other character ends a line", "a\u2028b\u0085c\vd\fe", []string{"a\u2028b\u0085c\vd\fe"}},
 		{"byte order mark at the start only", "\ufeffa\n\ufeffb", []string{"a", "\ufeffb"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := Lines(tt.output); !slices.Equal(got, tt.want) {
-				t.Errorf("Lines(%q) = %q, want %q", tt.output, got, tt.want)
-			}
-		})
+	} {
+		if got := Lines(tt.output); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: Lines(%q) = %q, want %q", tt.name, tt.output, got, tt.want)
+		}
 	}
 }
 

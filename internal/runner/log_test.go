@@ -26,15 +26,9 @@ func TestReadLogDisplaysLines(t *testing.T) {
 		{"mask of more than ASCII", "::add-mask::é\ncafés", []string{"caf***s"}},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			log := ReadLog(tt.output)
-			if !slices.Equal(log.Lines, tt.want) {
-				t.Errorf("ReadLog(%q).Lines = %q, want %q", tt.output, log.Lines, tt.want)
-			}
-			if len(log.Failures) > 0 {
-				t.Errorf("ReadLog(%q).Failures = %q, want none", tt.output, log.Failures)
-			}
-		})
+		if log := ReadLog(tt.output); !slices.Equal(log.Lines, tt.want) || len(log.Failures) > 0 {
+			t.Errorf("%s: ReadLog(%q) has the lines %q, want %q, and the failures %q", tt.name, tt.output, log.Lines, tt.want, log.Failures)
+		}
 	}
 }
 
@@ -79,10 +73,8 @@ func TestAnnotations(t *testing.T) {
 		{"without a message they count all the same", strings.Repeat("::error:: \n", 9) + "::error::a\n::error::b", []Annotation{{"error", "", "a"}}},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := ReadLog(tt.output).Annotations(); !slices.Equal(got, tt.want) {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-		})
+		if got := ReadLog(tt.output).Annotations(); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }

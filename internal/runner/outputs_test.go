@@ -42,17 +42,13 @@ func TestOutputs(t *testing.T) {
 		{"line of a carriage return", "a=b\n\r\n", []Output{{"a", "b"}}, "neither"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := Outputs(tt.content)
-			if !slices.Equal(got, tt.want) {
-				t.Errorf("Outputs(%q) = %q, want %q", tt.content, got, tt.want)
-			}
-			switch {
-			case err == nil && tt.wantErr != "", err != nil && tt.wantErr == "":
-				t.Errorf("Outputs(%q): error %v, want %q", tt.content, err, tt.wantErr)
-			case err != nil && !strings.Contains(err.Error(), tt.wantErr):
-				t.Errorf("Outputs(%q): error %q, want %q in it", tt.content, err, tt.wantErr)
-			}
-		})
+		got, err := Outputs(tt.content)
+		message := ""
+		if err != nil {
+			message = err.Error()
+		}
+		if !slices.Equal(got, tt.want) || (err == nil) != (tt.wantErr == "") || !strings.Contains(message, tt.wantErr) {
+			t.Errorf("%s: Outputs(%q) = %q, %v; want %q, %q", tt.name, tt.content, got, err, tt.want, tt.wantErr)
+		}
 	}
 }

@@ -78,11 +78,7 @@ func (s *Sandbox) excess(now time.Time) time.Duration {
 //	Fault{Status: 503}                       rejected with an empty body
 //	Fault{Status: 504, Late: time.Minute}    a gateway gives up, and the request is performed a minute later
 //	Fault{Drop: DropReply, Applied: true}    applied, then disconnected; not applied without Applied
-//	Fault{Drop: DropBody}                    applied, the response is truncated
 //	Fault{Body: "{}"}                        applied, with another response body
-//	Fault{Delay: time.Hour}                  no response in time
-//	Fault{Method: "GET", Path: "is_published=true", Status: 500, Times: -1}
-//	                                         the published version cannot be read
 type Fault struct {
 	Method  string        // matches requests with this method; empty means PATCH
 	Path    string        // matches requests whose path and query, as sent, contain this

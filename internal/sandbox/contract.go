@@ -30,12 +30,12 @@ type operation struct {
 type parameter struct {
 	Name, In string
 	Required bool
-	Schema   schema
+	Schema   *schema
 }
 
 // content is a body, by media type.
 type content struct {
-	Content map[string]struct{ Schema schema }
+	Content map[string]struct{ Schema *schema }
 }
 
 type object = map[string]any
@@ -43,7 +43,7 @@ type object = map[string]any
 // schema is compiled when it is decoded.
 type schema struct {
 	*jsonschema.Schema
-	valid *sync.Map // digests of bodies that passed
+	valid sync.Map // digests of bodies that passed
 }
 
 func (s *schema) UnmarshalJSON(data []byte) (err error) {
@@ -52,7 +52,6 @@ func (s *schema) UnmarshalJSON(data []byte) (err error) {
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
 	check(compiler.AddResource("schema", document))
-	s.valid = new(sync.Map)
 	s.Schema, err = compiler.Compile("schema")
 	return err
 }
@@ -189,7 +188,7 @@ func (ct content) check(header http.Header, body []byte) error {
 }
 
 // check returns why a value is invalid, without the schema's name.
-func (s schema) check(value any) error {
+func (s *schema) check(value any) error {
 	if err := s.Validate(value); err != nil {
 		_, reason, _ := strings.Cut(err.Error(), "\n")
 		return errors.New(reason)

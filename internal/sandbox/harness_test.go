@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -86,10 +85,6 @@ func patch(s *Sandbox, body string) (int, object) {
 	return send(s, newRequest("PATCH", publishPath, body))
 }
 
-func launchNamed(s *Sandbox, name string) (int, object) {
-	return send(s, newRequest("POST", listPath, `{"version_name":"`+name+`"}`))
-}
-
 // ids returns a field of each item on a page.
 func ids(page object, field string) []string {
 	var all []string
@@ -116,9 +111,6 @@ func summary(s *Sandbox, agentID string) string {
 		var numbers []string
 		for _, id := range s.State().Numbers(agentID, d) {
 			numbers = append(numbers, tail(id))
-			if i := slices.IndexFunc(s.Phones(), func(p Phone) bool { return p.ID == id }); s.State().Owner(id, d) != agentID || i < 0 {
-				numbers = append(numbers, "not listed")
-			}
 		}
 		tails = append(tails, strings.Join(numbers, " "))
 	}
