@@ -46,7 +46,7 @@ func TestFaultsNetwork(t *testing.T) {
 			}
 			return nil
 		}}
-		refused.check(t, &fakeAPI{}, expected{attempts: 1})
+		refused.check(t, &fakeAPI{}, asUsual)
 	})
 	t.Run("N5", func(t *testing.T) {
 		dropped := with("timeout", "25s")
@@ -84,7 +84,7 @@ func TestFaultsNetwork(t *testing.T) {
 		_, server := newSandbox(t)
 		server.TLSConfig = trustedConfig()
 		res := with("api-url", "https://"+startServer(t, tlsServer{server})).run(t)
-		res.check(t, expected{attempts: 1})
+		res.check(t, asUsual)
 	})
 	t.Run("N14", func(t *testing.T) {
 		testProxy(t, "407 Proxy Authentication Required", "returned 407 Proxy Authentication Required")
@@ -110,7 +110,7 @@ func TestFaultsNetwork(t *testing.T) {
 			before := len(api.requests(""))
 			res := withProxy("http://"+startServer(t, proxy), "http://LOCALHOST:"+port,
 				map[string]string{"NO_PROXY": noProxy}).runBinary(t)
-			res.check(t, expected{attempts: 1})
+			res.check(t, asUsual)
 			if got := len(api.requests("")) - before; got != direct || len(proxy.requests("")) != 4-direct {
 				t.Errorf("NO_PROXY=%s: %d requests went directly and %d through the proxy", noProxy, got,
 					len(proxy.requests("")))
@@ -195,7 +195,7 @@ func TestFaultsTLS(t *testing.T) {
 			s := with("api-url", "https://"+startServer(t, tlsServer{server}), "max-retries", "0")
 			s.env = map[string]string{"SSL_CERT_FILE": test.file, "SSL_CERT_DIR": t.TempDir()}
 			res := s.runBinary(t)
-			if w := (expected{attempts: 1}); test.code == "" {
+			if w := (asUsual); test.code == "" {
 				res.check(t, w)
 			} else {
 				res.check(t, notSent(test.code, test.says))

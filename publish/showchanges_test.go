@@ -289,7 +289,7 @@ func TestChangesNotKnown(t *testing.T) {
 	for _, path := range []string{publishedRead, "version_id="} {
 		_, server := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: path, Status: 500, Times: -1})
 		res := scenario{inputs: map[string]string{"show-changes": "full"}}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		res.check(t, asUsual)
 		if _, set := res.outputs["changed-fields"]; set || strings.Contains(res.summary, "hat changed") ||
 			strings.Count(res.stdout, "Could not read the ") != 1 {
 			t.Errorf("%s: %q\n%s\n%s", path, res.outputs, res.stdout, res.summary)
@@ -314,8 +314,9 @@ func TestSummaryOutputIsCut(t *testing.T) {
 	res := scenario{inputs: map[string]string{"show-changes": "full"}}.runInMemory(t, server)
 	short := res.outputs["summary"]
 	if res.exit != 0 || len(short) > 60<<10 || len(res.summary) <= 60<<10 ||
-		!strings.Contains(short, "<details><summary>Undo") || !strings.Contains(short, "The rest is in the job summary") ||
-		strings.Contains(short, "Changes in full") || strings.Count(short, "<details") != strings.Count(short, "</details>") {
-		t.Errorf("exit status %d, %d bytes, in the job summary %d:\n%.2000s", res.exit, len(short), len(res.summary), short)
+		!strings.Contains(short, "<details><summary>Undo") || strings.Contains(short, "Changes in full") ||
+		!strings.Contains(short, "The rest is in the job summary") ||
+		strings.Count(short, "<details") != strings.Count(short, "</details>") {
+		t.Errorf("%d bytes, in the job summary %d:\n%.2000s", len(short), len(res.summary), short)
 	}
 }
