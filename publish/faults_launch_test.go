@@ -124,18 +124,15 @@ func TestFaultsLaunch(t *testing.T) {
 			story{name: name, inputs: launch, faults: []sandbox.Fault{post(test.fault)}, code: test.code, attempts: -1,
 				outputs: no, hides: hides, says: []string{nothingChanged + ": v1.22.7 is live"}}.run(t)
 		}
-		story{name: "issues that have nothing to do with it", inputs: launch, code: "PUBLISH_FAILED", attempts: -1,
-			faults: []sandbox.Fault{post(sandbox.Fault{Status: 403, Body: apiErrorBody})}, hides: []string{"No voice."},
-			setup: func(api *sandbox.Sandbox) {
-				api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "v9", Draft: true,
-					Issues: []sandbox.Issue{{Code: "X", Message: "No voice."}}})
-			}}.run(t)
-		story{name: "issues", inputs: launch, code: "BAD_PARAMETER", attempts: -1,
-			says: []string{"No voice.", "Fix the draft in Diga"},
-			setup: func(api *sandbox.Sandbox) {
-				api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "v9", Draft: true,
-					Issues: []sandbox.Issue{{Code: "X", Message: "No voice."}}})
-			}}.run(t)
+		withIssue := func(api *sandbox.Sandbox) {
+			api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "v9", Draft: true,
+				Issues: []sandbox.Issue{{Code: "X", Message: "No voice."}}})
+		}
+		story{name: "issues that have nothing to do with it", inputs: launch, setup: withIssue, code: "PUBLISH_FAILED",
+			attempts: -1, hides: []string{"No voice."},
+			faults: []sandbox.Fault{post(sandbox.Fault{Status: 403, Body: apiErrorBody})}}.run(t)
+		story{name: "issues", inputs: launch, setup: withIssue, code: "BAD_PARAMETER", attempts: -1,
+			says: []string{"No voice.", "Fix the draft in Diga"}}.run(t)
 	})
 	t.Run("D7", func(t *testing.T) {
 		for _, inputs := range [][]string{{"expect-version-id", sandbox.OldestID},
