@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -134,11 +135,9 @@ func injections(text string) []injection {
 		{"the action's version", success, &fakeAPI{}, scenario{env: map[string]string{"GITHUB_ACTION_REF": text}}},
 	}
 	for i := range list {
-		list[i].inputs = maps.Clone(list[i].inputs)
-		if list[i].inputs == nil {
-			list[i].inputs = make(map[string]string)
-		}
-		list[i].inputs["max-retries"] = "1"
+		inputs := map[string]string{"max-retries": "1"}
+		maps.Copy(inputs, list[i].inputs)
+		list[i].inputs = inputs
 		if !utf8.ValidString(text) && list[i].inputs["version-name"] != "" {
 			list[i].code = "" // JSON cannot say the same name
 		}
@@ -152,11 +151,7 @@ func checkHarmless(t *testing.T, text string) {
 	for _, place := range injections(text) {
 		t.Run(place.name, func(t *testing.T) {
 			res := place.runInMemory(t, place.server)
-			got := res.outputs["error-code"]
-			if got == "" {
-				got = success
-			}
-			if place.code != "" && got != place.code {
+			if got := cmp.Or(res.outputs["error-code"], success); place.code != "" && got != place.code {
 				t.Errorf("%q: got %s, want %s", text, got, place.code)
 			}
 			checkSummaryIsText(t, res.summary)

@@ -318,11 +318,7 @@ func (s scenario) collect(t *testing.T, res *result, env map[string]string, outp
 		if path == "" {
 			return ""
 		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			t.Error(err)
-		}
-		return string(content)
+		return readFile(t, path)
 	}
 	res.summary = read(summary)
 	text := read(outputs)
@@ -375,11 +371,10 @@ func (res *result) checkOutputs(t *testing.T) {
 	if status := res.outputs["status"]; !slices.Contains(of[res.exit == 0], status) {
 		t.Errorf("status %q with exit status %d", status, res.exit)
 	}
-	confirmed := []string{"agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id",
-		"inbound-phone-number", "outbound-phone-number"}
 	wrong := []string{"error-code", "error-message", "http-status"}
 	if res.exit != 0 {
-		wrong = confirmed
+		wrong = []string{"agent-id", "published-version-id", "inbound-phone-number-id", "outbound-phone-number-id",
+			"inbound-phone-number", "outbound-phone-number"}
 		if res.outputs["error-code"] == "" || res.outputs["error-message"] == "" {
 			t.Error("a failure without error-code or error-message")
 		}
@@ -435,7 +430,7 @@ func (res *result) checkCommands(t *testing.T, token string, debug bool) {
 	}
 }
 
-// last is the last annotation.
+// last is the last annotation: the one error or notice.
 func (res *result) last() (last runner.Annotation) {
 	for _, a := range res.log.Annotations() {
 		last = a
@@ -443,15 +438,7 @@ func (res *result) last() (last runner.Annotation) {
 	return last
 }
 
-// message is the text of the one error or notice.
-func (res *result) message() string {
-	for _, a := range res.log.Annotations() {
-		if a.Level != "warning" {
-			return a.Message
-		}
-	}
-	return ""
-}
+func (res *result) message() string { return res.last().Message }
 
 // expected is what a run must end with. A zero field is not checked, but an empty code means success.
 type expected struct {
