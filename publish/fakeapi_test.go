@@ -38,6 +38,7 @@ type fakeAPI struct {
 
 	mu       sync.Mutex
 	received []request
+	changes  int // of them
 	conns    []net.Conn
 	closed   bool
 	serving  sync.WaitGroup
@@ -235,21 +236,17 @@ func (api *fakeAPI) serveConn(n int, conn, bare net.Conn) {
 
 // answer finds the reply to the request that came last. The caller holds api.mu.
 func (api *fakeAPI) answer(r *http.Request) response {
-	changes := 0
-	for _, h := range api.received {
-		if h.Method == http.MethodPatch {
-			changes++
-		}
-	}
 	next := api.readsBefore
 	switch {
 	case r.Method == http.MethodPatch && len(api.replies) == 0:
+		api.changes++
 		return confirmation
 	case r.Method == http.MethodPatch:
-		return api.replies[min(changes, len(api.replies))-1]
+		api.changes++
+		return api.replies[min(api.changes, len(api.replies))-1]
 	case strings.HasPrefix(r.URL.Path, "/v1/phone/"):
 		next = api.phones
-	case changes > 0:
+	case api.changes > 0:
 		next = api.readsAfter
 	}
 	if next.isSet() {

@@ -10,7 +10,11 @@ import (
 	"publish-agent-version/internal/sandbox"
 )
 
-const numberInUse = "is already the inbound number of another agent, " + sandbox.Support
+const (
+	numberInUse = "is already the inbound number of another agent, " + sandbox.Support
+	mayUnbind   = "Diga may unbind +34 910 000 001 (Reception): a request can name only one inbound number, and only " +
+		"one that can be used."
+)
 
 // TestFaultsPhones has the rows P of docs/faults.md.
 func TestFaultsPhones(t *testing.T) {
@@ -32,7 +36,7 @@ func TestFaultsPhones(t *testing.T) {
 		for _, status := range []string{"reserved", "pending_verification", "finished", "RESERVED", "Finished"} {
 			story{name: status, inputs: []string{"inbound-phone-number-id", sandbox.Switch},
 				code: "ACTION_PHONE_UNUSABLE", attempts: -1,
-				setup: phone(sandbox.Switch, func(p *sandbox.Phone) { p.Status = status }),
+				setup: withStatus(sandbox.Switch, status),
 				says: []string{"+34 910 000 002 (Switch) cannot be used: it is " +
 					strings.ToLower(strings.ReplaceAll(status, "_", " "))}}.run(t)
 		}
@@ -43,12 +47,12 @@ func TestFaultsPhones(t *testing.T) {
 			inbound: []string{sandbox.Switch, sandbox.Reception}}.run(t)
 		story{name: "by number", inputs: []string{"inbound-phone-number", "+34 910 000 002"},
 			code: "ACTION_PHONE_UNUSABLE", attempts: -1,
-			setup: phone(sandbox.Switch, func(p *sandbox.Phone) { p.Status = "finished" }),
+			setup: withStatus(sandbox.Switch, "finished"),
 			says:  []string{"cannot be used: it is finished"}}.run(t)
 		for _, status := range []string{"ASSIGNED", "Assigned", "porting", ""} {
 			story{name: "as if assigned: " + status, inputs: []string{"outbound-phone-number-id", sandbox.Switch},
 				is:    sandbox.Behavior{Unchecked: true},
-				setup: phone(sandbox.Switch, func(p *sandbox.Phone) { p.Status = status }), attempts: 1}.run(t)
+				setup: withStatus(sandbox.Switch, status), attempts: 1}.run(t)
 		}
 	})
 	t.Run("P3", func(t *testing.T) {
@@ -59,7 +63,7 @@ func TestFaultsPhones(t *testing.T) {
 			code: "ACTION_PHONE_IN_USE", attempts: -1, says: []string{numberInUse}}.run(t)
 		story{name: "another direction", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "dry-run", "true",
 			"take-over", "true"}, status: "dry-run", warns: []string{
-			"Diga may unbind +34 910 000 001 (Reception): a request can name only one inbound number, and only one that can be used."},
+			mayUnbind},
 			summary: []string{"would be taken from another agent"}}.run(t)
 		story{name: "taken over", inputs: []string{"inbound-phone-number-id", sandbox.Hotline, "take-over", "true"},
 			attempts: 1, is: sandbox.Behavior{AllowTakeOver: true},
@@ -100,13 +104,13 @@ func TestFaultsPhones(t *testing.T) {
 			attempts: 1, inbound: []string{sandbox.Switch, sandbox.Reception}}.run(t) // Retired has the same number
 		story{name: "of two usable ones, neither", inputs: []string{"inbound-phone-number", sandbox.SwitchNumber},
 			code: "ACTION_PHONE_NOT_FOUND", attempts: -1,
-			setup: phone(sandbox.Retired, func(p *sandbox.Phone) { p.Status = "assigned" }),
+			setup: withStatus(sandbox.Retired, "assigned"),
 			says:  []string{"2 phone numbers match +34 910 000 002", sandbox.Retired}}.run(t)
 	})
 	t.Run("P5", func(t *testing.T) {
 		protect := []string{"so inbound and outbound numbers that were bound could not be protected"}
 		for _, status := range refusing {
-			faults := []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: status})}
+			faults := []sandbox.Fault{noNumbers(status)}
 			story{name: fmt.Sprint(status), faults: faults, attempts: 1, warns: protect}.run(t)
 			story{name: fmt.Sprint(status, ", dropped"), is: dropping, faults: faults, attempts: 1, inbound: []string{},
 				warns: []string{"The reply names no inbound or outbound number"}}.run(t)
@@ -115,16 +119,15 @@ func TestFaultsPhones(t *testing.T) {
 			warns: protect}.run(t)
 		story{name: "a key without access to phones", inputs: []string{"token", sandbox.AgentsToken},
 			is: sandbox.Behavior{PhonesIfNamed: true}, attempts: 1, warns: protect}.run(t)
-		story{name: "an API that knows nothing but the change", faults: []sandbox.Fault{get("/v1/", sandbox.Fault{Status: 404, Body: `{"detail":"Not Found"}`})},
-			attempts: 1, warns: protect}.run(t)
-		story{name: "show-live", inputs: []string{"version-id", "", "show-live", "true"}, status: "live", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})},
-			says: []string{"Front desk is on v1.22.7, phone numbers unknown"}}.run(t)
+		story{name: "an API that knows nothing but the change", attempts: 1, warns: protect,
+			faults: []sandbox.Fault{get("/v1/", sandbox.Fault{Status: 404, Body: `{"detail":"Not Found"}`})}}.run(t)
+		story{name: "show-live", inputs: []string{"show-live", "true"}, faults: []sandbox.Fault{noNumbers(403)},
+			status: "live", says: []string{"Front desk is on v1.22.7, phone numbers unknown"}}.run(t)
 		story{name: "one open direction", inputs: []string{"inbound-phone-number-id", sandbox.Reception},
-			faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 403})}, attempts: 1,
+			faults: []sandbox.Fault{noNumbers(403)}, attempts: 1,
 			warns: []string{"so outbound numbers that were bound"}}.run(t)
-		story{name: "no open direction", faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 503})},
-			attempts: 1, inputs: []string{"inbound-phone-number-id", sandbox.Reception, "outbound-phone-number-id",
-				"none"}}.run(t)
+		story{name: "no open direction", faults: []sandbox.Fault{noNumbers(503)}, attempts: 1, inputs: []string{
+			"inbound-phone-number-id", sandbox.Reception, "outbound-phone-number-id", "none"}}.run(t)
 	})
 	t.Run("P5a", func(t *testing.T) {
 		for code, fault := range passing {
@@ -156,7 +159,7 @@ func TestFaultsPhones(t *testing.T) {
 			if status == 302 {
 				code = "ACTION_REDIRECT_REFUSED"
 			}
-			story{name: fmt.Sprint(status), faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: status})},
+			story{name: fmt.Sprint(status), faults: []sandbox.Fault{noNumbers(status)},
 				inputs: []string{"inbound-phone-number", sandbox.SwitchNumber}, code: code, attempts: -1,
 				says: []string{"ould not read the phone numbers"}}.run(t)
 		}
@@ -192,7 +195,7 @@ func TestFaultsPhones(t *testing.T) {
 			summary: []string{"It may not restore every phone number"}}.run(t)
 		story{name: "and reading back fails", is: dropping, setup: bindTwo, attempts: 1, inbound: []string{},
 			faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Times: 1}),
-				get("/v1/phone/", sandbox.Fault{Status: 503})},
+				noNumbers(503)},
 			warns: []string{"so one that is no longer bound may have gone unnoticed"}}.run(t)
 	})
 	t.Run("P9", func(t *testing.T) {
@@ -257,19 +260,16 @@ func TestFaultsPhones(t *testing.T) {
 			warns: []string{"lost the inbound number +34 910 000 001 (Reception)"}}.run(t)
 	})
 	t.Run("P12", func(t *testing.T) {
-		story{name: "the way back", setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "finished" }),
+		story{name: "the way back", setup: withStatus(sandbox.Reception, "finished"),
 			attempts: 1, summary: []string{"Undo: publish", "It may not restore every phone number"},
 			hides: []string{"inbound-phone-number-id: " + sandbox.Reception}}.run(t)
-		story{name: "dry run", setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "reserved" }),
-			inputs: []string{"dry-run", "true"}, status: "dry-run", outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
-			warns: []string{
-				"Diga may unbind +34 910 000 001 (Reception): a request can name only one inbound number, and only one that can be used."}}.run(t)
+		story{name: "dry run", setup: withStatus(sandbox.Reception, "reserved"),
+			inputs: []string{"dry-run", "true"}, status: "dry-run", warns: []string{mayUnbind},
+			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""}}.run(t)
 		story{name: "dry run of two numbers", setup: bindTwo, inputs: []string{"dry-run", "true"}, status: "dry-run",
 			inbound: []string{sandbox.Reception, sandbox.Switch},
 			outputs: map[string]string{"inbound-phone-number-id": "", "outbound-phone-number-id": ""},
 			warns:   []string{"Diga may unbind +34 910 000 002 (Switch) and +34 910 000 001 (Reception)"}}.run(t)
-		story{name: "not assigned, not sent",
-			setup: phone(sandbox.Reception, func(p *sandbox.Phone) { p.Status = "reserved" }), attempts: 1}.run(t)
 	})
 	t.Run("P13", func(t *testing.T) {
 		on := time.Date(2026, time.December, 24, 0, 0, 0, 0, time.UTC)
@@ -285,6 +285,7 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "another one", setup: leaving(sandbox.Callback), attempts: 1}.run(t)
 	})
 	t.Run("P14", func(t *testing.T) {
+		const said = "No voice.; No prompt ::error::x; No greeting.; and 1 more"
 		id := ""
 		issues := func(api *sandbox.Sandbox) {
 			var list []sandbox.Issue
@@ -294,9 +295,9 @@ func TestFaultsPhones(t *testing.T) {
 			id = api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "broken", Issues: list})
 		}
 		story{name: "refused", setup: issues, inputs: []string{"version-name", "broken"}, code: "BAD_PARAMETER",
-			attempts: 1, says: []string{"No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
+			attempts: 1, says: []string{said}}.run(t)
 		story{name: "dry run", setup: issues, inputs: []string{"version-name", "broken", "dry-run", "true"},
-			status: "dry-run", warns: []string{"Diga may refuse broken: No voice.; No prompt ::error::x; No greeting.; and 1 more"}}.run(t)
+			status: "dry-run", warns: []string{"Diga may refuse broken: " + said}}.run(t)
 		if id == "" {
 			t.Error("no version with issues")
 		}

@@ -16,15 +16,15 @@ import (
 	"publish-agent-version/publish"
 )
 
-// lineHook calls a function when a line that begins with prefix is written.
+// lineHook calls a function before a line that has this word is written.
 type lineHook struct {
 	io.Writer
-	prefix string
-	hook   func()
+	word string
+	hook func()
 }
 
 func (l lineHook) Write(b []byte) (int, error) {
-	if strings.HasPrefix(string(b), l.prefix) {
+	if strings.Contains(string(b), l.word) {
 		l.hook()
 	}
 	return l.Writer.Write(b)

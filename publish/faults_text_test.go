@@ -1,6 +1,7 @@
 package publish_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -133,11 +135,9 @@ func injections(text string) []injection {
 		{"the action's version", success, &fakeAPI{}, scenario{env: map[string]string{"GITHUB_ACTION_REF": text}}},
 	}
 	for i := range list {
-		list[i].inputs = maps.Clone(list[i].inputs)
-		if list[i].inputs == nil {
-			list[i].inputs = make(map[string]string)
-		}
-		list[i].inputs["max-retries"] = "1"
+		inputs := map[string]string{"max-retries": "1"}
+		maps.Copy(inputs, list[i].inputs)
+		list[i].inputs = inputs
 		if !utf8.ValidString(text) && list[i].inputs["version-name"] != "" {
 			list[i].code = "" // JSON cannot say the same name
 		}
@@ -151,16 +151,12 @@ func checkHarmless(t *testing.T, text string) {
 	for _, place := range injections(text) {
 		t.Run(place.name, func(t *testing.T) {
 			res := place.runInMemory(t, place.server)
-			got := res.outputs["error-code"]
-			if got == "" {
-				got = success
-			}
-			if place.code != "" && got != place.code {
+			if got := cmp.Or(res.outputs["error-code"], success); place.code != "" && got != place.code {
 				t.Errorf("%q: got %s, want %s", text, got, place.code)
 			}
 			checkSummaryIsText(t, res.summary)
 			for _, a := range res.log.Annotations() {
-				if a.Level == "error" && !saysWhatIsLive(a.Message) {
+				if a.Level == "error" && !saysWhatIsLive.MatchString(a.Message) {
 					t.Errorf("%q: the annotation does not say what is live: %s", text, a.Message)
 				}
 			}
@@ -170,6 +166,8 @@ func checkHarmless(t *testing.T, text string) {
 		})
 	}
 }
+
+var saysWhatIsLive = regexp.MustCompile("Nothing was changed|may (still be|have been) applied|is (still )?live")
 
 // pastedStepLine is a line of the step to paste.
 var pastedStepLine = regexp.MustCompile(`^(- uses: (\./|[\w*-]+/[\w./-]+(@[\w*./-]+)?)|  with:|` +
@@ -198,11 +196,6 @@ func checkSummaryIsText(t *testing.T, summary string) {
 	if table := strings.Count(summary, "\n| "); table < 2 && !refused || table > 4 {
 		t.Errorf("the table has %d rows", table)
 	}
-}
-
-func saysWhatIsLive(message string) bool {
-	return regexp.MustCompile(
-		"Nothing was changed|may still be applied|may have been applied|is (still )?live").MatchString(message)
 }
 
 // A foreignText is the API's message, and how the annotation shows it.
@@ -234,7 +227,8 @@ var foreignTexts = map[string][]foreignText{
 		{"a\n_GitHubActionsFileCommandDelimeter_\nstatus=published",
 			"a _GitHubActionsFileCommandDelimeter_ status=published"},
 		{strings.Repeat("long ", 1<<16), strings.Repeat("long ", 78) + "long…"},
-		{strings.Repeat("é", 401), strings.Repeat("é", 399) + "…"}, {strings.Repeat("é", 400), strings.Repeat("é", 400)},
+		{strings.Repeat("é", 401), strings.Repeat("é", 399) + "…"},
+		{strings.Repeat("é", 400), strings.Repeat("é", 400)},
 	},
 	"X7": {
 		{"a\x1b[31mb\x1b[0mc\x1b]0;title\ad\x1b]8;;https://a.example\x1b\\e", "abcde"},
@@ -364,21 +358,14 @@ func TestFaultsText(t *testing.T) {
 
 const panicValue = "what the server said"
 
-// panickingWriter is a stream that panics when it is given a line that holds one of the words.
-type panickingWriter struct {
-	io.Writer
-	on   []string
-	left int // how often; negative: each time
-}
-
-func (p *panickingWriter) Write(b []byte) (int, error) {
-	for _, word := range p.on {
-		if p.left != 0 && strings.Contains(string(b), word) {
-			p.left--
+// broken panics, once or always, when a line that has this word is written.
+func broken(w io.Writer, word string, always bool) io.Writer {
+	var once sync.Once
+	return lineHook{w, word, func() {
+		if once.Do(func() { panic(panicValue) }); always {
 			panic(panicValue)
 		}
-	}
-	return p.Writer.Write(b)
+	}}
 }
 
 func TestFaultsTextX9(t *testing.T) {
@@ -398,18 +385,6 @@ func TestFaultsTextX9(t *testing.T) {
 	// The summary is not looked at: it may be complete when the last line breaks off.
 	base := scenario{inputs: map[string]string{"max-retries": "1"},
 		env: map[string]string{"GITHUB_STEP_SUMMARY": os.DevNull}}
-	wantBroken := func(t *testing.T, res result, status, says, attempts string) {
-		t.Helper()
-		res.check(t, expected{code: "ACTION_INTERNAL", status: status, httpStatus: "none",
-			says: []string{says, "Report this as a bug"}, neverShown: []string{"panic", "goroutine", ".go:"}})
-		if res.exit != 1 || res.outputs["attempts"] != attempts {
-			t.Errorf("exit status %d, attempts %q; want 1, %q", res.exit, res.outputs["attempts"], attempts)
-		}
-		if !strings.HasPrefix(res.outputs["error-message"], says) ||
-			strings.Contains(res.message()+res.outputs["error-message"], panicValue) {
-			t.Errorf("error-message %q, annotation %q; want %s", res.outputs["error-message"], res.message(), says)
-		}
-	}
 	for _, tt := range []struct {
 		on       string // a part of the line that panics
 		server   func() *fakeAPI
@@ -431,16 +406,24 @@ func TestFaultsTextX9(t *testing.T) {
 	} {
 		t.Run("X9/"+tt.on, func(t *testing.T) {
 			base.modify = func(s *publish.Step, _ context.CancelCauseFunc) {
-				s.Stdout = &panickingWriter{s.Stdout, []string{tt.on}, 1}
+				s.Stdout = broken(s.Stdout, tt.on, false)
 			}
-			wantBroken(t, base.runInMemory(t, tt.server()), tt.status, tt.says, tt.attempts)
+			res := base.runInMemory(t, tt.server())
+			res.check(t, expected{code: "ACTION_INTERNAL", status: tt.status, httpStatus: "none",
+				says:       []string{tt.says, "Report this as a bug"},
+				neverShown: []string{"panic", "goroutine", ".go:"}})
+			if res.exit != 1 || res.outputs["attempts"] != tt.attempts ||
+				!strings.HasPrefix(res.outputs["error-message"], tt.says) ||
+				strings.Contains(res.message()+res.outputs["error-message"], panicValue) {
+				t.Errorf("exit status %d, outputs %q, annotation %q", res.exit, res.outputs, res.message())
+			}
 		})
 	}
 	// If even the last line cannot be printed, the exit status and the outputs remain.
 	t.Run("X9/the last words", func(t *testing.T) {
 		s := scenario{env: map[string]string{"GITHUB_ACTIONS": ""}}
 		s.modify = func(s *publish.Step, _ context.CancelCauseFunc) {
-			s.Stderr = &panickingWriter{s.Stderr, []string{"Attempt", "ACTION_INTERNAL"}, -1}
+			s.Stderr = broken(broken(s.Stderr, "Attempt", true), "ACTION_INTERNAL", true)
 		}
 		s.check(t, server(), expected{code: "ACTION_INTERNAL", status: "unknown", attempts: 1, httpStatus: "none"})
 	})
@@ -449,8 +432,7 @@ func TestFaultsTextX9(t *testing.T) {
 			base := scenario{env: map[string]string{"GITHUB_ACTIONS": actions, "GITHUB_OUTPUT": ""}}
 			step := publish.Step{
 				Environ: environ(base.env), Version: "test",
-				Stdout: &panickingWriter{io.Discard, []string{""}, -1},
-				Stderr: &panickingWriter{io.Discard, []string{""}, -1},
+				Stdout: broken(io.Discard, "", true), Stderr: broken(io.Discard, "", true),
 			}
 			if exit := step.Run(t.Context()); exit != 1 {
 				t.Errorf("exit status %d, want 1", exit)

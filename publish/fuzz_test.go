@@ -74,7 +74,8 @@ func FuzzInputs(f *testing.F) {
 			return
 		}
 		chosen := 0
-		for _, is := range []bool{isSet(version), isSet(name), strings.EqualFold(strings.TrimSpace(unpublish), "true")} {
+		unpublishes := strings.EqualFold(strings.TrimSpace(unpublish), "true")
+		for _, is := range []bool{isSet(version), isSet(name), unpublishes} {
 			if is {
 				chosen++
 			}
@@ -82,7 +83,7 @@ func FuzzInputs(f *testing.F) {
 		address, err := url.Parse(strings.TrimSpace(apiURL))
 		limit, _ := time.ParseDuration(strings.TrimSpace(timeout))
 		switch {
-		case chosen != 1, strings.EqualFold(strings.TrimSpace(unpublish), "true") && (isSet(inbound) || isSet(outbound)):
+		case chosen != 1, unpublishes && (isSet(inbound) || isSet(outbound)):
 			t.Errorf("%q: more or less than one choice", values)
 		case isSet(timeout) && (limit < time.Second || limit > 30*time.Minute):
 			t.Errorf("%q: a timeout out of bounds", values)
@@ -119,7 +120,7 @@ func FuzzPrinted(f *testing.F) {
 	f.Fuzz(func(t *testing.T, read, change, again string) {
 		changes := []string{change, again}
 		s := with("token", publish.Secret, "api-url", "http://api", "timeout", "10s", "max-retries", "1")
-		s.env = map[string]string{"RUNNER_DEBUG": "1"}
+		s.env, s.outputFile = map[string]string{"RUNNER_DEBUG": "1"}, "a<<EOF\nb\nEOF"
 		s.dial = func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()
 			go func() {

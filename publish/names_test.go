@@ -17,7 +17,8 @@ func TestNames(t *testing.T) {
 				`","name":"Desk","is_published":true` + version + `}`),
 			phones: page(strings.ReplaceAll(phones, `{"id`, `{"inbound_agent_id":"`+sandbox.FrontDesk+`","id`)),
 		}, expected{status: "live"})
-		if res.message() != "Desk is on "+says+"." || !strings.Contains(res.stdout, "Live version of Desk: "+logged+".\n") {
+		logged = "Live version of Desk: " + logged + ".\n"
+		if res.message() != "Desk is on "+says+"." || !strings.Contains(res.stdout, logged) {
 			t.Errorf("%s, %s: says %q, want %q; logs %q", version, phones, res.message(), says, res.log.Lines)
 		}
 	}

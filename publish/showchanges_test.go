@@ -252,20 +252,23 @@ func TestHostilePrompt(t *testing.T) {
 
 // A prompt of nearly 1 MiB and 50,000 lines, of which every line changes, is the most that the client reads.
 func TestHugePrompts(t *testing.T) {
-	prompt := func(word string) string {
+	const lines = 50_000
+	old := func(i int) string { return fmt.Sprintf("old %d of %d", i, lines) }
+	prompt := func(line func(i int) string) string {
 		var b strings.Builder
-		for i := range 50_000 {
-			fmt.Fprintf(&b, `%s %d of 50000\n`, word, i)
+		for i := range lines {
+			b.WriteString(line(i) + `\n`)
 		}
 		return `"prompt":"` + b.String() + `"`
 	}
-	for name, after := range map[string]string{
-		"every line": prompt("new"), "every other line": strings.ReplaceAll(prompt("old"), `1 of 50000\n`,
-			`1 OF 50000\n`), "reversed": `"prompt":"` + strings.Join(reversedLines(prompt("old")), `\n`) + `"`,
+	for name, line := range map[string]func(i int) string{
+		"every line": func(i int) string { return fmt.Sprint("new ", i) },
+		"some lines": func(i int) string { return strings.Replace(old(i), "1 of", "1 OF", 1) },
+		"reversed":   func(i int) string { return old(lines - 1 - i) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			api, server := newSandbox(t)
-			configured(api, prompt("old"), after)
+			configured(api, prompt(old), prompt(line))
 			address := "http://" + startServer(t, server)
 			res := scenario{inputs: map[string]string{"api-url": address, "show-changes": "full",
 				"dry-run": "true"}}.runMeasured(t)
@@ -277,33 +280,17 @@ func TestHugePrompts(t *testing.T) {
 	}
 }
 
-// reversedLines returns the lines of the one text in fields in reverse.
-func reversedLines(fields string) []string {
-	lines := strings.Split(strings.TrimSuffix(strings.TrimPrefix(fields, `"prompt":"`), `"`), `\n`)
-	slices.Reverse(lines)
-	return lines
-}
-
 // A version that cannot be read costs the list of changes, not the publication.
 func TestChangesNotKnown(t *testing.T) {
 	for _, path := range []string{publishedRead, "version_id="} {
 		_, server := newSandbox(t, sandbox.Fault{Method: http.MethodGet, Path: path, Status: 500, Times: -1})
 		res := scenario{inputs: map[string]string{"show-changes": "full"}}.runInMemory(t, server)
-		res.check(t, expected{attempts: 1})
+		res.check(t, asUsual)
 		if _, set := res.outputs["changed-fields"]; set || strings.Contains(res.summary, "hat changed") ||
 			strings.Count(res.stdout, "Could not read the ") != 1 {
 			t.Errorf("%s: %q\n%s\n%s", path, res.outputs, res.stdout, res.summary)
 		}
 	}
-	t.Run("nothing differs", func(t *testing.T) {
-		api, server := newSandbox(t)
-		configured(api, `"prompt":"a"`, `"prompt":"a"`)
-		res := scenario{inputs: map[string]string{"show-changes": "full"}}.runInMemory(t, server)
-		if fields, set := res.outputs["changed-fields"]; !set || fields != "" ||
-			strings.Contains(res.summary, "What changed") {
-			t.Errorf("changed-fields is %q, %t\n%s", fields, set, res.summary)
-		}
-	})
 }
 
 // A cut takes the changes in full and what follows, but not the way back.
@@ -314,8 +301,9 @@ func TestSummaryOutputIsCut(t *testing.T) {
 	res := scenario{inputs: map[string]string{"show-changes": "full"}}.runInMemory(t, server)
 	short := res.outputs["summary"]
 	if res.exit != 0 || len(short) > 60<<10 || len(res.summary) <= 60<<10 ||
-		!strings.Contains(short, "<details><summary>Undo") || !strings.Contains(short, "The rest is in the job summary") ||
-		strings.Contains(short, "Changes in full") || strings.Count(short, "<details") != strings.Count(short, "</details>") {
-		t.Errorf("exit status %d, %d bytes, in the job summary %d:\n%.2000s", res.exit, len(short), len(res.summary), short)
+		!strings.Contains(short, "<details><summary>Undo") || strings.Contains(short, "Changes in full") ||
+		!strings.Contains(short, "The rest is in the job summary") ||
+		strings.Count(short, "<details") != strings.Count(short, "</details>") {
+		t.Errorf("%d bytes, in the job summary %d:\n%.2000s", len(short), len(res.summary), short)
 	}
 }

@@ -244,9 +244,7 @@ func (w *world) scheduleOthers(q stepRequest) {
 		}
 		w.scheduled = append(w.scheduled, scheduledEvent{pick(r, 0, 1, 2, 3, 3, 4, 4, 5, 6),
 			between(r, 0, pick(r, 100*time.Millisecond, 3*time.Second, 15*time.Second, 60*time.Second)), func() {
-				w.mu.Lock()
 				w.note("ANOTHER WRITER")
-				w.mu.Unlock()
 				what()
 			}})
 	}
@@ -288,9 +286,7 @@ func simulate(t *testing.T, seed uint64) *day {
 		return context.WithValue(ctx, connKey{}, c)
 	}}
 	l, stop := serveInMemory(server, 0)
-	w.mu.Lock()
 	w.release(0)
-	w.mu.Unlock()
 	a.res = scenario{
 		inputs: a.inputs, ctx: ctx,
 		dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.dial(ctx, l) },

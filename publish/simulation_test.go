@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	simulations = flag.Int("simulations", 2500, "how many days TestSimulation makes up: seeds 1 to this; with -short, 500")
+	simulations = flag.Int("simulations", 2500, "how many days TestSimulation makes up, from seed 1; with -short, 500")
 	oneSeed     = flag.Uint64("seed", 0, "the one day that TestSimulation makes up, and tells the story of")
 )
 
@@ -31,15 +31,8 @@ func (a *day) trace() string {
 		line("  %s: %s", name, a.inputs[name])
 	}
 	line("world: %+v\n  %+v\n  barred %+v, outage %s", a.is, a.rates, a.barred, a.outage)
-	versions := a.first.Versions(agent)
-	for _, v := range versions[max(0, len(versions)-10):] {
-		line("  version %s: %q, number %d, draft %t, live %t", v.ID, v.Name, v.Number, v.Draft,
-			v.ID == live(a.first, agent))
-	}
-	for _, p := range a.first.Phones()[:min(len(a.first.Phones()), 10)] {
-		line("  %s: %s, %s, inbound %q, outbound %q", p.ID, p.Number, p.Status, a.first.Owner(p.ID, 0),
-			a.first.Owner(p.ID, 1))
-	}
+	line("versions, of which %s is live: %.9000s", live(a.first, agent), fmt.Sprintf("%+v", a.first.Versions(agent)))
+	line("numbers: %.9000s", toJSON(a.first.Phones()))
 	line("%s", strings.Join(a.story, "\n"))
 	for _, c := range a.changes[1:] {
 		line("%9.3f CHANGE by %d: %s, %v, %v", c.Time.Sub(a.start).Seconds(), c.Request, live(c.State, agent),
@@ -54,44 +47,32 @@ func (a *day) trace() string {
 	return text.String()
 }
 
-// statistics counts what happened on how many days.
-type statistics struct {
-	mu    sync.Mutex
-	count map[string]int
-}
-
-// add counts a day and reports whether to tell its story.
-func (c *statistics) add(a *day, broken map[string]string) (tell bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for what, is := range map[string]bool{
-		a.status(): true, "sent": len(a.patches()) > 0, "launched": a.res.outputs["launched"] == "true",
-		"fallen":    len(broken) > 0,
-		"read back": a.isReadBack(), "read back, and unknown": a.isReadBack() && a.status() == "unknown",
-	} {
-		if is {
-			c.count[what]++
-		}
-	}
-	for name := range broken {
-		c.count["broken: "+name]++
-	}
-	return len(broken) > 0 && c.count["fallen"] <= maxTraces
-}
-
 // TestSimulation runs the step through made-up days, one for each seed, and holds what it says and does against the
 // truth, which the sandbox knows.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	c := &statistics{count: make(map[string]int)}
+	var mu sync.Mutex
+	count := make(map[string]int) // of days
 	play := func(t *testing.T, seed uint64) {
 		synctest.Test(t, func(t *testing.T) {
 			a := simulate(t, seed)
 			broken := a.brokenRules()
-			for _, name := range slices.Sorted(maps.Keys(broken)) {
-				t.Errorf("seed %d: %s: %s", seed, name, broken[name])
+			mu.Lock()
+			defer mu.Unlock()
+			for what, is := range map[string]bool{
+				a.status(): true, "sent": len(a.patches()) > 0, "launched": a.res.outputs["launched"] == "true",
+				"fallen":    len(broken) > 0,
+				"read back": a.isReadBack(), "read back, and unknown": a.isReadBack() && a.status() == "unknown",
+			} {
+				if is {
+					count[what]++
+				}
 			}
-			if c.add(a, broken) || *oneSeed != 0 {
+			for name, what := range broken {
+				count["broken: "+name]++
+				t.Errorf("seed %d: %s: %s", seed, name, what)
+			}
+			if len(broken) > 0 && count["fallen"] <= maxTraces || *oneSeed != 0 {
 				t.Log(a.trace())
 			}
 		})
@@ -114,19 +95,19 @@ func TestSimulation(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d days: %v", *simulations, c.count)
+	t.Logf("%d days: %v", *simulations, count)
 	if *simulations < 500 { // too few for a share to mean anything
 		return
 	}
-	if float64(c.count["read back, and unknown"]) > maxUnknownShare*float64(c.count["read back"]) {
+	if float64(count["read back, and unknown"]) > maxUnknownShare*float64(count["read back"]) {
 		t.Error("too many outcomes that were read back are unknown")
 	}
 	for what, share := range map[string]int{
 		"published": 4, "unpublished": 40, "failed": 10, "unknown": 100, "dry-run": 200, "live": 100, "offline": 500,
 		"sent": 2, "launched": 50, "read back": 50,
 	} {
-		if c.count[what] < *simulations/share {
-			t.Errorf("%s: only %d days of %d, too few to say anything about", what, c.count[what], *simulations)
+		if count[what] < *simulations/share {
+			t.Errorf("%s: only %d days of %d, too few to say anything about", what, count[what], *simulations)
 		}
 	}
 }

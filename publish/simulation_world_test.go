@@ -41,7 +41,9 @@ type world struct {
 	broken    []time.Time   // when the network failed
 	pace      time.Duration // of the slowest connection
 	scheduled []scheduledEvent
-	story     []string
+
+	telling sync.Mutex
+	story   []string
 }
 
 // barred are reads that are refused all day.
@@ -437,8 +439,10 @@ func (w *world) release(n int) {
 	}
 }
 
-// note adds a line to the story. The caller holds w.mu.
+// note adds a line to the story.
 func (w *world) note(format string, args ...any) {
+	w.telling.Lock()
+	defer w.telling.Unlock()
 	w.story = append(w.story, fmt.Sprintf("%9.3f ", time.Since(w.start).Seconds())+fmt.Sprintf(format, args...))
 }
 

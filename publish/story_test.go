@@ -46,10 +46,10 @@ type story struct {
 func (s story) prepare(t *testing.T) (*sandbox.Sandbox, *http.Server, scenario) {
 	t.Helper()
 	api, server := newSandbox(t, s.faults...)
-	api.Set(s.is)
 	if s.setup != nil {
 		s.setup(api)
 	}
+	api.Set(s.is)
 	if s.after != nil {
 		server = withHookAfterChange(api, func() { s.after(api) })
 	}
@@ -165,12 +165,20 @@ func phone(id string, change func(*sandbox.Phone)) func(*sandbox.Sandbox) {
 	}
 }
 
+// withStatus gives one of them another status.
+func withStatus(id, status string) func(*sandbox.Sandbox) {
+	return phone(id, func(p *sandbox.Phone) { p.Status = status })
+}
+
 // get is a fault of reads.
 func get(path string, f sandbox.Fault) sandbox.Fault {
 	f.Method, f.Path = http.MethodGet, path
 	f.Times = cmp.Or(f.Times, -1)
 	return f
 }
+
+// noNumbers is a read of phone numbers that always ends with this status.
+func noNumbers(status int) sandbox.Fault { return get("/v1/phone/", sandbox.Fault{Status: status}) }
 
 // publishedRead is in the read of what is published.
 const publishedRead = "is_published=true"
@@ -184,8 +192,9 @@ func TestShowLive(t *testing.T) {
 	story{name: "live", inputs: show, status: "live", requests: 2,
 		says: []string{"Front desk is on v1.22.7 and answers +34 910 000 001 (Reception)"},
 		outputs: map[string]string{"published-version-id": sandbox.LiveID, "version-name": sandbox.LiveName,
-			"inbound-phone-number": sandbox.ReceptionNumber}}.run(t)
-	story{name: "two numbers", inputs: show, setup: bindTwo, status: "live", inbound: []string{sandbox.Reception, sandbox.Switch},
+			"inbound-phone-number": sandbox.ReceptionNumber}, summary: []string{"live version<br>"}}.run(t)
+	story{name: "two numbers", inputs: show, setup: bindTwo, status: "live",
+		inbound: []string{sandbox.Reception, sandbox.Switch},
 		outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": "",
 			"outbound-phone-number": ""}}.run(t)
 	story{name: "offline", inputs: show, setup: takeOffline, status: "offline", live: "none",
@@ -193,7 +202,7 @@ func TestShowLive(t *testing.T) {
 	story{name: "not readable", inputs: show, faults: []sandbox.Fault{get("is_published", sandbox.Fault{Status: 403})},
 		code: "HTTP_403", attempts: -1}.run(t)
 	story{name: "numbers not readable now", inputs: show,
-		faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Status: 503})}, code: "HTTP_503", attempts: -1}.run(t)
+		faults: []sandbox.Fault{noNumbers(503)}, code: "HTTP_503", attempts: -1}.run(t)
 }
 
 // TestNamesInOutputs feeds a version's name back: the output is exact, or empty with a word in the log, as another text
