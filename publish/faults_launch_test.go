@@ -155,10 +155,10 @@ func TestFaultsLaunch(t *testing.T) {
 		once := append([]string{"max-retries", "0"}, launch...)
 		story{name: "the change fails", inputs: once, attempts: 1, faults: []sandbox.Fault{{Status: 502, Times: -1}},
 			code: "HTTP_502", status: "unknown",
-			says: []string{"v2 was launched from the draft; v1.22.7 is still live, but the change may still"}}.run(t)
+			says: []string{"v2 was launched from the draft; Front desk is still on v1.22.7, but the change may still"}}.run(t)
 		story{name: "the change fails for certain", inputs: once, attempts: 1, faults: []sandbox.Fault{apiFailing},
 			code: "PUBLISH_FAILED", hides: []string{"launched from the draft"},
-			says: []string{"v2 was launched and is not live: v1.22.7 is still live"}}.run(t)
+			says: []string{"v2 was launched and is not live: Front desk is still on v1.22.7"}}.run(t)
 		api, server := newSandbox(t, sandbox.Fault{Delay: time.Hour, Times: -1})
 		s := with(launch...)
 		s.signal, s.signalAt = 2, time.Second

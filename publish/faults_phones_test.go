@@ -134,6 +134,8 @@ func TestFaultsPhones(t *testing.T) {
 			fault.Times = 2
 			story{name: code, is: dropping, faults: []sandbox.Fault{get("/v1/phone/", fault)}, attempts: 1}.run(t)
 		}
+		story{name: "nor before a retry, while the first reading is fresh", after: injecting(get("/v1/phone/", busy("3600"))),
+			faults: []sandbox.Fault{{Status: 500, Body: apiErrorBody}}, attempts: 2}.run(t)
 		for range 10 {
 			for name, limit := range map[string]sandbox.Limit{
 				"one request at a time": {AtATime: 1}, "one request a second": {Requests: 1, Interval: time.Second},
@@ -197,6 +199,21 @@ func TestFaultsPhones(t *testing.T) {
 			faults: []sandbox.Fault{get("/v1/phone/", sandbox.Fault{Times: 1}),
 				noNumbers(503)},
 			warns: []string{"so one that is no longer bound may have gone unnoticed"}}.run(t)
+		// A reading of the numbers counts only if what is live was read before it, and shows the change.
+		behind := func(lag time.Duration) sandbox.Behavior {
+			return and(dropping, func(b *sandbox.Behavior) { b.ReplicaLag = lag })
+		}
+		both := []string{"lost the inbound number +34 910 000 002 (Switch) and the inbound number +34 910 000 001"}
+		story{name: "and what is live is read late, from a replica", is: behind(500 * time.Millisecond), setup: bindTwo,
+			after:    injecting(get(publishedRead, sandbox.Fault{Status: 503, Times: 1})),
+			attempts: 1, inbound: []string{}, warns: both}.run(t)
+		story{name: "and the state before looks like that afterward", is: behind(1500 * time.Millisecond), setup: bindTwo,
+			inputs: []string{"version-id", sandbox.LiveID, "inbound-phone-number-id", sandbox.Reception},
+			faults: []sandbox.Fault{{Drop: sandbox.DropReply, Applied: true}}, attempts: 1, live: sandbox.LiveID,
+			status: "published",
+			warns:  []string{"lost the inbound number +34 910 000 002 (Switch)"}}.run(t)
+		story{name: "and what is live cannot be read", is: dropping, setup: bindTwo, attempts: 1, inbound: []string{},
+			faults: []sandbox.Fault{get(publishedRead, sandbox.Fault{Status: 403})}, warns: both}.run(t)
 	})
 	t.Run("P9", func(t *testing.T) {
 		story{name: "released", inputs: []string{"inbound-phone-number-id", "none"}, attempts: 1, inbound: []string{},

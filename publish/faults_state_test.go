@@ -101,17 +101,19 @@ func TestFaultsState(t *testing.T) {
 		story{name: "the numbers of an agent that is offline", setup: takeOffline, inputs: inputs,
 			faults: []sandbox.Fault{{Drop: sandbox.DropReply}}, after: injecting(noNumbers(503)),
 			code: "ACTION_NETWORK_ERROR", status: "unknown", attempts: 1, live: "none",
-			says: []string{"No version is live, but the phone numbers could not be read (the API returned 503",
+			says: []string{"Front desk is still offline, but the phone numbers could not be read (the API returned 503",
 				isSafe}}.run(t)
 	})
 	t.Run("V6", func(t *testing.T) {
 		part := story{inputs: []string{"inbound-phone-number-id", sandbox.Switch}, faults: always(apiApplied),
 			code: "PUBLISH_FAILED", status: "unknown", attempts: 5}
 		part.name, part.live = "without the number", sandbox.NextID
+		part.summary = []string{"**What changed:**"}
 		part.after = func(api *sandbox.Sandbox) { api.Bind(sandbox.Switch, sandbox.Inbound, "") }
 		part.says = []string{isSafe,
 			"Only part of it was applied: Front desk is on v1.22.8 and answers +34 910 000 001 (Reception)"}
 		part.run(t)
+		part.summary = []string{"**What would change:**"}
 		part.name, part.live, part.inbound = "without the version", sandbox.LiveID,
 			[]string{sandbox.Switch, sandbox.Reception}
 		part.after = publishing(sandbox.LiveID)
@@ -208,7 +210,7 @@ func TestFaultsState(t *testing.T) {
 			after: publishOldest, inputs: []string{"expect-version-id", "none", "max-retries", "0"}, attempts: 1,
 			code: "PUBLISH_FAILED", status: "unknown", live: sandbox.OldestID, inbound: []string{},
 			hides: []string{nothingChanged},
-			says: []string{"v1.0.0 is live, which was neither live before nor requested",
+			says: []string{"Front desk is on v1.0.0, which this step did not request",
 				"Find out who else publishes this agent"}}.run(t)
 	})
 	t.Run("V14", func(t *testing.T) {

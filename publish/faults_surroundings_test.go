@@ -96,9 +96,9 @@ func TestFaultsSurroundings(t *testing.T) {
 		for _, test := range []struct{ input, value, live, says string }{
 			{"max-retries", "1", sandbox.NextID, "Front desk is now on v1.22.8 (was v1.22.7) and answers " +
 				"+34 910 000 001 (Reception) (version " + sandbox.NextID + ")"},
-			{"unpublish", "true", "", "Front desk is offline (was on v1.22.7)."},
+			{"unpublish", "true", "", "Front desk is now offline (was v1.22.7)."},
 			{"dry-run", "true", sandbox.LiveID,
-				"After a real run, Front desk would be on v1.22.8 (now on v1.22.7) and answer +34 910 000 001 "},
+				"Front desk would be on v1.22.8 (now v1.22.7) and answer +34 910 000 001 "},
 			{"version-id", sandbox.DraftID, sandbox.LiveID, ""},
 		} {
 			for _, room := range []int{1, 20, 50} {

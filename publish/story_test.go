@@ -192,7 +192,7 @@ func TestShowLive(t *testing.T) {
 	story{name: "live", inputs: show, status: "live", requests: 2,
 		says: []string{"Front desk is on v1.22.7 and answers +34 910 000 001 (Reception)"},
 		outputs: map[string]string{"published-version-id": sandbox.LiveID, "version-name": sandbox.LiveName,
-			"inbound-phone-number": sandbox.ReceptionNumber}, summary: []string{"live version<br>"}}.run(t)
+			"inbound-phone-number": sandbox.ReceptionNumber}}.run(t)
 	story{name: "two numbers", inputs: show, setup: bindTwo, status: "live",
 		inbound: []string{sandbox.Reception, sandbox.Switch},
 		outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": "",
