@@ -35,11 +35,11 @@ func (v Version) key() uuid.UUID { return v.ID }
 
 const maxConfigBytes = 1 << 20
 
-// Live reads the live version of an agent (GET /v1/agent/{agent_id}/version?is_published=true): the zero Version if none
-// is live.
+// Live reads the live version of an agent (GET /v1/agent/{agent_id}/version?is_published=true): the zero Version if
+// none is live.
 func (c *Client) Live(ctx context.Context, agent uuid.UUID) (Version, error) {
 	query := url.Values{"is_published": {"true"}, "limit": {"1"}}
-	r := request{method: http.MethodGet, path: versionsPath(agent), query: query, wanted: "the list of published versions"}
+	r := request{method: http.MethodGet, path: versionsPath(agent), query: query, wanted: "a page of versions"}
 	return c.version(ctx, agent, r, func(body []byte) (Version, error) {
 		page, err := parsePage(body)
 		if err != nil || len(page.items) == 0 && !page.more {

@@ -71,9 +71,7 @@ func fieldsHaveTypes[T any](t *testing.T, read func([]byte) (T, error), object s
 	t.Helper()
 	for field, kind := range types {
 		var fields map[string]any
-		if err := json.Unmarshal([]byte(object), &fields); err != nil {
-			t.Fatal(err)
-		}
+		_ = json.Unmarshal([]byte(object), &fields)
 		fields[field] = []int{}
 		body, _ := json.Marshal(fields)
 		if _, err := read(body); fmt.Sprint(err) != field+" is not "+kind {
@@ -116,7 +114,7 @@ func TestReplies(t *testing.T) {
 	const (
 		found, ok   = "b0000000-0000-4000-8000-000000000002 <nil>", "00000000-0000-0000-0000-000000000000 <nil>"
 		is          = "InvalidReply 200: the API returned 200 OK, but not "
-		isNoList    = is + "the list of published versions: "
+		isNoList    = is + "a page of versions: "
 		isError     = ": the API returned 200 OK with an error: because"
 		otherAgent  = ": requested agent a0000000-0000-4000-8000-000000000001, but the API returned " + other
 		otherLaunch = "Mismatch 200 (pending?): the API launched something other than the agent's draft under this name"
@@ -232,8 +230,8 @@ func TestPublish(t *testing.T) {
 			r := n.heard[0]
 			if !reflect.DeepEqual(r.Header, http.Header{
 				"Accept": {"application/json"}, "Accept-Encoding": {"gzip"}, "Authorization": {"Bearer sesame"},
-				"Cache-Control": {"no-cache"}, "Content-Length": {fmt.Sprint(len(test.sends))}, "Content-Type": {"application/json"},
-				"User-Agent": {"test/1"}, "X-Request-Id": {requestID.String()},
+				"Cache-Control": {"no-cache"}, "Content-Length": {fmt.Sprint(len(test.sends))},
+				"Content-Type": {"application/json"}, "User-Agent": {"test/1"}, "X-Request-Id": {requestID.String()},
 			}) || n.targets()[0] != "PATCH /v1/agent/"+agentID.String()+"/published_version" || r.Host != "api.test" {
 				t.Errorf("%s %+v", n.targets(), r.Header)
 			}

@@ -103,8 +103,7 @@ func (c *Client) attempt(caller context.Context, r request) *attempt {
 		}
 		a.body, err = readBody(resp)
 	}
-	a.Elapsed = time.Since(start)
-	if err != nil && ctx.Err() != nil {
+	if a.Elapsed = time.Since(start); err != nil && ctx.Err() != nil {
 		err, a.cut = context.Cause(ctx), caller.Err() != nil && !failed
 		if a.conn != nil {
 			_ = a.conn.Close() // it may be dead, and HTTP/2 would keep it for the next attempt

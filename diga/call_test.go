@@ -26,10 +26,8 @@ func TestHowCallsEnd(t *testing.T) {
 		{"refused lost", "", "twice: Unreachable (pending?): no response: the connection was closed", nil},
 		{"refused ok", "", "2 in 500ms: <nil>", nil},
 		{"hang 404", "", "2 in 30.5s: NotFound 404 GONE (pending?)", nil},
-		{"cut 400", "", "2 in 500ms: NotTheAPI 400 (pending?)", nil},
 		{"502 other", "", "2 in 500ms: Mismatch 200 (pending?): the API confirmed a different change than requested; " +
 			"body.version_id: requested " + versionID.String() + ", got " + agentID.String(), nil},
-		{"lost ok", "", "2 in 500ms: <nil>", nil},
 		{"500 lost", "read", "twice: ServerFault 500 FIRST", nil},
 
 		{"500 hang", "budget=3s", "2 in 3s: ServerFault 500 FIRST (pending?); gave up in time", nil},
@@ -55,7 +53,6 @@ func TestHowCallsEnd(t *testing.T) {
 		{"429 429 429 ok", "once", "4 in 9s: <nil>", nil},
 		{"429", "once budget=10s", "4 in 9s: Limited 429; gave up: the API asks to wait 3 s", nil},
 		{"502 ok", "once", "ServerFault 502 (pending?); gave up", nil},
-		{"429 502 ok", "once", "2 in 3s: ServerFault 502 (pending?); gave up", nil},
 		{"429 502 429 ok", "", "4 in 7s: <nil>", nil},
 		{"429 502 429 502 ok", "", "4 in 7s: ServerFault 502 (pending?); gave up", nil},
 
@@ -192,8 +189,5 @@ func TestRetryAfter(t *testing.T) {
 		if got := retryAfter(header, now); got != test.want {
 			t.Errorf("%q, %q: %s, want %s", test.values, test.date, got, test.want)
 		}
-	}
-	if got := retryAfter(nil, now); got != 0 {
-		t.Errorf("without a header: %s", got)
 	}
 }

@@ -1,8 +1,8 @@
 // Package diga is a client for the Diga API. It publishes versions of an agent, binds them to phone numbers, launches
 // drafts, and reads all of these.
 //
-// Requests are retried. Every error is an [*Error]: it says what went wrong and, for a change or a launch, whether it may
-// have been made anyway. The operations follow the API's OpenAPI document.
+// Requests are retried. Every error is an [*Error]: it says what went wrong and, for a change or a launch, whether it
+// may have been made anyway. The operations follow the API's OpenAPI document.
 package diga
 
 import (

@@ -23,8 +23,9 @@ const again, final = true, false // for Fault.Retried
 var (
 	Internal = &Fault{"ACTION_INTERNAL", "", final, "A bug in this action.",
 		"Report this as a bug and include this log."}
-	Stopped     = &Fault{"", "", final, "A check no longer passes, so there is no retry.", ""}
-	Cancelled   = &Fault{"ACTION_CANCELLED", "", final, "The workflow was canceled or timed out.", "Run this step again."}
+	Stopped   = &Fault{"", "", final, "A check no longer passes, so there is no retry.", ""}
+	Cancelled = &Fault{"ACTION_CANCELLED", "", final, "The workflow was canceled or timed out.",
+		"Run this step again."}
 	TimedOut    = &Fault{"ACTION_TIMEOUT", "", again, "The API did not respond in time.", "Run this step again."}
 	Unreachable = &Fault{"ACTION_NETWORK_ERROR", "", again, "There is no connection to the API, or it was lost.",
 		"Check {api-url} and whether this runner can reach it, then run this step again."}

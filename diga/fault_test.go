@@ -16,7 +16,8 @@ import (
 // Every status, with another body and with one of the API's own: the cause, the effect, whether there is a retry, and
 // whether the answer to a read is final.
 func TestEveryStatus(t *testing.T) {
-	refused, unclear, failed := [2]Effect{}, [2]Effect{MaybePending, MaybePending}, [2]Effect{MaybePending, MaybeApplied}
+	var refused [2]Effect
+	unclear, failed := [2]Effect{MaybePending, MaybePending}, [2]Effect{MaybePending, MaybeApplied}
 	seen := map[int]bool{} // the first row with a status counts
 	for _, row := range []struct {
 		from, to int
@@ -56,9 +57,9 @@ func TestEveryStatus(t *testing.T) {
 					defer cancel()
 					_, err := c.Publish(ctx, promotion)
 					e, _ := errors.AsType[*Error](err)
-					if retried := len(n.heard) == 2; e == nil || e.Cause != row.cause[own] || e.Effect != row.effect[own] ||
-						retried != e.Cause.Retried || e.IsFinal() != row.final ||
-						(e.Status == status) != (200 <= status && status <= 599) {
+					retried, isStatus := len(n.heard) == 2, 200 <= status && status <= 599
+					if e == nil || e.Cause != row.cause[own] || e.Effect != row.effect[own] ||
+						e.IsFinal() != row.final || retried != e.Cause.Retried || (e.Status == status) != isStatus {
 						t.Errorf("%d: %s, retried: %t; want %+v", status, outcome(err), retried, row)
 					}
 				})
@@ -105,7 +106,10 @@ func TestNetworkFaults(t *testing.T) {
 		{"DNS is late", "twice: TimedOut: no connection within 10 s", dial(&net.DNSError{IsTimeout: true})},
 		{"connecting hangs", "2 in 20.5s: TimedOut: no connection within 10 s; gave up",
 			func(_ *testing.T, _ *network, c *Client) {
-				c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
+				c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+					<-ctx.Done()
+					return nil, ctx.Err()
+				}
 			}},
 		{"proxy refused", "twice: ProxyFailed: could not connect to the proxy proxy: connection refused",
 			proxy(dial(syscall.ECONNREFUSED))},

@@ -75,6 +75,8 @@ var (
 
 	promotion = Change{Agent: agentID, Version: valid(versionID)} // what most tests publish
 	published = response(200, publishedBody)                      // and what confirms it
+	lost      = answer{then: hangUp}
+	hang      = answer{then: silent}
 
 	errSignal, errBudget = errors.New("canceled by SIGINT"), errors.New("within the timeout of 3 s")
 )
@@ -147,11 +149,6 @@ func response(status int, body string, headers ...string) answer {
 func apiError(status int, code string, headers ...string) answer {
 	return response(status, fmt.Sprintf(`{"status":"error","error_code":%q,"message":"because"}`, code), headers...)
 }
-
-var (
-	lost = answer{then: hangUp}
-	hang = answer{then: silent}
-)
 
 // play runs do in virtual time, and fails if a connection or a goroutine is left behind. The Client has four retries
 // and no jitter.
@@ -337,7 +334,7 @@ var plays = map[string]answer{
 	"500":      apiError(500, "FIRST"),
 	"500stops": {raw: strings.TrimSuffix(response(500, "12345").raw, "345"), then: silent},
 	"503":      apiError(503, "SECOND"), "503+2s": apiError(503, "BUSY", "Retry-After: 2"), "502": response(502, ""),
-	"400": response(400, ""), "404": apiError(404, "GONE"), "409": apiError(409, "TAKEN"),
+	"404": apiError(404, "GONE"), "409": apiError(409, "TAKEN"),
 	"422": apiError(422, "ODD"), "badCursor": apiError(400, "BAD_CURSOR"),
 	"5MiB": response(200, strings.Repeat(" ", 5<<20)), "404+5MiB": response(404, strings.Repeat(" ", 5<<20)),
 }

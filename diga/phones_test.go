@@ -131,11 +131,11 @@ func TestTwoNumbers(t *testing.T) {
 		equal, endsLike bool
 	}{
 		{"34910000001", "+34 910 000 001", true, true}, {"34910000001", "+34910000002", false, false},
-		{"910000001", "+34910000001", false, true}, {"0910000001", "+0910000001", false, true}, {"1", "+1", false, false},
+		{"910000001", "+34910000001", false, true}, {"0910000001", "+0910000001", false, true},
 		{"0034910000001", "910000001", false, true}, {"0034910000001", "+34910000001", false, true},
 		{"+34910100001", "100001", false, true}, {"+34910100001", "00001", false, false},
 		{"+34910000001", "910000002", false, false}, {"pbx-7@sip.example.com", "910000001", false, false},
-		{"", "", false, false},
+		{"1", "+1", false, false}, {"", "", false, false},
 	} {
 		a, b := ParseNumber(test.a), ParseNumber(test.b)
 		if a.Equal(b) != test.equal || b.Equal(a) != test.equal || a.Exactly(b) || b.Exactly(a) ||

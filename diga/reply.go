@@ -169,8 +169,8 @@ func (r *record) id(name string) uuid.UUID {
 	return id.UUID
 }
 
-// time reads a time in RFC 3339. Without a zone, as the API's framework may write it, it is in UTC. Anything else is the
-// zero time.
+// time reads a time in RFC 3339. Without a zone, as the API's framework may write it, it is in UTC. Anything else is
+// the zero time.
 func (r *record) time(name string) time.Time {
 	var s string
 	_ = json.Unmarshal(r.fields[name], &s)

@@ -57,8 +57,6 @@ func TestErrorBodies(t *testing.T) {
 		`{"detail":[]}`: {},
 		`{"detail":{"input":"s3cret","msg":"x"}}`:                                  {},
 		`{"detail":` + strings.Repeat("[", 9999) + strings.Repeat("]", 9999) + `}`: {},
-		`{"detail":[` + strings.Repeat(`{"loc":["a"],"msg":"b"},`, 9999) + `{"loc":["a"],"msg":"b"}]}`: {
-			details: slices.Repeat([]Detail{{"a", "b"}}, 10000)},
 
 		// JSON that is not strict says nothing: it may echo the request.
 		secret: {}, "\ufeff" + secret: {}, "\x00\n" + secret: {}, "": {}, " \r\n\t ": {},
