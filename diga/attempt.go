@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -58,34 +57,19 @@ type attempt struct {
 	handshaking atomic.Bool // a TLS handshake began and did not succeed; set by a dial, which may outlive the attempt
 }
 
-// newRequest builds r without sending it.
-func (c *Client) newRequest(ctx context.Context, r request) *http.Request {
-	target := c.BaseURL.JoinPath("/").JoinPath(r.path) // begins with a slash even if BaseURL has no path
-	target.RawQuery = r.query.Encode()
-	req := &http.Request{Method: r.method, URL: target, Header: http.Header{
-		"Accept": {"application/json"}, "Authorization": {"Bearer " + c.Token}, "User-Agent": {c.UserAgent},
-		"X-Request-Id": {c.RequestID.String()}, "Cache-Control": {"no-cache"}, // an old state is worse than none
-	}}
-	if r.body != nil {
-		body, _ := json.Marshal(r.body) // strings and IDs always can be
-		req.Header.Set("Content-Type", "application/json")
-		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-		req.GetBody = func() (io.ReadCloser, error) { return nil, errReset } // net/http must not send a change again
-	}
-	return req.WithContext(ctx)
-}
-
-// attempt sends r once and reads the whole response, within attemptTimeout.
-func (c *Client) attempt(caller context.Context, r request) *attempt {
-	start, transport := time.Now(), c.connection()
+// attempt sends req once and reads the whole response, within attemptTimeout.
+func (c *Client) attempt(req *http.Request) *attempt {
+	start, transport, caller := time.Now(), c.connection(), req.Context()
 	ctx, cancel := context.WithCancelCause(caller)
 	defer cancel(nil)
 	timeout := func() { cancel(errLate) }
 	defer time.AfterFunc(attemptTimeout, timeout).Stop()
 
-	a := &attempt{progress: "no connection to "}
-	req := c.newRequest(httptrace.WithClientTrace(ctx, a.trace(cancel)), r)
-	a.Method, a.Path, a.host = req.Method, req.URL.Path, req.URL.Host
+	a := &attempt{Attempt: Attempt{Method: req.Method, Path: req.URL.Path}, host: req.URL.Host, progress: "no connection to "}
+	req = req.WithContext(httptrace.WithClientTrace(ctx, a.trace(cancel)))
+	if req.Body != nil { // net/http must not send a change again
+		req.GetBody = func() (io.ReadCloser, error) { return nil, errReset }
+	}
 	if proxy, _ := transport.Proxy(req); proxy != nil {
 		a.proxy = proxy.Host
 	}

@@ -2,6 +2,7 @@ package diga
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -9,6 +10,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
 )
 
 const (
@@ -18,7 +21,6 @@ const (
 	// lastAttempt is the minimum time for an attempt before the deadline. A change that is cut off has an unknown
 	// outcome; one that is not sent has simply failed.
 	lastAttempt = 250 * time.Millisecond
-	noTime      = "too little time left for an attempt"
 )
 
 // Attempt describes one attempt at a request, and the wait after it, for a log.
@@ -54,7 +56,7 @@ func fetch[T any](ctx context.Context, c *Client, r request, parse func([]byte) 
 	return value, err
 }
 
-// call is one request and what has come of its attempts.
+// call is one request and its attempts. It serves as the transport of a retryablehttp.Client.
 type call struct {
 	*Client
 	request
@@ -70,31 +72,45 @@ type call struct {
 // do sends r and retries it. It returns the body of a complete 200 or 201. The error is an *Error.
 func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
 	call := &call{Client: c, request: r}
-	for ctx.Err() == nil && call.stopped == nil {
-		if r.body != nil && timeLeft(ctx) < lastAttempt {
-			call.giveUp(": " + noTime)
-			break
-		}
-		a := c.attempt(ctx, r)
-		call.judge(ctx, a)
-		if c.OnAttempt != nil {
-			c.OnAttempt(a.Attempt)
-		}
-		if a.Problem == nil {
-			return a.body, nil
-		}
-		if a.Wait == 0 {
-			break
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(a.Wait):
+	loop := retryablehttp.Client{
+		HTTPClient: &http.Client{Transport: call},
+		RetryMax:   math.MaxInt, // judge sets the limit
+		CheckRetry: func(_ context.Context, _ *http.Response, err error) (bool, error) {
+			return err == nil && call.last.Wait > 0, nil
+		},
+		Backoff: func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return call.last.Wait },
+		PrepareRetry: func(*http.Request) error {
 			if r.body != nil && c.BeforeRetry != nil {
 				call.stopped = c.BeforeRetry(ctx, call.effect)
 			}
-		}
+			return call.stopped
+		},
+	}
+	if ctx.Err() == nil {
+		_, _ = loop.Do(c.newRequest(ctx, r)) //nolint:bodyclose // call has the result, and RoundTrip returns no body
+	}
+	if call.last != nil && call.last.Problem == nil {
+		return call.last.body, nil
 	}
 	return nil, call.failure(ctx)
+}
+
+// newRequest builds r without sending it.
+func (c *Client) newRequest(ctx context.Context, r request) *retryablehttp.Request {
+	target := c.BaseURL.JoinPath("/").JoinPath(r.path) // begins with a slash even if BaseURL has no path
+	target.RawQuery = r.query.Encode()
+	header := http.Header{
+		"Accept": {"application/json"}, "Authorization": {"Bearer " + c.Token}, "User-Agent": {c.UserAgent},
+		"X-Request-Id": {c.RequestID.String()}, "Cache-Control": {"no-cache"}, // an old state is worse than none
+	}
+	req := &http.Request{Method: r.method, URL: target, Header: header}
+	again := &retryablehttp.Request{Request: req.WithContext(ctx)}
+	if r.body != nil {
+		header.Set("Content-Type", "application/json")
+		body, _ := json.Marshal(r.body) // strings and IDs always can be
+		_ = again.SetBody(body)         // nor can this fail
+	}
+	return again
 }
 
 // timeLeft is the time until the context's deadline.
@@ -105,14 +121,30 @@ func timeLeft(ctx context.Context) time.Duration {
 	return math.MaxInt64
 }
 
-// judge counts an attempt. If it failed, it sets the wait before the next one, or why there is none.
-func (c *call) judge(ctx context.Context, a *attempt) {
-	c.attempts++
-	a.Number, c.last = c.attempts, a
-	problem := a.Problem
-	if problem == nil {
-		return
+// errNoTime stops an attempt that would only be cut off.
+var errNoTime = errors.New("too little time left for an attempt")
+
+// RoundTrip makes one attempt. The response it returns has no headers or body, so there is no redirect for http.Client
+// to follow and nothing for retryablehttp to drain.
+func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
+	if c.body != nil && timeLeft(req.Context()) < lastAttempt {
+		c.giveUp(": " + errNoTime.Error())
+		return nil, errNoTime
 	}
+	c.attempts++
+	c.last = c.attempt(req)
+	c.last.Number = c.attempts
+	if c.last.Problem != nil {
+		c.judge(req.Context(), c.last.Problem)
+	}
+	if c.OnAttempt != nil {
+		c.OnAttempt(c.last.Attempt)
+	}
+	return new(http.Response), nil
+}
+
+// judge takes the last attempt's problem into account, and sets the wait before the next one or why there is none.
+func (c *call) judge(ctx context.Context, problem *Error) {
 	if c.body != nil {
 		c.effect = max(c.effect, problem.Effect)
 	}
@@ -120,15 +152,15 @@ func (c *call) judge(ctx context.Context, a *attempt) {
 		c.failures++
 	}
 	// An attempt without a response must not hide an earlier response, which is what the API itself said.
-	if !a.cut && (problem.Status != 0 || c.reported == nil || c.reported.Status == 0) {
+	if !c.last.cut && (problem.Status != 0 || c.reported == nil || c.reported.Status == 0) {
 		c.reported = problem
 	}
 	harmless := c.method != http.MethodPost || c.effect == NoEffect // a launch is not idempotent
 	if ctx.Err() != nil || !problem.Cause.Retried || !harmless {
 		return
 	}
-	asked := retryAfter(a.header, time.Now())
-	least, spread := backoff(c.attempts-1, a.Status, asked)
+	asked := retryAfter(c.last.header, time.Now())
+	least, spread := backoff(c.attempts-1, c.last.Status, asked)
 	room := timeLeft(ctx) - lastAttempt
 	switch {
 	case c.failures > c.MaxRetries:
@@ -142,7 +174,7 @@ func (c *call) judge(ctx context.Context, a *attempt) {
 		if jitter == nil {
 			jitter = rand.N[time.Duration]
 		}
-		a.Asked, a.Wait = asked, least+jitter(max(min(spread, room-least), 1))
+		c.last.Asked, c.last.Wait = asked, least+jitter(max(min(spread, room-least), 1))
 	}
 }
 
@@ -165,7 +197,7 @@ func (c *call) failure(ctx context.Context) *Error {
 	case ended != nil:
 		c.gaveUp = "gave up " + ended.Error()
 	case e == nil:
-		e, c.gaveUp = &Error{Cause: TimedOut, Message: noTime}, ""
+		e, c.gaveUp = &Error{Cause: TimedOut, Message: errNoTime.Error()}, ""
 	}
 	if c.reported != nil && e != c.reported {
 		e.Last, e.Status = c.reported, c.reported.Status
