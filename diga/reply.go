@@ -34,6 +34,8 @@ func parseReply(data []byte) (r reply) {
 	}
 	detail, _ := body["detail"].(map[string]any)
 	fault, _ := body["error"].(map[string]any)
+	list, _ := body["errors"].([]any)
+	first, _ := append(list, nil)[0].(map[string]any)
 	for _, shape := range []map[string]any{detail, body} { // the last one counts
 		code := string(text(shape["error_code"]))
 		if regexp.MustCompile(`^[\w.-]{1,64}$`).MatchString(code) {
@@ -43,7 +45,7 @@ func parseReply(data []byte) (r reply) {
 	}
 	if !r.own {
 		r.text = cmp.Or(text(body["message"]), text(body["detail"]), text(detail["message"]), text(fault["message"]),
-			text(body["error"]), text(body["title"]))
+			text(body["error"]), text(first["message"]), text(body["title"]))
 	}
 	r.brief = len(body) == 1 && text(body["detail"]) != ""
 	r.details = details(body["detail"])

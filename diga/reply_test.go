@@ -39,12 +39,15 @@ func TestErrorBodies(t *testing.T) {
 		`{"error_code":"A\n::add-mask::","message":"b"}`: {text: "b"},
 		`{"Error_Code":"A","MESSAGE":"b","Detail":"c"}`:  {},
 		`{"detail":"b"}`: {brief: true, text: "b"},
-		`{"message":"a","detail":"b","title":"c"}`: {text: "a"},
-		`{"detail":"b","error":"c"}`:               {text: "b"},
-		`{"detail":{"message":"b"},"error":"c"}`:   {text: "b"},
-		`{"error":{"message":"b"},"title":"c"}`:    {text: "b"},
-		`{"error":"b","title":"c"}`:                {text: "b"},
-		`{"message":"","title":"b"}`:               {text: "b"},
+		`{"message":"a","detail":"b","title":"c"}`:                 {text: "a"},
+		`{"detail":"b","error":"c"}`:                               {text: "b"},
+		`{"detail":{"message":"b"},"error":"c"}`:                   {text: "b"},
+		`{"error":{"message":"b"},"title":"c"}`:                    {text: "b"},
+		`{"error":"b","title":"c"}`:                                {text: "b"},
+		`{"errors":[{"message":"b"},{"message":"c"}],"title":"d"}`: {text: "b"},
+		`{"errors":[],"title":"b"}`:                                {text: "b"},
+		`{"errors":["a"],"title":"b"}`:                             {text: "b"},
+		`{"message":"","title":"b"}`:                               {text: "b"},
 
 		// A list of details; what echoes the request is not read.
 		`{"detail":[{"loc":["body","version_id"],"msg":"no UUID","input":"s3cret","ctx":{"a":"s3cret"}}]}`: {
