@@ -130,7 +130,7 @@ func TestTokenPrintsAsStars(t *testing.T) {
 			}
 		}
 	}
-	if token.reveal() != secret {
-		t.Error("reveal does not")
+	if token.reveal() != secret || fmt.Sprint(token) != "***" {
+		t.Errorf("reveals %q, prints as %s", token.reveal(), token)
 	}
 }

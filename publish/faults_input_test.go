@@ -73,6 +73,7 @@ func inputProblems() []inputProblem {
 		notCount = "max-retries must be a whole number from 0 to 10, not "
 		id       = sandbox.FrontDesk
 		choose   = "Set version-id or version-name: both are empty. To take the agent offline, set unpublish: true"
+		byID     = "inbound-phone-number-id"
 		prefix   = "token must be the key alone, without quotes or a prefix such as Bearer"
 		noKey    = "token is a placeholder or too short to be a key: was the variable replaced?"
 	)
@@ -91,6 +92,8 @@ func inputProblems() []inputProblem {
 		{"version-name", "v1", "version-name and version-id exclude each other: set only one"},
 		{"unpublish", "true", "version-id and unpublish exclude each other: set only one"},
 		{"show-live", "true", "version-id and show-live exclude each other: set only one"},
+		{"inbound-phone-number", "none",
+			"inbound-phone-number must be a phone number; to unbind the current one, set " + byID + ": none"},
 		{"show-changes", "all", `show-changes must be names, full or off, not "all"`},
 		{"expect-version-id", "nothing", `expect-version-id is not valid: "nothing"` + notID},
 	}

@@ -140,7 +140,9 @@ func TestFaultsPhones(t *testing.T) {
 			for name, limit := range map[string]sandbox.Limit{
 				"one request at a time": {AtATime: 1}, "one request a second": {Requests: 1, Interval: time.Second},
 			} {
-				story{name: name, is: and(dropping, func(b *sandbox.Behavior) { b.Limit = limit })}.run(t)
+				is := dropping
+				is.Limit = limit
+				story{name: name, is: is}.run(t)
 			}
 		}
 	})

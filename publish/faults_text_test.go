@@ -254,14 +254,15 @@ func checkShown(t *testing.T, s scenario, text foreignText) {
 	}
 }
 
-// echoes are the ways in which a server may echo a token, first those that hold nothing else.
+// echoes are the ways in which a server may echo a token, first eight that hold nothing else.
 func echoes(token string) []string {
 	inJSON, err := json.Marshal(token)
 	if err != nil {
 		panic(err)
 	}
 	forms := []string{token, url.QueryEscape(token), url.PathEscape(token), strings.Trim(string(inJSON), `"`),
-		strings.Trim(toJSON(token), "\"\n"), strings.Trim(strconv.Quote(token), `"`)}
+		strings.Trim(toJSON(token), "\"\n"), strings.Trim(strconv.Quote(token), `"`),
+		base64.StdEncoding.EncodeToString([]byte(token)), base64.URLEncoding.EncodeToString([]byte(token))}
 	for _, coding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding,
 		base64.RawURLEncoding} {
 		forms = append(forms, coding.EncodeToString([]byte("Bearer "+token+"\r\n")))
@@ -297,7 +298,7 @@ func TestFaultsText(t *testing.T) {
 			"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"} {
 			s := with("token", token)
 			for i, form := range echoes(token) {
-				if i < 6 {
+				if i < 8 {
 					checkShown(t, s, foreignText{form + " " + form, "*** ***"})
 				}
 				res := s.check(t, replying(apiError(401, "UNAUTHORIZED", "not known: "+form)), expected{

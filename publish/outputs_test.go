@@ -2,6 +2,7 @@ package publish
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -107,6 +108,37 @@ func TestFormatsOfEveryCharacter(t *testing.T) {
 		}
 	}
 	checkReadable(t, outputs)
+}
+
+// A report cleans everything that it writes, even what should be clean already.
+func TestReportIsClean(t *testing.T) {
+	for _, text := range append(HostileTexts, strings.Repeat("long ", 1000)) {
+		text, path := text+secret+text, filepath.Join(t.TempDir(), "outputs")
+		var printed strings.Builder
+		env := []string{"RUNNER_DEBUG=1", "GITHUB_OUTPUT=" + path}
+		r := newReport(Step{Stdout: &printed, Environ: env}, arguments{}, true)
+		r.cleaner = newCleaner(secret)
+		err := errors.Join(os.WriteFile(path, nil, 0o600), r.openOutputs())
+		r.log(say("%s", text))
+		r.debug(say("%s", text))
+		r.warn(text, say("%s", text))
+		r.notice(text, say("%s", text))
+		r.fail(text, text)
+		err = errors.Join(err, r.setOutputs([]output{{"first", text}, {"second", text}}))
+		written, _ := os.ReadFile(path)
+		outputs, _ := runner.Outputs(string(written))
+		clean := r.line(text, maxLine)
+		log, commands := runner.ReadLog(printed.String()), ""
+		for _, c := range log.Commands {
+			commands += c.Name + " "
+		}
+		want := []runner.Output{{Name: "first", Value: clean}, {Name: "second", Value: clean}}
+		if err != nil || !slices.Equal(outputs, want) ||
+			commands != "debug warning notice error " || len(log.Lines) != 4 || len(printed.String()) > 9*maxLine ||
+			len(runner.FindSecret(printed.String()+string(written), secret)) > 0 {
+			t.Errorf("%.100q: %v, outputs %.100q, the runner finds %s, %.100q", text, err, outputs, commands, log.Lines)
+		}
+	}
 }
 
 // A datagram socket preserves message boundaries: one read returns one write.

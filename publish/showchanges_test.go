@@ -72,8 +72,8 @@ func TestDifferences(t *testing.T) {
 		{"order of a list", `"reminder_messages":["a","b"]`, `"reminder_messages":["b","a"]`, "reminder_messages",
 			[]string{`reminder_messages: ["a","b"] → ["b","a"]`}},
 		{"another type", `"mode":"1"`, `"mode":1`, "mode", []string{`mode: "1" → 1`}},
-		{"several", `"mode":"a","language":"b","voice":1`, `"mode":"c","language":"d","voice":1`, "language, mode",
-			[]string{`language: "b" → "d"`, `mode: "a" → "c"`}},
+		{"several", `"mode":"<a>","language":"b","voice":1`, `"mode":"c","language":"d","voice":1`, "language, mode",
+			[]string{`language: "b" → "d"`, `mode: "<a>" → "c"`}},
 		{"line breaks of Windows", `"prompt":"a\r\nb\r\n"`, `"prompt":"a\nb\n"`, "prompt",
 			[]string{"prompt: only line breaks changed"}},
 		{"a line without a final line break", `"prompt":"a\nb"`, `"prompt":"a\nb\nc"`, "prompt (+1 −0 lines)",
@@ -223,7 +223,7 @@ func TestHostilePrompt(t *testing.T) {
 	text := func(s string) string { b, _ := json.Marshal(s); return string(b) }
 	before := `"prompt":` + text(hostile) + `,` + text("::error::field") + `:1,"voice":{"id":"` + sandbox.Token + `"}`
 	after := `"prompt":` + text(strings.ReplaceAll(hostile, "\n", "\nnew\n")) + `,` + text("##[error]"+sandbox.Token) +
-		`:1,"` + sandbox.Token + `":2,"a,b=c\nd":3`
+		`:1,"` + sandbox.Token + `":2,"a,b=c\nd":3,"\u0301::add-mask::x":4`
 	for _, mode := range []string{"names", "full"} {
 		for _, dry := range []string{"false", "true"} {
 			api, server := newSandbox(t)

@@ -147,11 +147,6 @@ func notation(write func(string) string) sandbox.Behavior { return sandbox.Behav
 // dropping is an API that releases what a request leaves out.
 var dropping = sandbox.Behavior{ReleaseOmitted: true, DropOthers: true}
 
-func and(b sandbox.Behavior, change func(*sandbox.Behavior)) sandbox.Behavior {
-	change(&b)
-	return b
-}
-
 // bindTwo binds a second inbound number to FrontDesk.
 func bindTwo(api *sandbox.Sandbox) { api.Bind(sandbox.Switch, sandbox.Inbound, sandbox.FrontDesk) }
 
