@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -23,7 +22,6 @@ type Version struct {
 	AgentName Foreign // may be empty
 	Draft     bool
 	Published bool
-	Created   time.Time // zero: not known
 	Issues    []Foreign // what keeps a draft from being launched
 
 	// Config holds all other fields as JSON, by name: prompt, voice and so on, including any that the API's document
@@ -117,7 +115,7 @@ const notConfig = "version_id agent_id version_number version_name name is_draft
 // readVersion reads a version. Only version_id and agent_id are required.
 func readVersion(data []byte) (Version, error) {
 	r := newRecord(data)
-	v := Version{ID: r.id("version_id"), Agent: r.id("agent_id"), Created: r.time("version_created_at")}
+	v := Version{ID: r.id("version_id"), Agent: r.id("agent_id")}
 	r.get("version_number", "an integer", &v.Number)
 	r.get("version_name", "a string", &v.Name)
 	r.get("name", "a string", &v.AgentName)

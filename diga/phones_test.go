@@ -24,6 +24,8 @@ func TestReadPhone(t *testing.T) {
 		`,"outbound_agent_id":"a0000000-0000-4000-8000-000000000001","scheduled_release_at":"2025-03-01T12:00:00"`: {
 			Agents: [Directions]uuid.NullUUID{Outbound: valid(agentID)}, ReleaseAt: time.Date(2025, 3, 1, 12, 0, 0, 0,
 				time.UTC)},
+		`,"scheduled_release_at":"2025-03-01T13:00:00+01:00"`: {ReleaseAt: time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC)},
+		`,"scheduled_release_at":"soon"`:                      {},
 	} {
 		want.ID = phoneID
 		got, err := readPhone([]byte("{" + phoneField + fields + "}"))

@@ -95,7 +95,7 @@ func TestFaultsAge(t *testing.T) {
 		} {
 			story{name: name, inputs: append(test.inputs, "timeout", "40s"), after: closed, code: test.code,
 				faults: append([]sandbox.Fault{busy("1")}, always(test.last)...),
-				says:   []string{"Nothing was changed: v1.22.7 was live when this step read it"}}.run(t)
+				says:   []string{"Nothing was changed: Front desk was on v1.22.7 when this step read it"}}.run(t)
 		}
 	})
 	t.Run("A7", func(t *testing.T) {

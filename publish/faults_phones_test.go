@@ -202,14 +202,13 @@ func TestFaultsPhones(t *testing.T) {
 				noNumbers(503)},
 			warns: []string{"so one that is no longer bound may have gone unnoticed"}}.run(t)
 		// A reading of the numbers counts only if what is live was read before it, and shows the change.
-		behind := func(lag time.Duration) sandbox.Behavior {
-			return and(dropping, func(b *sandbox.Behavior) { b.ReplicaLag = lag })
-		}
+		behind := dropping
+		behind.ReplicaLag = 1500 * time.Millisecond
 		both := []string{"lost the inbound number +34 910 000 002 (Switch) and the inbound number +34 910 000 001"}
-		story{name: "and what is live is read late, from a replica", is: behind(500 * time.Millisecond), setup: bindTwo,
+		story{name: "and what is live is read late, from a replica", is: behind, setup: bindTwo,
 			after:    injecting(get(publishedRead, sandbox.Fault{Status: 503, Times: 1})),
 			attempts: 1, inbound: []string{}, warns: both}.run(t)
-		story{name: "and the state before looks like that afterward", is: behind(1500 * time.Millisecond), setup: bindTwo,
+		story{name: "and the state before looks like that afterward", is: behind, setup: bindTwo,
 			inputs: []string{"version-id", sandbox.LiveID, "inbound-phone-number-id", sandbox.Reception},
 			faults: []sandbox.Fault{{Drop: sandbox.DropReply, Applied: true}}, attempts: 1, live: sandbox.LiveID,
 			status: "published",

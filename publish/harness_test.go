@@ -29,6 +29,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,6 +68,7 @@ func TestMain(m *testing.M) {
 	root := newFileIn(dir, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: trusted().Certificate[0]})))
 	os.Setenv("SSL_CERT_FILE", root)
 	os.Setenv("SSL_CERT_DIR", dir)
+	debug.SetGCPercent(400) // short runs leave much garbage, and there is memory enough
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)
