@@ -144,7 +144,7 @@ func (r *run) table(md *markdown) {
 		rows = append(rows, [3]string{name, cell(before.known(), phoneNames(before.value)),
 			cell(now.known() || len(now.value) > 0, phones)})
 	}
-	text := ""
+	lines := []string{fmt.Sprintf("| | %s | %s |\n|:--|:--|:--|", left, right)}
 	for _, row := range rows {
 		isEmpty := row[2] == notKnown || row[2] == nothing
 		switch {
@@ -155,10 +155,10 @@ func (r *run) table(md *markdown) {
 		case !isEmpty:
 			row[2] = "**" + row[2] + "**"
 		}
-		text += fmt.Sprintf("\n| %s | %s | %s |", row[0], row[1], row[2])
+		lines = append(lines, fmt.Sprintf("| %s | %s | %s |", row[0], row[1], row[2]))
 	}
-	if text != "" {
-		md.add("| | %s | %s |\n|:--|:--|:--|%s", left, right, text)
+	if len(lines) > 1 {
+		md.add("%s", strings.Join(lines, "\n"))
 	}
 }
 

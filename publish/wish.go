@@ -194,7 +194,8 @@ func (r *run) refusePhone(v view, d diga.Direction) *failure {
 		return refusal(codePhoneNotFound, say("Check {"+n.input+"}."),
 			"phone number ID %s not found", diga.Foreign(n.phone.ID.String()))
 	case !phone.Usable():
-		return refusal(codePhoneUnusable, say("Choose another number in {"+n.input+"}, or have this one assigned in Diga."),
+		return refusal(codePhoneUnusable,
+			say("Choose another number in {"+n.input+"}, or have this one assigned in Diga."),
 			"%s cannot be used: it is %s", name, diga.Foreign(strings.ReplaceAll(string(phone.Status), "_", " ")))
 	case taken && !r.in.TakeOver:
 		return refusal(codePhoneInUse,
