@@ -134,28 +134,27 @@ func (r *run) table(md *markdown) {
 	if r.wish.launch {
 		version = r.fromDraft()
 	}
-	rows := [][3]string{{"Version", cell(was.live.known(), liveName(was)), cell(is.live.known(), version)}}
+	lines := []string{fmt.Sprintf("| | %s | %s |\n|:--|:--|:--|", left, right)}
+	row := func(name, was, is string) {
+		isEmpty := is == notKnown || is == nothing
+		switch {
+		case isEmpty && (was == notKnown || was == nothing):
+			return
+		case was == is:
+			is = "unchanged"
+		case !isEmpty:
+			is = "**" + is + "**"
+		}
+		lines = append(lines, fmt.Sprintf("| %s | %s | %s |", name, was, is))
+	}
+	row("Version", cell(was.live.known(), liveName(was)), cell(is.live.known(), version))
 	for d, name := range [diga.Directions]string{"Inbound", "Outbound"} {
 		before, now := was.bound[d], is.bound[d]
 		phones := phoneNames(now.value)
 		if !now.known() && len(now.value) > 0 {
 			phones = say("%s, perhaps others", phones)
 		}
-		rows = append(rows, [3]string{name, cell(before.known(), phoneNames(before.value)),
-			cell(now.known() || len(now.value) > 0, phones)})
-	}
-	lines := []string{fmt.Sprintf("| | %s | %s |\n|:--|:--|:--|", left, right)}
-	for _, row := range rows {
-		isEmpty := row[2] == notKnown || row[2] == nothing
-		switch {
-		case isEmpty && (row[1] == notKnown || row[1] == nothing):
-			continue
-		case row[1] == row[2]:
-			row[2] = "unchanged"
-		case !isEmpty:
-			row[2] = "**" + row[2] + "**"
-		}
-		lines = append(lines, fmt.Sprintf("| %s | %s | %s |", row[0], row[1], row[2]))
+		row(name, cell(before.known(), phoneNames(before.value)), cell(now.known() || len(now.value) > 0, phones))
 	}
 	if len(lines) > 1 {
 		md.add("%s", strings.Join(lines, "\n"))
