@@ -115,8 +115,8 @@ func TestReportIsClean(t *testing.T) {
 	for _, text := range append(HostileTexts, strings.Repeat("long ", 1000)) {
 		text, path := text+secret+text, filepath.Join(t.TempDir(), "outputs")
 		var printed strings.Builder
-		env := []string{"RUNNER_DEBUG=1", "GITHUB_OUTPUT=" + path}
-		r := newReport(Step{Stdout: &printed, Environ: env}, arguments{}, true)
+		env := []string{"GITHUB_ACTIONS=true", "RUNNER_DEBUG=1", "GITHUB_OUTPUT=" + path}
+		r := newReport(Step{Stdout: &printed, Environ: env}, arguments{})
 		r.cleaner = newCleaner(secret)
 		err := errors.Join(os.WriteFile(path, nil, 0o600), r.openOutputs())
 		r.log(say("%s", text))
@@ -150,7 +150,7 @@ func TestOutputsAreOneWrite(t *testing.T) {
 	near, far := os.NewFile(uintptr(ends[0]), "near"), os.NewFile(uintptr(ends[1]), "far")
 	defer near.Close()
 	defer far.Close()
-	p := newReport(Step{Stdout: io.Discard}, arguments{}, true)
+	p := newReport(Step{Stdout: io.Discard, Environ: []string{"GITHUB_ACTIONS=true"}}, arguments{})
 	p.outputFile = near
 	if err := p.setOutputs([]output{{"a", "1"}, {"b", "2"}, {"c", strings.Repeat("x", maxLine)}}); err != nil {
 		t.Fatal(err)

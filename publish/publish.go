@@ -87,7 +87,7 @@ func (s Step) Run(ctx context.Context) (exit int) {
 		s.printUsage(args)
 		return 0
 	}
-	r := &run{Step: s, report: newReport(s, args, s.inActions()), start: time.Now()}
+	r := &run{Step: s, report: newReport(s, args), start: time.Now()}
 	defer func() {
 		if recover() != nil {
 			exit = r.reportPanic()

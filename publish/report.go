@@ -18,7 +18,6 @@ import (
 //
 // Outside Actions it writes plain text: the log to stderr, the results to stdout.
 type report struct {
-	mu sync.Mutex // concurrent reads log their attempts and waits
 	cleaner
 	action  *githubactions.Action
 	actions bool      // inside GitHub Actions
@@ -31,21 +30,26 @@ type report struct {
 	warnings   []warning
 }
 
-func newReport(s Step, args arguments, actions bool) *report {
-	r := &report{cleaner: newCleaner(""), actions: actions, stdout: s.Stdout, args: args, written: -1}
-	log := s.Stdout
+func newReport(s Step, args arguments) *report {
+	r := &report{cleaner: newCleaner(""), actions: s.inActions(), stdout: s.Stdout, args: args, written: -1}
+	log := &bestEffort{to: s.Stdout}
 	if !r.actions {
-		log = s.Stderr
+		log.to = s.Stderr
 	}
-	r.action = githubactions.New(githubactions.WithWriter(bestEffort{log}), githubactions.WithGetenv(s.Getenv))
+	r.action = githubactions.New(githubactions.WithWriter(log), githubactions.WithGetenv(s.Getenv))
 	return r
 }
 
 // bestEffort hides errors: a closed log must not interrupt a change, and the library panics on one.
-type bestEffort struct{ io.Writer }
+type bestEffort struct {
+	mu sync.Mutex // concurrent reads log their attempts and waits
+	to io.Writer
+}
 
-func (w bestEffort) Write(b []byte) (int, error) {
-	_, _ = w.Writer.Write(b)
+func (w *bestEffort) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, _ = w.to.Write(b)
 	return len(b), nil
 }
 
@@ -70,8 +74,6 @@ func (r *report) log(line message) { r.logLines([]string{r.clean(r.renderer().te
 
 // logLines writes lines that are already clean.
 func (r *report) logLines(lines []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, line := range lines {
 		r.action.Infof("%s", line)
 	}
@@ -101,8 +103,6 @@ func (r *report) annotate(level, title, message string) {
 		r.logLines([]string{r.clean(level+": "+message, maxLine)})
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.action.IssueCommand(command)
 }
 
