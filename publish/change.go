@@ -169,8 +169,11 @@ func (r *run) explain(f *failure) {
 	}
 	now := r.liveNow()
 	nothing := say("Nothing was changed")
-	if r.launched {
+	switch {
+	case r.launched:
 		nothing = say("%s was launched and is not live", versionName(r.wish.version))
+	case r.launching:
+		nothing = say("Nothing was published")
 	}
 	if !now.empty() {
 		nothing = say("%s: %s", nothing, now)
