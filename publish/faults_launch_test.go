@@ -122,7 +122,7 @@ func TestFaultsLaunch(t *testing.T) {
 				hides = []string{"may still appear"}
 			}
 			story{name: name, inputs: launch, faults: []sandbox.Fault{post(test.fault)}, code: test.code, attempts: -1,
-				outputs: no, hides: hides, says: []string{": Front desk is on v1.22.7"}}.run(t)
+				outputs: no, hides: hides, requests: 6, says: []string{": Front desk is on v1.22.7"}}.run(t)
 		}
 		withIssue := func(api *sandbox.Sandbox) {
 			api.AddVersion(sandbox.FrontDesk, sandbox.Version{Name: "v9", Draft: true,
