@@ -14,8 +14,8 @@ const usage = `publish-agent-version publishes a version of a Diga voice agent.
 Usage:
   publish-agent-version --agent-id=ID (--version-id=ID | --version-name=NAME | --unpublish | --show-live) [flags]
 
-The API token comes from the environment: DIGA_TOKEN or INPUT_TOKEN. All flags except --output and --summary can also be
-set there, as INPUT_ plus the name in upper case (INPUT_AGENT_ID). Flags take precedence.
+The API token comes from the environment: DIGA_TOKEN or INPUT_TOKEN. The flags down to --max-retries can also be set
+there, as INPUT_ plus the name in upper case (INPUT_AGENT_ID). Flags take precedence.
 
 Flags:
 `

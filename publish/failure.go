@@ -76,7 +76,7 @@ func invalidInputs(problems []message) *failure {
 
 // outputsUnwritable is the failure of a step that could not write its results; done is what it did, if anything.
 func outputsUnwritable(err error, s status, done message) *failure {
-	f := refusal(codeOutputUnwritable, say("Free up disk space, then run this step again: that is safe."),
+	f := refusal(codeOutputUnwritable, say("Check the path and the free disk space, then run this step again: that is safe."),
 		"could not write the results: %s", diga.Foreign(err.Error()))
 	f.status, f.live = s, done
 	if done.empty() {
@@ -102,6 +102,9 @@ func (r *run) apiFailure(err error) *failure {
 		f.code = own
 	} else if e.Code == "" || strings.HasPrefix(e.Code, "ACTION_") { // reserved for the step
 		f.code = fmt.Sprintf("HTTP_%d", e.Status)
+	}
+	if r.changing && e.Cause == diga.BadRequest && r.wish.version.Draft {
+		f.advice = say("Save the draft as a version in Diga, and publish that.")
 	}
 	if e.GaveUp != "" {
 		f.add("%s", e.GaveUp)
@@ -130,9 +133,7 @@ func (r *run) describe(e *diga.Error) message {
 		if m = say("Diga refused %s", r.name(r.wish.version)); r.in.Unpublish {
 			m = say("Diga refused to unpublish")
 		}
-		if e.Said == "" && len(e.Details) == 0 {
-			m = say("%s (%s)", m, diga.StatusText(e.Status))
-		}
+		m = say("%s (%s)", m, diga.StatusText(e.Status))
 	}
 	if e.Said != "" {
 		m = say("%s: %s", m, diga.Foreign(strings.TrimSuffix(string(e.Said), ".")))

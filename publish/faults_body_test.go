@@ -310,7 +310,7 @@ func TestFaultsBody(t *testing.T) {
 		} {
 			w := rejected(cmp.Or(test.code, "HTTP_400"), 400, ": Because")
 			if name == "the token" { // the reply has a code, which cannot be shown
-				w.says = []string{"Diga refused v1.22.8: Because", stillLive}
+				w.says = []string{"Diga refused v1.22.8 (400 Bad Request): Because", stillLive}
 			}
 			if test.code == "" {
 				w.neverShown = append(w.neverShown, "🙈", "É", "PARAMETER", "::x", "**x**", long[:65])

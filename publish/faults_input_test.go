@@ -72,7 +72,8 @@ func inputProblems() []inputProblem {
 			"user@example.com, not "
 		notCount = "max-retries must be a whole number from 0 to 10, not "
 		id       = sandbox.FrontDesk
-		choose   = "Set version-id or version-name: both are empty. To take the agent offline, set unpublish: true"
+		choose   = "Set version-id or version-name: both are empty. To take the agent offline, set unpublish: true; " +
+			"to see what is live, show-live: true"
 		byID     = "inbound-phone-number-id"
 		prefix   = "token must be the key alone, without quotes or a prefix such as Bearer"
 		noKey    = "token is a placeholder or too short to be a key: was the variable replaced?"

@@ -12,8 +12,7 @@ import (
 
 const (
 	numberInUse = "is already the inbound number of another agent, " + sandbox.Support
-	mayUnbind   = "Diga may unbind +34 910 000 001 (Reception): a request can name only one inbound number, and only " +
-		"one that can be used."
+	mayUnbind   = "Diga may unbind +34 910 000 001 (Reception): a request can name only one inbound number."
 )
 
 // TestFaultsPhones has the rows P of docs/faults.md.

@@ -114,7 +114,7 @@ func TestFaultsSurroundings(t *testing.T) {
 					last := got[len(got)-1]
 					wrong = last.Title != "ACTION_OUTPUT_UNWRITABLE" ||
 						!strings.HasPrefix(last.Message, failed+" "+test.says) ||
-						!strings.HasSuffix(last.Message, " Free up disk space, then run this step again: that is safe.")
+						!strings.HasSuffix(last.Message, " Check the path and the free disk space, then run this step again: that is safe.")
 				}
 				if wrong || len(got) != 2 || got[0] != (runner.Annotation{Level: "warning", Title: "No job summary",
 					Message: "Writing it failed: file too large."}) {
@@ -261,7 +261,7 @@ func TestFaultsSurroundings(t *testing.T) {
 		if files.stdout != res.stdout || !strings.Contains(files.summary, "### ✅ `Front desk` is now on `v1.22.8`") {
 			t.Errorf("standard output %q, summary\n%s", files.stdout, files.summary)
 		}
-		const says = "Diga refused v1.22.8: no ::error::such agent"
+		const says = "Diga refused v1.22.8 (404 Not Found): no ::error::such agent"
 		res = scenario{env: bare}.check(t, replying(apiError(404, "AGENT_NOT_FOUND", "no\n::error::such agent")),
 			rejected("AGENT_NOT_FOUND", 404, says))
 		if !strings.Contains(res.stderr, "\nerror: AGENT_NOT_FOUND: "+says+". Nothing") {

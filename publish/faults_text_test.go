@@ -246,7 +246,7 @@ func checkShown(t *testing.T, s scenario, text foreignText) {
 	t.Helper()
 	res := s.check(t, replying(respond(400, toJSON(object{"error_code": "BAD_PARAMETER", "message": text.text}))),
 		expected{code: "BAD_PARAMETER", httpStatus: "400", attempts: 1})
-	want := "Diga refused v1.22.8: " + strings.TrimSuffix(text.shown, ".") + ". Nothing was changed"
+	want := "Diga refused v1.22.8 (400 Bad Request): " + strings.TrimSuffix(text.shown, ".") + ". Nothing was changed"
 	want = strings.Replace(want, "…. ", "… ", 1)
 	if !strings.HasPrefix(res.message(), want) || !strings.HasPrefix(res.outputs["error-message"], want) {
 		t.Errorf("%.500q: annotation %q, error-message %q; want %q", text.text, res.message(),

@@ -492,7 +492,7 @@ func (res *result) check(t *testing.T, w expected) {
 	headline := map[string][]string{
 		"published": {"is now on", "is on"}, "unpublished": {"offline"}, "dry-run": {"Dry run"}, "live": {"is on"},
 		"offline": {"is offline"}, "failed": {"❌", "The step failed"},
-		"unknown": {"ould not confirm", "offline", "The step failed"},
+		"unknown": {"ould not confirm", "could not be confirmed", "offline", "The step failed"},
 	}[status]
 	first, _, _ := strings.Cut(res.summary, "\n")
 	if res.summary != "" && !slices.ContainsFunc(headline,

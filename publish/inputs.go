@@ -30,7 +30,7 @@ var inputTable = []input{
 	{"launch-draft", "", "false", "if no version has that name, launch the draft under it first"},
 	{"unpublish", "", "false", "take the agent offline"},
 	{"inbound-phone-number-id", "=ID", "", "answer the number with this ID; none unbinds it; empty keeps it"},
-	{"outbound-phone-number-id", "=ID", "", "call from it; none unbinds it; empty keeps it"},
+	{"outbound-phone-number-id", "=ID", "", "call from the number with this ID; none unbinds it; empty keeps it"},
 	{"inbound-phone-number", "=NUMBER", "", "answer this number, such as +34910000001"},
 	{"outbound-phone-number", "=NUMBER", "", "call from this number"},
 	{"take-over", "", "false", "take a number from another agent if needed"},
@@ -171,7 +171,7 @@ func (r *inputReader) checkChoice(in inputs) {
 	switch len(chosen) {
 	case 0:
 		r.problems = append(r.problems, say("Set {version-id} or {version-name}: both are empty. "+
-			"To take the agent offline, set {unpublish: true}"))
+			"To take the agent offline, set {unpublish: true}; to see what is live, {show-live: true}"))
 	case 1:
 		for _, name := range withoutEffect {
 			if value := r.get(name); value != "" && !strings.EqualFold(value, "false") {

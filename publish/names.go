@@ -123,6 +123,7 @@ func (r *run) pickVersion() (diga.Version, *failure) {
 		f.advice = say("YAML reads %s as %s: put the name in quotes.", zeros.Name, diga.Foreign(name))
 	case len(similar) > 0:
 		f.add("did you mean %s?", list(some(5, similar, quoted)))
+		f.advice = say("Correct {version-name}.")
 	case len(all) > 0:
 		slices.SortStableFunc(named, func(a, b diga.Version) int { return cmp.Compare(b.Number, a.Number) })
 		named = named[:min(5, len(named))]

@@ -52,6 +52,8 @@ func pickPhone(phones []diga.Phone, number diga.Number) (diga.Phone, *failure) {
 		candidates = found
 	case len(unusable) > 0:
 		return unusable[0], nil
+	case len(similar) > 1:
+		f.advice = say("Several end like this one: choose one of these.")
 	case len(similar) > 0:
 		f.advice = say("Diga writes it %s: use that.", similar[0].Number.Text())
 	case len(others) == 0:

@@ -202,8 +202,10 @@ func (r *run) check(err error) {
 func (r *run) finish() int {
 	r.conclude()
 	r.warnAfter()
-	r.check(r.setOutputs(r.outputs(shortSummary(r.summary()), r.renderer())))
-	r.check(r.addSummary(r.summary()))
+	summary := r.summary()
+	r.check(r.writeSummary(summary))
+	r.check(r.setOutputs(r.outputs(shortSummary(summary), r.renderer())))
+	r.addJobSummary(r.summary()) // which tells if the outputs could not be written
 	if f := r.failure; f != nil {
 		r.fail(f)
 		if f.signal != 0 {

@@ -177,7 +177,7 @@ func (r *run) unreadable() *failure {
 		f.what = say("could not read the phone numbers: %s", f.what)
 		if !r.in.ShowLive && !r.in.DryRun {
 			f.advice = say("%s To publish without this read, set both numbers by ID: {inbound-phone-number-id} and "+
-				"{outbound-phone-number-id}, each an ID or none.", f.advice)
+				"{outbound-phone-number-id}, each an ID or none (to unbind).", f.advice)
 		}
 		return f
 	}

@@ -163,26 +163,31 @@ func (r *report) setOutputs(outputs []output) (err error) {
 	return err
 }
 
-// addSummary writes the summary to the file that the command line asks for, whose error it returns, and to the job
-// summary. An error of that is only a warning.
-func (r *report) addSummary(markdown string) (err error) {
-	if path := r.args.inputs["summary"]; path != "" && !r.actions {
-		//nolint:gosec // other users may read it, as they may the log
-		if err = withoutPath(os.WriteFile(path, []byte(markdown), 0o644)); err != nil {
-			err = fmt.Errorf("writing the summary: %w", err)
-		}
+// writeSummary writes the summary to the file that the command line asks for.
+func (r *report) writeSummary(markdown string) error {
+	path := r.args.inputs["summary"]
+	if path == "" || r.actions {
+		return nil
 	}
+	//nolint:gosec // other users may read it, as they may the log
+	if err := os.WriteFile(path, []byte(markdown), 0o644); err != nil {
+		return fmt.Errorf("writing the summary: %w", withoutPath(err))
+	}
+	return nil
+}
+
+// addJobSummary appends to the job summary. An error is only a warning.
+func (r *report) addJobSummary(markdown string) {
 	if path := r.action.Getenv("GITHUB_STEP_SUMMARY"); path != "" || r.actions {
-		file, openErr := openAppend(path)
-		if openErr == nil {
-			_, openErr = appendWhole(file, markdown)
+		file, err := openAppend(path)
+		if err == nil {
+			_, err = appendWhole(file, markdown)
 			file.Close()
 		}
-		if openErr != nil {
-			r.warn("No job summary", say("Writing it failed: %s", openErr.Error()))
+		if err != nil {
+			r.warn("No job summary", say("Writing it failed: %s", err.Error()))
 		}
 	}
-	return err
 }
 
 // uses is the value of "uses" for this action: the repository and ref from the runner, or else the workflow's own

@@ -58,11 +58,8 @@ func (r *run) needsPhones() bool { return r.before.bound[diga.Inbound].known() &
 
 // notRenewed is the failure of a read before an attempt.
 func (r *run) notRenewed(err error) *failure {
-	changing := r.changing
-	r.changing = false // the API refused the read, not the change
 	f := r.apiFailure(err)
-	r.changing = changing
-	f.what = say("could not check again what is live: %s", f.what)
+	f.what = say("could not check again what is live: %s", diga.Foreign(err.Error()))
 	return f
 }
 

@@ -67,7 +67,9 @@ func (r *run) summary() string {
 	if !r.in.ShowLive {
 		add("version before", r.before.live.value.ID)
 	}
-	add("version", r.wish.version.ID)
+	if !r.wish.launch { // that is the draft's
+		add("version", r.wish.version.ID)
+	}
 	add("request ID", r.requestID)
 	md.fold("Details", false, details)
 	return md.String()

@@ -48,7 +48,10 @@ func (r *run) undo() (title message, block string) {
 	}
 	if title = say("Undo: publish %s again", fullVersionName(was)); r.status == unknown {
 		verb := "go back to"
-		if !r.now.live.known() || r.now.isLive(was.ID) {
+		switch {
+		case !r.now.live.known():
+			verb = "make sure of"
+		case r.now.isLive(was.ID):
 			verb = "stay on"
 		}
 		title = say("To %s %s with the phone numbers as before", verb, fullVersionName(was))

@@ -119,6 +119,8 @@ func (r *run) headline() (icon string, m message) {
 		return "❌", say("%s, but its phone numbers could not be read", r.liveNow())
 	case f.status == unknown && r.now.offline() && !r.in.Unpublish:
 		return "⚠️", r.liveNow()
+	case f.status == unknown && r.now.isLive(r.wish.version.ID):
+		return "⚠️", say("%s, but its phone numbers could not be confirmed", r.liveNow())
 	case f.status == unknown:
 		m = say("could not confirm that %s", r.goal("is"))
 		if v := r.planned(); len(v.bound[diga.Inbound].value)+len(v.bound[diga.Outbound].value) > 0 {
