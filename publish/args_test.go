@@ -200,11 +200,12 @@ func TestOutputFormats(t *testing.T) {
 			"### ✅ `Front desk` is now on `v1.22.8` (was `v1.22.7`) and answers") != 1 {
 			t.Errorf("%v: %s", err, got)
 		}
-		exit, _, stderr := runCommandLine(t, []string{next, "--summary=" + filepath.Join(path, "x")}, nil)
-		if exit != 1 || !strings.Contains(stderr,
+		exit, stdout, stderr := runCommandLine(t, []string{next, "--summary=" + filepath.Join(path, "x")}, nil)
+		if exit != 1 || !strings.Contains(stdout, "\nerror-code=ACTION_OUTPUT_UNWRITABLE\n") ||
+			strings.Contains(stdout, "published-version-id") || !strings.Contains(stderr,
 			"error: ACTION_OUTPUT_UNWRITABLE: Could not write the results: writing the summary: not a directory. "+
 				"Front desk is now on v1.22.8") {
-			t.Errorf("exit status %d: %s", exit, stderr)
+			t.Errorf("exit status %d: %s%s", exit, stdout, stderr)
 		}
 	})
 }
