@@ -40,6 +40,23 @@ type fieldChange struct {
 	diff           []string // line diff of a text, unclean; nil for any other value
 }
 
+// compareVersions compares the live version with its replacement.
+func (r *run) compareVersions() {
+	was, is := r.before.live, r.wish.version
+	r.changes = nil
+	r.compared = r.in.ShowChanges != "off" && was.known() && was.value.Config != nil && is.Config != nil
+	if !r.compared {
+		return
+	}
+	r.changes = compareConfig(was.value, is)
+	if len(r.changes) > 0 {
+		r.log(say("Configuration fields that differ: %s.", changesText(r.changes)))
+	}
+	if r.in.DryRun && r.in.ShowChanges == "full" {
+		r.logLines(fullDiff(r.changes, r.cleaner))
+	}
+}
+
 // compareConfig returns the fields that differ between two versions, by name. Values are compared as JSON, ignoring key
 // order and white space. Numbers are compared as written, so 1 and 1.0 differ. An absent field counts as null.
 func compareConfig(before, after diga.Version) []fieldChange {

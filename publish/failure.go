@@ -76,7 +76,8 @@ func invalidInputs(problems []message) *failure {
 
 // outputsUnwritable is the failure of a step that could not write its results; done is what it did, if anything.
 func outputsUnwritable(err error, s status, done message) *failure {
-	f := refusal(codeOutputUnwritable, say("Check the path and the free disk space, then run this step again: that is safe."),
+	f := refusal(codeOutputUnwritable,
+		say("Check the path and the free disk space, then run this step again: that is safe."),
 		"could not write the results: %s", diga.Foreign(err.Error()))
 	f.status, f.live = s, done
 	if done.empty() {

@@ -74,9 +74,9 @@ func inputProblems() []inputProblem {
 		id       = sandbox.FrontDesk
 		choose   = "Set version-id or version-name: both are empty. To take the agent offline, set unpublish: true; " +
 			"to see what is live, show-live: true"
-		byID     = "inbound-phone-number-id"
-		prefix   = "token must be the key alone, without quotes or a prefix such as Bearer"
-		noKey    = "token is a placeholder or too short to be a key: was the variable replaced?"
+		byID   = "inbound-phone-number-id"
+		prefix = "token must be the key alone, without quotes or a prefix such as Bearer"
+		noKey  = "token is a placeholder or too short to be a key: was the variable replaced?"
 	)
 	list := []inputProblem{
 		{"token", "", "token is missing or empty: is the secret defined here? Pull requests from forks get none"},

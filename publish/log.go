@@ -99,7 +99,8 @@ func (r *run) warnBefore() {
 		isNamed := func(p diga.Phone) bool { return p.ID == n.phone.ID }
 		others := slices.DeleteFunc(slices.Clone(v.bound[d].value), isNamed)
 		if r.in.DryRun && len(others) > 0 && !n.releases() {
-			r.warn("Numbers may be unbound", say("Diga may unbind %s: a request can name only one %s number.", phoneNames(others), diga.Direction(d)))
+			r.warn("Numbers may be unbound", say("Diga may unbind %s: a request can name only one %s number.",
+				phoneNames(others), diga.Direction(d)))
 		}
 	}
 }

@@ -167,23 +167,6 @@ func (r *run) begin(problem message) *failure {
 	return nil
 }
 
-// compareVersions compares the live version with its replacement.
-func (r *run) compareVersions() {
-	was, is := r.before.live, r.wish.version
-	r.changes = nil
-	r.compared = r.in.ShowChanges != "off" && was.known() && was.value.Config != nil && is.Config != nil
-	if !r.compared {
-		return
-	}
-	r.changes = compareConfig(was.value, is)
-	if len(r.changes) > 0 {
-		r.log(say("Configuration fields that differ: %s.", changesText(r.changes)))
-	}
-	if r.in.DryRun && r.in.ShowChanges == "full" {
-		r.logLines(fullDiff(r.changes, r.cleaner))
-	}
-}
-
 // check makes a step fail that could not write its results.
 func (r *run) check(err error) {
 	switch {
