@@ -27,8 +27,9 @@ const (
 	// if HTTP/2 resets the stream with PROTOCOL_ERROR.
 	maxSends = 3
 
-	unreadable         = "could not read the response"
-	closed     Foreign = "the connection was closed"
+	noConnection         = "no connection to "
+	unreadable           = "could not read the response"
+	closed       Foreign = "the connection was closed"
 )
 
 var (
@@ -59,7 +60,7 @@ func (c *Client) attempt(req *http.Request) *attempt {
 	timeout := func() { cancel(errLate) }
 	defer time.AfterFunc(attemptTimeout, timeout).Stop()
 
-	a := &attempt{Attempt: Attempt{Method: req.Method, Path: req.URL.Path}, host: req.URL.Host}
+	a := &attempt{Attempt: Attempt{Method: req.Method, Path: req.URL.Path}, host: req.URL.Host, progress: noConnection}
 	req = req.WithContext(httptrace.WithClientTrace(ctx, a.trace(cancel)))
 	if req.Body != nil { // net/http must not send a change again
 		req.GetBody = func() (io.ReadCloser, error) { return nil, errReset }
@@ -92,9 +93,10 @@ func (c *Client) attempt(req *http.Request) *attempt {
 		a.Problem = a.statusError()
 	case err != nil:
 		a.Problem = a.networkError()
-		lostHandshake := a.handshaking.Load() && a.Problem.Cause != TLSFailed
-		if lostHandshake || strings.Contains(err.Error(), "HTTP_1_1_REQUIRED") {
-			c.reconnectPlainly()
+		lostHandshake := a.handshaking.Load() && !a.cut && a.Problem.Cause != TLSFailed
+		plainly := lostHandshake || strings.Contains(err.Error(), "HTTP_1_1_REQUIRED")
+		if plainly || a.conn == nil && errors.Is(err, errLate) { // a proxy may take a minute to connect
+			c.reconnect(plainly)
 		}
 	}
 	return a
@@ -104,7 +106,7 @@ func (c *Client) attempt(req *http.Request) *attempt {
 func (a *attempt) trace(end context.CancelCauseFunc) *httptrace.ClientTrace {
 	sends := 0
 	return &httptrace.ClientTrace{
-		GetConn:           func(string) { a.conn, a.progress = nil, "no connection to " }, // perhaps again
+		GetConn:           func(string) { a.conn, a.progress = nil, noConnection }, // perhaps again
 		TLSHandshakeStart: func() { a.handshaking.Store(true) },
 		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { a.handshaking.Store(err != nil) },
 		GotConn: func(info httptrace.GotConnInfo) {

@@ -125,6 +125,9 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.giveUp(": " + errNoTime.Error())
 		return nil, errNoTime
 	}
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
 	c.attempts++
 	c.last = c.attempt(req)
 	c.last.Number = c.attempts

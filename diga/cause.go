@@ -41,7 +41,7 @@ func (a *attempt) statusError() *Error {
 			e.Said = Foreign("redirect to " + target.Host)
 		}
 		return e
-	case s == http.StatusRequestTimeout, s == 500, 502 <= s && s <= 504, 520 <= s && s <= 524:
+	case isServerFault(s):
 		e.Cause, e.Effect = ServerFault, failed
 	case s >= 500:
 		e.Cause, e.Effect = ServerError, failed
@@ -61,10 +61,15 @@ func (a *attempt) statusError() *Error {
 	return e
 }
 
+// isServerFault reports whether a status may be another one the next time.
+func isServerFault(s int) bool {
+	return s == http.StatusRequestTimeout || s == 500 || 502 <= s && s <= 504 || 520 <= s && s <= 524
+}
+
 // proxyError is the error for a proxy's own response.
 func proxyError(proxy string, status int) *Error {
 	e := &Error{Cause: ProxyRefused, Message: "the proxy " + proxy + " returned " + StatusText(status)}
-	if status >= 500 {
+	if isServerFault(status) {
 		e.Cause = ProxyFailed
 	}
 	return e
@@ -96,7 +101,7 @@ func (a *attempt) networkError() *Error {
 		e.Cause, e.Message, e.Said = UnknownHost, "the host "+a.host+" does not exist", ""
 	case errors.Is(a.err, errLate):
 		e.Cause, e.Message, e.Said = TimedOut, a.progress+a.host+" "+errLate.Error(), ""
-	case isNetwork && network.Timeout():
+	case isNetwork && network.Timeout() && a.conn == nil:
 		e.Cause, e.Message, e.Said = TimedOut, a.progress+a.host+" within "+FormatDuration(connectTimeout), ""
 	case errors.Is(a.err, gzip.ErrHeader), errors.Is(a.err, gzip.ErrChecksum),
 		errors.As(a.err, new(flate.CorruptInputError)):

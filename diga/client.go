@@ -90,13 +90,13 @@ func (c *Client) connection() *http.Transport {
 	return c.transport
 }
 
-// reconnectPlainly makes later attempts open a new connection, over HTTP/1.1 and with a small TLS hello: the server
-// refused to speak HTTP/2, or a TLS handshake was lost, as some middleboxes drop a hello of more than one packet.
-func (c *Client) reconnectPlainly() {
+// reconnect makes later attempts open a new connection. Plainly, that is over HTTP/1.1 and with a small TLS hello: the
+// server refused to speak HTTP/2, or a TLS handshake was lost, as some middleboxes drop a hello of more than one packet.
+func (c *Client) reconnect(plainly bool) {
 	c.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.plain, c.transport = true, nil
+	c.plain, c.transport = c.plain || plainly, nil
 }
 
 // Close closes the connection unless a request is using it.
@@ -110,8 +110,12 @@ func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 		value = "http://" + value
 	}
 	u, err := url.Parse(value)
-	if err != nil || value != "http://" && u.Hostname() == "" || strings.ContainsAny(value, "'#") {
+	if err != nil || value != "http://" && u.Hostname() == "" || strings.ContainsAny(value, `"'#`) {
 		return nil, &Error{Cause: ProxyRefused, Message: name + " is not a URL"}
 	}
-	return http.ProxyFromEnvironment(req)
+	proxy, err := http.ProxyFromEnvironment(req)
+	if err != nil {
+		return nil, &Error{Cause: ProxyRefused, Message: "cannot use the proxy", Said: Foreign(err.Error()), Err: err}
+	}
+	return proxy, nil
 }

@@ -115,10 +115,15 @@ func TestNetworkFaults(t *testing.T) {
 			proxy(dial(syscall.ECONNREFUSED))},
 		{"proxy 503", "twice: ProxyFailed: the proxy proxy returned 503 Service Unavailable",
 			proxy(sends(response(503, "").raw))},
+		{"proxy 408", "twice: ProxyFailed: the proxy proxy returned 408 Request Timeout",
+			proxy(sends(response(408, "").raw))},
+		{"proxy 501", "ProxyRefused: the proxy proxy returned 501 Not Implemented", proxy(sends(response(501, "").raw))},
 		{"proxy not HTTP", `InvalidReply: unreadable: malformed HTTP response "SSH-2.0"`,
 			proxy(sends("SSH-2.0\r\n\r\n"))},
 		{"http_proxy in quotes", "ProxyRefused: HTTP_PROXY is not a URL",
 			func(t *testing.T, _ *network, _ *Client) { t.Setenv("http_proxy", "'proxy.test'") }},
+		{"http_proxy in double quotes", "ProxyRefused: HTTP_PROXY is not a URL",
+			func(t *testing.T, _ *network, _ *Client) { t.Setenv("http_proxy", `"proxy"`) }},
 		{"mTLS, TLS 1.3", "TLSFailed: tls: certificate required",
 			func(_ *testing.T, n *network, c *Client) {
 				c.BaseURL.Scheme, n.secure = "https", serving()

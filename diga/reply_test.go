@@ -70,6 +70,7 @@ func TestErrorBodies(t *testing.T) {
 		"<title>A &amp; B&nbsp;&lt;C&gt;</title>":                                       {text: "A & B <C>"},
 		"<h1 class='x'>Bad <b>gateway</b></h1><p>nginx":                                 {text: "Bad gateway nginx"},
 		"<script>alert('<b>')</script><STYLE>p{}</STYLE><!-- <p>old</p> --><p>Down</p>": {text: "Down"},
+		strings.Repeat("<style>", 1<<17):                                                {}, // in linear time
 		"<style>p{}</style>{\"input\":\"s3cret\"}":                                      {},
 		long + " ": {text: Foreign(long)},
 	}

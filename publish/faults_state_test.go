@@ -140,6 +140,10 @@ func TestFaultsState(t *testing.T) {
 		unpublish.code, unpublish.status, unpublish.attempts = "ACTION_NETWORK_ERROR", "unknown", 5
 		unpublish.says = []string{notReadable}
 		unpublish.run(t)
+		story{name: "the numbers are read from a replica that is behind", inputs: []string{"unpublish", "true"},
+			is:     sandbox.Behavior{OnlyNamed: true, ReplicaLag: 2 * time.Second},
+			status: "unpublished", attempts: 1, live: "none", least: 2 * time.Second, most: 4 * time.Second,
+			outputs: map[string]string{"inbound-phone-number-id": ""}, summary: []string{"(Reception)` | – |"}}.run(t)
 	})
 	t.Run("V9", func(t *testing.T) {
 		story{name: "V9", faults: always(appliedAndLost), after: publishOldest, live: sandbox.OldestID,

@@ -110,12 +110,9 @@ func (r *run) checkKept(signals context.Context) {
 		if alike && since < looks[2] {
 			return false
 		}
-		now := view{live: r.now.live}
-		if !r.wish.unpublish {
-			live := r.readView(ctx, true, false).live // first: it shows that the reading of the phones is not too old
-			if !isFinal(live.err) || since < looks[2] {
-				now.live = live
-			}
+		now := r.readView(ctx, true, false) // first: it shows that the reading of the phones is not too old
+		if isFinal(now.live.err) && since >= looks[2] {
+			now.live = r.now.live
 		}
 		phones := r.readView(ctx, false, true)
 		now.bound, now.phones = phones.bound, phones.phones

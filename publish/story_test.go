@@ -196,6 +196,11 @@ func TestShowLive(t *testing.T) {
 		outputs: map[string]string{"published-version-id": ""}, says: []string{" is offline"}}.run(t)
 	story{name: "not readable", inputs: show, faults: []sandbox.Fault{get("is_published", sandbox.Fault{Status: 403})},
 		code: "HTTP_403", attempts: -1}.run(t)
+	wait := busy("12")
+	wait.Times = 1
+	story{name: "not readable again", inputs: show, faults: []sandbox.Fault{get("/v1/phone/", wait),
+		get(publishedRead, sandbox.Fault{Times: 1}), get(publishedRead, sandbox.Fault{Status: 403})}, code: "HTTP_403",
+		attempts: -1, hides: []string{"phone numbers could not be read"}}.run(t)
 	story{name: "numbers not readable now", inputs: show,
 		faults: []sandbox.Fault{noNumbers(503)}, code: "HTTP_503", attempts: -1}.run(t)
 }
@@ -248,7 +253,7 @@ func TestRequestCount(t *testing.T) {
 			"GET /version?limit=100", "PATCH /published_version"}},
 		"unpublish": {[]string{"unpublish", "true", "expect-version-id", sandbox.LiveID}, []string{
 			"GET /v1/phone/?limit=100", "GET /v1/phone/?limit=100", "GET /version?is_published=true&limit=1",
-			"PATCH /published_version"}},
+			"GET /version?is_published=true&limit=1", "PATCH /published_version"}},
 		"show-live": {[]string{"show-live", "true", "version-id", ""}, []string{
 			"GET /v1/phone/?limit=100", "GET /version?is_published=true&limit=1"}},
 	} {

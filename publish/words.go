@@ -115,8 +115,10 @@ func (r *run) headline() (icon string, m message) {
 		return "⚠️", say("the step failed, but: %s", done)
 	case r.in.ShowLive && !r.before.live.known():
 		return "❌", say("%s: could not read what is live", r.agent())
-	case r.in.ShowLive:
+	case r.in.ShowLive && !r.before.bound[diga.Inbound].known():
 		return "❌", say("%s, but its phone numbers could not be read", r.liveNow())
+	case r.in.ShowLive:
+		return "❌", r.liveNow()
 	case f.status == unknown && r.now.offline() && !r.in.Unpublish:
 		return "⚠️", r.liveNow()
 	case f.status == unknown && r.now.isLive(r.wish.version.ID):
