@@ -60,7 +60,9 @@ func (c *Client) attempt(req *http.Request) *attempt {
 	timeout := func() { cancel(errLate) }
 	defer time.AfterFunc(attemptTimeout, timeout).Stop()
 
-	a := &attempt{Attempt: Attempt{Method: req.Method, Path: req.URL.Path}, host: req.URL.Host, progress: noConnection}
+	a := &attempt{
+		Attempt: Attempt{Method: req.Method, Path: req.URL.Path}, host: req.URL.Host, progress: noConnection,
+	}
 	req = req.WithContext(httptrace.WithClientTrace(ctx, a.trace(cancel)))
 	if req.Body != nil { // net/http must not send a change again
 		req.GetBody = func() (io.ReadCloser, error) { return nil, errReset }
