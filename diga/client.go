@@ -90,8 +90,8 @@ func (c *Client) connection() *http.Transport {
 	return c.transport
 }
 
-// reconnect makes later attempts open a new connection. Plainly, that is over HTTP/1.1 and with a small TLS hello: the
-// server refused to speak HTTP/2, or a TLS handshake was lost, as some middleboxes drop a hello of more than one packet.
+// reconnect makes later attempts open a new connection. Plainly means over HTTP/1.1 and with a small TLS hello: the
+// server refused to speak HTTP/2, or a TLS handshake was lost, as some middleboxes drop a hello of several packets.
 func (c *Client) reconnect(plainly bool) {
 	c.Close()
 	c.mu.Lock()
