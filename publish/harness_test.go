@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 		measureMemory()
 	}
 	if !slices.ContainsFunc(os.Args, func(arg string) bool { return strings.HasPrefix(arg, "-test.fuzz=") }) {
-		_ = flag.Set("test.parallel", "8") // parallel tests mostly wait; the command line still wins
+		_ = flag.Set("test.parallel", "16") // parallel tests mostly wait; the command line still wins
 	}
 	inputNames, outputNames = declared("inputs"), declared("outputs")
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
