@@ -176,7 +176,7 @@ func TestFaultsPhones(t *testing.T) {
 		story{name: "two, and both are dropped", is: dropping, setup: bindTwo, attempts: 1, inbound: []string{},
 			says: []string{"but lost 2 phone numbers: nobody can call it"},
 			warns: []string{
-				"lost the inbound number +34 910 000 002 (Switch) and the inbound number +34 910 000 001 (Reception), although this " +
+				"lost the inbound numbers +34 910 000 002 (Switch) and +34 910 000 001 (Reception), although this " +
 					"step did not request that. Nobody can call it now. Bind what is missing in Diga"},
 			outputs: map[string]string{"inbound-phone-number-id": "", "inbound-phone-number": ""},
 			summary: []string{"### 🚨", "It may not restore every phone number"}}.run(t)
@@ -203,7 +203,7 @@ func TestFaultsPhones(t *testing.T) {
 		// A reading of the numbers counts only if what is live was read before it, and shows the change.
 		behind := dropping
 		behind.ReplicaLag = 1500 * time.Millisecond
-		both := []string{"lost the inbound number +34 910 000 002 (Switch) and the inbound number +34 910 000 001"}
+		both := []string{"lost the inbound numbers +34 910 000 002 (Switch) and +34 910 000 001"}
 		story{name: "and what is live is read late, from a replica", is: behind, setup: bindTwo,
 			after:    injecting(get(publishedRead, sandbox.Fault{Status: 503, Times: 1})),
 			attempts: 1, inbound: []string{}, warns: both}.run(t)

@@ -109,8 +109,12 @@ func (r *run) warnBefore() {
 func (r *run) warnAfter() {
 	var lost []message
 	for d, phones := range r.lost {
-		for _, p := range phones {
-			lost = append(lost, say("the %s number %s", diga.Direction(d), phoneName(p)))
+		plural := ""
+		if len(phones) > 1 {
+			plural = "s"
+		}
+		if len(phones) > 0 {
+			lost = append(lost, say("the %s number%s %s", diga.Direction(d), plural, phoneNames(phones)))
 		}
 	}
 	if len(lost) > 0 {
