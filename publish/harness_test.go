@@ -576,7 +576,7 @@ func invalidResponse(http string, says ...string) expected {
 func notSent(code string, says ...string) expected {
 	return expected{
 		code: code, attempts: -1, httpStatus: "none",
-		says: append(says, nothingChanged), neverShown: []string{mayBeApplied},
+		says: append(says, nothingChanged), neverShown: []string{mayBeApplied, "offline"}, // it was not read
 	}
 }
 
