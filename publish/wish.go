@@ -87,9 +87,7 @@ func (r *run) makeWish(ctx context.Context) (f *failure) {
 			return f
 		}
 		w.version = version
-	case len(r.versions.value) > 0:
-		w.version = r.versions.value[0]
-	case r.in.Version.Valid && r.before.isLive(r.in.Version.UUID):
+	case r.in.Version.Valid && r.before.isLive(r.in.Version.UUID): // its own read may have failed
 		w.version = r.before.live.value
 	}
 	if w.version.Draft && r.in.DryRun && !w.launch {
