@@ -87,8 +87,6 @@ func (r *run) makeWish(ctx context.Context) (f *failure) {
 			return f
 		}
 		w.version = version
-	case r.in.Version.Valid && r.before.isLive(r.in.Version.UUID): // its own read may have failed
-		w.version = r.before.live.value
 	}
 	if w.version.Draft && r.in.DryRun && !w.launch {
 		return refusal(codeVersionNotFound,
