@@ -70,9 +70,8 @@ func (r *run) change(ctx, signals context.Context) *failure {
 // settle decides the outcome of an unconfirmed change by the state, not by the status code.
 func (r *run) settle(signals context.Context, err error) *failure {
 	f := r.apiFailure(err)
-	if e, ok := errors.AsType[*diga.Error](err); ok {
-		r.effect = e.Effect
-	}
+	e, _ := errors.AsType[*diga.Error](err)
+	r.effect = e.Effect
 	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure == nil {
 		r.confirmAfter(signals, f)
 		return nil

@@ -87,8 +87,11 @@ func outputsUnwritable(err error, s status, done message) *failure {
 	return f
 }
 
-// apiFailure describes an error of the API client.
-func (r *run) apiFailure(err error) *failure {
+// apiFailure describes an error of the API client: of the change, once that may have been sent.
+func (r *run) apiFailure(err error) *failure { return r.failureOf(err, r.changing) }
+
+// failureOf describes an error of the change, or of any other request.
+func (r *run) failureOf(err error, ofChange bool) *failure {
 	e, _ := errors.AsType[*diga.Error](err) // all of its errors are
 	if stopped, ok := errors.AsType[*stoppedError](err); ok && stopped.failure != nil {
 		stopped.failure.http = e.Status
@@ -98,20 +101,20 @@ func (r *run) apiFailure(err error) *failure {
 		e = e.Last
 	}
 	f := &failure{code: e.Code, status: failed, http: e.Status, signal: signalOf(e)}
-	f.what, f.advice = r.describe(e), say(e.Cause.Advice)
+	f.what, f.advice = r.describe(e, ofChange), say(e.Cause.Advice)
 	if own := e.Cause.Code; own != "" && !(e.Cause == diga.InvalidReply && e.Code != "") {
 		f.code = own
 	} else if e.Code == "" || strings.HasPrefix(e.Code, "ACTION_") { // reserved for the step
 		f.code = fmt.Sprintf("HTTP_%d", e.Status)
 	}
-	if r.changing && e.Cause == diga.BadRequest && r.wish.version.Draft {
+	if ofChange && e.Cause == diga.BadRequest && r.wish.version.Draft {
 		f.advice = say("Save the draft as a version in Diga, and publish that.")
 	}
 	if e.GaveUp != "" {
 		f.add("%s", e.GaveUp)
 	}
 	if last := e.Last; last != nil {
-		m := say("previous response: %s", r.describe(last))
+		m := say("previous response: %s", r.describe(last, ofChange))
 		if last.Code != "" {
 			m = say("%s (%s)", m, diga.Foreign(last.Code))
 		}
@@ -127,10 +130,10 @@ func (r *run) apiFailure(err error) *failure {
 }
 
 // describe describes an error, as a clause.
-func (r *run) describe(e *diga.Error) message {
+func (r *run) describe(e *diga.Error, ofChange bool) message {
 	m := say("%s", e.Message)
 	refused := 400 <= e.Status && e.Status < 500 && e.Cause != diga.Limited && e.Cause != diga.ServerFault
-	if r.changing && e.Code != "" && refused {
+	if ofChange && e.Code != "" && refused {
 		if m = say("Diga refused %s", r.name(r.wish.version)); r.in.Unpublish {
 			m = say("Diga refused to unpublish")
 		}

@@ -128,6 +128,11 @@ func TestFaultsLive(t *testing.T) {
 			faults: []sandbox.Fault{{Status: 500, Body: apiErrorBody}}, code: "PUBLISH_FAILED", status: "unknown",
 			after: injecting(get(publishedRead, sandbox.Fault{Status: 403, Body: apiErrorBody})),
 			says:  []string{"ould not check again what is live"}, hides: []string{"Diga refused"}}.run(t)
+		story{name: "the read fails to the end", attempts: 1,
+			inputs: []string{"expect-version-id", sandbox.LiveID, "max-retries", "1"},
+			faults: []sandbox.Fault{{Status: 500, Body: apiErrorBody}}, code: "PUBLISH_FAILED", status: "unknown",
+			after: injecting(get(publishedRead, sandbox.Fault{Status: 503, Body: apiErrorBody})),
+			says:  []string{"ould not check again what is live", "gave up after 2 attempts"}}.run(t)
 	})
 	t.Run("G6", func(t *testing.T) {
 		story{name: "a ref", inputs: []string{"version-name", "refs/tags/v1.22.8"}, code: "ACTION_VERSION_NOT_FOUND",

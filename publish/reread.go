@@ -58,8 +58,8 @@ func (r *run) needsPhones() bool { return r.before.bound[diga.Inbound].known() &
 
 // notRenewed is the failure of a read before an attempt.
 func (r *run) notRenewed(err error) *failure {
-	f := r.apiFailure(err)
-	f.what = say("could not check again what is live: %s", diga.Foreign(err.Error()))
+	f := r.failureOf(err, false)
+	f.what = say("could not check again what is live: %s", f.what)
 	return f
 }
 
